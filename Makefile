@@ -1,0 +1,50 @@
+# `make` alone lists the targets. A fresh machine needs Python 3.11+, make and a package index.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help setup incident test contract lint types layers lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-10s %s\n", $$1, $$2}'
+
+setup: $(READY) ## create .venv from the lock file (does nothing when it is up to date)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("ticketsim needs Python 3.11 or newer: make PYTHON=..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --require-hashes --requirement requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+incident: $(READY) ## the main job: the incident at full size
+	$(BIN)/ticketsim run incident
+
+test: $(READY) ## every test
+	@$(BIN)/python -m pytest
+
+contract: $(READY) ## only the tests against a real redis-server and PyJWT
+	@$(BIN)/python -m pytest tests/contract
+
+lint: $(READY) ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY) ## mypy --strict
+	$(BIN)/mypy
+
+layers: $(READY) ## imports point downwards only
+	$(BIN)/lint-imports
+
+lock: $(READY) ## resolve the dependencies again, with hashes and without naming an index
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes \
+		--python-version 3.11 --fork-strategy fewest --upgrade --no-annotate \
+		--custom-compile-command "make lock" --quiet --output-file requirements.lock
+	@! grep -nE 'http|index' requirements.lock
+
+clean: ## remove everything that can be made again
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,4 @@
+"""What people run: the command line, configs, replications and results.
+
+Start reading at `experiments.cli`.
+"""
