@@ -1,0 +1,435 @@
+"""Simulated time: SimPy's event queue, with threads that run ordinary blocking code.
+
+A `Thread` is a greenlet. When it blocks (`sleep`, `Waiter.wait`) it drives the event loop itself
+until its own wake-up is the next event, or hands over to the thread whose wake-up is. One switch
+per wake-up, none when nothing else happens in between, and exactly SimPy's order of events:
+(time, priority, order of scheduling).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import greenlet
+import simpy
+from simpy.core import EmptySchedule, StopSimulation
+from simpy.events import NORMAL, URGENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_INFINITY: Final = float("inf")
+
+
+class Timeout:
+    """The type of `TIMEOUT`, which a `Waiter` returns when its deadline passed first."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "TIMEOUT"
+
+
+TIMEOUT: Final = Timeout()
+
+
+class KernelError(RuntimeError):
+    """The simulator was asked for something its kernel cannot do, such as blocking in a callback."""
+
+
+class _Wakeup:
+    """An entry of the event queue that resumes one thread; SimPy sees an event without callbacks."""
+
+    __slots__ = ("error", "thread", "value")
+
+    callbacks: Final[list[Callable[[Any], None]]] = []
+
+    def __init__(self, thread: Thread, value: Any, error: BaseException | None) -> None:
+        self.thread = thread
+        self.value = value
+        self.error = error
+
+
+class Timer:
+    """A call in the future that can be cancelled. Its function must not block."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function: Callable[[], None] | None = function
+
+    def cancel(self) -> None:
+        """Never make the call; no effect once it was made."""
+        self._function = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether the call is still to come."""
+        return self._function is not None
+
+    def _fire(self) -> None:
+        function, self._function = self._function, None
+        if function is not None:
+            function()
+
+
+class Waiter:
+    """One wait of one thread: whoever holds it can end the wait, once."""
+
+    __slots__ = ("done", "env", "thread")
+
+    def __init__(self, env: Environment, thread: Thread) -> None:
+        self.env = env
+        self.thread = thread
+        self.done = False
+
+    def wait(self) -> Any:
+        """Block the thread until `wake` or `fail`; return the value given to `wake`."""
+        thread = self.thread
+        thread.waiter = self
+        return self.env.park(thread)
+
+    def wake(self, value: Any = None) -> bool:
+        """End the wait with `value`; false if it had ended already."""
+        if self.done:
+            return False
+        self.done = True
+        self.thread.waiter = None
+        self.env.schedule_wakeup(self.thread, value, None)
+        return True
+
+    def fail(self, error: BaseException) -> bool:
+        """End the wait by raising `error` in the thread; false if it had ended already."""
+        if self.done:
+            return False
+        self.done = True
+        self.thread.waiter = None
+        self.env.schedule_wakeup(self.thread, None, error)
+        return True
+
+
+class Thread:
+    """A simulated thread: a name and a blocking function that runs on simulated time."""
+
+    __slots__ = ("_joiners", "done", "env", "glet", "local", "name", "pending", "target", "waiter")
+
+    def __init__(self, env: Environment, name: str, target: Callable[[], None]) -> None:
+        self.env = env
+        self.name = name
+        self.target = target
+        self.done = False
+        self.waiter: Waiter | None = None
+        self.pending: _Wakeup | None = None
+        self.local: Any = None
+        self.glet: greenlet.greenlet = greenlet.greenlet(self._run, env.hub)
+        self._joiners: list[Waiter] = []
+
+    def _run(self, _value: object) -> None:
+        env = self.env
+        wakeup = self.pending
+        self.pending = None
+        try:
+            if wakeup is not None and wakeup.error is not None:
+                raise wakeup.error
+            self.target()
+        except (ThreadKilled, greenlet.GreenletExit):
+            pass
+        except BaseException as error:  # noqa: BLE001 - whatever it is ends the run, in `Environment.run`
+            env.crash = error
+        finally:
+            self.done = True
+            for joiner in self._joiners:
+                joiner.wake()
+            self._joiners.clear()
+
+    def interrupt(self, error: BaseException) -> bool:
+        """Raise `error` inside the thread at its current wait.
+
+        Returns false if the thread is over or was woken already and is about to run: then it is
+        past the wait that was to be interrupted.
+        """
+        if self.done:
+            return False
+        if self.waiter is not None:
+            return self.waiter.fail(error)
+        if self.pending is not None and self.pending.error is None:
+            # Asleep: the wake-up in the queue is abandoned, a failing one takes its place.
+            self.env.schedule_wakeup(self, None, error)
+            return True
+        return False
+
+    def kill(self) -> None:
+        """End the thread at its current wait, without a trace."""
+        self.interrupt(ThreadKilled())
+
+    def join(self) -> None:
+        """Block the current thread until this one is over."""
+        if not self.done:
+            waiter = self.env.waiter()
+            self._joiners.append(waiter)
+            waiter.wait()
+
+
+class ThreadKilled(BaseException):  # noqa: N818 - like GreenletExit, not an error
+    """Ends a thread from outside; nothing in the simulated code should catch it."""
+
+
+class Deadlines:
+    """Timeouts of one fixed length, in O(1): they end in the order in which they began."""
+
+    __slots__ = ("_env", "_queue", "_running", "timeout_s")
+
+    def __init__(self, env: Environment, timeout_s: float) -> None:
+        self._env = env
+        self.timeout_s = timeout_s
+        self._queue: deque[tuple[float, Waiter]] = deque()
+        self._running = False
+
+    def add(self, waiter: Waiter) -> None:
+        """Wake `waiter` with `TIMEOUT` after `timeout_s`, unless its wait ended before."""
+        if self.timeout_s == _INFINITY:
+            return
+        self._queue.append((self._env.now + self.timeout_s, waiter))
+        if not self._running:
+            self._running = True
+            self._env.call_at(self._queue[0][0], self._expire)
+
+    def _expire(self) -> None:
+        queue = self._queue
+        now = self._env.now
+        while queue and (queue[0][1].done or queue[0][0] <= now):
+            queue.popleft()[1].wake(TIMEOUT)
+        if queue:
+            self._env.call_at(queue[0][0], self._expire)
+        else:
+            self._running = False
+
+
+class Environment(simpy.Environment):
+    """SimPy's environment whose processes may also be blocking `Thread`s. Time in seconds from 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hub = greenlet.getcurrent()
+        self.current: Thread | None = None
+        self.crash: BaseException | None = None
+        self._stopping = False
+        self._closed = False
+
+    def spawn(self, name: str, target: Callable[[], None]) -> Thread:
+        """Start a thread at the current time, after everything already due now."""
+        thread = Thread(self, name, target)
+        self.schedule_wakeup(thread, None, None)
+        return thread
+
+    def waiter(self) -> Waiter:
+        """A wait of the current thread, to hand to whoever will end it before calling `wait`."""
+        if self.current is None:
+            message = "only a thread can wait; a callback of the event loop must not block"
+            raise KernelError(message)
+        return Waiter(self, self.current)
+
+    def sleep(self, delay_s: float) -> None:
+        """Block the current thread for `delay_s` simulated seconds."""
+        if delay_s < 0:
+            message = f"cannot sleep {delay_s} s: a delay must be 0 or more"
+            raise KernelError(message)
+        thread = self.current
+        if thread is None:
+            message = "only a thread can sleep; a callback of the event loop must not block"
+            raise KernelError(message)
+        time_s = self._now + delay_s
+        queue = self._queue
+        # Nothing else happens in between: just move the clock.
+        if not self._stopping and (not queue or time_s < queue[0][0]):
+            self._now = time_s
+            return
+        wakeup = _Wakeup(thread, None, None)
+        thread.pending = wakeup
+        heappush(queue, (time_s, NORMAL, next(self._eid), wakeup))  # type: ignore[arg-type]
+        self._drive(thread)
+
+    def park(self, thread: Thread) -> Any:
+        """Block `thread`, the current one, until a wake-up scheduled for it arrives."""
+        return self._drive(thread)
+
+    def schedule_wakeup(self, thread: Thread, value: Any, error: BaseException | None) -> None:
+        """Resume `thread` at the current time, after everything already due now."""
+        wakeup = _Wakeup(thread, value, error)
+        thread.pending = wakeup
+        heappush(self._queue, (self._now, NORMAL, next(self._eid), wakeup))  # type: ignore[arg-type]
+
+    def call_at(self, time_s: float, function: Callable[[], None]) -> Timer:
+        """Call `function` at `time_s` (not before now)."""
+        if time_s < self._now:
+            message = f"cannot call at {time_s} s: it is already {self._now} s"
+            raise KernelError(message)
+        timer = Timer(function)
+        heappush(self._queue, (time_s, NORMAL, next(self._eid), timer))  # type: ignore[arg-type]
+        return timer
+
+    def call_in(self, delay_s: float, function: Callable[[], None]) -> Timer:
+        """Call `function` after `delay_s` seconds."""
+        return self.call_at(self._now + delay_s, function)
+
+    def wait_for(self, event: simpy.Event) -> Any:
+        """Block the current thread until a SimPy event happened; return its value or raise."""
+        waiter = self.waiter()
+        if event.callbacks is None:
+            waiter.wake(event)
+        else:
+            event.callbacks.append(waiter.wake)
+        waiter.wait()
+        if not event.ok:
+            event.defused = True
+            raise event.value
+        return event.value
+
+    def stop(self) -> None:
+        """End `run` as soon as the current thread or callback blocks or returns."""
+        self._stopping = True
+
+    def run(self, until: float | simpy.Event | None = None) -> Any:
+        """Process events until `until` (a time or an event), or until none is left.
+
+        An exception that escapes a thread or a callback is raised here. Events at exactly the
+        time `until` are not processed, as in SimPy.
+        """
+        if self.current is not None:
+            message = "run() cannot be called from a thread of the simulation"
+            raise KernelError(message)
+        self.hub = greenlet.getcurrent()
+        self._stopping = False
+        stop_event: simpy.Event | None = None
+        if isinstance(until, simpy.Event):
+            if until.callbacks is None:
+                return until.value
+            until.callbacks.append(self._stop_on)
+            stop_event = until
+        elif until is not None:
+            if until <= self._now:
+                message = f"until ({until}) must be greater than the current time ({self._now})"
+                raise ValueError(message)
+            stop_event = simpy.Event(self)
+            stop_event._ok = True  # noqa: SLF001 - as simpy.core.Environment.run does
+            stop_event._value = None  # noqa: SLF001
+            stop_event.callbacks = [self._stop_on]
+            heappush(self._queue, (float(until), URGENT, next(self._eid), stop_event))
+        try:
+            self._drive(None)
+        finally:
+            self._stopping = False
+        if self.crash is not None:
+            crash, self.crash = self.crash, None
+            raise crash
+        if stop_event is not None and stop_event.callbacks is None:
+            if not stop_event.ok:
+                stop_event.defused = True
+                raise stop_event.value
+            return stop_event.value
+        return None
+
+    def _stop_on(self, _event: simpy.Event) -> None:
+        self._stopping = True
+
+    def close(self) -> None:
+        """Abandon every thread: whatever they still wait for never comes."""
+        self._closed = True
+        self._queue.clear()
+
+    def step(self) -> None:
+        """Process the next event only. Raises SimPy's `EmptySchedule` when there is none."""
+        if not self._queue:
+            raise EmptySchedule
+        self.hub = greenlet.getcurrent()
+        self._now, _, _, entry = heappop(self._queue)
+        if type(entry) is not _Wakeup:
+            self._process(entry, None)
+        elif entry.thread.pending is entry and not entry.thread.done:
+            # Once it blocks, the thread gives control back here instead of driving on.
+            self._stopping = True
+            self.current = entry.thread
+            entry.thread.glet.switch(None)
+            self.current = None
+            self._stopping = False
+        if self.crash is not None:
+            crash, self.crash = self.crash, None
+            raise crash
+
+    def _process(self, entry: Any, me: Thread | None) -> None:
+        """Run a timer or a SimPy event, which must not block; a failure ends the run."""
+        self.current = None
+        try:
+            if type(entry) is Timer:
+                entry._fire()  # noqa: SLF001 - the loop is its owner
+            else:
+                callbacks, entry.callbacks = entry.callbacks, None
+                for callback in callbacks:
+                    callback(entry)
+                if not entry._ok and not hasattr(entry, "_defused"):  # noqa: SLF001 - as in simpy
+                    self.crash = entry._value  # noqa: SLF001
+        except BaseException as error:  # noqa: BLE001 - raised again by `run`
+            self.crash = error
+        self.current = me
+
+    def _drive(self, me: Thread | None) -> Any:
+        """Process events until `me` is woken; with `me` None (the hub), until the run is over."""
+        if self._closed:
+            raise greenlet.GreenletExit
+        queue = self._queue
+        while True:
+            start: Thread | None = None
+            if self._stopping or self.crash is not None or not queue:
+                if me is None:
+                    return None
+                self.current = None
+                start = self.hub.switch(None)
+            else:
+                self._now, _, _, entry = heappop(queue)
+                if type(entry) is _Wakeup:
+                    thread = entry.thread
+                    if thread.pending is not entry or thread.done:
+                        continue
+                    if thread is me:
+                        thread.pending = None
+                        if entry.error is not None:
+                            raise entry.error
+                        return entry.value
+                    self.current = thread
+                    if me is None or thread.glet:
+                        start = thread.glet.switch(None)
+                    else:
+                        # The hub starts threads: one started here would inherit this one's
+                        # recursion depth, and a chain of starts would run into Python's limit.
+                        self.hub.switch(thread)
+                else:
+                    self._process(entry, me)
+                    continue
+            while start is not None:
+                start = start.glet.switch(None)
+            if me is None:
+                self.current = None
+                continue
+            wakeup = me.pending
+            me.pending = None
+            if wakeup is None:
+                message = f"thread {me.name} was resumed without a wake-up"
+                raise KernelError(message)
+            if wakeup.error is not None:
+                raise wakeup.error
+            return wakeup.value
+
+
+__all__ = [
+    "TIMEOUT",
+    "Deadlines",
+    "Environment",
+    "KernelError",
+    "StopSimulation",
+    "Thread",
+    "ThreadKilled",
+    "Timer",
+    "Waiter",
+]

@@ -1,0 +1,96 @@
+"""The load generator's executors and their options, with k6's own meaning and defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, MinLen
+
+from model.setting import Setting
+
+Seconds = float
+_GRACEFUL = "k6: gracefulStop and gracefulRampDown default to 30s"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """From the previous target to `target`, linearly, in `duration_s`."""
+
+    duration_s: Annotated[Seconds, Ge(0), Setting("length of the stage; 0 jumps", "s", "none: always given", 0, 86_400)]
+    target: Annotated[float, Ge(0), Setting("virtual users, or iterations per time unit, at its end", "", "none: always given", 0, 1e6)]
+
+
+_INCIDENT_STAGES = (Stage(300.0, 20_000), Stage(600.0, 30_000), Stage(600.0, 30_000), Stage(300.0, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class RampingVUs:
+    """A number of virtual users that follows stages; each iterates until it is ramped down."""
+
+    executor: Annotated[Literal["ramping-vus"], Setting("k6 executor")] = "ramping-vus"
+    stages: Annotated[tuple[Stage, ...], MinLen(1), Setting("the stages", source="incident")] = _INCIDENT_STAGES
+    start_vus: Annotated[int, Ge(0), Setting("virtual users at the start", "VUs", "k6 defaults to 1; the incident's script ramps from 0", 0, 1e6)] = 0
+    graceful_ramp_down_s: Annotated[Seconds, Ge(0), Setting("time a ramped-down user has to finish its iteration", "s", _GRACEFUL, 0, 3_600)] = 30.0
+    graceful_stop_s: Annotated[Seconds, Ge(0), Setting("time iterations have to finish at the end", "s", _GRACEFUL, 0, 3_600)] = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantVUs:
+    """A fixed number of virtual users that iterate for a fixed time."""
+
+    executor: Annotated[Literal["constant-vus"], Setting("k6 executor")]
+    duration_s: Annotated[Seconds, Gt(0), Setting("length", "s", "none: always given", 0, 86_400)]
+    vus: Annotated[int, Gt(0), Setting("virtual users", "VUs", "k6: 1", 1, 1e6)] = 1
+    graceful_stop_s: Annotated[Seconds, Ge(0), Setting("time iterations have to finish at the end", "s", _GRACEFUL, 0, 3_600)] = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class PerVUIterations:
+    """Each virtual user makes a fixed number of iterations."""
+
+    executor: Annotated[Literal["per-vu-iterations"], Setting("k6 executor")]
+    vus: Annotated[int, Gt(0), Setting("virtual users", "VUs", "k6: 1", 1, 1e6)] = 1
+    iterations: Annotated[int, Gt(0), Setting("iterations per virtual user", "iterations", "k6: 1", 1, 1e9)] = 1
+    max_duration_s: Annotated[Seconds, Gt(0), Setting("longest time", "s", "k6: 10m", 1, 86_400)] = 600.0
+    graceful_stop_s: Annotated[Seconds, Ge(0), Setting("time iterations have to finish at the end", "s", _GRACEFUL, 0, 3_600)] = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class SharedIterations:
+    """A fixed number of iterations shared by the virtual users, whoever is free."""
+
+    executor: Annotated[Literal["shared-iterations"], Setting("k6 executor")]
+    vus: Annotated[int, Gt(0), Setting("virtual users", "VUs", "k6: 1", 1, 1e6)] = 1
+    iterations: Annotated[int, Gt(0), Setting("iterations in all; at least the number of users", "iterations", "k6: 1", 1, 1e9)] = 1
+    max_duration_s: Annotated[Seconds, Gt(0), Setting("longest time", "s", "k6: 10m", 1, 86_400)] = 600.0
+    graceful_stop_s: Annotated[Seconds, Ge(0), Setting("time iterations have to finish at the end", "s", _GRACEFUL, 0, 3_600)] = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantArrivalRate:
+    """A fixed number of iterations started per time unit, whatever the answers."""
+
+    executor: Annotated[Literal["constant-arrival-rate"], Setting("k6 executor")]
+    duration_s: Annotated[Seconds, Gt(0), Setting("length", "s", "none: always given", 0, 86_400)]
+    rate: Annotated[float, Gt(0), Setting("iterations per time unit", "", "none: always given", 0, 1e6)]
+    pre_allocated_vus: Annotated[int, Gt(0), Setting("virtual users made in advance", "VUs", "none: always given", 1, 1e6)]
+    time_unit_s: Annotated[Seconds, Gt(0), Setting("the time unit of the rate", "s", "k6: 1s", 0.001, 86_400)] = 1.0
+    max_vus: Annotated[int | None, Setting("most virtual users; pre_allocated_vus when not given")] = None
+    graceful_stop_s: Annotated[Seconds, Ge(0), Setting("time iterations have to finish at the end", "s", _GRACEFUL, 0, 3_600)] = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class RampingArrivalRate:
+    """A number of iterations started per time unit that follows stages."""
+
+    executor: Annotated[Literal["ramping-arrival-rate"], Setting("k6 executor")]
+    stages: Annotated[tuple[Stage, ...], MinLen(1), Setting("the stages")]
+    pre_allocated_vus: Annotated[int, Gt(0), Setting("virtual users made in advance", "VUs", "none: always given", 1, 1e6)]
+    start_rate: Annotated[float, Ge(0), Setting("iterations per time unit at the start", "", "k6: 0", 0, 1e6)] = 0.0
+    time_unit_s: Annotated[Seconds, Gt(0), Setting("the time unit of the rate", "s", "k6: 1s", 0.001, 86_400)] = 1.0
+    max_vus: Annotated[int | None, Setting("most virtual users; pre_allocated_vus when not given")] = None
+    graceful_stop_s: Annotated[Seconds, Ge(0), Setting("time iterations have to finish at the end", "s", _GRACEFUL, 0, 3_600)] = 30.0
+
+
+Load = RampingVUs | ConstantVUs | PerVUIterations | SharedIterations | ConstantArrivalRate | RampingArrivalRate

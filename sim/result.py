@@ -1,0 +1,63 @@
+"""What a run leaves behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Counts = dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One run of the sweep on the scheduler thread. Times in simulated seconds."""
+
+    planned_s: float
+    started_s: float
+    ended_s: float
+    outcome: str
+    """"ok", or the name of the error that lost it."""
+    removed: int
+    """Members removed from both sets."""
+    promoted: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """One run. Durations in milliseconds and names as in k6, times in simulated seconds."""
+
+    seed: int
+    digest: str
+    """SHA-256 of every client request in order, the final rows and the final Redis keys."""
+    simulated_s: float
+    ended: str
+    """"completed", "interrupted" by the user, or why the world ended early, such as
+    "generator_out_of_memory"."""
+    metrics: dict[str, dict[str, float]]
+    """k6's metrics: metric -> statistic -> value; a metric without samples is absent."""
+    outcomes: dict[str, Counts]
+    """Endpoint -> HTTP status ("0" for none) -> requests."""
+    errors: dict[str, Counts]
+    """Endpoint -> primary cause -> failed requests; sums to http_req_failed.passes."""
+    exceptions: dict[str, Counts]
+    """Endpoint or scheduler job -> exception class -> logged events."""
+    tables: Counts
+    """Rows per table at the end, "booking:CANCELLED" and the like counted beside the table."""
+    funnel: Counts
+    """Users by the furthest state reached; every user in exactly one."""
+    invariants: Counts
+    """Invariant -> violations."""
+    sweeps: list[Sweep]
+    notes: list[str]
+    """Remarks on what the run could not show, for the summary."""
+    series: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Column -> values, all of one length; "t_s" is the end of each interval."""
+
+    @property
+    def partial(self) -> bool:
+        """Whether the user interrupted the run."""
+        return self.ended == "interrupted"
