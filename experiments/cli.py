@@ -1,0 +1,259 @@
+"""The command line: `ticketsim run | list | show | schema | serve`.
+
+Text for people goes to standard error; standard output carries only what a program may read.
+Heavy libraries are imported by the command that needs them, so that `-h` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from experiments.errors import TicketsimError
+
+INTERRUPTED = 130
+_EXIT_CODES = """\
+exit codes: 0 ok; 104 the config is invalid; 130 interrupted, partial results kept;
+1 anything else, in one line (--debug shows the traceback)"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with the options in one line, with the program's own exit code."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(1, f"{self.prog}: {message} (see {self.prog} -h)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Args:
+        arguments: the command line without the program's name; `sys.argv` when left out.
+    """
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except TicketsimError as error:
+        if options.debug:
+            raise
+        print(f"ticketsim: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("ticketsim: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has enough; keep the interpreter's last flush quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if options.debug:
+            raise
+        # The contract: one clear line, no traceback.
+        kind = type(error).__name__
+        line = " ".join(f"{kind}: {error}".split())
+        print(f"ticketsim: {line} (--debug shows where)", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="ticketsim",
+        description="Simulate a ticketing service with a waiting queue under load.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for add in (_add_run, _add_list, _add_show, _add_schema, _add_serve):
+        add(commands).add_argument(
+            "--debug", action="store_true", help="show the traceback of an error"
+        )
+    return parser
+
+
+Commands = argparse._SubParsersAction  # noqa: SLF001 (argparse names its type nowhere else)
+
+
+def _add_run(commands: Commands[_Parser]) -> _Parser:
+    parser = commands.add_parser(
+        "run",
+        help="simulate one config",
+        description="Simulate one config and print a summary.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=_run)
+    _add_config(parser)
+    parser.add_argument("--seed", type=_seed, metavar="N", help="instead of the config's seed")
+    parser.add_argument(
+        "--replications",
+        type=_positive,
+        metavar="N",
+        help="independent runs; intervals need at least 3",
+    )
+    parser.add_argument(
+        "--workers", type=_positive, metavar="N", help="processes (default: one for each core)"
+    )
+    parser.add_argument(
+        "--scale",
+        type=_scale,
+        default=1.0,
+        metavar="X",
+        help="0 < X <= 1: X times the users on a proportionally weaker system",
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", help="write results there, or go on with what is there"
+    )
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary as text")
+    return parser
+
+
+def _add_config(parser: _Parser) -> None:
+    parser.add_argument(
+        "config", metavar="CONFIG", help="a path that ends in .toml, or a name from ticketsim list"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="assignments",
+        help="another value for a config key, by its dotted path; the value as TOML",
+    )
+
+
+def _add_list(commands: Commands[_Parser]) -> _Parser:
+    parser = commands.add_parser("list", help="the configs that come with the program")
+    parser.set_defaults(command=_list)
+    return parser
+
+
+def _add_show(commands: Commands[_Parser]) -> _Parser:
+    parser = commands.add_parser(
+        "show",
+        help="print a shipped config, to copy and change",
+        description="Print a shipped config as TOML: ticketsim show incident > mine.toml",
+    )
+    parser.set_defaults(command=_show)
+    parser.add_argument("config", metavar="NAME", help="a name from ticketsim list")
+    return parser
+
+
+def _add_schema(commands: Commands[_Parser]) -> _Parser:
+    parser = commands.add_parser(
+        "schema",
+        help="the JSON Schema of a config, or of a command's JSON",
+        description="Print the JSON Schema of a config file, with every key documented.",
+    )
+    parser.set_defaults(command=_schema)
+    parser.add_argument(
+        "--output",
+        choices=["run"],
+        metavar="COMMAND",
+        help="of what this command prints with --json instead",
+    )
+    return parser
+
+
+def _add_serve(commands: Commands[_Parser]) -> _Parser:
+    parser = commands.add_parser(
+        "serve",
+        help="serve the service over HTTP on wall time",
+        description="Serve the service of a config over HTTP, with a Redis server and SQLite.",
+    )
+    parser.set_defaults(command=_serve)
+    _add_config(parser)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=8080, help="port to listen on; 0 takes any")
+    parser.add_argument(
+        "--redis", default="redis://127.0.0.1:6379/0", metavar="URL", help="the Redis server"
+    )
+    parser.add_argument(
+        "--database", default="ticketsim.sqlite", metavar="FILE", help="the SQLite file"
+    )
+    return parser
+
+
+def _seed(text: str) -> int:
+    value = int(text) if text.isdecimal() else -1
+    if not 0 <= value < 2**63:
+        raise argparse.ArgumentTypeError(f"{text}; allowed: a whole number from 0 to 2^63 - 1")
+    return value
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}; allowed: a whole number from 1")
+    return int(text)
+
+
+def _scale(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text}; allowed: 0 < X <= 1")
+    return value
+
+
+def _run(options: argparse.Namespace) -> int:
+    from experiments.command_run import RunOptions, run
+
+    return run(
+        RunOptions(
+            config=options.config,
+            assignments=tuple(options.assignments),
+            seed=options.seed,
+            replications=options.replications,
+            workers=options.workers,
+            scale=options.scale,
+            out=options.out,
+            json=options.json,
+            quiet=options.quiet,
+        )
+    )
+
+
+def _list(_options: argparse.Namespace) -> int:
+    import tomllib
+
+    from experiments.sources import read_source, shipped_names
+
+    names = shipped_names()
+    longest = max(map(len, names))
+    for name in names:
+        description = tomllib.loads(read_source(name).text).get("description", "")
+        print(f"{name:<{longest}}  {description}")
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from experiments.sources import read_source
+
+    sys.stdout.write(read_source(options.config).text)
+    return 0
+
+
+def _schema(options: argparse.Namespace) -> int:
+    import json
+
+    if options.output == "run":
+        from experiments.summary import json_schema
+    else:
+        from experiments.config import json_schema
+    print(json.dumps(json_schema(), indent=2))
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from experiments.config import load
+    from experiments.serve import Address, serve
+
+    config = load(options.config, options.assignments)
+    serve(config.world, Address(options.host, options.port), options.redis, options.database)
+    return 0

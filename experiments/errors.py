@@ -1,0 +1,60 @@
+"""Everything that can end a command, each with the exit code of the command-line contract.
+
+TicketsimError            1    anything else, said in one line
+  ConfigError           104    the config is invalid
+  OutputMismatchError   104    --out names results of another config or version
+  OutputError             1    --out cannot be written
+  ModelMissingError       1    a program or library that a command needs is not there
+  InterruptedRunError   130    Ctrl-C before anything was measured
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class TicketsimError(Exception):
+    """A command cannot go on; its text is the one line that the user reads."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(TicketsimError):
+    """A config is not valid.
+
+    Args:
+        source: the file, the shipped config or the option that holds the wrong value.
+        key: dotted path of the key, or "line N" where the text is not TOML; may be empty.
+        problem: what is wrong and what is allowed.
+        value: the value as written; left out when there is none.
+        nearest: the valid key that was probably meant.
+    """
+
+    exit_code = 104
+
+    def __init__(
+        self, source: str, key: str, problem: str, *, value: str = "", nearest: str = ""
+    ) -> None:
+        place = f"{key} = {value}" if value else key
+        hint = f"; did you mean {nearest}?" if nearest else ""
+        text = f"{': '.join(part for part in (source, place, problem) if part)}{hint}"
+        super().__init__(" ".join(text.split()))
+        self.source = source
+        self.key = key
+        self.nearest = nearest
+
+
+class OutputError(TicketsimError):
+    """The results cannot be written where `--out` says."""
+
+
+class OutputMismatchError(TicketsimError):
+    """The folder named by `--out` holds the results of another config or version."""
+
+    exit_code = 104
+
+
+class InterruptedRunError(TicketsimError):
+    """Ctrl-C came before anything was measured."""
+
+    exit_code = 130

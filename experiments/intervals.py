@@ -1,0 +1,37 @@
+"""Means over independent replications and their intervals, by Student's t."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+FEWEST_FOR_INTERVALS = 3
+Interval = tuple[float, float] | None
+
+
+def mean(values: Sequence[float]) -> float:
+    """The arithmetic mean; a whole number stays one, so that counts of one run read as counts."""
+    total = math.fsum(values) / len(values)
+    return int(total) if total.is_integer() and all(isinstance(v, int) for v in values) else total
+
+
+def ci95(values: Sequence[float]) -> Interval:
+    """The 95 % confidence interval of the mean: mean +- t s / sqrt(n). None below 3 values."""
+    return _interval(values, 1 / len(values) if values else 0.0)
+
+
+def pi95(values: Sequence[float]) -> Interval:
+    """The 95 % prediction interval of one further run: mean +- t s sqrt(1 + 1/n)."""
+    return _interval(values, 1 + 1 / len(values) if values else 0.0)
+
+
+def _interval(values: Sequence[float], variance_factor: float) -> Interval:
+    count = len(values)
+    if count < FEWEST_FOR_INTERVALS:
+        return None
+    from scipy.special import stdtrit
+
+    center = math.fsum(values) / count
+    variance = math.fsum((value - center) ** 2 for value in values) / (count - 1)
+    half = float(stdtrit(count - 1, 0.975)) * math.sqrt(variance * variance_factor)
+    return (center - half, center + half)

@@ -1,0 +1,73 @@
+"""The progress bar of long work: simulated time, requests, failure rate so far, time left."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sim.run import Progress
+
+Report = Callable[[int, Progress], None]
+
+
+def _silent(_replication: int, _progress: Progress) -> None:
+    pass
+
+
+@contextmanager
+def progress_bar(replications: int, *, quiet: bool) -> Iterator[Report]:
+    """Show how far the replications are while the block runs.
+
+    Nothing is shown when standard error is not a terminal or when `quiet`.
+
+    Args:
+        replications: how many there are to run.
+        quiet: show nothing.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield _silent
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    bar = Bar(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TextColumn("{task.percentage:>3.0f} %  {task.fields[counts]}  left"),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    task = bar.add_task("starting", total=float(replications), counts="")
+    latest: dict[int, Progress] = {}
+
+    def report(replication: int, progress: Progress) -> None:
+        latest[replication] = progress
+        done = sum(share(part) for part in latest.values())
+        bar.update(task, completed=done, description=_time(progress), counts=_counts(latest))
+
+    with bar:
+        yield report
+
+
+def share(progress: Progress) -> float:
+    """How much of a run's simulated time has passed, 0 to 1."""
+    return min(1.0, progress.now_s / progress.end_s) if progress.end_s > 0 else 1.0
+
+
+def _time(progress: Progress) -> str:
+    return f"{_clock(progress.now_s)} of {_clock(progress.end_s)}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes:d}:{rest:02d}"
+
+
+def _counts(latest: dict[int, Progress]) -> str:
+    requests = sum(progress.requests for progress in latest.values())
+    failed = sum(progress.failed for progress in latest.values())
+    rate = f"{failed / requests:.1%}" if requests else "-"
+    return f"{requests:,} requests, {rate} failed"

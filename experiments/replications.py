@@ -1,0 +1,182 @@
+"""Independent replications, here or over a pool of processes, with the same result either way.
+
+Ctrl-C asks every running replication to stop where it is; what it has measured is kept, marked as
+interrupted. A second Ctrl-C ends the program at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from sim.result import RunResult
+from sim.run import Progress, simulate
+from sim.world import World
+
+Report = Callable[[int, Progress], None]
+"""Called with the number of a replication and how far it is."""
+
+
+def seed_of(seed: int, replication: int) -> int:
+    """The seed of a replication (0 upwards); the first one has the config's own seed."""
+    if replication == 0:
+        return seed
+    digest = hashlib.sha256(f"{seed}/{replication}".encode()).digest()
+    return int.from_bytes(digest[:6], "big")
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One replication to run."""
+
+    replication: int
+    world: World
+    seed: int
+    scale: float
+
+    def simulate(self, hear: Callable[[Progress], bool]) -> RunResult:
+        """Run it here; `hear` is told how far it is and says whether to stop."""
+        return simulate(self.world, self.seed, scale=self.scale, progress=hear)
+
+
+class _Local:
+    """Runs tasks one after another in this process."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._stop = False
+
+    def stop(self) -> None:
+        self._stop = True
+
+    def run(self, tasks: Sequence[Task]) -> dict[int, RunResult]:
+        results: dict[int, RunResult] = {}
+        for task in tasks:
+            if self._stop:
+                break
+            results[task.replication] = task.simulate(self._heard(task))
+        return results
+
+    def _heard(self, task: Task) -> Callable[[Progress], bool]:
+        def hear(progress: Progress) -> bool:
+            self._report(task.replication, progress)
+            return self._stop
+
+        return hear
+
+
+class _Worker:
+    """What a worker process keeps between tasks: where it reports to and what stops it."""
+
+    reports: Any = None
+    stop: Any = None
+
+    @classmethod
+    def begin(cls, reports: Any, stop: Any) -> None:
+        """Take over the channels; Ctrl-C is the parent's business."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        cls.reports, cls.stop = reports, stop
+
+    @classmethod
+    def run(cls, task: Task) -> RunResult | None:
+        """Run a task unless the user has already asked to stop."""
+        if cls.stop.is_set():
+            return None
+
+        def hear(progress: Progress) -> bool:
+            cls.reports.put((task.replication, progress))
+            return bool(cls.stop.is_set())
+
+        return task.simulate(hear)
+
+
+class _Pool:
+    """Runs tasks in worker processes, each started afresh."""
+
+    def __init__(self, workers: int, report: Report) -> None:
+        self._workers = workers
+        self._report = report
+        context = multiprocessing.get_context("spawn")
+        self._context = context
+        self._reports = context.Queue()
+        self._stop = context.Event()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def run(self, tasks: Sequence[Task]) -> dict[int, RunResult]:
+        listener = threading.Thread(target=self._listen, daemon=True)
+        listener.start()
+        try:
+            with ProcessPoolExecutor(
+                self._workers, self._context, _Worker.begin, (self._reports, self._stop)
+            ) as pool:
+                futures = {pool.submit(_Worker.run, task): task.replication for task in tasks}
+                return self._gathered(futures)
+        finally:
+            self._reports.put(None)
+            listener.join()
+
+    @staticmethod
+    def _gathered(futures: Mapping[Future[RunResult | None], int]) -> dict[int, RunResult]:
+        results: dict[int, RunResult] = {}
+        pending = set(futures)
+        while pending:
+            done, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
+            for future in done:
+                result = future.result()
+                if result is not None:
+                    results[futures[future]] = result
+        return results
+
+    def _listen(self) -> None:
+        while (message := self._reports.get()) is not None:
+            self._report(*message)
+
+
+@contextmanager
+def _stopping_on_interrupt(stop: Callable[[], None]) -> Iterator[None]:
+    """Turn the first Ctrl-C into a call of `stop`; the second has its usual effect."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def interrupted(_signal: int, _frame: FrameType | None) -> None:
+        stop()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def run_replications(
+    tasks: Sequence[Task], workers: int | None, report: Report
+) -> dict[int, RunResult]:
+    """Run tasks and return replication -> result, in order of replication.
+
+    Args:
+        tasks: what to run.
+        workers: processes to use; None means as many as there are cores and tasks.
+        report: hears how far each replication is.
+
+    A replication that the user's Ctrl-C kept from starting is absent; one that it stopped is
+    marked as interrupted.
+    """
+    count = min(workers or os.cpu_count() or 1, len(tasks))
+    runner = _Pool(count, report) if count > 1 else _Local(report)
+    with _stopping_on_interrupt(runner.stop):
+        results = runner.run(tasks)
+    return dict(sorted(results.items()))

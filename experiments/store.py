@@ -1,0 +1,318 @@
+"""Results on disk: one folder per run, which appears whole or not at all.
+
+    manifest.json      the config as resolved, seeds, versions, digest, whether it is partial
+    config.toml        the config as resolved, to run again
+    summary.json       what `run --json` prints
+    replications.json  every replication by itself, to resume from
+    series.parquet     time series: replication, t_s and one column per quantity
+    requests.parquet   replication, endpoint, status, requests
+    errors.parquet     replication, endpoint, kind (error or exception), name, count
+    sweeps.parquet     replication and one row per sweep
+    funnel.parquet     replication, state, users
+    tables.parquet     replication, table, rows
+
+A folder that exists is resumed when it was made from the same config, seed, scale and version.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.errors import OutputError, OutputMismatchError
+from experiments.summary import RunSummary
+from sim.result import RunResult, Sweep
+
+FORMAT = 1
+_MANIFEST = "manifest.json"
+_REPLICATIONS = "replications.json"
+_SERIES = "series.parquet"
+_LIBRARIES = ("numpy", "sqlalchemy", "redis", "fakeredis", "pyjwt", "simpy", "greenlet")
+
+
+def program_version() -> str:
+    """The version of this program."""
+    return importlib.metadata.version("ticketsim")
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """What two runs must share for one to resume the other."""
+
+    config: Mapping[str, Any]
+    seed: int
+    scale: float
+    version: str
+
+    def difference(self, manifest: Mapping[str, Any]) -> str:
+        """The first thing in which a manifest differs, or an empty string."""
+        for name in ("version", "seed", "scale"):
+            mine, theirs = getattr(self, name), manifest.get(name)
+            if mine != theirs:
+                return f"{name} {theirs} there, {name} {mine} here"
+        return _first_difference(dict(self.config), manifest.get("config", {}), "")
+
+
+def _first_difference(mine: Any, theirs: Any, path: str) -> str:
+    if isinstance(mine, dict) and isinstance(theirs, dict):
+        for key in sorted({*mine, *theirs}):
+            found = _first_difference(mine.get(key), theirs.get(key), f"{path}.{key}".strip("."))
+            if found:
+                return found
+        return ""
+    return "" if mine == theirs else f"{path} = {theirs} there, {mine} here"
+
+
+def identity_of(resolved: Mapping[str, Any], seed: int, scale: float) -> Identity:
+    """The identity of a run; what does not change a replication is left out of the config."""
+    apart = {"name", "description", "observed", "replications", "seed"}
+    config = {key: value for key, value in resolved.items() if key not in apart}
+    # Through JSON, so that it compares equal with what a manifest says.
+    return Identity(json.loads(json.dumps(config)), seed, scale, program_version())
+
+
+class RunFolder:
+    """The folder named by `--out`."""
+
+    def __init__(self, path: Path, identity: Identity) -> None:
+        self._path = path.absolute()
+        self._identity = identity
+
+    def open(self) -> dict[int, RunResult]:
+        """Check that the folder can be written, and read the complete replications in it.
+
+        Raises:
+            OutputMismatchError: it holds the results of another config, seed, scale or version.
+            OutputError: it cannot be written, or holds something else.
+        """
+        self._check_writable()
+        if not self._path.exists() or (self._path.is_dir() and not any(self._path.iterdir())):
+            return {}
+        manifest = self._read_manifest()
+        difference = self._identity.difference(manifest)
+        if difference:
+            raise OutputMismatchError(
+                f"--out {self._path}: holds the results of another run ({difference}); "
+                "allowed: the same run, or another folder"
+            )
+        return read_replications(self._path)
+
+    def _check_writable(self) -> None:
+        folder = self._path.parent
+        while not folder.exists():
+            folder = folder.parent
+        try:
+            with tempfile.TemporaryDirectory(dir=folder, prefix=".ticketsim-"):
+                pass
+            if self._path.is_dir() and not os.access(self._path, os.W_OK):
+                raise PermissionError(13, "Permission denied")
+        except OSError as error:
+            raise OutputError(f"--out {self._path}: cannot be written: {error.strerror}") from error
+
+    def _read_manifest(self) -> dict[str, Any]:
+        try:
+            manifest = json.loads((self._path / _MANIFEST).read_text("utf-8"))
+        except (OSError, ValueError):
+            manifest = None
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            raise OutputError(
+                f"--out {self._path}: exists and holds no results of ticketsim; "
+                "allowed: a new or empty folder, or one written by ticketsim"
+            )
+        return manifest
+
+    def write(
+        self,
+        summary: RunSummary,
+        results: Mapping[int, RunResult],
+        config: Mapping[str, Any],
+    ) -> Path:
+        """Write everything beside the folder and put it in place in one step.
+
+        Raises:
+            OutputError: the disk does not take it.
+        """
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            staging = Path(tempfile.mkdtemp(dir=self._path.parent, prefix=f".{self._path.name}-"))
+            try:
+                staging.chmod(0o755)
+                _write_files(staging, self._manifest(summary, results), summary, results, config)
+                self._put_in_place(staging)
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+        except OSError as error:
+            raise OutputError(f"--out {self._path}: cannot be written: {error.strerror}") from error
+        return self._path
+
+    def _put_in_place(self, staging: Path) -> None:
+        if not self._path.exists():
+            staging.rename(self._path)
+            return
+        old = Path(tempfile.mkdtemp(dir=self._path.parent, prefix=f".{self._path.name}-old-"))
+        self._path.rename(old)
+        staging.rename(self._path)
+        shutil.rmtree(old)
+
+    def _manifest(self, summary: RunSummary, results: Mapping[int, RunResult]) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "name": summary["config"],
+            "version": self._identity.version,
+            "seed": self._identity.seed,
+            "scale": self._identity.scale,
+            "partial": summary["partial"],
+            "digest": summary["digest"],
+            "replications": [
+                {
+                    "replication": number,
+                    "seed": run.seed,
+                    "digest": run.digest,
+                    "ended": run.ended,
+                    "partial": run.partial,
+                }
+                for number, run in results.items()
+            ],
+            "wall_seconds": summary["wall_seconds"],
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
+            "config": self._identity.config,
+        }
+
+
+def _write_files(
+    folder: Path,
+    manifest: Mapping[str, Any],
+    summary: RunSummary,
+    results: Mapping[int, RunResult],
+    config: Mapping[str, Any],
+) -> None:
+    import tomli_w
+
+    _write_json(folder / "summary.json", summary)
+    _write_json(folder / _REPLICATIONS, [_plain(number, run) for number, run in results.items()])
+    (folder / "config.toml").write_text(tomli_w.dumps(config), "utf-8")
+    for name, rows in _tables(results).items():
+        _write_parquet(folder / f"{name}.parquet", rows)
+    _write_json(folder / _MANIFEST, manifest)
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+
+
+def _plain(number: int, run: RunResult) -> dict[str, Any]:
+    plain = {
+        field.name: getattr(run, field.name)
+        for field in dataclasses.fields(run)
+        if field.name not in {"series", "sweeps"}
+    }
+    sweeps = [dataclasses.asdict(sweep) for sweep in run.sweeps]
+    return {"replication": number, **plain, "sweeps": sweeps}
+
+
+Columns = Mapping[str, Any]
+
+
+def _tables(results: Mapping[int, RunResult]) -> dict[str, Columns]:
+    """Table -> column -> values."""
+    return {
+        "series": _series(results),
+        "requests": _columns(
+            ("replication", "endpoint", "status", "requests"),
+            _counts(results, lambda run: run.outcomes),
+        ),
+        "errors": _columns(
+            ("replication", "endpoint", "name", "count", "kind"),
+            [
+                *((*row, "error") for row in _counts(results, lambda run: run.errors)),
+                *((*row, "exception") for row in _counts(results, lambda run: run.exceptions)),
+            ],
+        ),
+        "sweeps": _columns(
+            ("replication", *(field.name for field in dataclasses.fields(Sweep))),
+            [
+                (number, *dataclasses.astuple(sweep))
+                for number, run in results.items()
+                for sweep in run.sweeps
+            ],
+        ),
+        "funnel": _columns(
+            ("replication", "state", "users"),
+            [(n, *item) for n, run in results.items() for item in run.funnel.items()],
+        ),
+        "tables": _columns(
+            ("replication", "table", "rows"),
+            [(n, *item) for n, run in results.items() for item in run.tables.items()],
+        ),
+    }
+
+
+def _columns(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Columns:
+    return {name: [row[index] for row in rows] for index, name in enumerate(names)}
+
+
+def _counts(
+    results: Mapping[int, RunResult], read: Callable[[RunResult], Mapping[str, Mapping[str, int]]]
+) -> list[tuple[int, str, str, int]]:
+    return [
+        (number, endpoint, name, count)
+        for number, run in results.items()
+        for endpoint, counts in read(run).items()
+        for name, count in counts.items()
+    ]
+
+
+def _series(results: Mapping[int, RunResult]) -> Columns:
+    names = list(dict.fromkeys(name for run in results.values() for name in run.series))
+    columns: dict[str, list[np.ndarray[Any, Any]]] = {name: [] for name in ("replication", *names)}
+    for number, run in results.items():
+        length = len(next(iter(run.series.values()), ()))
+        columns["replication"].append(np.full(length, number, dtype=np.int64))
+        for name in names:
+            columns[name].append(run.series.get(name, np.full(length, np.nan)))
+    return {name: np.concatenate(parts) for name, parts in columns.items()}
+
+
+def _write_parquet(path: Path, columns: Columns) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table(dict(columns)), path)
+
+
+def read_replications(folder: Path) -> dict[int, RunResult]:
+    """The complete replications in a results folder; interrupted ones have to run again."""
+    plain = json.loads((folder / _REPLICATIONS).read_text("utf-8"))
+    series = _read_series(folder / _SERIES)
+    results: dict[int, RunResult] = {}
+    for entry in plain:
+        number = entry.pop("replication")
+        sweeps = [Sweep(**sweep) for sweep in entry.pop("sweeps")]
+        run = RunResult(**entry, sweeps=sweeps, series=series.get(number, {}))
+        if not run.partial:
+            results[number] = run
+    return results
+
+
+def _read_series(path: Path) -> dict[int, dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    columns = {name: table.column(name).to_numpy() for name in table.column_names}
+    numbers = columns.pop("replication")
+    return {
+        int(number): {name: values[numbers == number] for name, values in columns.items()}
+        for number in np.unique(numbers)
+    }
