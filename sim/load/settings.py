@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, MinLen
@@ -13,15 +14,84 @@ Seconds = float
 _GRACEFUL = "k6: gracefulStop and gracefulRampDown default to 30s"
 
 
+def _check(field: str, value: object, allowed: str, *, ok: bool) -> None:
+    if not ok:
+        raise ValueError(f"{field}: value {value}; allowed: {allowed}")
+
+
+def _check_seconds(field: str, value: float, *, positive: bool = False) -> None:
+    if positive:
+        _check(field, value, "more than 0 s", ok=0 < value < inf)
+    else:
+        _check(field, value, "0 s or more", ok=0 <= value < inf)
+
+
+def _check_count(field: str, value: float, least: int) -> None:
+    _check(field, value, f"whole numbers from {least}", ok=value >= least and value == int(value))
+
+
+def _check_rate(field: str, value: float, *, positive: bool = False) -> None:
+    if positive:
+        _check(field, value, "more than 0", ok=0 < value < inf)
+    else:
+        _check(field, value, "0 or more", ok=0 <= value < inf)
+
+
+def _check_max_vus(max_vus: int | None, pre_allocated_vus: int) -> None:
+    _check_count("pre_allocated_vus", pre_allocated_vus, 1)
+    if max_vus is not None:
+        _check_count("max_vus", max_vus, 1)
+        _check(
+            "max_vus",
+            max_vus,
+            f"{pre_allocated_vus} (pre_allocated_vus) or more",
+            ok=max_vus >= pre_allocated_vus,
+        )
+
+
+def _check_stages(stages: tuple[Stage, ...], start: float, name_of_start: str) -> None:
+    total_s = sum(stage.duration_s for stage in stages)
+    if total_s <= 0:
+        raise ValueError(f"stages: total length is {total_s} s; allowed: more than 0 s")
+    if start == 0 and all(stage.target == 0 for stage in stages):
+        raise ValueError(
+            f"stages: every target is 0; allowed: {name_of_start} or a target more than 0"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """From the previous target to `target`, linearly, in `duration_s`."""
 
-    duration_s: Annotated[Seconds, Ge(0), Setting("length of the stage; 0 jumps", "s", "none: always given", 0, 86_400)]
-    target: Annotated[float, Ge(0), Setting("virtual users, or iterations per time unit, at its end", "", "none: always given", 0, 1e6)]
+    duration_s: Annotated[
+        Seconds,
+        Ge(0),
+        Setting("length of the stage; 0 jumps", "s", "none: always given", 0, 86_400),
+    ]
+    target: Annotated[
+        float,
+        Ge(0),
+        Setting(
+            "virtual users, or iterations per time unit, at its end",
+            "",
+            "none: always given",
+            0,
+            1e6,
+        ),
+    ]
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for what cannot be."""
+        _check_seconds("duration_s", self.duration_s)
+        _check_rate("target", self.target)
 
 
-_INCIDENT_STAGES = (Stage(300.0, 20_000), Stage(600.0, 30_000), Stage(600.0, 30_000), Stage(300.0, 0))
+_INCIDENT_STAGES = (
+    Stage(300.0, 20_000),
+    Stage(600.0, 30_000),
+    Stage(600.0, 30_000),
+    Stage(300.0, 0),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +99,39 @@ class RampingVUs:
     """A number of virtual users that follows stages; each iterates until it is ramped down."""
 
     executor: Annotated[Literal["ramping-vus"], Setting("k6 executor")] = "ramping-vus"
-    stages: Annotated[tuple[Stage, ...], MinLen(1), Setting("the stages", source="incident")] = _INCIDENT_STAGES
-    start_vus: Annotated[int, Ge(0), Setting("virtual users at the start", "VUs", "k6 defaults to 1; the incident's script ramps from 0", 0, 1e6)] = 0
-    graceful_ramp_down_s: Annotated[Seconds, Ge(0), Setting("time a ramped-down user has to finish its iteration", "s", _GRACEFUL, 0, 3_600)] = 30.0
-    graceful_stop_s: Annotated[Seconds, Ge(0), Setting("time iterations have to finish at the end", "s", _GRACEFUL, 0, 3_600)] = 30.0
+    stages: Annotated[tuple[Stage, ...], MinLen(1), Setting("the stages", source="incident")] = (
+        _INCIDENT_STAGES
+    )
+    start_vus: Annotated[
+        int,
+        Ge(0),
+        Setting(
+            "virtual users at the start",
+            "VUs",
+            "k6 defaults to 1; the incident's script ramps from 0",
+            0,
+            1e6,
+        ),
+    ] = 0
+    graceful_ramp_down_s: Annotated[
+        Seconds,
+        Ge(0),
+        Setting("time a ramped-down user has to finish its iteration", "s", _GRACEFUL, 0, 3_600),
+    ] = 30.0
+    graceful_stop_s: Annotated[
+        Seconds,
+        Ge(0),
+        Setting("time iterations have to finish at the end", "s", _GRACEFUL, 0, 3_600),
+    ] = 30.0
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for what cannot be."""
+        _check_count("start_vus", self.start_vus, 0)
+        for number, stage in enumerate(self.stages):
+            _check_count(f"stages[{number}].target", stage.target, 0)
+        _check_stages(self.stages, self.start_vus, "start_vus")
+        _check_seconds("graceful_ramp_down_s", self.graceful_ramp_down_s)
+        _check_seconds("graceful_stop_s", self.graceful_stop_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +141,17 @@ class ConstantVUs:
     executor: Annotated[Literal["constant-vus"], Setting("k6 executor")]
     duration_s: Annotated[Seconds, Gt(0), Setting("length", "s", "none: always given", 0, 86_400)]
     vus: Annotated[int, Gt(0), Setting("virtual users", "VUs", "k6: 1", 1, 1e6)] = 1
-    graceful_stop_s: Annotated[Seconds, Ge(0), Setting("time iterations have to finish at the end", "s", _GRACEFUL, 0, 3_600)] = 30.0
+    graceful_stop_s: Annotated[
+        Seconds,
+        Ge(0),
+        Setting("time iterations have to finish at the end", "s", _GRACEFUL, 0, 3_600),
+    ] = 30.0
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for what cannot be."""
+        _check_seconds("duration_s", self.duration_s, positive=True)
+        _check_count("vus", self.vus, 1)
+        _check_seconds("graceful_stop_s", self.graceful_stop_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +160,24 @@ class PerVUIterations:
 
     executor: Annotated[Literal["per-vu-iterations"], Setting("k6 executor")]
     vus: Annotated[int, Gt(0), Setting("virtual users", "VUs", "k6: 1", 1, 1e6)] = 1
-    iterations: Annotated[int, Gt(0), Setting("iterations per virtual user", "iterations", "k6: 1", 1, 1e9)] = 1
-    max_duration_s: Annotated[Seconds, Gt(0), Setting("longest time", "s", "k6: 10m", 1, 86_400)] = 600.0
-    graceful_stop_s: Annotated[Seconds, Ge(0), Setting("time iterations have to finish at the end", "s", _GRACEFUL, 0, 3_600)] = 30.0
+    iterations: Annotated[
+        int, Gt(0), Setting("iterations per virtual user", "iterations", "k6: 1", 1, 1e9)
+    ] = 1
+    max_duration_s: Annotated[
+        Seconds, Gt(0), Setting("longest time", "s", "k6: 10m", 1, 86_400)
+    ] = 600.0
+    graceful_stop_s: Annotated[
+        Seconds,
+        Ge(0),
+        Setting("time iterations have to finish at the end", "s", _GRACEFUL, 0, 3_600),
+    ] = 30.0
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for what cannot be."""
+        _check_count("vus", self.vus, 1)
+        _check_count("iterations", self.iterations, 1)
+        _check_seconds("max_duration_s", self.max_duration_s, positive=True)
+        _check_seconds("graceful_stop_s", self.graceful_stop_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +186,32 @@ class SharedIterations:
 
     executor: Annotated[Literal["shared-iterations"], Setting("k6 executor")]
     vus: Annotated[int, Gt(0), Setting("virtual users", "VUs", "k6: 1", 1, 1e6)] = 1
-    iterations: Annotated[int, Gt(0), Setting("iterations in all; at least the number of users", "iterations", "k6: 1", 1, 1e9)] = 1
-    max_duration_s: Annotated[Seconds, Gt(0), Setting("longest time", "s", "k6: 10m", 1, 86_400)] = 600.0
-    graceful_stop_s: Annotated[Seconds, Ge(0), Setting("time iterations have to finish at the end", "s", _GRACEFUL, 0, 3_600)] = 30.0
+    iterations: Annotated[
+        int,
+        Gt(0),
+        Setting("iterations in all; at least the number of users", "iterations", "k6: 1", 1, 1e9),
+    ] = 1
+    max_duration_s: Annotated[
+        Seconds, Gt(0), Setting("longest time", "s", "k6: 10m", 1, 86_400)
+    ] = 600.0
+    graceful_stop_s: Annotated[
+        Seconds,
+        Ge(0),
+        Setting("time iterations have to finish at the end", "s", _GRACEFUL, 0, 3_600),
+    ] = 30.0
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for what cannot be."""
+        _check_count("vus", self.vus, 1)
+        _check_count("iterations", self.iterations, 1)
+        _check(
+            "iterations",
+            self.iterations,
+            f"{self.vus} (vus) or more",
+            ok=self.iterations >= self.vus,
+        )
+        _check_seconds("max_duration_s", self.max_duration_s, positive=True)
+        _check_seconds("graceful_stop_s", self.graceful_stop_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +220,31 @@ class ConstantArrivalRate:
 
     executor: Annotated[Literal["constant-arrival-rate"], Setting("k6 executor")]
     duration_s: Annotated[Seconds, Gt(0), Setting("length", "s", "none: always given", 0, 86_400)]
-    rate: Annotated[float, Gt(0), Setting("iterations per time unit", "", "none: always given", 0, 1e6)]
-    pre_allocated_vus: Annotated[int, Gt(0), Setting("virtual users made in advance", "VUs", "none: always given", 1, 1e6)]
-    time_unit_s: Annotated[Seconds, Gt(0), Setting("the time unit of the rate", "s", "k6: 1s", 0.001, 86_400)] = 1.0
-    max_vus: Annotated[int | None, Setting("most virtual users; pre_allocated_vus when not given")] = None
-    graceful_stop_s: Annotated[Seconds, Ge(0), Setting("time iterations have to finish at the end", "s", _GRACEFUL, 0, 3_600)] = 30.0
+    rate: Annotated[
+        float, Gt(0), Setting("iterations per time unit", "", "none: always given", 0, 1e6)
+    ]
+    pre_allocated_vus: Annotated[
+        int, Gt(0), Setting("virtual users made in advance", "VUs", "none: always given", 1, 1e6)
+    ]
+    time_unit_s: Annotated[
+        Seconds, Gt(0), Setting("the time unit of the rate", "s", "k6: 1s", 0.001, 86_400)
+    ] = 1.0
+    max_vus: Annotated[
+        int | None, Setting("most virtual users; pre_allocated_vus when not given")
+    ] = None
+    graceful_stop_s: Annotated[
+        Seconds,
+        Ge(0),
+        Setting("time iterations have to finish at the end", "s", _GRACEFUL, 0, 3_600),
+    ] = 30.0
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for what cannot be."""
+        _check_seconds("duration_s", self.duration_s, positive=True)
+        _check_rate("rate", self.rate, positive=True)
+        _check_seconds("time_unit_s", self.time_unit_s, positive=True)
+        _check_max_vus(self.max_vus, self.pre_allocated_vus)
+        _check_seconds("graceful_stop_s", self.graceful_stop_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +253,38 @@ class RampingArrivalRate:
 
     executor: Annotated[Literal["ramping-arrival-rate"], Setting("k6 executor")]
     stages: Annotated[tuple[Stage, ...], MinLen(1), Setting("the stages")]
-    pre_allocated_vus: Annotated[int, Gt(0), Setting("virtual users made in advance", "VUs", "none: always given", 1, 1e6)]
-    start_rate: Annotated[float, Ge(0), Setting("iterations per time unit at the start", "", "k6: 0", 0, 1e6)] = 0.0
-    time_unit_s: Annotated[Seconds, Gt(0), Setting("the time unit of the rate", "s", "k6: 1s", 0.001, 86_400)] = 1.0
-    max_vus: Annotated[int | None, Setting("most virtual users; pre_allocated_vus when not given")] = None
-    graceful_stop_s: Annotated[Seconds, Ge(0), Setting("time iterations have to finish at the end", "s", _GRACEFUL, 0, 3_600)] = 30.0
+    pre_allocated_vus: Annotated[
+        int, Gt(0), Setting("virtual users made in advance", "VUs", "none: always given", 1, 1e6)
+    ]
+    start_rate: Annotated[
+        float, Ge(0), Setting("iterations per time unit at the start", "", "k6: 0", 0, 1e6)
+    ] = 0.0
+    time_unit_s: Annotated[
+        Seconds, Gt(0), Setting("the time unit of the rate", "s", "k6: 1s", 0.001, 86_400)
+    ] = 1.0
+    max_vus: Annotated[
+        int | None, Setting("most virtual users; pre_allocated_vus when not given")
+    ] = None
+    graceful_stop_s: Annotated[
+        Seconds,
+        Ge(0),
+        Setting("time iterations have to finish at the end", "s", _GRACEFUL, 0, 3_600),
+    ] = 30.0
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for what cannot be."""
+        _check_rate("start_rate", self.start_rate)
+        _check_stages(self.stages, self.start_rate, "start_rate")
+        _check_seconds("time_unit_s", self.time_unit_s, positive=True)
+        _check_max_vus(self.max_vus, self.pre_allocated_vus)
+        _check_seconds("graceful_stop_s", self.graceful_stop_s)
 
 
-Load = RampingVUs | ConstantVUs | PerVUIterations | SharedIterations | ConstantArrivalRate | RampingArrivalRate
+Load = (
+    RampingVUs
+    | ConstantVUs
+    | PerVUIterations
+    | SharedIterations
+    | ConstantArrivalRate
+    | RampingArrivalRate
+)

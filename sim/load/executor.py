@@ -1,0 +1,154 @@
+"""What every executor does: activate users, run iterations, count, and know when it is over."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Final
+
+import simpy
+
+from sim.kernel import Environment, KernelError, Timer
+from sim.load.user import IterationInterrupted, LoadHooks, VirtualUser
+
+Iterate = Callable[[VirtualUser], None]
+
+MOST_ITERATIONS_AT_ONE_INSTANT: Final = 1_000
+
+
+class TimelessLoopError(KernelError):
+    """A user iterates on and on while simulated time stands still."""
+
+
+class Executor(ABC):
+    """Starts and stops virtual users and their iterations: one run of one load.
+
+    Attributes:
+        start_s: simulated time of its start; until `start` is called, when it was made.
+        active_vus: k6's `vus`: users that iterate or finish their last iteration; with arrival
+            rates only those within an iteration.
+        allocated_vus: k6's `vus_max`: users initialised, active or not.
+        iterations: complete ones, also those whose script failed.
+        interrupted_iterations: those cut off by the end of a graceful period.
+        dropped_iterations: those not started, for want of users or time.
+        all_done: a SimPy event that happens when the last user has left for good.
+    """
+
+    def __init__(
+        self, env: Environment, iterate: Iterate, hooks: LoadHooks, longest_s: float
+    ) -> None:
+        self.env = env
+        self.hooks = hooks
+        self.start_s = env.now
+        self.active_vus = 0
+        self.allocated_vus = 0
+        self.iterations = 0
+        self.interrupted_iterations = 0
+        self.dropped_iterations = 0
+        self.all_done: simpy.Event = simpy.Event(env)
+        self._iterate = iterate
+        self._longest_s = longest_s
+        # Interrupts whoever never leaves; not needed any more when all have left.
+        self._timer: Timer | None = None
+
+    @property
+    def end_s(self) -> float:
+        """The latest simulated time at which all is over, graceful periods included."""
+        return self.start_s + self._longest_s
+
+    def start(self) -> None:
+        """Schedule everything from the current time on; does not block. To be called once."""
+        self.start_s = self.env.now
+        self._start()
+
+    @abstractmethod
+    def _start(self) -> None:
+        """Schedule everything."""
+
+    @abstractmethod
+    def _live(self, vu: VirtualUser) -> None:
+        """Run in the thread of an active user, until the user leaves."""
+
+    def _left(self, vu: VirtualUser) -> None:
+        """Take back a user that has left, and tell the world."""
+        self.hooks.vu_stopped(vu)
+
+    def _is_over(self) -> bool:
+        """Whether nobody will become active any more; asked when nobody is."""
+        return True
+
+    def _activate(self, vu: VirtualUser) -> None:
+        """Tell the world, and give the user a thread, which lives until the user leaves."""
+        self.hooks.vu_started(vu)
+        self._launch(vu)
+
+    def _launch(self, vu: VirtualUser) -> None:
+        vu.active = True
+        vu.cancelled = False
+        vu.begun = False
+        self.active_vus += 1
+        vu.thread = self.env.spawn(f"vu-{vu.id}", lambda: self._run(vu))
+
+    def _run(self, vu: VirtualUser) -> None:
+        vu.begun = True
+        self._live(vu)
+        vu.active = False
+        self.active_vus -= 1
+        self._left(vu)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Announce the end, if this is it."""
+        if self.active_vus == 0 and self._is_over() and not self.all_done.triggered:
+            self.all_done.succeed()
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def _cancel(self, vu: VirtualUser) -> None:
+        """Make an active user leave at once, interrupting its iteration."""
+        vu.cancelled = True
+        self._rouse(vu)
+
+    def _rouse(self, vu: VirtualUser) -> None:
+        """Raise `IterationInterrupted` where an active user is blocked."""
+        # Before its first step the thread is blocked nowhere; it will look before it iterates.
+        if vu.begun and vu.thread is not None:
+            vu.thread.interrupt(IterationInterrupted())
+
+    def _run_iteration(self, vu: VirtualUser) -> None:
+        """Run one iteration of the customer function in the user's thread, and count it."""
+        self._watch_clock(vu)
+        begin_s = self.env.now
+        vu.iteration += 1
+        try:
+            self.hooks.iteration_started(vu)
+            self._iterate(vu)
+        except IterationInterrupted:
+            vu.cancelled = True
+        except KernelError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a script may fail in any way; the load goes on
+            self.hooks.script_failed(vu, error)
+        if vu.cancelled:
+            self.interrupted_iterations += 1
+        else:
+            self.iterations += 1
+        self.hooks.iteration_ended(vu, self.env.now - begin_s, interrupted=vu.cancelled)
+
+    def _watch_clock(self, vu: VirtualUser) -> None:
+        """Refuse to begin iteration after iteration without any time passing."""
+        now_s = self.env.now
+        if now_s > vu.clock_s:
+            vu.clock_s = now_s
+            vu.iterations_at_clock = 0
+        vu.iterations_at_clock += 1
+        if vu.iterations_at_clock > MOST_ITERATIONS_AT_ONE_INSTANT:
+            raise TimelessLoopError(
+                f"virtual user {vu.id} began {vu.iterations_at_clock:,} iterations at {now_s} s; "
+                "an iteration must take simulated time: charge the generator's processor in "
+                "LoadHooks.iteration_started, or let the customer function spin or stop"
+            )
+
+    def _drop(self, count: int) -> None:
+        self.dropped_iterations += count
+        self.hooks.dropped(count)

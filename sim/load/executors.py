@@ -1,0 +1,54 @@
+"""The executor for some settings."""
+
+from __future__ import annotations
+
+from sim.kernel import Environment
+from sim.load.arrivals import Arrivals
+from sim.load.counted import IterationsEach, IterationsShared
+from sim.load.executor import Executor, Iterate
+from sim.load.looping import LoopingUsers
+from sim.load.plan import constant_arrivals, constant_plan, ramping_arrivals, ramping_plan
+from sim.load.settings import (
+    ConstantArrivalRate,
+    ConstantVUs,
+    Load,
+    PerVUIterations,
+    RampingArrivalRate,
+    RampingVUs,
+    SharedIterations,
+)
+from sim.load.user import IterationInterrupted, LoadHooks, VirtualUser
+
+
+def make_executor(env: Environment, settings: Load, iterate: Iterate, hooks: LoadHooks) -> Executor:
+    """Make the executor that `settings` describe; nothing happens before its `start`.
+
+    `iterate` is the customer's iteration: it runs in the user's thread, may block, and may raise
+    any `Exception`, which ends the iteration as a failing script does.
+    """
+    match settings:
+        case RampingVUs():
+            return LoopingUsers(env, ramping_plan(settings), iterate, hooks)
+        case ConstantVUs():
+            return LoopingUsers(env, constant_plan(settings), iterate, hooks)
+        case PerVUIterations():
+            return IterationsEach(env, settings, iterate, hooks)
+        case SharedIterations():
+            return IterationsShared(env, settings, iterate, hooks)
+        case ConstantArrivalRate():
+            times, regular_s = constant_arrivals(settings), settings.duration_s
+        case RampingArrivalRate():
+            times = ramping_arrivals(settings)
+            regular_s = sum(stage.duration_s for stage in settings.stages)
+    users = (settings.pre_allocated_vus, settings.max_vus or settings.pre_allocated_vus)
+    return Arrivals(env, times, regular_s, settings.graceful_stop_s, users, iterate, hooks)
+
+
+__all__ = [
+    "Executor",
+    "Iterate",
+    "IterationInterrupted",
+    "LoadHooks",
+    "VirtualUser",
+    "make_executor",
+]
