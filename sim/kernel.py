@@ -277,13 +277,18 @@ class Environment(simpy.Environment):
     def wait_for(self, event: simpy.Event) -> Any:
         """Block the current thread until a SimPy event happened; return its value or raise."""
         waiter = self.waiter()
+
+        def happened(event: simpy.Event) -> None:
+            # The failure is delivered to the thread that waits, so the run need not end.
+            event.defused = True
+            waiter.wake()
+
         if event.callbacks is None:
-            waiter.wake(event)
+            happened(event)
         else:
-            event.callbacks.append(waiter.wake)
+            event.callbacks.append(happened)
         waiter.wait()
         if not event.ok:
-            event.defused = True
             raise event.value
         return event.value
 

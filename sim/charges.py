@@ -1,0 +1,165 @@
+"""What the service's calls cost: processor work, paid where the caller next has to wait.
+
+The service does not know what it costs. The proxies behind its ports know: a borrow, a statement,
+a Redis command, a logged exception. Each adds to the debt of the current task; the debt is paid on
+the host's processors before the task waits for anything, so it takes its place in the right order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sim.costs import Costs
+    from sim.database import StatementWork
+    from sim.kernel import Environment
+    from sim.stations.connection_pool import ConnectionPool
+    from sim.stations.cpu import Process
+    from sim.stations.single_server import SingleServer
+
+
+class Task:
+    """What one of the service's threads is doing: a request, a scheduled job, an async task."""
+
+    __slots__ = ("borrowed_s", "database_debt_s", "debt_s", "factor", "label")
+
+    def __init__(self, label: str, factor: float) -> None:
+        self.label = label
+        """Endpoint, or name of the job, for the accounts."""
+        self.factor = factor
+        """On all work of the service in this task: warm-up times noise."""
+        self.debt_s = 0.0
+        self.database_debt_s = 0.0
+        self.borrowed_s = 0.0
+
+
+class Charges:
+    """Charges the current thread's task; implements the database's and the log's ports."""
+
+    def __init__(
+        self,
+        env: Environment,
+        costs: Costs,
+        service: Process,
+        database: Process,
+        database_speed: float,
+    ) -> None:
+        self._env = env
+        self._costs = costs
+        self._service = service
+        self._database = database
+        self._database_speed = database_speed
+        self.exceptions: dict[str, Counter[str]] = {}
+        """Label of the task -> exception class -> logged events."""
+
+    @property
+    def task(self) -> Task:
+        """The current thread's task."""
+        thread = self._env.current
+        assert thread is not None  # noqa: S101 - charged work runs in threads only
+        task: Task = thread.local
+        return task
+
+    def settle(self) -> None:
+        """Pay the current task's debt: blocks until the work is done."""
+        task = self.task
+        own_s, database_s = task.debt_s, task.database_debt_s
+        work_s = own_s + database_s
+        if work_s > 0.0:
+            task.debt_s = task.database_debt_s = 0.0
+            # One visit for both: they share the cores alike and work one after the other.
+            self._service.compute(work_s)
+            if database_s:
+                self._service.used_s -= database_s
+                self._database.used_s += database_s
+
+    def request(self, task: Task) -> None:
+        """Charge receiving, routing and answering a request."""
+        task.debt_s += self._costs.jvm_request_s * task.factor
+
+    def response(self, task: Task, body_bytes: int) -> None:
+        """Charge writing the answer."""
+        task.debt_s += self._costs.jvm_response_byte_s * body_bytes * task.factor
+
+    def begin(self, read_only: bool) -> None:  # noqa: ARG002 - both cost alike, as measured
+        """Charge opening and ending a transaction on a borrowed connection."""
+        task = self.task
+        task.debt_s += self._costs.jvm_borrow_s * task.factor
+        task.database_debt_s += self._costs.db_borrow_s / self._database_speed
+
+    def statement(self, work: StatementWork) -> None:
+        """Charge one statement, and wait until it is done."""
+        task = self.task
+        costs = self._costs
+        task.debt_s += (
+            costs.jvm_statement_s + work.rows_sent * costs.jvm_row_sent_s
+        ) * task.factor
+        task.database_debt_s += (
+            costs.db_statement_s
+            + work.rows_visited * costs.db_row_visited_s
+            + work.rows_sorted * costs.db_row_sorted_s
+            + work.rows_sent * costs.db_row_sent_s
+        ) / self._database_speed
+        self.settle()
+
+    def end(self, committed: bool, wrote: bool) -> None:
+        """Charge the commit of a writing transaction; nothing is left to pay at the release."""
+        if committed and wrote:
+            self.task.database_debt_s += self._costs.db_commit_write_s / self._database_speed
+        self.settle()
+
+    def exception(self, logger: str, error: BaseException) -> None:  # noqa: ARG002
+        """Count a logged exception and charge its stack trace."""
+        task = self.task
+        counts = self.exceptions.setdefault(task.label, Counter())
+        counts[type(error).__name__] += 1
+        task.debt_s += self._costs.jvm_exception_s * task.factor
+
+
+class ChargedPool:
+    """The connection pool as the database sees it: debts are paid before the borrow."""
+
+    __slots__ = ("_charges", "_pool")
+
+    def __init__(self, pool: ConnectionPool, charges: Charges) -> None:
+        self._pool = pool
+        self._charges = charges
+
+    def acquire(self) -> None:
+        """Borrow a connection. Raises `PoolTimeoutError`."""
+        charges = self._charges
+        charges.settle()
+        charges.task.borrowed_s = self._pool.acquire()
+
+    def release(self) -> None:
+        """Give the task's connection back."""
+        self._pool.release(self._charges.task.borrowed_s)
+
+
+class ChargedRedis:
+    """The turn of one command at the single-threaded Redis server."""
+
+    __slots__ = ("_charges", "_costs", "_process", "_station")
+
+    def __init__(
+        self, charges: Charges, costs: Costs, station: SingleServer, process: Process
+    ) -> None:
+        self._charges = charges
+        self._costs = costs
+        self._station = station
+        self._process = process
+
+    def before_command(self, name: str, cost_ns: int) -> None:  # noqa: ARG002
+        """Pay what is owed, wait for the turn, and for the server's own work on the command."""
+        charges = self._charges
+        task = charges.task
+        task.debt_s += self._costs.jvm_redis_s * task.factor
+        charges.settle()
+        station = self._station
+        station.enter()
+        try:
+            self._process.compute(self._costs.redis_command_s + cost_ns * 1e-9)
+        finally:
+            # The command itself runs at this instant, before anyone who waits is resumed.
+            station.leave()

@@ -1,0 +1,186 @@
+"""TCP connections between the load generator and the service, with the limits that refuse them.
+
+A client is connected as soon as the server's kernel has answered: the service accepts up to
+`max_connections`, the kernel queues `accept_count` more. Beyond that connection attempts are
+dropped and repeated after 1, 3, 7, 15 and 31 s (Linux: initial retransmission timeout 1 s,
+doubled each time), until the client's dial timeout.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sim.kernel import Environment
+    from sim.random_streams import Stream
+    from sim.world import Generator, Network, Service
+
+_SYN_RETRIES_S: Final = (1.0, 3.0, 7.0, 15.0, 31.0, 63.0)
+
+
+class Connection:
+    """One client's keep-alive connection, open or not."""
+
+    __slots__ = ("accepted", "epoch", "idle_since_s", "on_accepted", "open", "requests")
+
+    def __init__(self) -> None:
+        self.open = False
+        self.accepted = False
+        self.requests = 0
+        self.idle_since_s = -1.0
+        """Since when no request is under way; negative while one is."""
+        self.on_accepted: Callable[[], None] | None = None
+        """A request that was sent before the service accepted the connection."""
+        self.epoch = 0
+        """Counts how often it was opened, so that old idle entries can be told."""
+
+
+class Connector:
+    """The service's listening socket and the client's ports."""
+
+    def __init__(
+        self,
+        env: Environment,
+        service: Service,
+        generator: Generator,
+        network: Network,
+        rng: Stream,
+    ) -> None:
+        self._env = env
+        self._service = service
+        self._generator = generator
+        self._network = network
+        self._rng = rng
+        self._idle: deque[tuple[Connection, int, float]] = deque()
+        self._idle_timer = False
+        self._backlog: deque[Connection] = deque()
+        self.ports_used = 0
+        self.accepted = 0
+        self.listening = True
+        self.refused = 0
+
+    @property
+    def backlog(self) -> int:
+        """Connections that the kernel holds and the service has not accepted."""
+        return len(self._backlog)
+
+    def dial(self, connection: Connection) -> str | None:
+        """Connect, blocking the current thread; return why it failed, or None.
+
+        Reasons: "PortsExhausted" (at once), "ConnectionRefused" (nobody listens), "DialTimeout".
+        """
+        env = self._env
+        if self.ports_used >= self._generator.local_ports:
+            self.refused += 1
+            return "PortsExhausted"
+        self.ports_used += 1
+        began_s = env.now
+        give_up_s = began_s + self._generator.dial_timeout_s
+        try:
+            for retry_s in _SYN_RETRIES_S:
+                env.sleep(2.0 * self._network.one_way_s)
+                if not self.listening:
+                    return self._failed("ConnectionRefused")
+                lost = self._network.loss > 0.0 and self._rng.bernoulli(self._network.loss)
+                if not lost and self._connect(connection):
+                    return None
+                next_s = began_s + retry_s
+                if next_s >= give_up_s:
+                    env.sleep(max(0.0, give_up_s - env.now))
+                    break
+                env.sleep(max(0.0, next_s - env.now))
+        except BaseException:
+            self.ports_used -= 1
+            raise
+        return self._failed("DialTimeout")
+
+    def _failed(self, reason: str) -> str:
+        self.ports_used -= 1
+        self.refused += 1
+        return reason
+
+    def _connect(self, connection: Connection) -> bool:
+        if self.accepted < self._service.max_connections and not self._backlog:
+            connection.accepted = True
+            self.accepted += 1
+        elif len(self._backlog) < self._service.accept_count:
+            connection.accepted = False
+            self._backlog.append(connection)
+        else:
+            return False
+        connection.open = True
+        connection.epoch += 1
+        connection.requests = 0
+        self._rest(connection)
+        return True
+
+    def begin_request(self, connection: Connection, deliver: Callable[[], None]) -> None:
+        """Send a request: `deliver` is called once the service has accepted the connection."""
+        connection.idle_since_s = -1.0
+        connection.requests += 1
+        if connection.accepted:
+            deliver()
+        else:
+            connection.on_accepted = deliver
+
+    def end_request(self, connection: Connection, closes: bool) -> None:
+        """The answer was sent; the server closes the connection or keeps it alive."""
+        if closes or connection.requests >= self._service.keep_alive_requests:
+            self.close(connection)
+        elif connection.open:
+            self._rest(connection)
+
+    def close(self, connection: Connection) -> None:
+        """Close from either side; no effect on a closed one."""
+        if not connection.open:
+            return
+        connection.open = False
+        connection.on_accepted = None
+        self.ports_used -= 1
+        if connection.accepted:
+            connection.accepted = False
+            self.accepted -= 1
+            self._accept_next()
+        else:
+            self._backlog.remove(connection)
+
+    def stop_listening(self) -> None:
+        """Refuse every connection from now on: the service is gone."""
+        self.listening = False
+
+    def _accept_next(self) -> None:
+        while self._backlog and self.accepted < self._service.max_connections:
+            connection = self._backlog.popleft()
+            connection.accepted = True
+            self.accepted += 1
+            deliver, connection.on_accepted = connection.on_accepted, None
+            if deliver is not None:
+                deliver()
+
+    def _rest(self, connection: Connection) -> None:
+        """The connection is idle from now on: the server closes it after its keep-alive time."""
+        now = self._env.now
+        connection.idle_since_s = now
+        self._idle.append((connection, connection.epoch, now))
+        if not self._idle_timer:
+            self._idle_timer = True
+            self._env.call_in(self._service.connection_timeout_s, self._close_idle)
+
+    def _close_idle(self) -> None:
+        idle = self._idle
+        timeout_s = self._service.connection_timeout_s
+        now = self._env.now
+        while idle:
+            connection, epoch, since_s = idle[0]
+            current = connection.epoch == epoch and connection.idle_since_s == since_s
+            if current and connection.open:
+                due_s = since_s + timeout_s
+                if due_s > now:
+                    self._env.call_at(due_s, self._close_idle)
+                    return
+                self.close(connection)
+            idle.popleft()
+        self._idle_timer = False

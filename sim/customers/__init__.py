@@ -1,0 +1,5 @@
+"""Customer functions, plain blocking Python like a k6 script: `def customer(user): ...`.
+
+`buyer` is the incident's script with its three defects as options (`settings`). A config may name
+any other function by import path.
+"""

@@ -1,0 +1,177 @@
+"""The incident's load script: ask for a token, wait, look, think, book, think, pay.
+
+One call is one iteration; what has to survive it stands in `user.memory`. Each defect of the
+client is one option: D2 `backs_off`, D9 `picks_random_seat`, D16 `stops_when_done`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sim.measure.funnel import Step
+
+if TYPE_CHECKING:
+    from sim.user import Answer, User
+
+CONCERT = 1
+GENERATION = "POST /v1/token/generation"
+CHECK = "GET /v1/token/check"
+DATES = "GET /v1/concerts/{id}/available-dates"
+SEATS = "GET /v1/concerts/{id}/available-seats"
+BOOKING = "POST /v1/concerts/{id}/booking"
+PAYMENT = "POST /v1/bookings/{id}/payment"
+
+_UNAUTHORISED = 401
+_CONFLICT = 409
+_UNDEFINED = "undefined"
+
+
+class ScriptError(Exception):
+    """The script read a field of something that has none; the iteration ends, as in k6."""
+
+
+@dataclass(slots=True)
+class Slot:
+    """What a user keeps between iterations: whatever the last token request answered."""
+
+    token: dict[str, Any] | None = None
+    finished: bool = False
+
+
+def buyer(user: User) -> None:
+    """Run one iteration of the script."""
+    slot = user.memory
+    if slot is None:
+        slot = user.memory = Slot()
+        user.reached(Step.ARRIVED)
+    if slot.finished:
+        user.finish(spin=not user.options.stops_when_done)
+        return
+    if slot.token is None and not _ask_for_token(user, slot):
+        return
+    token = slot.token
+    if token is not None and token.get("type") == "ACCESS":
+        _buy(user, slot, token)
+    elif token is not None:
+        _poll(user, slot, token)
+
+
+def _ask_for_token(user: User, slot: Slot) -> bool:
+    """Fill the slot; false when there is nothing to go on with."""
+    answer = user.post(
+        GENERATION, "/v1/token/generation", {}, {"userId": user.id, "concertId": CONCERT}
+    )
+    if answer.ok:
+        user.reached(Step.ADMITTED if answer.body["type"] == "ACCESS" else Step.WAITED)
+    elif user.options.backs_off:
+        user.sleep(user.options.retry_interval_s)
+        return False
+    if not isinstance(answer.body, dict):
+        raise ScriptError("the answer is not JSON")
+    # D2: whatever came back is kept, an error's body too.
+    slot.token = answer.body
+    return True
+
+
+def _poll(user: User, slot: Slot, token: dict[str, Any]) -> None:
+    """Ask for one's place in the queue; place 0 means: ask for a token again."""
+    options = user.options
+    answer = user.get(
+        CHECK, "/v1/token/check", {"WaitingToken": str(token.get("jwt", _UNDEFINED))}
+    )
+    body = answer.body if isinstance(answer.body, dict) else None
+    if body is None and not options.backs_off:
+        raise ScriptError("the answer is not JSON")
+    let_in = body is not None and body.get("position") == 0
+    if let_in or (options.backs_off and answer.status == _UNAUTHORISED):
+        slot.token = None
+    if options.backs_off and not (answer.ok and let_in):
+        user.sleep(options.poll_interval_s if answer.ok else options.retry_interval_s)
+
+
+def _buy(user: User, slot: Slot, token: dict[str, Any]) -> None:
+    """Choose a seat, think, book, think, pay."""
+    options = user.options
+    headers = {"Authorization": f"Bearer {token['jwt']}"}
+    seat = _choose(user, slot, headers)
+    if seat is None:
+        return
+    date, seat_id = seat
+    user.sleep(user.rng.uniform(options.think_low_s, options.think_high_s))
+    booked = _book(user, slot, headers, date, seat_id)
+    if options.backs_off and not booked.ok:
+        return
+    if user.rng.bernoulli(options.pay_probability):
+        user.sleep(user.rng.uniform(options.think_low_s, options.think_high_s))
+        if not _pay(user, slot, headers, booked):
+            return
+    slot.finished = True
+
+
+def _choose(user: User, slot: Slot, headers: dict[str, str]) -> tuple[str, int] | None:
+    """Return (date, seat id); None when the iteration is over."""
+    options = user.options
+    path = f"/v1/concerts/{CONCERT}"
+    answer = user.get(DATES, f"{path}/available-dates", headers)
+    if not _has_items(user, slot, answer, len(answer.body["dates"]) if answer.ok else 0):
+        return None
+    query = {"date": str(answer.body["dates"][0])}
+    answer = user.get(SEATS, f"{path}/available-seats", headers, query)
+    if answer.ok and answer.body.pages > 1 and options.picks_random_seat:
+        query["page"] = str(user.rng.index(answer.body.pages))
+        answer = user.get(SEATS, f"{path}/available-seats", headers, query)
+    if not _has_items(user, slot, answer, len(answer.body) if answer.ok else 0):
+        return None
+    user.reached(Step.SAW_SEATS)
+    seats = answer.body.seats
+    chosen = user.rng.index(len(seats)) if options.picks_random_seat else 0
+    return query["date"], int(seats[chosen][0])
+
+
+def _has_items(user: User, slot: Slot, answer: Answer, items: int) -> bool:
+    """Whether an answer lists anything; handles that it does not."""
+    if items:
+        return True
+    if not user.options.backs_off:
+        raise ScriptError("cannot read element 0 of an answer without a list")
+    if answer.ok:
+        user.reached(Step.SOLD_OUT)
+        slot.finished = True
+    else:
+        _recover(user, slot, answer)
+    return False
+
+
+def _book(
+    user: User, slot: Slot, headers: dict[str, str], date: str, seat_id: int
+) -> Answer:
+    answer = user.post(
+        BOOKING, f"/v1/concerts/{CONCERT}/booking", headers, {"date": date, "seatId": seat_id}
+    )
+    if answer.ok:
+        user.reached(Step.BOOKED)
+    elif user.options.backs_off:
+        _recover(user, slot, answer)
+    elif not isinstance(answer.body, dict):
+        raise ScriptError("the answer is not JSON")
+    return answer
+
+
+def _pay(user: User, slot: Slot, headers: dict[str, str], booked: Answer) -> bool:
+    booking = booked.body.get("bookingId", _UNDEFINED)
+    answer = user.post(PAYMENT, f"/v1/bookings/{booking}/payment", headers, {})
+    if answer.ok:
+        user.reached(Step.PAID)
+        return True
+    if user.options.backs_off:
+        _recover(user, slot, answer)
+        return False
+    return True
+
+
+def _recover(user: User, slot: Slot, answer: Answer) -> None:
+    """Back off; a refused token is given up, so that the next iteration asks for a new one."""
+    if answer.status == _UNAUTHORISED:
+        slot.token = None
+    user.sleep(user.options.retry_interval_s)

@@ -1,0 +1,66 @@
+"""The load generator as a program: its share of the processors, its memory, its connections."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sim.costs import GeneratorCosts
+    from sim.host import Host
+    from sim.kernel import Environment
+    from sim.world import Generator as GeneratorSettings
+
+
+class Generator:
+    """A process with as many operating-system threads as its machine has cores.
+
+    Users that spin (finished ones whose iterations return at once) are one continuous load whose
+    weight is their number; the iterations they made follow from the processor time they got.
+    """
+
+    def __init__(
+        self, env: Environment, host: Host, settings: GeneratorSettings, costs: GeneratorCosts
+    ) -> None:
+        self._env = env
+        self.settings = settings
+        self.costs = costs
+        self.process = host.cpu.process(threads=max(1.0, host.cpu.cores))
+        self.spinning = 0
+        self.initialised_vus = 0
+        self.body_bytes = 0
+        self._spinner_s = 0.0
+        self._last_s = env.now
+
+    def resident_mb(self) -> float:
+        """Return its memory: per initialised user, and per byte of bodies read and printed."""
+        settings = self.settings
+        bodies_mb = self.body_bytes * 1e-6 * settings.mb_per_body_mb
+        return self.initialised_vus * settings.mb_per_vu + bodies_mb
+
+    def start_vu(self) -> None:
+        """Initialise one more user's script; blocks the current thread."""
+        self.initialised_vus += 1
+        self.process.compute(self.costs.vu_start_s)
+
+    def spin(self) -> None:
+        """Spin until interrupted: blocks the current thread."""
+        self._set_spinning(self.spinning + 1)
+        try:
+            self._env.waiter().wait()
+        finally:
+            self._set_spinning(self.spinning - 1)
+
+    def _set_spinning(self, spinning: int) -> None:
+        self._account()
+        self.spinning = spinning
+        self.process.set_background(spinning)
+
+    def _account(self) -> None:
+        now = self._env.now
+        self._spinner_s += self.spinning * (now - self._last_s)
+        self._last_s = now
+
+    def spun(self) -> tuple[float, float]:
+        """Return (iterations of spinning users so far, the sum of their durations in seconds)."""
+        self._account()
+        return self.process.background_s / self.costs.spin_iteration_s, self._spinner_s

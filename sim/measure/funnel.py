@@ -1,0 +1,50 @@
+"""How far each user came: every user is in exactly one state."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sim.result import Counts
+
+
+class Step(IntEnum):
+    """The furthest thing a user achieved, in order."""
+
+    NEVER_ARRIVED = 0
+    ARRIVED = 1
+    """Came, and was never given a token."""
+    WAITED = 2
+    """Was given a waiting token, never an access token."""
+    ADMITTED = 3
+    """Was given an access token."""
+    SAW_SEATS = 4
+    """Saw at least one free seat."""
+    SOLD_OUT = 5
+    """Was let in and found no free seat."""
+    BOOKED = 6
+    PAID = 7
+
+
+class Funnel:
+    """The furthest step of each user, numbered from 1."""
+
+    def __init__(self, users: int) -> None:
+        self._furthest = bytearray(users + 1)
+
+    @property
+    def users(self) -> int:
+        """How many users there are in all."""
+        return len(self._furthest) - 1
+
+    def reach(self, user: int, step: Step) -> None:
+        """Note that a user came as far as `step`, if that is further than before."""
+        if user >= len(self._furthest):
+            self._furthest.extend(bytes(user + 1 - len(self._furthest)))
+        self._furthest[user] = max(self._furthest[user], step)
+
+    def counts(self) -> Counts:
+        """Return step name -> users whose furthest step it is; sums to `users`."""
+        everyone = self._furthest[1:]
+        return {step.name.lower(): everyone.count(step.value) for step in Step}

@@ -1,0 +1,213 @@
+"""Client-side measurement: k6's metrics, outcomes per endpoint, and the digest of a run."""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections import Counter
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sim.result import Counts
+
+_RECORD: Final = struct.Struct("<dIH")
+_FLUSH_BYTES: Final = 1 << 16
+_LOWEST_OK: Final = 200
+_LOWEST_FAILED: Final = 400
+_MS: Final = 1e3
+
+
+def trend(values: NDArray[np.float64]) -> dict[str, float]:
+    """Return k6's statistics of a trend metric; percentiles interpolate linearly, as k6's do."""
+    p90, p95, p99 = np.percentile(values, (90, 95, 99))
+    return {
+        "avg": float(values.mean()),
+        "min": float(values.min()),
+        "med": float(np.median(values)),
+        "max": float(values.max()),
+        "p(90)": float(p90),
+        "p(95)": float(p95),
+        "p(99)": float(p99),
+    }
+
+
+def weighted_trend(values: NDArray[np.float64], weights: NDArray[np.float64]) -> dict[str, float]:
+    """Return the statistics of a trend whose `values` occurred `weights` times each."""
+    order = np.argsort(values)
+    ordered = values[order]
+    cumulated = np.cumsum(weights[order])
+
+    def percentile(share: float) -> float:
+        return float(ordered[np.searchsorted(cumulated, share * cumulated[-1])])
+
+    return {
+        "avg": float(np.average(values, weights=weights)),
+        "min": float(ordered[0]),
+        "med": percentile(0.5),
+        "max": float(ordered[-1]),
+        "p(90)": percentile(0.9),
+        "p(95)": percentile(0.95),
+        "p(99)": percentile(0.99),
+    }
+
+
+class RequestLog:
+    """Every client request, in the order in which they ended."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.failed = 0
+        self.sent_bytes = 0
+        self.received_bytes = 0
+        self._keys: dict[tuple[str, int, str | None], int] = {}
+        self._names: list[tuple[str, int, str | None]] = []
+        self._counts: list[int] = []
+        self._key = array("H")
+        self._duration_s = array("d")
+        self._blocked_s = array("d")
+        self._connecting_s = array("d")
+        self._sending_s = array("d")
+        self._receiving_s = array("d")
+        self.iteration_s = array("d")
+        self.spun_iterations = 0.0
+        self.spun_s = 0.0
+        self._hash = sha256()
+        self._buffer = bytearray()
+
+    def record(
+        self,
+        time_s: float,
+        user: int,
+        endpoint: str,
+        status: int,
+        error: str | None,
+        duration_s: float,
+        sending_s: float = 0.0,
+        receiving_s: float = 0.0,
+    ) -> None:
+        """Add a request that ended at `time_s`; `status` 0 means that there was no answer.
+
+        `error` is the primary cause of a failed request, None for one that did not fail.
+        """
+        name = (endpoint, status, error)
+        key = self._keys.get(name)
+        if key is None:
+            key = self._keys[name] = len(self._names)
+            self._names.append(name)
+            self._counts.append(0)
+            # The name stands in the digest at its first use, its number afterwards.
+            self._buffer += repr(name).encode()
+        self._counts[key] += 1
+        self.requests += 1
+        if status < _LOWEST_OK or status >= _LOWEST_FAILED:
+            self.failed += 1
+        self._key.append(key)
+        self._duration_s.append(duration_s)
+        self._sending_s.append(sending_s)
+        self._receiving_s.append(receiving_s)
+        buffer = self._buffer
+        buffer += _RECORD.pack(time_s, user, key)
+        if len(buffer) > _FLUSH_BYTES:
+            self._hash.update(buffer)
+            buffer.clear()
+
+    def connected(self, blocked_s: float, connecting_s: float) -> None:
+        """Add what a request waited for its connection; those that had one are not added."""
+        self._blocked_s.append(blocked_s)
+        self._connecting_s.append(connecting_s)
+
+    def digest(self, *states: bytes) -> str:
+        """Return the SHA-256 of all requests and of the final `states`."""
+        whole = self._hash.copy()
+        whole.update(self._buffer)
+        for state in states:
+            whole.update(len(state).to_bytes(8, "little"))
+            whole.update(state)
+        return whole.hexdigest()
+
+    def outcomes(self) -> dict[str, Counts]:
+        """Return endpoint -> status -> requests."""
+        table: dict[str, Counts] = {}
+        for (endpoint, status, _), count in zip(self._names, self._counts, strict=True):
+            row = table.setdefault(endpoint, {})
+            row[str(status)] = row.get(str(status), 0) + count
+        return {endpoint: dict(sorted(row.items())) for endpoint, row in sorted(table.items())}
+
+    def errors(self) -> dict[str, Counts]:
+        """Return endpoint -> primary cause -> failed requests."""
+        table: dict[str, Counter[str]] = {}
+        for (endpoint, status, error), count in zip(self._names, self._counts, strict=True):
+            if status < _LOWEST_OK or status >= _LOWEST_FAILED:
+                table.setdefault(endpoint, Counter())[error or f"Status{status}"] += count
+        return {
+            endpoint: dict(sorted(row.items(), key=lambda item: (-item[1], item[0])))
+            for endpoint, row in sorted(table.items())
+        }
+
+    def metrics(self, measured_s: float) -> dict[str, dict[str, float]]:
+        """Return k6's metrics; rates are per second of `measured_s`. Without samples: absent."""
+        result: dict[str, dict[str, float]] = {
+            "http_reqs": {"count": self.requests, "rate": self.requests / measured_s},
+            "data_sent": {"count": self.sent_bytes, "rate": self.sent_bytes / measured_s},
+            "data_received": {
+                "count": self.received_bytes,
+                "rate": self.received_bytes / measured_s,
+            },
+        }
+        iterations = len(self.iteration_s) + int(self.spun_iterations)
+        result["iterations"] = {"count": iterations, "rate": iterations / measured_s}
+        if iterations:
+            result["iteration_duration"] = self._iteration_trend()
+        if self.requests:
+            result["http_req_failed"] = {
+                "rate": self.failed / self.requests,
+                "passes": self.failed,
+                "fails": self.requests - self.failed,
+            }
+            result.update(self._duration_trends())
+        return result
+
+    def _iteration_trend(self) -> dict[str, float]:
+        values = np.frombuffer(self.iteration_s, dtype=np.float64) * _MS
+        spun = int(self.spun_iterations)
+        if not spun:
+            return trend(values)
+        return weighted_trend(
+            np.append(values, self.spun_s / self.spun_iterations * _MS),
+            np.append(np.ones(len(values)), float(spun)),
+        )
+
+    def _duration_trends(self) -> dict[str, dict[str, float]]:
+        durations = np.frombuffer(self._duration_s, dtype=np.float64) * _MS
+        sending = np.frombuffer(self._sending_s, dtype=np.float64) * _MS
+        receiving = np.frombuffer(self._receiving_s, dtype=np.float64) * _MS
+        keys = np.frombuffer(self._key, dtype=np.uint16)
+        reused = np.zeros(max(0, len(durations) - len(self._blocked_s)))
+        result = {
+            "http_req_duration": trend(durations),
+            "http_req_waiting": trend(durations - sending - receiving),
+            "http_req_sending": trend(sending),
+            "http_req_receiving": trend(receiving),
+            "http_req_blocked": trend(
+                np.append(np.frombuffer(self._blocked_s, dtype=np.float64) * _MS, reused)
+            ),
+            "http_req_connecting": trend(
+                np.append(np.frombuffer(self._connecting_s, dtype=np.float64) * _MS, reused)
+            ),
+        }
+        groups: dict[str, list[int]] = {}
+        for key, (endpoint, status, _) in enumerate(self._names):
+            if _LOWEST_OK <= status < _LOWEST_FAILED:
+                groups.setdefault("expected_response:true", []).append(key)
+            groups.setdefault(f"endpoint:{endpoint}", []).append(key)
+            groups.setdefault(f"endpoint:{endpoint},status:{status}", []).append(key)
+        for label, members in sorted(groups.items()):
+            chosen = durations[np.isin(keys, members)]
+            if len(chosen):
+                result[f"http_req_duration{{{label}}}"] = trend(chosen)
+        return result

@@ -1,0 +1,283 @@
+"""One run: a world and a seed in, a result out.
+
+Things happen in this order: the tables are filled, the service starts its scheduler, the load
+begins `started_before_s` later, users come and go, the load ends, the books are closed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from sim.costs import Costs
+from sim.generator import Generator
+from sim.host import Host
+from sim.kernel import Environment
+from sim.load.executors import Executor, VirtualUser, make_executor
+from sim.measure.funnel import Funnel
+from sim.measure.invariants import Watch
+from sim.measure.requests import RequestLog
+from sim.measure.series import Series
+from sim.opening import fill_tables
+from sim.random_streams import Streams
+from sim.redis.server import RedisServer
+from sim.result import RunResult, Sweep
+from sim.scale import scaled
+from sim.server import Server
+from sim.user import Site, User
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sim.world import World
+
+_PROGRESS_INTERVAL_S = 1.0
+_WORK_AHEAD_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is. Times in simulated seconds since the load began."""
+
+    now_s: float
+    end_s: float
+    requests: int
+    failed: int
+    vus: int
+    waiting: int
+
+
+def simulate(
+    world: World,
+    seed: int,
+    *,
+    scale: float = 1.0,
+    progress: Callable[[Progress], bool | None] | None = None,
+) -> RunResult:
+    """Run `world` once, at `scale` times its size (see `sim.scale`).
+
+    `progress` is called once per simulated second; if it returns true the run ends there and its
+    result is marked as interrupted. The result depends on the arguments only.
+    """
+    run = _Run(scaled(world, scale), seed, progress)
+    try:
+        run.run()
+        return run.result(seed)
+    finally:
+        run.env.close()
+
+
+def customer_function(path: str) -> Callable[[User], None]:
+    """Import `package.module:function`. Raises ValueError when there is no such function."""
+    module_name, _, name = path.partition(":")
+    try:
+        function = getattr(import_module(module_name), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}; allowed: package.module:function") from error
+    if not callable(function):
+        raise ValueError(f"{path}: not a function; allowed: package.module:function")
+    customer: Callable[[User], None] = function
+    return customer
+
+
+class _Run:
+    """The parts of one run, put together; also what the executor tells about its users."""
+
+    def __init__(
+        self, world: World, seed: int, progress: Callable[[Progress], bool | None] | None
+    ) -> None:
+        self.world = world
+        self.env = env = Environment()
+        self._progress = progress
+        self._ended = "completed"
+        self._customer = customer_function(world.customer.script)
+        streams = Streams(seed)
+        costs = Costs.load()
+        self.host = Host(env, world.host)
+        generator_host = (
+            self.host if world.generator.shares_host else Host(env, world.generator.host)
+        )
+        self.hosts = [self.host] if generator_host is self.host else [self.host, generator_host]
+        self.generator = Generator(env, generator_host, world.generator, costs.generator)
+        self.redis = RedisServer(
+            clock=lambda: world.catalogue.opening_epoch_s + env.now,
+            rng=streams.python_random("redis"),
+            settings=world.redis,
+        )
+        self.server = Server(env, world, costs, self.host, self.redis, streams)
+        fill_tables(self.server.database, world)
+        self.log = RequestLog()
+        self.executor: Executor = make_executor(env, world.load, self._iterate, self)
+        self.funnel = Funnel(0)
+        self.site = Site(
+            env, self.server, self.generator, self.log, self.funnel, streams, world.customer
+        )
+        self.watch = Watch(env, self.server, world)
+        self.series = Series(env, self._gauges(), interval_s=1.0)
+        self.script_errors = 0
+        self._place_processes(generator_host)
+
+    def _place_processes(self, generator_host: Host) -> None:
+        memory = self.world.memory
+        host = self.host
+        host.add("service", lambda: memory.jvm_mb, self._service_killed)
+        host.add("database", lambda: memory.database_mb, self._service_killed)
+        host.add("broker", lambda: memory.broker_mb, lambda: None)
+        host.add("redis", self._redis_mb, lambda: self.redis.restart(lose_data=True))
+        generator_host.add(
+            "generator", self.generator.resident_mb, lambda: self._end("generator_killed")
+        )
+
+    def _redis_mb(self) -> float:
+        return self.redis.stats().used_memory * 1e-6
+
+    def _service_killed(self) -> None:
+        self.server.kill()
+
+    def _end(self, why: str) -> None:
+        self._ended = why
+        self.env.stop()
+
+    def run(self) -> None:
+        """Let it happen."""
+        env = self.env
+        self.server.start()
+        for host in self.hosts:
+            host.start(lambda: self._end("memory_exhausted"))
+        start_s = self.world.service.started_before_s
+        if start_s > 0.0:
+            env.run(until=start_s)
+        self.site.start_s = env.now
+        self.series.start()
+        self.watch.start()
+        self.executor.start()
+        self.generator.initialised_vus = self.executor.allocated_vus
+        self._report()
+        env.run(until=self.executor.all_done)
+
+    def _report(self) -> None:
+        if self._progress is None:
+            return
+        start_s = self.site.start_s
+        stop = self._progress(
+            Progress(
+                now_s=self.env.now - start_s,
+                end_s=self.executor.end_s - start_s,
+                requests=self.log.requests,
+                failed=self.log.failed,
+                vus=self.executor.active_vus,
+                waiting=self.watch.waiting(),
+            )
+        )
+        if stop:
+            self._end("interrupted")
+        self.env.call_in(_PROGRESS_INTERVAL_S, self._report)
+
+    def _iterate(self, vu: VirtualUser) -> None:
+        user = vu.state
+        if user is None:
+            user = vu.state = User(self.site, vu)
+        self._customer(user)
+
+    # What the executor tells.
+
+    def vu_started(self, vu: VirtualUser) -> None:
+        """A user begins to iterate."""
+
+    def vu_stopped(self, vu: VirtualUser) -> None:
+        """A user is ramped down, or the load is over."""
+        if vu.state is not None:
+            vu.state.leave()
+
+    def iteration_started(self, vu: VirtualUser) -> None:  # noqa: ARG002
+        """Charge the generator for running the script's code."""
+        self.generator.process.compute(self.generator.costs.iteration_s)
+
+    def iteration_ended(self, vu: VirtualUser, duration_s: float, *, interrupted: bool) -> None:  # noqa: ARG002
+        """Count a complete iteration."""
+        if not interrupted:
+            self.log.iteration_s.append(duration_s)
+
+    def script_failed(self, vu: VirtualUser, error: Exception) -> None:  # noqa: ARG002
+        """Count a script error."""
+        self.script_errors += 1
+
+    def spin(self, vu: VirtualUser) -> None:  # noqa: ARG002
+        """Let a finished user spin until the executor ends it."""
+        self.generator.spin()
+
+    def initialise(self, vu: VirtualUser) -> None:  # noqa: ARG002
+        """Initialise one more user during the run."""
+        self.generator.start_vu()
+
+    def dropped(self, count: int) -> None:
+        """Iterations that could not be started; the executor counts them."""
+
+    def _gauges(self) -> dict[str, Callable[[], float]]:
+        server, executor = self.server, self.executor
+        redis = self.redis
+        return {
+            "vus": lambda: executor.active_vus,
+            "http_reqs": lambda: self.log.requests,
+            "http_req_failed": lambda: self.log.failed,
+            "passed": lambda: self.watch.passed(),
+            "waiting": lambda: self.watch.waiting(),
+            "redis_used_bytes": lambda: redis.stats().used_memory,
+            "redis_keys": lambda: redis.stats().keys,
+            "redis_evicted_keys": lambda: redis.stats().evicted_keys,
+            "pool_active": lambda: server.pool.active,
+            "pool_pending": lambda: server.pool.pending,
+            "pool_timeouts": lambda: server.pool.timeouts,
+            "threads_busy": lambda: server.workers.busy,
+            "requests_queued": lambda: server.workers.queued,
+            "connections": lambda: server.connector.accepted,
+            "connection_backlog": lambda: server.connector.backlog,
+            "host_memory_mb": lambda: self.host.demand_mb,
+            "generator_memory_mb": self.generator.resident_mb,
+            "spinning_vus": lambda: self.generator.spinning,
+            "host_slowdown": lambda: self.host.slowdown,
+            "service_cpu_s": lambda: server.process.used_s,
+            "database_cpu_s": lambda: server.database_process.used_s,
+            "redis_cpu_s": lambda: server.redis_process.used_s,
+            "generator_cpu_s": lambda: (
+                self.generator.process.used_s + self.generator.process.background_s
+            ),
+        }
+
+    def result(self, seed: int) -> RunResult:
+        """Close the books."""
+        database = self.server.database
+        measured_s = max(self.env.now - self.site.start_s, 1e-9)
+        self.log.spun_iterations, self.log.spun_s = self.generator.spun()
+        metrics = self.log.metrics(measured_s)
+        metrics["vus_max"] = {"value": self.executor.allocated_vus}
+        metrics["interrupted_iterations"] = {"count": self.executor.interrupted_iterations}
+        metrics["script_errors"] = {"count": self.script_errors}
+        if self.executor.dropped_iterations:
+            metrics["dropped_iterations"] = {
+                "count": self.executor.dropped_iterations,
+                "rate": self.executor.dropped_iterations / measured_s,
+            }
+        self.funnel.reach(max(1, self.executor.allocated_vus), Step.NEVER_ARRIVED)
+        rows = database.final_rows()
+        keys = self.redis.final_keys()
+        return RunResult(
+            seed=seed,
+            digest=self.log.digest(rows, keys),
+            simulated_s=measured_s,
+            ended=self._ended,
+            metrics=metrics,
+            outcomes=self.log.outcomes(),
+            errors=self.log.errors(),
+            exceptions={
+                label: dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+                for label, counts in sorted(self.server.charges.exceptions.items())
+            },
+            tables=self._tables(),
+            funnel=self.funnel.counts(),
+            invariants=self.watch.violations(self.funnel),
+            sweeps=self._sweeps(),
+            notes=self._notes(),
+            series=self.series.columns(),
+        )

@@ -1,0 +1,133 @@
+"""Similarity transform: the same world with fewer people on a proportionally weaker system.
+
+At scale x there are x times as many users, seats, slots, connections, threads, pool connections
+and cores; utilisation, and waiting measured against the unchanged timeouts and timers, stay near
+what they are at full size. A resource that would fall below one unit keeps one, slowed by its own
+factor. What costs work per row or per byte costs 1/x times as much (`sim.run` sees to that),
+because there are x times as many rows: a request costs what it costs at full size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sim.load.settings import (
+    ConstantArrivalRate,
+    ConstantVUs,
+    Load,
+    PerVUIterations,
+    RampingArrivalRate,
+    RampingVUs,
+    SharedIterations,
+    Stage,
+)
+
+if TYPE_CHECKING:
+    from sim.world import Generator, Host, World
+
+
+def scaled(world: World, scale: float) -> World:
+    """Return `world` at `scale` (0 < scale <= 1) times its size. Raises ValueError otherwise."""
+    if not 0.0 < scale <= 1.0:
+        raise ValueError(f"scale: {scale}; allowed: more than 0, at most 1")
+    if scale == 1.0:
+        return world
+    pool = world.pool
+    wanted = pool.connections * scale
+    return replace(
+        world,
+        policy=replace(world.policy, seat_page_size=_units(world.policy.seat_page_size, scale)),
+        load=_load(world.load, scale),
+        catalogue=replace(
+            world.catalogue,
+            users=_units(world.catalogue.users, scale) + 1,
+            capacity=_units(world.catalogue.capacity, scale),
+            seats=_units(world.catalogue.seats, scale),
+        ),
+        service=replace(
+            world.service,
+            threads=_units(world.service.threads, scale),
+            accept_count=_units(world.service.accept_count, scale),
+            max_connections=_units(world.service.max_connections, scale),
+            async_threads=_units(world.service.async_threads, scale),
+        ),
+        pool=replace(
+            pool,
+            connections=_units(pool.connections, scale),
+            slowdown=pool.slowdown * max(1.0, 1.0 / wanted),
+        ),
+        redis=replace(
+            world.redis,
+            maxmemory=str(round(world.redis.maxmemory_bytes * scale)),
+            command_overhead_us=world.redis.command_overhead_us / scale,
+        ),
+        host=_host(world.host, scale),
+        memory=replace(
+            world.memory,
+            jvm_mb=world.memory.jvm_mb * scale,
+            database_mb=world.memory.database_mb * scale,
+            broker_mb=world.memory.broker_mb * scale,
+        ),
+        generator=_generator(world.generator, scale),
+    )
+
+
+def _units(count: float, scale: float) -> int:
+    return max(1, round(count * scale))
+
+
+def _host(host: Host, scale: float) -> Host:
+    # Less than one core is one slower core: `sim.stations.cpu` sees to that.
+    return replace(
+        host,
+        cores=host.cores * scale,
+        memory_mb=host.memory_mb * scale,
+        system_mb=host.system_mb * scale,
+        swap_mb=host.swap_mb * scale,
+    )
+
+
+def _generator(generator: Generator, scale: float) -> Generator:
+    return replace(
+        generator,
+        host=_host(generator.host, scale),
+        local_ports=_units(generator.local_ports, scale),
+    )
+
+
+def _load(load: Load, scale: float) -> Load:
+    match load:
+        case RampingVUs():
+            return replace(
+                load,
+                stages=_stages(load.stages, scale),
+                start_vus=round(load.start_vus * scale),
+            )
+        case ConstantVUs():
+            return replace(load, vus=_units(load.vus, scale))
+        case PerVUIterations():
+            return replace(load, vus=_units(load.vus, scale))
+        case SharedIterations():
+            vus = _units(load.vus, scale)
+            return replace(load, vus=vus, iterations=max(vus, round(load.iterations * scale)))
+        case ConstantArrivalRate():
+            return replace(load, rate=load.rate * scale, **_vus(load, scale))
+        case RampingArrivalRate():
+            return replace(
+                load,
+                stages=_stages(load.stages, scale),
+                start_rate=load.start_rate * scale,
+                **_vus(load, scale),
+            )
+
+
+def _stages(stages: tuple[Stage, ...], scale: float) -> tuple[Stage, ...]:
+    return tuple(replace(stage, target=stage.target * scale) for stage in stages)
+
+
+def _vus(load: ConstantArrivalRate | RampingArrivalRate, scale: float) -> dict[str, int | None]:
+    return {
+        "pre_allocated_vus": _units(load.pre_allocated_vus, scale),
+        "max_vus": None if load.max_vus is None else _units(load.max_vus, scale),
+    }

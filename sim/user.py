@@ -1,0 +1,223 @@
+"""What a customer function sees: one user who sends requests, sleeps and draws random numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from model.http import Request
+from sim.connector import Connection
+from sim.kernel import TIMEOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sim.customers.settings import Customer
+    from sim.generator import Generator
+    from sim.kernel import Environment, Waiter
+    from sim.load.executors import VirtualUser
+    from sim.measure.funnel import Funnel, Step
+    from sim.measure.requests import RequestLog
+    from sim.random_streams import Stream, Streams
+    from sim.server import Server
+
+NO_ANSWER = 0
+_LOWEST_OK = 200
+_LOWEST_FAILED = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: status 0 and body None when there was no answer."""
+
+    status: int
+    body: Any
+    error: str | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it counts as not failed, as k6 counts: status 200 to 399."""
+        return _LOWEST_OK <= self.status < _LOWEST_FAILED
+
+
+class Exchange:
+    """One request on its way through the service."""
+
+    __slots__ = ("abandoned", "connection", "endpoint", "noise", "request", "response", "waiter")
+
+    def __init__(
+        self, endpoint: str, request: Request, connection: Connection, waiter: Waiter, noise: float
+    ) -> None:
+        self.endpoint = endpoint
+        self.request = request
+        self.connection = connection
+        self.waiter = waiter
+        self.noise = noise
+        """Factor on the service's work for this request, drawn from the user's own stream."""
+        self.response: Any = None
+        self.abandoned = False
+
+
+class Site:
+    """What all users share: the way to the service, and where things are measured."""
+
+    def __init__(
+        self,
+        env: Environment,
+        server: Server,
+        generator: Generator,
+        log: RequestLog,
+        funnel: Funnel,
+        streams: Streams,
+        options: Customer,
+    ) -> None:
+        self.env = env
+        self.server = server
+        self.generator = generator
+        self.log = log
+        self.funnel = funnel
+        self.streams = streams
+        self.options = options
+        self.start_s = env.now
+
+
+class User:
+    """One virtual user of the load: its connection, its memory, its random numbers.
+
+    `id` counts from 1 and is the user's id in the service. `memory` is what the customer function
+    keeps between iterations; None at first.
+    """
+
+    __slots__ = ("_connection", "_noise", "_rng", "_site", "id", "memory", "vu")
+
+    def __init__(self, site: Site, vu: VirtualUser) -> None:
+        self._site = site
+        self.vu = vu
+        self.id = vu.id
+        self.memory: Any = None
+        self._connection = Connection()
+        self._rng: Stream | None = None
+        self._noise = site.streams.stream("service work", vu.id)
+
+    @property
+    def options(self) -> Customer:
+        """The customer's options from the config."""
+        return self._site.options
+
+    @property
+    def now_s(self) -> float:
+        """Simulated seconds since the load began."""
+        return self._site.env.now - self._site.start_s
+
+    @property
+    def rng(self) -> Stream:
+        """This user's own random numbers."""
+        if self._rng is None:
+            self._rng = self._site.streams.stream("customer", self.id)
+        return self._rng
+
+    def sleep(self, duration_s: float) -> None:
+        """Do nothing for a while."""
+        self._site.env.sleep(duration_s)
+
+    def reached(self, step: Step) -> None:
+        """Note how far this user came."""
+        self._site.funnel.reach(self.id, step)
+
+    def finish(self, *, spin: bool) -> None:
+        """Be done for good: spin until the load ends, or stop."""
+        if spin:
+            self.vu.spinning = True
+        else:
+            self.vu.stop()
+
+    def leave(self) -> None:
+        """The user's program ends: its connection is closed."""
+        self._site.server.connector.close(self._connection)
+
+    def get(
+        self,
+        endpoint: str,
+        path: str,
+        headers: Mapping[str, str],
+        query: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send a GET request and wait for the answer."""
+        return self._send(endpoint, Request("GET", path, headers, query or {}, None))
+
+    def post(
+        self, endpoint: str, path: str, headers: Mapping[str, str], body: Mapping[str, Any]
+    ) -> Answer:
+        """Send a POST request and wait for the answer."""
+        return self._send(endpoint, Request("POST", path, headers, {}, body))
+
+    def _send(self, endpoint: str, request: Request) -> Answer:
+        site = self._site
+        env = site.env
+        connection = self._connection
+        if not connection.open:
+            began_s = env.now
+            refused = site.server.connector.dial(connection)
+            waited_s = env.now - began_s
+            site.log.connected(waited_s, waited_s)
+            if refused is not None:
+                # Reporting the failure costs the generator what reading an answer costs.
+                site.generator.process.compute(site.generator.costs.request_s)
+                return self._ended(endpoint, None, refused, 0.0, 0.0, 0.0)
+        return self._exchange(endpoint, request)
+
+    def _exchange(self, endpoint: str, request: Request) -> Answer:
+        site = self._site
+        env = site.env
+        server = site.server
+        costs = site.generator.costs
+        began_s = env.now
+        site.generator.process.compute(costs.request_s * costs.sending_share)
+        sending_s = env.now - began_s
+        env.sleep(server.one_way_s)
+        waiter = env.waiter()
+        noise = server.costs.draw_noise(self._noise)
+        exchange = Exchange(endpoint, request, self._connection, waiter, noise)
+        server.submit(exchange)
+        server.client_deadlines.add(waiter)
+        try:
+            outcome = waiter.wait()
+        except BaseException:
+            # The iteration was interrupted: the program closes the connection and is gone.
+            exchange.abandoned = True
+            server.connector.close(self._connection)
+            raise
+        if outcome is TIMEOUT or outcome is None:
+            exchange.abandoned = True
+            server.connector.close(self._connection)
+            reason = "RequestTimeout" if outcome is TIMEOUT else "ConnectionReset"
+            return self._ended(endpoint, None, reason, env.now - began_s, sending_s, 0.0)
+        env.sleep(server.one_way_s)
+        arrived_s = env.now
+        response = exchange.response
+        received = server.response_bytes(response)
+        site.generator.process.compute(
+            costs.request_s * (1.0 - costs.sending_share) + received * costs.body_byte_s
+        )
+        site.generator.body_bytes += received
+        site.log.received_bytes += received + costs.response_header_bytes
+        site.log.sent_bytes += costs.request_bytes
+        receiving_s = env.now - arrived_s
+        return self._ended(
+            endpoint, response, response.error, env.now - began_s, sending_s, receiving_s
+        )
+
+    def _ended(
+        self,
+        endpoint: str,
+        response: Any,
+        error: str | None,
+        duration_s: float,
+        sending_s: float,
+        receiving_s: float,
+    ) -> Answer:
+        status = NO_ANSWER if response is None else response.status
+        self._site.log.record(
+            self.now_s, self.id, endpoint, status, error, duration_s, sending_s, receiving_s
+        )
+        return Answer(status, None if response is None else response.body, error)

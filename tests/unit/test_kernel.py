@@ -1,0 +1,274 @@
+"""Simulated time: order of events, threads that block, waits that end once."""
+
+import random
+
+import pytest
+import simpy
+
+from sim.kernel import TIMEOUT, Deadlines, Environment, KernelError, Waiter
+
+
+def test_a_thread_sleeps_simulated_time():
+    env = Environment()
+    seen = []
+
+    def body():
+        env.sleep(1.5)
+        seen.append(env.now)
+        env.sleep(0.5)
+        seen.append(env.now)
+
+    env.spawn("sleeper", body)
+    env.run()
+    assert seen == [1.5, 2.0]
+
+
+def test_threads_due_at_the_same_time_run_in_the_order_in_which_they_were_scheduled():
+    env = Environment()
+    order = []
+
+    def body(name, delays):
+        for delay_s in delays:
+            env.sleep(delay_s)
+        order.append(name)
+
+    env.spawn("late", lambda: body("late", [0.5, 0.5]))
+    env.spawn("early", lambda: body("early", [1.0]))
+    env.spawn("zero", lambda: body("zero", [1.0, 0.0]))
+    env.run()
+    assert order == ["early", "late", "zero"]
+
+
+def _script(seed):
+    rng = random.Random(seed)
+    return [[rng.choice((0.0, 0.5, 1.0, rng.random())) for _ in range(20)] for _ in range(30)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_threads_keep_the_order_of_simpy_processes(seed):
+    script = _script(seed)
+
+    def in_threads():
+        env, log = Environment(), []
+
+        def body(number):
+            for delay_s in script[number]:
+                env.sleep(delay_s)
+                log.append((env.now, number))
+
+        for number in range(len(script)):
+            env.spawn(str(number), lambda number=number: body(number))
+        env.run()
+        return log
+
+    def in_processes(env):
+        log = []
+
+        def body(number):
+            for delay_s in script[number]:
+                yield env.timeout(delay_s)
+                log.append((env.now, number))
+
+        for number in range(len(script)):
+            env.process(body(number))
+        env.run()
+        return log
+
+    assert in_threads() == in_processes(simpy.Environment()) == in_processes(Environment())
+
+
+def test_a_wait_ends_once_and_with_the_first_value():
+    env = Environment()
+    got = []
+    waiters: list[Waiter] = []
+
+    def body():
+        waiter = env.waiter()
+        waiters.append(waiter)
+        got.append(waiter.wait())
+
+    def waker():
+        env.sleep(2.0)
+        assert waiters[0].wake("first")
+        assert not waiters[0].wake("second")
+
+    env.spawn("body", body)
+    env.spawn("waker", waker)
+    env.run()
+    assert got == ["first"]
+
+
+def test_deadlines_end_waits_in_order_unless_they_ended_before():
+    env = Environment()
+    deadlines = Deadlines(env, 10.0)
+    got = []
+
+    def body(start_s, wake_after_s):
+        env.sleep(start_s)
+        waiter = env.waiter()
+        deadlines.add(waiter)
+        if wake_after_s is not None:
+            env.call_in(wake_after_s, lambda: waiter.wake("woken"))
+        got.append((start_s, waiter.wait(), env.now))
+
+    env.spawn("a", lambda: body(0.0, None))
+    env.spawn("b", lambda: body(1.0, 3.0))
+    env.spawn("c", lambda: body(2.0, None))
+    env.spawn("d", lambda: body(2.0, 10.5))
+    env.run()
+    assert got == [
+        (1.0, "woken", 4.0),
+        (0.0, TIMEOUT, 10.0),
+        (2.0, TIMEOUT, 12.0),
+        (2.0, TIMEOUT, 12.0),
+    ]
+
+
+def test_an_interrupt_arrives_where_the_thread_waits():
+    env = Environment()
+    log = []
+
+    def sleeper():
+        try:
+            env.sleep(100.0)
+        except ValueError as error:
+            log.append((env.now, str(error)))
+        env.sleep(1.0)
+        log.append((env.now, "went on"))
+
+    thread = env.spawn("sleeper", sleeper)
+    env.call_at(3.0, lambda: thread.interrupt(ValueError("stop")))
+    env.run()
+    assert log == [(3.0, "stop"), (4.0, "went on")]
+    assert thread.done
+    assert not thread.interrupt(ValueError("too late"))
+
+
+def test_an_error_in_a_thread_ends_the_run():
+    env = Environment()
+
+    def body():
+        env.sleep(1.0)
+        raise KeyError("boom")
+
+    env.spawn("body", body)
+    env.spawn("other", lambda: env.sleep(5.0))
+    with pytest.raises(KeyError, match="boom"):
+        env.run()
+    assert env.now == 1.0
+
+
+def test_an_error_in_a_callback_ends_the_run_even_while_a_thread_drives():
+    env = Environment()
+
+    def fail():
+        raise KeyError("boom")
+
+    env.spawn("body", lambda: env.sleep(5.0))
+    env.call_at(1.0, fail)
+    with pytest.raises(KeyError, match="boom"):
+        env.run()
+
+
+def test_run_until_stops_before_that_time_and_goes_on_later():
+    env = Environment()
+    seen = []
+
+    def body():
+        while True:
+            env.sleep(1.0)
+            seen.append(env.now)
+
+    env.spawn("body", body)
+    env.run(until=3.0)
+    assert (env.now, seen) == (3.0, [1.0, 2.0])
+    env.run(until=4.5)
+    assert (env.now, seen) == (4.5, [1.0, 2.0, 3.0, 4.0])
+
+
+def test_step_processes_one_event():
+    env = Environment()
+    seen = []
+
+    def body(name):
+        env.sleep(1.0)
+        seen.append(name)
+        env.sleep(1.0)
+
+    env.spawn("a", lambda: body("a"))
+    env.spawn("b", lambda: body("b"))
+    env.step()
+    env.step()
+    assert seen == []
+    env.step()
+    assert (seen, env.now) == (["a"], 1.0)
+    env.step()
+    assert seen == ["a", "b"]
+
+
+def test_ten_thousand_threads_start_one_another():
+    env = Environment()
+    started = []
+
+    def body(number):
+        started.append(number)
+        if number < 10_000:
+            env.spawn(str(number + 1), lambda: body(number + 1))
+        env.sleep(1.0)
+
+    env.spawn("0", lambda: body(0))
+    env.run()
+    assert len(started) == 10_001
+
+
+def test_callbacks_must_not_block():
+    env = Environment()
+    env.call_at(1.0, lambda: env.sleep(1.0))
+    with pytest.raises(KernelError, match="must not block"):
+        env.run()
+
+
+def test_a_thread_waits_for_simpy_events():
+    env = Environment()
+    got = []
+
+    def process():
+        yield env.timeout(2.0)
+        return "value"
+
+    def failing():
+        yield env.timeout(1.0)
+        raise ValueError("lost")
+
+    def body():
+        got.append(env.wait_for(env.process(process())))
+        try:
+            env.wait_for(env.process(failing()))
+        except ValueError as error:
+            got.append(str(error))
+        got.append(env.now)
+
+    env.spawn("body", body)
+    env.run()
+    assert got == ["value", "lost", 3.0]
+
+
+def test_closing_abandons_threads_without_running_them_on():
+    env = Environment()
+    log = []
+
+    def body():
+        try:
+            env.sleep(10.0)
+        except Exception:
+            log.append("caught")
+        finally:
+            log.append("finally")
+            env.sleep(1.0)
+            log.append("slept in finally")
+
+    env.spawn("body", body)
+    env.run(until=1.0)
+    env.close()
+    del env
+    assert "slept in finally" not in log
