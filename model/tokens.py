@@ -1,0 +1,194 @@
+"""Issue and verify JSON Web Tokens (HS256).
+
+PyJWT has no clock parameter: it verifies form, algorithm and signature with its own time checks
+off, and `check_time_claims` compares exp, nbf and iat with the service's clock. A token's
+signature is a pure function of token, key and algorithms, so its outcome is remembered per issuer
+(one key, one algorithm) in a bounded cache: the first sight of every token is verified, its time
+claims every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+import jwt
+
+from model.clock import Clock
+from model.errors import (
+    EmptyTokenError,
+    ExpiredTokenError,
+    InvalidClaimError,
+    MalformedTokenError,
+    NonAsciiTokenError,
+    NotWaitingTokenError,
+    NullDereferenceError,
+    OversizedTokenError,
+    PrematureTokenError,
+    SignatureError,
+    TokenError,
+    UnsupportedAlgorithmError,
+)
+
+ALGORITHM: Final = "HS256"
+ISSUER: Final = "ticketsim"
+MAX_TOKEN_CHARS: Final = 4096
+"""Ours have about 300; Tomcat would take up to 8 KB of headers."""
+REMEMBERED_TOKENS: Final = 65_536
+"""Two tokens for each of 30,000 users; about 60 MB when full."""
+_NO_TIME_CHECKS: Final[Any] = {
+    f"verify_{name}": False for name in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")
+}
+_NO_TYPE_HEADER: Final = {"typ": None}
+
+
+class TokenType(StrEnum):
+    """What a token is good for."""
+
+    ACCESS = "ACCESS"
+    WAIT = "WAIT"
+
+
+class Token(NamedTuple):
+    """A verified token's content."""
+
+    raw: str
+    concert_id: int
+    uuid: str
+    type: str
+    claims: Mapping[str, Any]
+
+
+class _Refusal(NamedTuple):
+    """A remembered failure; errors are made afresh, since raising one ties it to its caller."""
+
+    error: type[TokenError]
+    message: str
+
+
+class TokenIssuer:
+    """Mints and verifies tokens with one key.
+
+    Args:
+        signing_key: secret for HS256, at least 32 bytes.
+        clock: decides about exp, nbf and iat.
+    """
+
+    def __init__(self, signing_key: bytes, clock: Clock) -> None:
+        if len(signing_key) < 32:  # noqa: PLR2004 - RFC 7518, 3.2: as long as the hash
+            raise ValueError(f"signing key: {len(signing_key)} bytes; allowed: at least 32")
+        self._key = signing_key
+        self._clock = clock
+        self._remembered = lru_cache(maxsize=REMEMBERED_TOKENS)(self._verify_signature)
+
+    def mint(
+        self,
+        *,
+        concert_id: int,
+        uuid: str,
+        kind: TokenType,
+        issued_at_s: float,
+        ttl_s: float | None,
+    ) -> str:
+        """Sign a token; without `exp` if `ttl_s` is None. Its times are whole seconds."""
+        claims: dict[str, Any] = {
+            "jti": uuid,
+            "iss": ISSUER,
+            "iat": int(issued_at_s),
+            "concertId": concert_id,
+            "uuid": uuid,
+            "type": str(kind),
+        }
+        if ttl_s is not None:
+            claims["exp"] = int(issued_at_s + ttl_s)
+        return jwt.encode(claims, self._key, ALGORITHM, headers=_NO_TYPE_HEADER)
+
+    def verify(self, raw: object) -> Token:
+        """Check form, algorithm, signature and times. Raises a `TokenError`, whatever `raw` is."""
+        if not isinstance(raw, str):
+            raise MalformedTokenError(f"a token is a string, not {type(raw).__name__}")
+        if len(raw) > MAX_TOKEN_CHARS:
+            raise OversizedTokenError(f"{len(raw)} characters; allowed: {MAX_TOKEN_CHARS}")
+        outcome = self._remembered(raw)
+        if isinstance(outcome, _Refusal):
+            raise outcome.error(outcome.message)
+        check_time_claims(outcome.claims, self._clock.now())
+        return outcome
+
+    def verify_waiting(self, raw: object) -> Token:
+        """Verify a token and use it as a waiting token, which needs its expiry.
+
+        Raises `TokenError`, `NotWaitingTokenError` on another type, and `NullDereferenceError`
+        if there is no `exp`.
+        """
+        token = self.verify(raw)
+        require_waiting(token)
+        return token
+
+    def signatures_verified(self) -> int:
+        """Count the tokens whose signature was really computed (those not remembered)."""
+        return self._remembered.cache_info().misses
+
+    def _verify_signature(self, raw: str) -> Token | _Refusal:
+        try:
+            return self._parse(raw)
+        except TokenError as error:
+            return _Refusal(type(error), str(error))
+
+    def _parse(self, raw: str) -> Token:
+        if not raw:
+            raise EmptyTokenError("empty")
+        if not raw.isascii():
+            raise NonAsciiTokenError("not ASCII")
+        return _token(raw, self._decode(raw))
+
+    def _decode(self, raw: str) -> dict[str, Any]:
+        try:
+            return jwt.decode(raw, self._key, algorithms=[ALGORITHM], options=_NO_TIME_CHECKS)
+        except jwt.InvalidSignatureError as error:
+            raise SignatureError(str(error)) from error
+        except jwt.InvalidAlgorithmError as error:
+            raise UnsupportedAlgorithmError(str(error)) from error
+        except (jwt.PyJWTError, ValueError, RecursionError) as error:
+            raise MalformedTokenError(str(error)) from error
+
+
+def _token(raw: str, claims: dict[str, Any]) -> Token:
+    concert_id, uuid, kind = claims.get("concertId"), claims.get("uuid"), claims.get("type")
+    if type(concert_id) is not int or not isinstance(uuid, str) or not isinstance(kind, str):
+        raise InvalidClaimError("concertId, uuid or type is missing or of the wrong type")
+    return Token(raw, concert_id, uuid, kind, claims)
+
+
+def require_waiting(token: Token) -> None:
+    """Refuse what is not a waiting token with an expiry, as the incident's parser does.
+
+    Raises `NotWaitingTokenError` on another type and `NullDereferenceError` if `exp` is missing.
+    """
+    if token.type != TokenType.WAIT:
+        raise NotWaitingTokenError(f"type {token.type}")
+    if "exp" not in token.claims:
+        raise NullDereferenceError("exp is null")
+
+
+def check_time_claims(claims: Mapping[str, Any], now_s: float) -> None:
+    """Refuse a token outside its time, exactly as PyJWT would at `now_s` (no leeway).
+
+    Raises `PrematureTokenError` (iat or nbf after now), `ExpiredTokenError` (exp at or before
+    now) and `InvalidClaimError` (one of them is no number).
+    """
+    if "iat" in claims and _whole(claims, "iat") > now_s:
+        raise PrematureTokenError("issued in the future")
+    if "nbf" in claims and _whole(claims, "nbf") > now_s:
+        raise PrematureTokenError("not valid yet")
+    if "exp" in claims and _whole(claims, "exp") <= now_s:
+        raise ExpiredTokenError("expired")
+
+
+def _whole(claims: Mapping[str, Any], name: str) -> int:
+    try:
+        return int(claims[name])
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidClaimError(f"{name} is not an integer") from None
