@@ -1,0 +1,334 @@
+"""One client's connection inside the server: fakeredis's commands, run without its wire protocol.
+
+The order of things for a command is the real server's (processCommand): arity, memory limit,
+queueing inside MULTI, execution. fakeredis's own code executes; this module replaces how it is
+called, and those commands whose fakeredis version is slow, wrong or missing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import redis
+from fakeredis import _msgs as msgs
+from fakeredis._core import CommandItem
+from fakeredis._helpers import OK, QUEUED, SimpleError, SimpleString
+from fakeredis._socket import FakeSocket
+from fakeredis.model import ZSet
+
+from sim.redis.errors import UnsupportedCommandError
+from sim.redis.introspection import IntrospectionCommands
+from sim.redis.keyspace import Keyspace
+from sim.redis.plans import Plan
+from sim.redis.sorted_set import MeteredZSet
+from sim.redis.values import independent
+
+if TYPE_CHECKING:
+    from sim.redis.server import RedisServer
+
+OUT_OF_MEMORY: Final = "OOM command not allowed when used memory > 'maxmemory'."
+_RESP3: Final = 3
+_ALLOWED_WHEN_FULL: Final = frozenset({"exec", "discard", "reset"})
+
+
+class _AnsweredEarly(Exception):  # noqa: N818  (not an error)
+    """A key is missing, which settles the reply."""
+
+    def __init__(self, reply: Any) -> None:
+        super().__init__()
+        self.reply = reply
+
+
+class ServerConnection(IntrospectionCommands, FakeSocket):
+    """A connection; `call` runs one command and returns its reply as redis-py would read it."""
+
+    _db: Keyspace
+
+    def __init__(self, server: RedisServer) -> None:
+        super().__init__(
+            server,
+            0,
+            client_class=redis.Redis,
+            client_info={"resp": _RESP3, "-created": int(server.now_s)},
+        )
+        self.server: RedisServer = server
+        self.opened_s = server.now_s
+        self.active_s = server.now_s
+        self._empty_zset = MeteredZSet(server.state.layout)
+
+    def call(self, plan: Plan, args: list[bytes]) -> Any:
+        """Run one command now.
+
+        Returns:
+            bytes, int, float, None, or lists and dicts of them (RESP3).
+
+        Raises:
+            redis.exceptions.ResponseError: what the server answers with an error.
+            UnsupportedCommandError: if it would wait, or is not simulated.
+        """
+        server = self.server
+        server.begin_command(self)
+        try:
+            shape_known = plan.shape(args, self.version)
+            if server.limit_bytes and server.is_over_limit():
+                self._refuse_if_full(plan)
+            if self._transaction is not None and not plan.is_transaction:
+                self._transaction.append((plan, shape_known, args))
+                return QUEUED.value
+            result = self._execute(plan, args)
+        except SimpleError as error:
+            self._note_failure(plan, error)
+            raise self._decode_error(error) from None
+        if result.__class__ is SimpleError:
+            raise self._decode_error(result)
+        return result
+
+    def reply_or_error(self, plan: Plan, args: list[bytes]) -> Any:
+        """As `call`, but an error of the server is returned."""
+        try:
+            return self.call(plan, args)
+        except redis.ResponseError as error:
+            return error
+
+    def unknown_command(self, name: str, args: list[bytes]) -> redis.ResponseError:
+        """The server's answer to a command it does not know; spoils a transaction being queued."""
+        self._transaction_failed = self._transaction is not None
+        shown = "".join(f"'{arg.decode(errors='replace')}' " for arg in args)
+        return redis.ResponseError(f"unknown command '{name}', with args beginning with: {shown}")
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether either side has closed it."""
+        return self._killed
+
+    def kill(self) -> None:
+        """Cut the connection from the server's side."""
+        if not self._killed:
+            super().kill()
+            self.server.connected_clients -= 1
+
+    def disconnect(self) -> None:
+        """Close it from the client's side; what it watched is forgotten."""
+        self.kill()
+
+    def _execute(self, plan: Plan, args: list[bytes]) -> Any:
+        if not plan.supported:
+            raise UnsupportedCommandError(f"{plan.name.upper()} is not simulated")
+        if plan.needs_substitution:
+            with self.server.substitution.active():
+                return self._run(plan, args)
+        return self._run(plan, args)
+
+    def _run(self, plan: Plan, args: list[bytes]) -> Any:
+        """Run fakeredis's code on the decoded arguments and write the keys back."""
+        items: list[CommandItem] = []
+        state = self.server.state
+        state.touching = plan.is_use
+        try:
+            argv = self._bound(plan, args, items)
+            result = getattr(self, plan.method)(*argv)
+        except _AnsweredEarly as answer:
+            return answer.reply
+        except SimpleError as error:
+            result = error
+        finally:
+            state.touching = True
+        kind = result.__class__
+        for item in items:
+            if item._modified:  # noqa: SLF001
+                item.writeback(remove_empty_val=not plan.keeps_empty)
+                state.changes += result if plan.counts_changes and kind is int else 1
+        if kind is SimpleString or kind is list:
+            return self._decode_result(result)
+        return result
+
+    def _bound(self, plan: Plan, args: list[bytes], items: list[CommandItem]) -> list[Any]:
+        """The arguments as fakeredis's code wants them; the keys among them go into `items`."""
+        shape = plan.shape(args, self.version)
+        db = self._db
+        for index, answer in shape.early:
+            if db.lookup(args[index]) is None:
+                raise _AnsweredEarly(answer)
+        argv: list[Any] = args.copy()
+        for index, decode in shape.decode:
+            argv[index] = decode(argv[index])
+        for index, key in shape.keys:
+            name = argv[index]
+            entry: Any = db.lookup(name)
+            default = None
+            if entry is None:
+                default = self._missing(key.type_, plan)
+            elif key.type_ is not None and not isinstance(entry.value, key.type_):
+                raise SimpleError(msgs.WRONGTYPE_MSG)
+            self._count_lookup(plan, found=entry is not None)
+            item = argv[index] = CommandItem(name, db, entry, default)
+            items.append(item)
+        return argv
+
+    def _count_lookup(self, plan: Plan, *, found: bool) -> None:
+        if plan.is_read:
+            state = self.server.state
+            state.keyspace_hits += found
+            state.keyspace_misses += not found
+
+    def _missing(self, kind: type[Any] | None, plan: Plan) -> Any:
+        """What a command sees in the place of a key that does not exist."""
+        if kind is None or kind is bytes or not plan.creates:
+            return None
+        if kind is ZSet:
+            return MeteredZSet(self.server.state.layout) if plan.is_write else self._empty_zset
+        return kind()
+
+    def _refuse_if_full(self, plan: Plan) -> None:
+        """Evict; if that is not enough, refuse what would use more memory."""
+        if self.server.free_memory():
+            return
+        queueing = self._transaction is not None
+        denied = plan.denied_at_limit or (queueing and plan.name not in _ALLOWED_WHEN_FULL)
+        if plan.name == "exec" and self._transaction:
+            denied = any(queued.denied_at_limit for queued, _, _ in self._transaction)
+        if denied:
+            raise SimpleError(OUT_OF_MEMORY)
+
+    def _note_failure(self, plan: Plan, error: SimpleError) -> None:
+        """An error before execution spoils a transaction that is being queued."""
+        if self._transaction is None:
+            return
+        if plan.name == "exec":
+            error.value = f"EXECABORT Transaction discarded because of: {error.value}"
+            self._forget_transaction()
+            self._clear_watches()
+        else:
+            self._transaction_failed = True
+
+    # Commands replaced
+
+    def exec_(self) -> Any:
+        """EXEC: every queued command at once; None if a watched key changed."""
+        if self._transaction is None:
+            raise SimpleError(msgs.WITHOUT_MULTI_MSG.format("EXEC"))
+        queued, failed, changed = self._transaction, self._transaction_failed, self._watch_changed()
+        self._forget_transaction()
+        self._clear_watches()
+        if failed:
+            raise SimpleError(msgs.EXECABORT_MSG)
+        if changed:
+            return None
+        self._in_transaction = True
+        try:
+            return [self._queued_reply(plan, args) for plan, _, args in queued]
+        finally:
+            self._in_transaction = False
+
+    def _queued_reply(self, plan: Plan, args: list[bytes]) -> Any:
+        try:
+            result = self._execute(plan, args)
+        except SimpleError as error:
+            result = error
+        return self._decode_result(result)
+
+    def _watch_changed(self) -> bool:
+        """A watched key was written, or has expired since it was watched."""
+        if self._watch_notified:
+            return True
+        return any(
+            entry is not None and entry.expireat is not None and entry.expireat < db.time
+            for key, db in self._watches
+            for entry in (db.peek(key),)
+        )
+
+    def _zpop(self, key: CommandItem, count: int, reverse: bool, flatten_list: bool) -> list[Any]:
+        """ZPOPMIN and its kin, in time proportional to `count` and not to the set."""
+        if count < 0:
+            raise SimpleError(msgs.INDEX_NEGATIVE_ERROR_MSG)
+        zset = key.value
+        if not zset:
+            return []
+        popped: list[Any] = []
+        for member in zset.first(count, last=reverse):
+            pair = [member, zset.get(member)]
+            popped += pair if flatten_list else [pair]
+            zset.discard(member)
+        if popped:
+            key.updated()
+        return popped
+
+    def zremrangebyrank(self, key: CommandItem, start: int, stop: int) -> int:
+        """ZREMRANGEBYRANK; a range that covers the whole set empties it in one go."""
+        zset = key.value
+        n_members = len(zset)
+        if n_members and start in (0, -n_members) and (stop >= n_members - 1 or stop == -1):
+            zset.clear()
+            key.updated()
+            return n_members
+        return int(super().zremrangebyrank(key, start, stop))
+
+    def setex(self, key: CommandItem, seconds: int, value: bytes) -> SimpleString:
+        """SETEX, to the millisecond (fakeredis cuts the expiry to whole seconds)."""
+        return self._set_expiring(key, 1000 * seconds, value, "setex")
+
+    def psetex(self, key: CommandItem, ms: int, value: bytes) -> SimpleString:
+        """PSETEX, to the millisecond (fakeredis cuts the expiry to whole seconds)."""
+        return self._set_expiring(key, ms, value, "psetex")
+
+    def _set_expiring(self, key: CommandItem, ms: int, value: bytes, name: str) -> SimpleString:
+        if ms <= 0 or self._db.time * 1000 + ms >= 2**63:
+            raise SimpleError(msgs.INVALID_EXPIRE_MSG.format(name))
+        key.value = value
+        key.expireat = self._db.time + ms / 1000.0
+        return OK
+
+    def _ttl(self, key: CommandItem, scale: float) -> int:
+        """TTL rounds half a second up, as Redis does."""
+        if not key:
+            return -2
+        if key.expireat is None:
+            return -1
+        left_ms = round((key.expireat - self._db.time) * 1000)
+        return left_ms if scale > 1 else (left_ms + 500) // 1000
+
+    # The reply to a set operation is in no particular order; sorted, it does not depend on
+    # the hash seed.
+
+    def sdiff(self, *keys: CommandItem) -> list[bytes]:
+        """SDIFF."""
+        return sorted(super().sdiff(*keys))
+
+    def sinter(self, *keys: CommandItem) -> list[bytes]:
+        """SINTER."""
+        return sorted(super().sinter(*keys))
+
+    def sunion(self, *keys: CommandItem) -> list[bytes]:
+        """SUNION."""
+        return sorted(super().sunion(*keys))
+
+    def copy(self, key: CommandItem, newkey: CommandItem, *args: bytes) -> int:
+        """COPY; the copy is a value of its own (fakeredis lets both keys share one)."""
+        if key:
+            key._value = independent(key.value)  # noqa: SLF001  (not a write to the source)
+        return int(super().copy(key, newkey, *args))
+
+    def bgsave(self, *args: bytes) -> SimpleString:  # noqa: ARG002  (SCHEDULE makes no difference)
+        """BGSAVE: start a snapshot now."""
+        if self.server.persistence.running is not None:
+            raise SimpleError("ERR Background save already in progress")
+        self.server.start_snapshot()
+        return SimpleString(b"Background saving started")
+
+    def save(self) -> SimpleString:
+        """SAVE: write a snapshot before answering."""
+        self.server.save_now()
+        return OK
+
+    def lastsave(self) -> int:
+        """LASTSAVE: epoch seconds."""
+        return int(self.server.persistence.last_save_s)
+
+    def _blocking(self, timeout: float | None, func: Any, shape: Any = None) -> Any:
+        """A blocking command answers if it can at once; waiting is not simulated."""
+        found = func(True)
+        if found is None and not self._in_transaction:
+            raise UnsupportedCommandError(
+                f"a blocking command would wait (timeout {timeout} s); poll instead"
+            )
+        return found if shape is None else shape(found)

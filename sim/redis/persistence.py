@@ -1,0 +1,90 @@
+"""Snapshots on disk (RDB): when they start, what they cost, what a restart finds.
+
+A save point (seconds, changes) starts a snapshot once both have passed. The server stands still
+while it forks; the child then writes for a while, and pages changed meanwhile are copied, so the
+memory of the host is used twice for that share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sim.redis.settings import RedisSettings
+
+_GB = 1024**3
+_MB = 1024**2
+
+Snapshot = dict[int, dict[bytes, tuple[Any, float | None]]]
+"""Database number, key, (value, expiry in epoch seconds)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """One background save."""
+
+    started_s: float
+    """Epoch seconds."""
+    stall_s: float
+    """The server answers nobody for this long."""
+    writing_s: float
+    """The child exists for this long."""
+    copied_bytes: int
+    """Memory that the host needs on top until the child has finished."""
+
+
+class Persistence:
+    """The snapshot on disk, and the one being written."""
+
+    def __init__(self, settings: RedisSettings, now_s: float) -> None:
+        self.save_points = settings.save_points
+        self.last_save_s = now_s
+        self.saves = 0
+        self.running: Fork | None = None
+        self.last_fork: Fork | None = None
+        self.on_disk: Snapshot = {}
+        self._settings = settings
+        self._being_written: Snapshot = {}
+        self._changes_at_fork = 0
+
+    def is_due(self, now_s: float, changes: int) -> bool:
+        """Whether a save point has been passed and no snapshot is being written."""
+        return self.running is None and any(
+            changes >= least and now_s - self.last_save_s > seconds
+            for seconds, least in self.save_points
+        )
+
+    def start(self, now_s: float, used_bytes: int, changes: int, contents: Snapshot) -> Fork:
+        """Fork now; `contents` will be on disk when the child has finished."""
+        settings = self._settings
+        fork = self.running = self.last_fork = Fork(
+            started_s=now_s,
+            stall_s=settings.fork_s_per_gb * used_bytes / _GB,
+            writing_s=used_bytes / (settings.save_mb_per_s * _MB),
+            copied_bytes=int(settings.fork_copied_share * used_bytes),
+        )
+        self._being_written = contents
+        self._changes_at_fork = changes
+        return fork
+
+    def finish_if_done(self, now_s: float, finished: Callable[[int], None]) -> None:
+        """Let a child that has written everything end; `finished` gets the changes it saved."""
+        fork = self.running
+        if fork is None or now_s < fork.started_s + fork.writing_s:
+            return
+        self.running = None
+        self.put_on_disk(self._being_written, fork.started_s + fork.writing_s)
+        finished(self._changes_at_fork)
+
+    def put_on_disk(self, contents: Snapshot, now_s: float) -> None:
+        """Replace the snapshot on disk."""
+        self.on_disk = contents
+        self._being_written = {}
+        self.last_save_s = now_s
+        self.saves += 1
+
+    def abort(self) -> None:
+        """The process ends: a child still writing is lost, the old snapshot stays."""
+        self.running = None
+        self._being_written = {}

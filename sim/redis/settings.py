@@ -1,0 +1,207 @@
+"""The settings of the simulated Redis server, spelled as redis.conf spells them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
+
+from annotated_types import Ge, Gt, Le
+
+from model.setting import Setting
+from sim.redis.errors import RedisSettingError
+
+Policy = Literal[
+    "volatile-lru",
+    "volatile-lfu",
+    "volatile-random",
+    "volatile-ttl",
+    "allkeys-lru",
+    "allkeys-lfu",
+    "allkeys-random",
+    "noeviction",
+]
+POLICIES: tuple[str, ...] = get_args(Policy)
+"""The eight eviction policies, in the order in which Redis lists them."""
+
+Allocator = Literal["upstream", "debian"]
+
+_UNITS = {
+    "": 1,
+    "b": 1,
+    "k": 1000,
+    "kb": 1024,
+    "m": 1000**2,
+    "mb": 1024**2,
+    "g": 1000**3,
+    "gb": 1024**3,
+}
+_MEMORY = re.compile(r"(\d+)([a-z]*)", re.IGNORECASE | re.ASCII)
+
+
+def parse_memory(text: str) -> int:
+    """Bytes meant by `text`, in Redis's spelling: a number and b, k, kb, m, mb, g, gb or nothing.
+
+    k, m and g are powers of 1000, kb, mb and gb of 1024; upper and lower case are the same.
+
+    Raises:
+        RedisSettingError: for anything that Redis would refuse (1t, 1.5gb, -1), in its words.
+    """
+    match = _MEMORY.fullmatch(text)
+    factor = _UNITS.get(match[2].lower()) if match else None
+    if match is None or factor is None:
+        raise RedisSettingError(
+            f"{text!r}: argument must be a memory value "
+            "(a whole number of b, k, kb, m, mb, g, gb or plain bytes)"
+        )
+    return int(match[1]) * factor
+
+
+def parse_save(text: str) -> tuple[tuple[int, int], ...]:
+    """Save points in `text`, spelled as in redis.conf: "3600 1 300 100", each (seconds, changes).
+
+    Raises:
+        RedisSettingError: if it is not an even number of whole numbers (seconds at least 1).
+    """
+    words = text.split()
+    if len(words) % 2 or not all(word.isdecimal() for word in words):
+        raise RedisSettingError(f"{text!r}: Invalid save parameters")
+    numbers = [int(word) for word in words]
+    points = tuple(zip(numbers[::2], numbers[1::2], strict=True))
+    if any(seconds < 1 for seconds, _ in points):
+        raise RedisSettingError(f"{text!r}: Invalid save parameters")
+    return points
+
+
+def check_policy(name: str) -> None:
+    """Refuse a policy that does not exist, as `CONFIG SET maxmemory-policy` would."""
+    if name not in POLICIES:
+        raise RedisSettingError(
+            f"{name!r}: argument(s) must be one of the following: {', '.join(POLICIES)}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RedisSettings:
+    """One Redis server: limits, eviction, expiry, saving to disk, and how fast it works.
+
+    Raises:
+        RedisSettingError: (a ValueError) for a value that Redis would refuse.
+    """
+
+    maxmemory: Annotated[
+        str,
+        Setting(
+            "memory limit in Redis's spelling (10mb, 1gb; plain bytes without a unit); 0: no limit",
+            "bytes",
+            "incident: stock image, none",
+        ),
+    ] = "0"
+    maxmemory_policy: Annotated[
+        Policy, Setting("what to evict at the limit", source="redis.conf default; incident: stock")
+    ] = "noeviction"
+    maxmemory_samples: Annotated[
+        int,
+        Gt(0),
+        Le(64),
+        Setting("keys sampled for each round of eviction", "keys", "redis.conf default", 1, 64),
+    ] = 5
+    allocator: Annotated[
+        Allocator,
+        Setting(
+            "size classes of the build: upstream (8-byte steps; the Docker image) or debian",
+            source="incident: the stock image is an upstream build",
+        ),
+    ] = "upstream"
+    version: Annotated[
+        str, Setting("version the server reports and whose commands it has", source="incident")
+    ] = "7.2.5"
+    hz: Annotated[
+        int,
+        Ge(1),
+        Le(500),
+        Setting("runs of the background job per second", "1/s", "redis.conf default", 1, 500),
+    ] = 10
+    lfu_log_factor: Annotated[
+        int,
+        Ge(0),
+        Setting("how slowly the LFU counter grows", "", "redis.conf default", 0, 100),
+    ] = 10
+    lfu_decay_time: Annotated[
+        int,
+        Ge(0),
+        Setting("minutes per decrement of the LFU counter", "min", "redis.conf default", 0, 60),
+    ] = 1
+    save: Annotated[
+        str,
+        Setting(
+            "save points: seconds and changes, in pairs; empty: never save",
+            "s, changes",
+            "redis.conf default; incident: default",
+        ),
+    ] = "3600 1 300 100 60 10000"
+    command_overhead_us: Annotated[
+        float,
+        Ge(0),
+        Setting(
+            "server time per command besides its own work: reading, parsing, answering",
+            "us",
+            "measured: service_times.csv, JIT hot, 21.5 to 28 us of Redis CPU per single command",
+            1,
+            200,
+        ),
+    ] = 22.0
+    fork_s_per_gb: Annotated[
+        float,
+        Ge(0),
+        Setting(
+            "time the server stands still to fork, per GB of memory in use",
+            "s/GB",
+            "Redis latency documentation: about 10 ms per GB on bare metal, far more on some VMs",
+            0.005,
+            0.25,
+        ),
+    ] = 0.01
+    save_mb_per_s: Annotated[
+        float,
+        Gt(0),
+        Setting(
+            "speed at which the forked child writes a snapshot, in memory saved per second",
+            "MB/s",
+            "assumed: one core serialising to a local disk",
+            10,
+            1000,
+        ),
+    ] = 100.0
+    fork_copied_share: Annotated[
+        float,
+        Ge(0),
+        Le(1),
+        Setting(
+            "share of memory copied while a snapshot is written (1: memory doubles)",
+            "",
+            "assumed; Redis documentation names 1 as the worst case",
+            0,
+            1,
+        ),
+    ] = 0.1
+
+    def __post_init__(self) -> None:
+        parse_memory(self.maxmemory)
+        check_policy(self.maxmemory_policy)
+        parse_save(self.save)
+
+    @property
+    def maxmemory_bytes(self) -> int:
+        """`maxmemory` in bytes; 0 means no limit."""
+        return parse_memory(self.maxmemory)
+
+    @property
+    def save_points(self) -> tuple[tuple[int, int], ...]:
+        """`save` as (seconds, changes) pairs."""
+        return parse_save(self.save)
+
+    @property
+    def version_numbers(self) -> tuple[int, ...]:
+        """`version` as numbers, (7, 2, 5)."""
+        return tuple(int(part) for part in self.version.split("."))

@@ -1,0 +1,26 @@
+"""What can be said of a value of any kind."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+from fakeredis.model import Hash
+
+from sim.redis.sorted_set import MeteredZSet
+
+
+def independent(value: Any) -> Any:
+    """A value that later commands on the original do not change."""
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, MeteredZSet):
+        return value.copy()
+    return deepcopy(value)
+
+
+def n_elements(value: Any) -> int:
+    """Allocations to free with it: members of a collection, fields and values of a hash."""
+    if isinstance(value, bytes):
+        return 1
+    return 2 * len(value) if isinstance(value, Hash) else len(value)
