@@ -1,0 +1,94 @@
+"""How many rows share given column values, without counting them each time."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from sim.database.statements import TableInfo
+
+
+class _Group:
+    """Rows per combination of values of some columns of a table."""
+
+    __slots__ = ("positions", "rows")
+
+    def __init__(self, positions: tuple[int, ...], rows: dict[tuple[Any, ...], int]) -> None:
+        self.positions = positions
+        self.rows = rows
+
+    def add(self, image: tuple[Any, ...], number: int) -> None:
+        values = tuple(image[position] for position in self.positions)
+        rows = self.rows.get(values, 0) + number
+        if rows:
+            self.rows[values] = rows
+        else:
+            del self.rows[values]
+
+
+class GroupCounts:
+    """Counts of committed rows. Each group of columns is counted once, then kept up to date.
+
+    `hide` makes the connection show committed rows only.
+    """
+
+    def __init__(
+        self,
+        raw: sqlite3.Connection,
+        infos: Mapping[str, TableInfo],
+        hide: Callable[[], None],
+    ) -> None:
+        self._raw: Final = raw
+        self._hide: Final = hide
+        self._columns: Final = {
+            name: [column.name for column in info.table.columns] for name, info in infos.items()
+        }
+        self._groups: dict[str, dict[tuple[str, ...], _Group]] = {}
+
+    def rows(self, table: str) -> int:
+        """Rows of a table."""
+        return self._group(table, ()).rows.get((), 0)
+
+    def matching(self, table: str, columns: tuple[str, ...], values: tuple[Any, ...]) -> int:
+        """Rows in which these columns have these values, as SQLite stores them."""
+        return self._group(table, columns).rows.get(values, 0)
+
+    def mean(self, table: str, columns: tuple[str, ...]) -> float:
+        """Rows per combination of values that occurs in these columns."""
+        return self.rows(table) / max(1, len(self._group(table, columns).rows))
+
+    def tracks(self, table: str) -> bool:
+        """Whether changes of the table have to be told."""
+        return table in self._groups
+
+    def changed(
+        self, table: str, before: tuple[Any, ...] | None, after: tuple[Any, ...] | None
+    ) -> None:
+        """Take one row's change into account."""
+        for group in self._groups[table].values():
+            if before is not None:
+                group.add(before, -1)
+            if after is not None:
+                group.add(after, 1)
+
+    def forget(self, table: str) -> None:
+        """Count again when asked the next time."""
+        self._groups.pop(table, None)
+
+    def _group(self, table: str, columns: tuple[str, ...]) -> _Group:
+        groups = self._groups.setdefault(table, {})
+        group = groups.get(columns)
+        if group is None:
+            group = groups[columns] = self._count(table, columns)
+        return group
+
+    def _count(self, table: str, columns: tuple[str, ...]) -> _Group:
+        names = ", ".join(f'"{column}"' for column in columns)
+        grouping = f" GROUP BY {names}" if columns else ""
+        selected = f"{names}, " if columns else ""
+        sql = f'SELECT {selected}count(*) FROM "{table}"{grouping}'  # noqa: S608 - own names
+        self._hide()
+        order = self._columns[table]
+        positions = tuple(order.index(column) for column in columns)
+        return _Group(positions, {row[:-1]: row[-1] for row in self._raw.execute(sql)})

@@ -1,0 +1,229 @@
+"""Row locks as InnoDB has them: shared and exclusive, first come first served, with deadlocks.
+
+A request waits for every other transaction that holds the row in a conflicting mode and for
+every conflicting request that came before it, also when it only wants to raise its own shared
+lock to an exclusive one. Locks end with their transaction. A wait that closes a circle of waits
+is a deadlock: the cheapest transaction in the circle (`LockOwner.weight`; the one that asks when
+equal) is rolled back at once. Gaps between rows are not locked.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator
+from typing import Final
+
+from model.errors import DeadlockError, LockTimeoutError
+from sim.kernel import TIMEOUT, Deadlines, Environment, Waiter
+
+
+class LockOwner(ABC):
+    """A transaction as the lock table sees it."""
+
+    __slots__ = ("held", "waiting")
+
+    def __init__(self) -> None:
+        self.held: dict[Hashable, _Lock] = {}
+        self.waiting: _Request | None = None
+
+    @property
+    @abstractmethod
+    def weight(self) -> int:
+        """What rolling it back would throw away: changed rows and locks."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Undo every change and release every lock, now. The owner waits for a lock meanwhile."""
+
+
+class _Lock:
+    """The lock of one row: who holds it (true: exclusively) and who waits, in order."""
+
+    __slots__ = ("holders", "queue")
+
+    def __init__(self, owner: LockOwner, exclusive: bool) -> None:
+        self.holders: dict[LockOwner, bool] = {owner: exclusive}
+        self.queue: OrderedDict[_Request, None] | None = None
+
+    def refuses(self, owner: LockOwner, exclusive: bool) -> bool:
+        """Whether a new request of `owner` has to wait."""
+        for holder, held in self.holders.items():
+            if holder is not owner and (exclusive or held):
+                return True
+        if self.queue:
+            for request in self.queue:
+                if request.owner is not owner and (exclusive or request.exclusive):
+                    return True
+        return False
+
+
+class _Request:
+    """A transaction's wait for one row."""
+
+    __slots__ = ("exclusive", "granted", "key", "lock", "owner", "waiter")
+
+    def __init__(self, key: Hashable, lock: _Lock, owner: LockOwner, exclusive: bool) -> None:
+        self.key = key
+        self.lock = lock
+        self.owner = owner
+        self.exclusive = exclusive
+        self.granted = False
+        self.waiter: Waiter | None = None
+
+    def blockers(self) -> Iterator[LockOwner]:
+        """Transactions that must end first; those behind another blocker may be left out."""
+        queue = self.lock.queue or ()
+        found_self = False
+        for request in reversed(queue):
+            if request is self:
+                found_self = True
+            elif found_self and request.owner is not self.owner:
+                if request.exclusive:
+                    # It conflicts with everything before it, so it waits for all of that.
+                    yield request.owner
+                    return
+                if self.exclusive:
+                    yield request.owner
+        for holder, held in self.lock.holders.items():
+            if holder is not self.owner and (self.exclusive or held):
+                yield holder
+
+
+class LockTable:
+    """Every row lock of one database. `timeout_s` is the longest wait for one lock."""
+
+    def __init__(self, env: Environment, timeout_s: float) -> None:
+        self._env = env
+        self._locks: dict[Hashable, _Lock] = {}
+        self._deadlines: Final = Deadlines(env, timeout_s)
+        self.waits = 0
+        self.timeouts = 0
+        self.deadlocks = 0
+        self.waiting = 0
+
+    def __len__(self) -> int:
+        return len(self._locks)
+
+    def acquire(self, owner: LockOwner, key: Hashable, *, exclusive: bool) -> bool:
+        """Lock `key` until the owner's transaction ends; true if that took a wait.
+
+        Raises:
+            LockTimeoutError: not granted within the timeout; what the owner holds it keeps.
+            DeadlockError: the owner was chosen to resolve a deadlock and has been aborted.
+        """
+        lock = self._locks.get(key)
+        if lock is None:
+            owner.held[key] = self._locks[key] = _Lock(owner, exclusive)
+            return False
+        held = lock.holders.get(owner)
+        if held is not None and (held or not exclusive):
+            return False
+        if not lock.refuses(owner, exclusive):
+            lock.holders[owner] = exclusive
+            owner.held[key] = lock
+            return False
+        self._wait(_Request(key, lock, owner, exclusive))
+        return True
+
+    def release_all(self, owner: LockOwner) -> None:
+        """End every lock of `owner` and hand each to whoever is next."""
+        for key, lock in owner.held.items():
+            del lock.holders[owner]
+            if lock.queue:
+                self._grant(lock)
+            if not lock.holders and not lock.queue:
+                del self._locks[key]
+        owner.held.clear()
+
+    def withdraw(self, owner: LockOwner) -> None:
+        """Take back the request `owner` waits for, if any."""
+        request, owner.waiting = owner.waiting, None
+        if request is not None and request.lock.queue is not None:
+            request.lock.queue.pop(request, None)
+            self._grant(request.lock)
+            # A request can outlive the holders it waited for, but not leave an empty lock behind.
+            if not request.lock.holders and not request.lock.queue:
+                self._locks.pop(request.key, None)
+
+    def _wait(self, request: _Request) -> None:
+        owner, lock = request.owner, request.lock
+        if lock.queue is None:
+            lock.queue = OrderedDict()
+        lock.queue[request] = None
+        owner.waiting = request
+        self.waits += 1
+        self._resolve_deadlocks(owner)
+        if request.granted:
+            return
+        request.waiter = waiter = self._env.waiter()
+        self._deadlines.add(waiter)
+        self.waiting += 1
+        try:
+            outcome = waiter.wait()
+        except BaseException:
+            waiter.done = True
+            if not request.granted:
+                self.withdraw(owner)
+            raise
+        finally:
+            self.waiting -= 1
+        if outcome is TIMEOUT:
+            self.timeouts += 1
+            self.withdraw(owner)
+            raise LockTimeoutError(
+                f"Lock wait timeout exceeded: {request.key} not free "
+                f"within {self._deadlines.timeout_s:g} s"
+            )
+
+    def _resolve_deadlocks(self, owner: LockOwner) -> None:
+        """Roll back transactions until `owner` waits in no circle."""
+        while circle := self._circle(owner):
+            self.deadlocks += 1
+            victim = min(circle, key=lambda member: (member.weight, member is not owner))
+            request = victim.waiting
+            error = DeadlockError("Deadlock found when trying to get lock")
+            self.withdraw(victim)
+            victim.abort()
+            if victim is owner:
+                raise error
+            if request is not None and request.waiter is not None:
+                request.waiter.fail(error)
+
+    @staticmethod
+    def _circle(owner: LockOwner) -> list[LockOwner]:
+        """The transactions of one circle of waits through `owner`; empty if there is none."""
+        came_from: dict[LockOwner, LockOwner] = {}
+        open_ends = [owner]
+        while open_ends:
+            member = open_ends.pop()
+            if member.waiting is None:
+                continue
+            for blocker in member.waiting.blockers():
+                if blocker is owner:
+                    circle = [member]
+                    while circle[-1] is not owner:
+                        circle.append(came_from[circle[-1]])
+                    return circle
+                if blocker not in came_from:
+                    came_from[blocker] = member
+                    open_ends.append(blocker)
+        return []
+
+    @staticmethod
+    def _grant(lock: _Lock) -> None:
+        """Hand the lock to as many waiting requests, in order, as go together."""
+        queue = lock.queue
+        while queue:
+            request = next(iter(queue))
+            owner, exclusive = request.owner, request.exclusive
+            for holder, held in lock.holders.items():
+                if holder is not owner and (exclusive or held):
+                    return
+            del queue[request]
+            lock.holders[owner] = exclusive or lock.holders.get(owner, False)
+            owner.held[request.key] = lock
+            owner.waiting = None
+            request.granted = True
+            if request.waiter is not None:
+                request.waiter.wake()

@@ -1,0 +1,384 @@
+"""One SQLite database in memory, seen by each transaction in its own way.
+
+SQLite itself holds what was committed. The changes of an open transaction are a log of SQL that
+can be applied inside a savepoint and rolled back again: at any time at most one transaction's
+changes are applied, and they stay applied until somebody else must not see them. Statements run
+between two points of simulated time, so nobody can look in between. Row locks (see `locks`) make
+sure that a log changes the same rows in the same way each time it is applied.
+
+For reads as of an earlier commit the rows that later commits changed are put back, inside the
+same savepoint, from the images kept in the history.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+import sqlalchemy
+from sqlalchemy import Connection, CursorResult, Engine, MetaData, StaticPool, Table
+
+from sim.database.cardinality import GroupCounts
+from sim.database.results import StoredRows
+from sim.database.statements import Parameters, Prepared, TableInfo, prepare
+
+RowKey = tuple[str, Any]
+Image = tuple[Any, ...] | None
+"""A row's columns as SQLite stores them; None if there is no row."""
+
+_STATEMENTS: Final = 512
+"""Prepared statements that sqlite3 keeps: more than any service here has."""
+
+
+class Changes:
+    """What one transaction has changed so far."""
+
+    __slots__ = ("before", "log", "tables")
+
+    def __init__(self) -> None:
+        self.log: list[tuple[str, Any]] = []
+        self.tables: set[str] = set()
+        self.before: dict[RowKey, Image] = {}
+        """Committed image of each changed row. It is locked, so it stays what it is."""
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.log.clear()
+        self.tables.clear()
+        self.before.clear()
+
+
+class Storage:
+    """Tables, rows and what each transaction sees of them.
+
+    `create` makes tables and indexes through the engine it is given. Results of SELECTs are kept
+    and used again while no commit has touched their tables; `memo_rows` bounds the rows kept
+    (0: none).
+    """
+
+    def __init__(
+        self, metadata: MetaData, create: Callable[[Engine], None], *, memo_rows: int = 200_000
+    ) -> None:
+        self._raw: Final = sqlite3.connect(
+            ":memory:", isolation_level=None, cached_statements=_STATEMENTS
+        )
+        self._raw.execute("PRAGMA foreign_keys = ON")
+        self._engine: Final = sqlalchemy.create_engine(
+            "sqlite://", creator=lambda: self._raw, poolclass=StaticPool
+        )
+        create(self._engine)
+        self.connection: Final[Connection] = self._engine.connect()
+        self.infos: Final[Mapping[str, TableInfo]] = {
+            table.name: TableInfo.of(table) for table in metadata.sorted_tables
+        }
+        self._prepared: dict[sqlalchemy.Executable, Prepared] = {}
+        self._applied: Changes | None = None
+        self._next_id: dict[str, int] = {}
+        self._memo: dict[Any, StoredRows] = {}
+        self._memo_limit = memo_rows
+        self._memo_held = 0
+        self.version = 0
+        """Commits so far."""
+        self._changed_at: dict[str, int] = dict.fromkeys(self.infos, 0)
+        self._history: deque[tuple[int, dict[RowKey, Image]]] = deque()
+        self.executed: Counter[str] = Counter()
+        """Statements that really ran, by kind."""
+        self.memo_hits = 0
+        """SELECTs answered without running them."""
+        self.replayed = 0
+        """Logged changes applied again."""
+        self.rewound = 0
+        """Reads as of an earlier commit for which rows had to be put back."""
+        self.counts: Final = GroupCounts(self._raw, self.infos, self._hide)
+        self._image_sql: Final = {
+            name: f'SELECT * FROM "{name}" WHERE "{info.key.name}" = ?'  # noqa: S608 - own names
+            for name, info in self.infos.items()
+        }
+
+    def prepare(self, statement: sqlalchemy.Executable) -> Prepared:
+        """Analyse a statement; each object is analysed once."""
+        prepared = self._prepared.get(statement)
+        if prepared is None:
+            prepared = prepare(statement, self.infos)
+            if len(self._prepared) >= _STATEMENTS:
+                # Statements made anew for each use; keeping them all would never end.
+                self._prepared.clear()
+                self._forget_results()
+            self._prepared[statement] = prepared
+        return prepared
+
+    def next_id(self, table: str) -> int:
+        """Take the next generated id of a table, for good."""
+        number = self._next_id.get(table)
+        if number is None:
+            key = self.infos[table].key.name
+            (top,) = self._raw.execute(f'SELECT max("{key}") FROM "{table}"').fetchone()  # noqa: S608
+            number = (top or 0) + 1
+        self._next_id[table] = number + 1
+        return number
+
+    def reserve_id(self, table: str, number: int) -> None:
+        """Make generated ids continue behind an explicit one."""
+        top = self.next_id(table)
+        self._next_id[table] = max(top, number + 1)
+
+    def changed_at(self, table: str) -> int:
+        """Newest commit that changed a table."""
+        return self._changed_at[table]
+
+    @property
+    def has_history(self) -> bool:
+        """Whether anything is kept for readers of earlier states."""
+        return bool(self._history)
+
+    # Reading.
+
+    def read(
+        self, prepared: Prepared, parameters: Parameters, changes: Changes, snapshot: int
+    ) -> StoredRows:
+        """Run a SELECT on the state as of commit `snapshot`, plus the reader's own changes."""
+        tables = prepared.tables
+        changed_at = max(map(self._changed_at.__getitem__, tables))
+        if changes.tables and not changes.tables.isdisjoint(tables):
+            if changed_at > snapshot:
+                return self._read_rewound(prepared, parameters, changes, snapshot)
+            self._apply(changes)
+            return self._fetch(prepared, parameters)
+        if changed_at > snapshot:
+            return self._read_rewound(prepared, parameters, changes, snapshot)
+        return self._read_committed(prepared, parameters, changed_at)
+
+    def read_newest(
+        self, prepared: Prepared, parameters: Parameters, changes: Changes
+    ) -> StoredRows:
+        """Run a SELECT on what is committed now, plus the reader's own changes."""
+        return self.read(prepared, parameters, changes, self.version)
+
+    def keys(
+        self, prepared: Prepared, parameters: Parameters, changes: Changes
+    ) -> list[tuple[Any, ...]]:
+        """Primary keys of the rows a locking statement would touch now."""
+        self._apply(changes)
+        return [tuple(row) for row in self.connection.execute(prepared.keys, parameters)]  # type: ignore[arg-type]
+
+    def _read_committed(
+        self, prepared: Prepared, parameters: Parameters, changed_at: int
+    ) -> StoredRows:
+        key: Any = (prepared, *parameters.items())
+        try:
+            stored = self._memo.get(key)
+        except TypeError:  # a list among the parameters
+            self._reveal(prepared.tables)
+            return self._fetch(prepared, parameters)
+        if stored is not None:
+            if stored.stamp >= changed_at:
+                self.memo_hits += 1
+                return stored
+            del self._memo[key]
+            self._memo_held -= len(stored) + 1
+        self._reveal(prepared.tables)
+        stored = self._fetch(prepared, parameters)
+        if len(stored) < self._memo_limit:
+            self._memo[key] = stored
+            self._memo_held += len(stored) + 1
+            while self._memo_held > self._memo_limit:
+                oldest = next(iter(self._memo))
+                self._memo_held -= len(self._memo.pop(oldest)) + 1
+        return stored
+
+    def _read_rewound(
+        self, prepared: Prepared, parameters: Parameters, changes: Changes, snapshot: int
+    ) -> StoredRows:
+        """Put rows back to what they were at `snapshot`, except those the reader changed."""
+        self.rewound += 1
+        self._hide()
+        self._raw.execute("SAVEPOINT view")
+        try:
+            # Parents may go before their children; the end of the savepoint sorts it out.
+            self._raw.execute("PRAGMA defer_foreign_keys = ON")
+            for version, before in reversed(self._history):
+                if version <= snapshot:
+                    break
+                for (table, key), image in reversed(before.items()):
+                    if table in prepared.tables and (table, key) not in changes.before:
+                        self._put(table, key, image)
+            self._replay(changes)
+            return self._fetch(prepared, parameters)
+        finally:
+            self._raw.execute("ROLLBACK TO view")
+            self._raw.execute("RELEASE view")
+
+    def _fetch(self, prepared: Prepared, parameters: Parameters) -> StoredRows:
+        self.executed["select"] += 1
+        return StoredRows(self.connection.execute(prepared.statement, parameters), self.version)
+
+    def _forget_results(self) -> None:
+        self._memo.clear()
+        self._memo_held = 0
+
+    # Writing.
+
+    def write(
+        self,
+        prepared: Prepared,
+        parameters: Parameters,
+        changes: Changes,
+        keys: Iterable[Any],
+    ) -> CursorResult[Any]:
+        """Run a write that touches the rows with these `keys` (locked) and log it."""
+        self._apply(changes)
+        name = prepared.table.name
+        before = changes.before
+        touched = [(name, key) for key in keys]
+        fresh = [row for row in touched if row not in before]
+        images: list[Image] = [None] * len(fresh)
+        if prepared.kind != "insert":
+            images = [self.image(*row) for row in fresh]
+        self.executed[prepared.kind] += 1
+        if self._applied is None:
+            self._raw.execute("SAVEPOINT view")
+            self._applied = changes
+        result = self.connection.execute(prepared.statement, parameters)
+        before.update(zip(fresh, images, strict=True))
+        changes.tables.add(name)
+        if prepared.keys is None:
+            context = result.context
+            changes.log.append((context.statement, context.parameters[0]))
+        else:
+            # Its condition may match other rows later on: log the rows it left behind.
+            changes.log.extend(self._physical(name, key, self.image(name, key)) for key in keys)
+        return result
+
+    def image(self, table: str, key: Any) -> Image:
+        """Row as the connection sees it now."""
+        row: Image = self._raw.execute(self._image_sql[table], (key,)).fetchone()
+        return row
+
+    def own_image(self, table: str, key: Any, changes: Changes) -> Image:
+        """Row as the transaction with these changes sees it."""
+        self._apply(changes)
+        return self.image(table, key)
+
+    def undo(self, changes: Changes) -> None:
+        """Forget the changes of a transaction."""
+        if self._applied is changes:
+            self._hide()
+        if changes.log:
+            changes.clear()
+
+    def commit(self, changes: Changes, *, keep_history: bool) -> None:
+        """Make changes permanent; `keep_history` if somebody still reads an earlier state."""
+        self._apply(changes)
+        for (table, key), image in changes.before.items():
+            if self.counts.tracks(table):
+                self.counts.changed(table, image, self.image(table, key))
+        self._raw.execute("RELEASE view")
+        self._applied = None
+        self.version += 1
+        for table in changes.tables:
+            self._changed_at[table] = self.version
+        if keep_history:
+            self._history.append((self.version, changes.before))
+
+    def trim(self, oldest: int) -> None:
+        """Nobody reads the state as of a commit before `oldest` any more."""
+        history = self._history
+        while history and history[0][0] <= oldest:
+            history.popleft()
+
+    def load(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Insert rows directly, as if they had always been there."""
+        self._hide()
+        self._raw.execute("BEGIN")
+        try:
+            self._insert_all(table, list(rows))
+        except BaseException:
+            self._raw.execute("ROLLBACK")
+            raise
+        self._raw.execute("COMMIT")
+        self._next_id.pop(table.name, None)
+        self._forget_results()
+        self.counts.forget(table.name)
+
+    def _insert_all(self, table: Table, rows: list[Mapping[str, Any]]) -> None:
+        """Insert rows of equal columns, past SQLAlchemy: it takes ten times as long."""
+        if not rows:
+            return
+        columns = [table.columns[name] for name in rows[0]]
+        names = ", ".join(f'"{column.name}"' for column in columns)
+        marks = ", ".join(f":{column.name}" for column in columns)
+        sql = f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})'  # noqa: S608 - own names
+        dialect = self._engine.dialect
+        processors = {
+            column.name: processor
+            for column in columns
+            if (processor := column.type.dialect_impl(dialect).bind_processor(dialect))
+        }
+        if processors:
+            rows = [
+                {
+                    name: processors[name](value) if name in processors else value
+                    for name, value in row.items()
+                }
+                for row in rows
+            ]
+        self._raw.executemany(sql, rows)
+
+    def committed(self, statement: sqlalchemy.Executable, parameters: Parameters) -> Any:
+        """Run a SELECT on what is committed, without leaving a trace."""
+        self._hide()
+        return self.connection.execute(statement, parameters)
+
+    def explain(self, prepared: Prepared, parameters: Parameters) -> list[str]:
+        """SQLite's plan of a statement, one line per step."""
+        compiled = prepared.statement.compile(  # type: ignore[attr-defined]
+            self._engine,
+            column_keys=sorted(parameters),
+            compile_kwargs={"render_postcompile": True},
+        )
+        values = (0,) * (len(compiled.positiontup or ()))
+        rows = self._raw.execute(f"EXPLAIN QUERY PLAN {compiled}", values)
+        return [row[3] for row in rows]
+
+    # Views.
+
+    def _apply(self, changes: Changes) -> None:
+        """Show exactly what is committed plus these changes."""
+        if self._applied is changes:
+            return
+        self._hide()
+        if changes.log:
+            self._raw.execute("SAVEPOINT view")
+            self._applied = changes
+            self._replay(changes)
+
+    def _reveal(self, tables: frozenset[str]) -> None:
+        """Show nobody's changes, at least not in these tables."""
+        if self._applied is not None and not self._applied.tables.isdisjoint(tables):
+            self._hide()
+
+    def _hide(self) -> None:
+        if self._applied is not None:
+            self._applied = None
+            self._raw.execute("ROLLBACK TO view")
+            self._raw.execute("RELEASE view")
+
+    def _replay(self, changes: Changes) -> None:
+        execute = self._raw.execute
+        for sql, values in changes.log:
+            execute(sql, values)
+        self.replayed += len(changes.log)
+
+    def _put(self, table: str, key: Any, image: Image) -> None:
+        sql, values = self._physical(table, key, image)
+        self._raw.execute(sql, values)
+
+    def _physical(self, table: str, key: Any, image: Image) -> tuple[str, Any]:
+        """SQL that makes one row what `image` says."""
+        if image is None:
+            column = self.infos[table].key.name
+            return f'DELETE FROM "{table}" WHERE "{column}" = ?', (key,)  # noqa: S608
+        marks = ", ".join("?" * len(image))
+        return f'INSERT OR REPLACE INTO "{table}" VALUES ({marks})', image  # noqa: S608
