@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import CursorResult, Row
-from sqlalchemy.engine import FrozenResult, IteratorResult
+from sqlalchemy import Row
+from sqlalchemy.engine import IteratorResult
+from sqlalchemy.engine.result import ResultMetaData
+
+Rows = Sequence[Row[*tuple[Any, ...]]]
 
 
 class StoredRows:
     """Rows of one executed SELECT. `stamp` is the newest commit that they can include."""
 
-    __slots__ = ("_metadata", "attachment", "rows", "stamp")
+    __slots__ = ("attachment", "metadata", "rows", "stamp")
 
-    def __init__(self, result: CursorResult[Any], stamp: int) -> None:
-        frozen: FrozenResult[Any] = result.freeze()
-        self._metadata = frozen.metadata
-        self.rows: Sequence[Row[Any]] = frozen.data
+    def __init__(self, rows: Rows, metadata: ResultMetaData, stamp: int) -> None:
+        self.rows = rows
+        self.metadata = metadata
         self.stamp = stamp
         self.attachment: Any = None
         """What else holds for as long as the rows do, such as the cost of reading them."""
@@ -27,40 +29,52 @@ class StoredRows:
 
     def result(self) -> StoredResult:
         """Make a result of its own for each reader."""
-        return StoredResult(self._metadata, iter(self.rows), self.rows)
+        return StoredResult(self.metadata, self.rows)
 
 
-class StoredResult(IteratorResult[Any]):
-    """A result over rows that exist already: fetching them all makes no new ones."""
+class StoredResult(IteratorResult[*tuple[Any, ...]]):
+    """A result over rows that exist already: fetching them makes no new ones."""
 
-    def __init__(self, metadata: Any, iterator: Any, rows: Sequence[Row[Any]]) -> None:
-        super().__init__(metadata, iterator)
+    def __init__(self, metadata: ResultMetaData, rows: Rows) -> None:
+        super().__init__(metadata, iter(rows))
         self._rows = rows
-        self._plain = metadata
-        self._began = False
+        self._stored_as = metadata
+        self._begun = False
+
+    def all(self) -> Rows:
+        """Return all rows in a new list, as `sqlalchemy.Result.all` does."""
+        if not self._as_stored:
+            return super().all()
+        self._begun = True
+        self._soft_close()
+        return list(self._rows)
+
+    def first(self) -> Row[*tuple[Any, ...]] | None:
+        """Return the first row or None and close, as `sqlalchemy.Result.first` does."""
+        if not self._as_stored:
+            return super().first()
+        self._begun = True
+        self._soft_close(hard=True)
+        return self._rows[0] if self._rows else None
+
+    @property
+    def _as_stored(self) -> bool:
+        """Whether nothing was fetched yet and no filter changes the rows."""
+        return not (
+            self._begun
+            or self._hard_closed
+            or self._metadata is not self._stored_as
+            or self._unique_filter_state
+        )
 
     def _fetchone_impl(self, hard_close: bool = False) -> Any:
-        self._began = True
+        self._begun = True
         return super()._fetchone_impl(hard_close)
 
     def _fetchmany_impl(self, size: int | None = None) -> list[Any]:
-        self._began = True
+        self._begun = True
         return super()._fetchmany_impl(size)
 
-    def _fetchiter_impl(self) -> Any:
-        self._began = True
+    def _fetchiter_impl(self) -> Iterator[Any]:
+        self._begun = True
         return super()._fetchiter_impl()
-
-    def all(self) -> Sequence[Row[Any]]:
-        """Return all rows as a list, as `sqlalchemy.Result.all` does."""
-        if self._began or self._metadata is not self._plain or self._unique_filter_state:
-            return super().all()
-        self._fetchall_impl()
-        return list(self._rows)
-
-    def first(self) -> Row[Any] | None:
-        """Return the first row and close the result, as `sqlalchemy.Result.first` does."""
-        if self._began or self._metadata is not self._plain or self._unique_filter_state:
-            return super().first()
-        self._soft_close(hard=True)
-        return self._rows[0] if self._rows else None

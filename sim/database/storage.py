@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import sqlalchemy
 from sqlalchemy import Connection, CursorResult, Engine, MetaData, StaticPool, Table
+from sqlalchemy.engine.result import ResultMetaData
 
 from sim.database.cardinality import GroupCounts
 from sim.database.results import StoredRows
@@ -77,6 +78,7 @@ class Storage:
         self._applied: Changes | None = None
         self._next_id: dict[str, int] = {}
         self._memo: dict[Any, StoredRows] = {}
+        self._metadata: dict[Prepared, ResultMetaData] = {}
         self._memo_limit = memo_rows
         self._memo_held = 0
         self.version = 0
@@ -105,6 +107,7 @@ class Storage:
             if len(self._prepared) >= _STATEMENTS:
                 # Statements made anew for each use; keeping them all would never end.
                 self._prepared.clear()
+                self._metadata.clear()
                 self._forget_results()
             self._prepared[statement] = prepared
         return prepared
@@ -212,7 +215,13 @@ class Storage:
 
     def _fetch(self, prepared: Prepared, parameters: Parameters) -> StoredRows:
         self.executed["select"] += 1
-        return StoredRows(self.connection.execute(prepared.statement, parameters), self.version)
+        result = self.connection.execute(prepared.statement, parameters)
+        metadata = self._metadata.get(prepared)
+        if metadata is not None:
+            return StoredRows(result.all(), metadata, self.version)
+        frozen = result.freeze()
+        self._metadata[prepared] = frozen.metadata
+        return StoredRows(frozen.data, frozen.metadata, self.version)
 
     def _forget_results(self) -> None:
         self._memo.clear()
