@@ -23,8 +23,8 @@ def render(summary: RunSummary, width: int) -> str:
     width = max(NARROWEST, min(width, WIDEST))
     parts = [
         _heading(summary),
-        _section("k6 metrics", _metrics(summary, width)),
         _section("observed and simulated", _observed(summary, width)),
+        _section("k6 metrics", _metrics(summary, width)),
         _section("failed requests", _failures(summary)),
         _section("requests by endpoint", _endpoints(summary, width)),
         _section("sweeps", _sweeps(summary)),
