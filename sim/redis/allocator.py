@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 _TABLE_BYTES: Final = 4096
+_TINY_BYTES: Final = 8
 _OBJECT_BYTES: Final = 16
 """robj: type, encoding, access clock, reference count, pointer."""
 
@@ -20,6 +21,8 @@ def size_class(n_bytes: int, *, step: int, steps_up_to: int) -> int:
     """Bytes that an allocation of `n_bytes` occupies; `step` applies up to `steps_up_to`."""
     if n_bytes <= 0:
         return 0
+    if n_bytes <= _TINY_BYTES:
+        return _TINY_BYTES
     if n_bytes <= steps_up_to:
         return -(-n_bytes // step) * step
     spacing = 1 << ((n_bytes - 1).bit_length() - 3)

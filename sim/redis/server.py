@@ -33,7 +33,7 @@ from sim.redis.plans import Plan, plans
 from sim.redis.settings import RedisSettings
 from sim.redis.sizing import Sizer
 from sim.redis.substitution import Substitution
-from sim.redis.values import independent, n_elements
+from sim.redis.values import independent, listing, n_elements
 
 STARTUP_BYTES: Final = 876_040
 """used_memory_startup of an empty server."""
@@ -61,7 +61,8 @@ _MAX_CYCLES_AT_ONCE: Final = 10_000
 class RedisStats:
     """A look at the server, for time series."""
 
-    used_bytes: int
+    used_memory: int
+    """Bytes, as INFO memory reports them."""
     resident_bytes: int
     """Resident set size, copies made for a snapshot in progress included."""
     keys: int
@@ -374,7 +375,7 @@ class RedisServer(FakeServer):
             entry = self.keyspaces[0].peek(name.encode())
             members[name] = 0 if entry is None else _size(entry)
         return RedisStats(
-            used_bytes=self.used_bytes() if self.up else 0,
+            used_memory=self.used_bytes() if self.up else 0,
             resident_bytes=self.resident_bytes() if self.up else 0,
             keys=sum(len(database) for database in self.keyspaces.values()),
             evicted_keys=self.state.evicted_keys,
@@ -382,6 +383,16 @@ class RedisServer(FakeServer):
             commands=self.commands_processed,
             members=members,
         )
+
+    def final_keys(self) -> bytes:
+        """Every key with its value and expiry, in a form that only depends on them."""
+        lines = [
+            f"{number} {key!r} {entry.expireat!r} {listing(entry.value)!r}"
+            for number, database in sorted(self.databases())
+            for key in sorted(database)
+            if (entry := database.peek(key)) is not None
+        ]
+        return "\n".join(lines).encode()
 
 
 class _Keyspaces(dict[int, Keyspace]):

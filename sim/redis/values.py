@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from fakeredis.model import Hash
+from fakeredis.model import ExpiringMembersSet, Hash
 
 from sim.redis.sorted_set import MeteredZSet
 
@@ -24,3 +24,14 @@ def n_elements(value: Any) -> int:
     if isinstance(value, bytes):
         return 1
     return 2 * len(value) if isinstance(value, Hash) else len(value)
+
+
+def listing(value: Any) -> Any:
+    """The contents in a canonical order: pairs for sorted sets and hashes, else a list."""
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, MeteredZSet):
+        return [(value.get(member), member) for member in value]
+    if isinstance(value, Hash):
+        return sorted((field, value[field]) for field in value)
+    return sorted(value) if isinstance(value, ExpiringMembersSet) else list(value)
