@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from socketserver import ThreadingMixIn
@@ -25,6 +25,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import redis
+from sqlalchemy import Engine, Table
 
 from experiments.errors import TicketsimError
 from model.database import EngineDatabase, open_sqlite
@@ -121,6 +122,18 @@ def _json(data: bytes) -> Any:
         return None
 
 
+class _Seeding:
+    """The part of a database that `sim.opening.fill_tables` needs."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def seed_rows(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Insert rows in a transaction of their own."""
+        with self._engine.begin() as connection:
+            connection.execute(table.insert(), list(rows))
+
+
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     request_queue_size = 100
@@ -149,7 +162,7 @@ def build_service(world: World, redis_url: str, database: Path) -> TicketService
     port = EngineDatabase(engine)
     if new:
         create_all(engine, world.policy)
-        fill_tables(port, world)
+        fill_tables(_Seeding(engine), world.catalogue)
     return TicketService(
         policy=world.policy,
         clock=WallClock(),
