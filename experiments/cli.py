@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from experiments.errors import TicketsimError
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the command line without the program's name; `sys.argv` when left out.
     """
     options = _parser().parse_args(arguments)
+    # Customers written by users are imported from where they work.
+    sys.path.append(str(Path.cwd()))
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)

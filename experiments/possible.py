@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from collections.abc import Iterator
 
-from experiments.keys import nearest
 from sim.load.settings import ConstantArrivalRate, RampingArrivalRate, RampingVUs
+from sim.run import customer_function
 from sim.world import World
 
 
@@ -50,23 +49,7 @@ def _customer(world: World) -> Iterator[Impossible]:
             "customer.think_low_s",
             f"allowed: at most customer.think_high_s = {customer.think_high_s:g} s",
         )
-    problem = import_problem(customer.script)
-    if problem:
-        yield Impossible("customer.script", problem)
-
-
-def import_problem(path: str) -> str:
-    """Why "package.module:function" cannot be imported, or an empty string."""
-    module_name, _, attribute = path.partition(":")
-    if not (module_name and attribute):
-        return "allowed: package.module:function"
     try:
-        module = importlib.import_module(module_name)
-    except (ImportError, ValueError) as error:
-        return f"cannot be imported: {error}; allowed: package.module:function"
-    if callable(getattr(module, attribute, None)):
-        return ""
-    names = [name for name, value in vars(module).items() if callable(value) and name[0] != "_"]
-    close = nearest(attribute, names)
-    hint = f"; did you mean {module_name}:{close}?" if close else ""
-    return f"{module_name} has no function {attribute}{hint}"
+        customer_function(customer.script)
+    except ValueError as error:
+        yield Impossible("customer.script", str(error))

@@ -127,6 +127,18 @@ def test_json_goes_to_standard_output_and_nothing_else_does(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_customer_of_ones_own_is_imported_from_the_current_folder(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from sim.customers import buyer\n\ndef patient(user):\n    buyer.buyer(user)\n"
+    )
+    mine = ["--set", 'customer.script="mine:patient"']
+    done = ticketsim("run", "smoke", *QUICK, *mine, "--json", "--quiet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    usual = ticketsim("run", "smoke", *QUICK, "--json", "--quiet")
+    assert json.loads(done.stdout)["digest"] == json.loads(usual.stdout)["digest"]
+    assert ticketsim("run", "smoke", *mine, cwd=tmp_path.parent).returncode == 104
+
+
 def test_the_digest_is_the_same_in_another_process_and_with_another_hash_seed():
     digests = set()
     for hash_seed in ("0", "1"):

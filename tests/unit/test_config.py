@@ -61,7 +61,7 @@ REFUSED = {
     "no such function": (
         '[customer]\nscript = "sim.customers.buyer:buier"',
         'customer.script = "sim.customers.buyer:buier"',
-        "sim.customers.buyer:buyer",
+        "package.module:function",
     ),
     "fewer users than the load has": (
         "[catalogue]\nusers = 2",
