@@ -239,14 +239,18 @@ def _sweeps(summary: RunSummary) -> Iterator[str]:
     shown = sweeps if len(sweeps) <= _MOST_SWEEPS else [s for s in sweeps if s in late or s in lost]
     if not shown:
         return
-    yield "    planned   started     ended  removed  promoted  outcome"
+    yield "   planned  started    ended        let in       waiting  outcome"
     for sweep in shown[:_MOST_SWEEPS]:
-        times = "".join(f"{sweep[key]:>8.1f} s" for key in ("planned_s", "started_s", "ended_s"))
-        moved = f"{number(sweep['removed']):>9}{number(sweep['promoted']):>10}"
+        times = "".join(f"{sweep[key]:>7.1f} s" for key in ("planned_s", "started_s", "ended_s"))
+        members = "".join(f"{_before_after(sweep, group):>14}" for group in ("passed", "waiting"))
         remark = " (late)" if sweep in late else ""
-        yield f" {times}{moved}  {sweep['outcome']}{remark}"
+        yield f" {times}{members}  {sweep['outcome']}{remark}"
     if len(shown) > _MOST_SWEEPS:
         yield f"    and {len(shown) - _MOST_SWEEPS} more late or lost"
+
+
+def _before_after(sweep: Mapping[str, Any], group: str) -> str:
+    return f"{number(sweep[f'{group}_before'])} > {number(sweep[f'{group}_after'])}"
 
 
 def _pairs(counts: Mapping[str, float], width: int) -> Iterator[str]:

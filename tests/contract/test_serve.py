@@ -116,6 +116,7 @@ def on_simulated_time(world):
             settings=world.redis,
         ),
         Streams(1),
+        size=1.0,
     )
     fill_tables(server.database, world.catalogue)
     answers = {}
