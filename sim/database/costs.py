@@ -18,7 +18,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Alias, BindParameter, Column, ColumnElement, Select, Table, func, select
+from sqlalchemy import (
+    Alias,
+    BindParameter,
+    Boolean,
+    Column,
+    ColumnElement,
+    Integer,
+    Select,
+    String,
+    Table,
+    func,
+    select,
+)
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression, ClauseElement
 
@@ -32,8 +44,18 @@ from sim.database.statements import (
 )
 from sim.database.storage import Storage
 
-_STEP: Final = re.compile(r"(SCAN|SEARCH) (\S+)(?: USING (.*))?$")
+_STEP: Final = re.compile(r"(SCAN|SEARCH) (\S+)(.*)$")
 _TERM: Final = re.compile(r"(\w+)(=|>|<)\?")
+
+_KNOWN: Final = 4_096
+"""Counts of rows in a range that are kept."""
+_SLOW: Final = 200
+"""Rows visited from which an index of our own is worth it."""
+_SLOW_SHARE: Final = 4
+"""... if it skips all but one in so many of them."""
+
+_COUNTED: Final = (Integer, String, Boolean)
+"""Types whose values SQLite stores as they are given."""
 
 
 class StatementWork(NamedTuple):
@@ -58,10 +80,12 @@ class _Step:
     unique: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Plan:
     steps: tuple[_Step, ...]
     sorts: bool
+    groups: bool
+    """Whether it sorts all rows visited, for GROUP BY or DISTINCT, not only those sent."""
     limit: ColumnElement[Any] | None
     offset: ColumnElement[Any] | None
     values: Mapping[tuple[str, str], tuple[ColumnElement[Any], bool]]
@@ -77,6 +101,7 @@ class Costs:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._plans: dict[Prepared, _Plan] = {}
+        self._faster: set[Prepared] = set()
         self._ranges: dict[Any, tuple[int, int]] = {}
 
     def work(self, prepared: Prepared, parameters: Parameters, sent: int) -> StatementWork:
@@ -86,6 +111,9 @@ class Costs:
             return StatementWork("insert", name, 1, 0, 0)
         plan = self._plans.get(prepared)
         if plan is None:
+            if len(self._plans) >= _KNOWN:
+                self._plans.clear()
+                self._faster.clear()
             plan = self._plans[prepared] = self._read_plan(prepared, parameters)
         visited = self._visited(plan, parameters)
         matching = sent
@@ -97,9 +125,18 @@ class Costs:
                 )
                 if wanted < matching:
                     visited = math.ceil(visited * wanted / matching)
-        return StatementWork(
-            prepared.kind, name, round(visited), matching if plan.sorts else 0, sent
-        )
+        if visited > _SLOW and visited > _SLOW_SHARE * matching:
+            self._speed_up(prepared, plan)
+        sorted_rows = round(visited) if plan.groups else matching if plan.sorts else 0
+        return StatementWork(prepared.kind, name, round(visited), sorted_rows, sent)
+
+    def _speed_up(self, prepared: Prepared, plan: _Plan) -> None:
+        """Let SQLite find the rows at once that it is charged for looking at one by one."""
+        if prepared not in self._faster and len(plan.steps) == 1:
+            self._faster.add(prepared)
+            columns = tuple(column for _, column in plan.values)
+            if columns:
+                self._storage.speed_up(plan.steps[0].table, columns)
 
     def lines(self, prepared: Prepared, parameters: Parameters) -> list[str]:
         """SQLite's plan in its own words."""
@@ -151,7 +188,7 @@ class Costs:
             if (mentioned := _columns(part))
             and all(c.table.name == step.table and c.name in columns for c in mentioned)
         ]
-        return self._counted(step.table, parts, parameters)
+        return self._counted((plan, step), step.table, parts, parameters)
 
     def _matching(self, plan: _Plan, parameters: Parameters, sent: int) -> int:
         """Rows that a statement with LIMIT would send without it."""
@@ -163,17 +200,22 @@ class Costs:
             values = self._values(table, columns, plan, parameters)
             if values is not None:
                 return sum(self._storage.counts.matching(table, columns, v) for v in values)
-        return self._counted(table, conjuncts(plan.clause), parameters)
+        return self._counted((plan, None), table, conjuncts(plan.clause), parameters)
 
-    def _counted(self, table: str, parts: list[ColumnElement[Any]], parameters: Parameters) -> int:
-        binds = [
-            element
+    def _counted(
+        self,
+        reason: tuple[_Plan, _Step | None],
+        table: str,
+        parts: list[ColumnElement[Any]],
+        parameters: Parameters,
+    ) -> int:
+        values = tuple(
+            repr(bound_value(element, parameters))
             for part in parts
             for element in visitors.iterate(part)
             if isinstance(element, BindParameter)
-        ]
-        values = tuple(repr(bound_value(element, parameters)) for element in binds)
-        key = (table, tuple(map(id, parts)), values)
+        )
+        key = (*reason, values)
         changed_at = self._storage.changed_at(table)
         known = self._ranges.get(key)
         if known is not None and known[0] == changed_at:
@@ -181,6 +223,8 @@ class Costs:
         source = self._storage.infos[table].table
         statement = select(func.count()).select_from(source).where(*parts)
         number = int(self._storage.committed(statement, parameters).scalar_one())
+        if len(self._ranges) >= _KNOWN:
+            self._ranges.clear()
         self._ranges[key] = (changed_at, number)
         return number
 
@@ -191,6 +235,8 @@ class Costs:
     def _read_plan(self, prepared: Prepared, parameters: Parameters) -> _Plan:
         statement = prepared.statement
         lines = self._storage.explain(prepared, parameters)
+        if any("MULTI-INDEX OR" in line for line in lines):
+            raise UnsupportedStatementError(f"OR over several indexes: {statement}")
         aliases = _aliases(statement)
         steps = tuple(self._step(match, aliases) for line in lines if (match := _STEP.match(line)))
         clause: ColumnElement[Any] | None = getattr(statement, "whereclause", None)
@@ -207,7 +253,11 @@ class Costs:
             # The values of limit() and offset() have no public reader.
             limit, offset = statement._limit_clause, statement._offset_clause  # noqa: SLF001
         sorts = any("TEMP B-TREE" in line for line in lines)
-        return _Plan(steps, sorts, limit, offset, values, clause, exact)
+        groups = any(
+            "TEMP B-TREE FOR GROUP BY" in line or "TEMP B-TREE FOR DISTINCT" in line
+            for line in lines
+        )
+        return _Plan(steps, sorts, groups, limit, offset, values, clause, exact)
 
     def _step(self, match: re.Match[str], aliases: Mapping[str, str]) -> _Step:
         action, name, using = match.groups()
@@ -219,7 +269,7 @@ class Costs:
             return _Step(table, scan=True, equal=(), ranged=(), unique=False)
         terms = [
             (info.key.name if column == "rowid" else column, operator)
-            for column, operator in _TERM.findall(using or "")
+            for column, operator in _TERM.findall(using)
         ]
         equal = tuple(column for column, operator in terms if operator == "=")
         ranged = tuple(dict.fromkeys(column for column, operator in terms if operator != "="))
@@ -248,6 +298,8 @@ def _asked(
     if not isinstance(part, BinaryExpression) or not isinstance(part.left, Column):
         return None
     if not isinstance(part.right, BindParameter) or not isinstance(part.left.table, Table):
+        return None
+    if not isinstance(part.left.type, _COUNTED):
         return None
     if part.operator is operators.eq:
         return part.left, part.right, False

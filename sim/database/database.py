@@ -36,7 +36,7 @@ from typing import Any, Final, Protocol, Self, cast
 import sqlalchemy
 from sqlalchemy import Column, CursorResult, Engine, Executable, MetaData, Row, Table, func, select
 
-from model.errors import DeadlockError
+from model.errors import DatabaseError, DeadlockError
 from sim.database.costs import Costs, StatementWork
 from sim.database.locks import LockOwner, LockTable
 from sim.database.results import StoredRows
@@ -112,7 +112,11 @@ class SimulatedDatabase:
         """Transactions that have begun and not ended, oldest first."""
 
     def begin(self, *, read_only: bool = False) -> Transaction:
-        """One transaction on one borrowed connection; see `model.ports.Database`."""
+        """One transaction on one borrowed connection; see `model.ports.Database`.
+
+        A violated constraint is SQLAlchemy's `IntegrityError` inside the transaction, where it
+        can be handled, and a `DatabaseError` if it leaves it.
+        """
         return Transaction(self, read_only)
 
     @property
@@ -216,6 +220,8 @@ class Transaction(LockOwner):
             elif error is None or isinstance(error, Exception):
                 self._database.charge.end(committed=False, wrote=bool(self._changes.log))
             # Otherwise the thread is being killed: no more time may pass for it.
+            if isinstance(error, sqlalchemy.exc.DBAPIError):
+                raise DatabaseError(str(error)) from error
         finally:
             self._leave()
 
