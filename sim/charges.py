@@ -11,7 +11,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sim.costs import Costs
+    from collections.abc import Callable
+
+    from sim.costs import Costs, Factor
     from sim.database import StatementWork
     from sim.kernel import Environment
     from sim.stations.connection_pool import ConnectionPool
@@ -22,16 +24,15 @@ if TYPE_CHECKING:
 class Task:
     """What one of the service's threads is doing: a request, a scheduled job, an async task."""
 
-    __slots__ = ("borrowed_s", "database_debt_s", "debt_s", "factor", "label")
+    __slots__ = ("database_debt_s", "debt_s", "factor", "label")
 
-    def __init__(self, label: str, factor: float) -> None:
+    def __init__(self, label: str, factor: Factor) -> None:
         self.label = label
         """Endpoint, or name of the job, for the accounts."""
         self.factor = factor
-        """On all work of the service in this task: warm-up times noise."""
+        """On the service's work in this task: warm-up times noise."""
         self.debt_s = 0.0
         self.database_debt_s = 0.0
-        self.borrowed_s = 0.0
 
 
 class Charges:
@@ -44,12 +45,14 @@ class Charges:
         service: Process,
         database: Process,
         database_speed: float,
+        size: float,
     ) -> None:
         self._env = env
         self._costs = costs
         self._service = service
         self._database = database
         self._database_speed = database_speed
+        self._row_weight = 1.0 / size
         self.exceptions: dict[str, Counter[str]] = {}
         """Label of the task -> exception class -> logged events."""
 
@@ -76,30 +79,35 @@ class Charges:
 
     def request(self, task: Task) -> None:
         """Charge receiving, routing and answering a request."""
-        task.debt_s += self._costs.jvm_request_s * task.factor
+        task.debt_s += self._costs.jvm_request_s * task.factor.code
 
-    def response(self, task: Task, body_bytes: int) -> None:
+    def response(self, task: Task, body_bytes: float) -> None:
         """Charge writing the answer."""
-        task.debt_s += self._costs.jvm_response_byte_s * body_bytes * task.factor
+        task.debt_s += self._costs.jvm_response_byte_s * body_bytes * task.factor.row
 
     def begin(self, read_only: bool) -> None:  # noqa: ARG002 - both cost alike, as measured
         """Charge opening and ending a transaction on a borrowed connection."""
         task = self.task
-        task.debt_s += self._costs.jvm_borrow_s * task.factor
+        task.debt_s += self._costs.jvm_borrow_s * task.factor.code
         task.database_debt_s += self._costs.db_borrow_s / self._database_speed
 
     def statement(self, work: StatementWork) -> None:
         """Charge one statement, and wait until it is done."""
         task = self.task
         costs = self._costs
+        # One row, as a primary key finds it, is one row at any scale.
+        weight = self._row_weight
+        sent = work.rows_sent if work.rows_sent <= 1 else work.rows_sent * weight
+        visited = work.rows_visited if work.rows_visited <= 1 else work.rows_visited * weight
+        factor = task.factor
         task.debt_s += (
-            costs.jvm_statement_s + work.rows_sent * costs.jvm_row_sent_s
-        ) * task.factor
+            costs.jvm_statement_s * factor.code + sent * costs.jvm_row_sent_s * factor.row
+        )
         task.database_debt_s += (
             costs.db_statement_s
-            + work.rows_visited * costs.db_row_visited_s
-            + work.rows_sorted * costs.db_row_sorted_s
-            + work.rows_sent * costs.db_row_sent_s
+            + visited * costs.db_row_visited_s
+            + work.rows_sorted * weight * costs.db_row_sorted_s
+            + sent * costs.db_row_sent_s
         ) / self._database_speed
         self.settle()
 
@@ -109,12 +117,19 @@ class Charges:
             self.task.database_debt_s += self._costs.db_commit_write_s / self._database_speed
         self.settle()
 
-    def exception(self, logger: str, error: BaseException) -> None:  # noqa: ARG002
+    def event(self) -> None:
+        """Charge an outbox event, and pay what is owed: the broker is asked next."""
+        task = self.task
+        task.debt_s += self._costs.jvm_event_s * task.factor.code
+        self.settle()
+
+    def exception(self, logger: str, error: BaseException) -> None:
         """Count a logged exception and charge its stack trace."""
         task = self.task
         counts = self.exceptions.setdefault(task.label, Counter())
-        counts[type(error).__name__] += 1
-        task.debt_s += self._costs.jvm_exception_s * task.factor
+        name = type(error).__name__
+        counts[name] += 1
+        task.debt_s += self._costs.exceptions.of(logger, name) * task.factor.exception
 
 
 class ChargedPool:
@@ -126,40 +141,48 @@ class ChargedPool:
         self._pool = pool
         self._charges = charges
 
-    def acquire(self) -> None:
-        """Borrow a connection. Raises `PoolTimeoutError`."""
-        charges = self._charges
-        charges.settle()
-        charges.task.borrowed_s = self._pool.acquire()
+    def acquire(self) -> float:
+        """Borrow a connection; return the time. Raises `PoolTimeoutError`."""
+        self._charges.settle()
+        return self._pool.acquire()
 
-    def release(self) -> None:
-        """Give the task's connection back."""
-        self._pool.release(self._charges.task.borrowed_s)
+    def release(self, borrowed_s: float) -> None:
+        """Give the connection borrowed at `borrowed_s` back."""
+        self._pool.release(borrowed_s)
 
 
 class ChargedRedis:
     """The turn of one command at the single-threaded Redis server."""
 
-    __slots__ = ("_charges", "_costs", "_process", "_station")
-
     def __init__(
-        self, charges: Charges, costs: Costs, station: SingleServer, process: Process
+        self,
+        env: Environment,
+        charges: Charges,
+        costs: Costs,
+        station: SingleServer,
+        process: Process,
     ) -> None:
+        self._env = env
         self._charges = charges
         self._costs = costs
         self._station = station
         self._process = process
+        self.watch: Callable[[str], None] | None = None
+        """Told the name of each command just before it runs."""
 
-    def before_command(self, name: str, cost_ns: int) -> None:  # noqa: ARG002
+    def before_command(self, name: str, cost_ns: int) -> None:
         """Pay what is owed, wait for the turn, and for the server's own work on the command."""
         charges = self._charges
         task = charges.task
-        task.debt_s += self._costs.jvm_redis_s * task.factor
+        task.debt_s += self._costs.jvm_redis_s * task.factor.code
         charges.settle()
+        self._env.sleep(self._costs.redis_wait_s)
         station = self._station
         station.enter()
         try:
-            self._process.compute(self._costs.redis_command_s + cost_ns * 1e-9)
+            self._process.compute(cost_ns * 1e-9)
         finally:
             # The command itself runs at this instant, before anyone who waits is resumed.
             station.leave()
+        if self.watch is not None:
+            self.watch(name)

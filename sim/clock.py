@@ -70,16 +70,16 @@ class SimulatedEvent:
 class SimulatedBroker:
     """`model.ports.Broker`: a send takes its time, or blocks and fails while the broker is away."""
 
-    def __init__(self, env: Environment, settings: Broker, settle: Callable[[], None]) -> None:
+    def __init__(self, env: Environment, settings: Broker, charge: Callable[[], None]) -> None:
         self._env = env
-        self._settle = settle
+        self._charge = charge
         self.settings = settings
         self.available = settings.available
         self.sent = 0
 
     def send(self, topic: str, payload: str) -> None:
         """Send a message. Raises `BrokerUnavailableError` after `max_block_s`."""
-        self._settle()
+        self._charge()
         if not self.available:
             self._env.sleep(self.settings.max_block_s)
             raise BrokerUnavailableError(

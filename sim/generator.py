@@ -19,7 +19,11 @@ class Generator:
     """
 
     def __init__(
-        self, env: Environment, host: Host, settings: GeneratorSettings, costs: GeneratorCosts
+        self,
+        env: Environment,
+        host: Host,
+        settings: GeneratorSettings,
+        costs: GeneratorCosts,
     ) -> None:
         self._env = env
         self.settings = settings
@@ -27,15 +31,18 @@ class Generator:
         self.process = host.cpu.process(threads=max(1.0, host.cpu.cores))
         self.spinning = 0
         self.initialised_vus = 0
-        self.body_bytes = 0
+        self.body_bytes = 0.0
+        per_vu, per_body = settings.mb_per_vu, settings.mb_per_body_mb
+        self._mb_per_vu = costs.mb_per_vu if per_vu is None else per_vu
+        self._mb_per_body_mb = costs.mb_per_body_mb if per_body is None else per_body
         self._spinner_s = 0.0
         self._last_s = env.now
 
     def resident_mb(self) -> float:
         """Return its memory: per initialised user, and per byte of bodies read and printed."""
-        settings = self.settings
-        bodies_mb = self.body_bytes * 1e-6 * settings.mb_per_body_mb
-        return self.initialised_vus * settings.mb_per_vu + bodies_mb
+        return self.initialised_vus * self._mb_per_vu + (
+            self.body_bytes * 1e-6 * self._mb_per_body_mb
+        )
 
     def start_vu(self) -> None:
         """Initialise one more user's script; blocks the current thread."""

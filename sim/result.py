@@ -21,9 +21,11 @@ class Sweep:
     ended_s: float
     outcome: str
     """"ok", or the name of the error that lost it."""
-    removed: int
-    """Members removed from both sets."""
-    promoted: int
+    passed_before: int
+    waiting_before: int
+    """Members of both sets when the sweep began to remove; 0 if it never came so far."""
+    passed_after: int
+    waiting_after: int
 
 
 @dataclass(frozen=True, slots=True)

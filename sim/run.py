@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import text
+
+from model.schema import booking, outbox, seat, token_history
 from sim.costs import Costs
 from sim.generator import Generator
 from sim.host import Host
 from sim.kernel import Environment
 from sim.load.executors import Executor, VirtualUser, make_executor
-from sim.measure.funnel import Funnel
+from sim.measure.funnel import Funnel, Step
 from sim.measure.invariants import Watch
 from sim.measure.requests import RequestLog
 from sim.measure.series import Series
@@ -30,10 +33,11 @@ from sim.user import Site, User
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from model.scheduler import JobRun
     from sim.world import World
 
 _PROGRESS_INTERVAL_S = 1.0
-_WORK_AHEAD_S = 1.0
+_DRAIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ def simulate(
     `progress` is called once per simulated second; if it returns true the run ends there and its
     result is marked as interrupted. The result depends on the arguments only.
     """
-    run = _Run(scaled(world, scale), seed, progress)
+    run = _Run(scaled(world, scale), scale, seed, progress)
     try:
         run.run()
         return run.result(seed)
@@ -85,12 +89,17 @@ class _Run:
     """The parts of one run, put together; also what the executor tells about its users."""
 
     def __init__(
-        self, world: World, seed: int, progress: Callable[[Progress], bool | None] | None
+        self,
+        world: World,
+        size: float,
+        seed: int,
+        progress: Callable[[Progress], bool | None] | None,
     ) -> None:
         self.world = world
         self.env = env = Environment()
         self._progress = progress
         self._ended = "completed"
+        self._load_ended_s = 0.0
         self._customer = customer_function(world.customer.script)
         streams = Streams(seed)
         costs = Costs.load()
@@ -105,16 +114,19 @@ class _Run:
             rng=streams.python_random("redis"),
             settings=world.redis,
         )
-        self.server = Server(env, world, costs, self.host, self.redis, streams)
-        fill_tables(self.server.database, world)
+        self.server = Server(env, world, costs, self.host, self.redis, streams, size)
+        fill_tables(self.server.database, world.catalogue)
         self.log = RequestLog()
         self.executor: Executor = make_executor(env, world.load, self._iterate, self)
         self.funnel = Funnel(0)
         self.site = Site(
             env, self.server, self.generator, self.log, self.funnel, streams, world.customer
         )
-        self.watch = Watch(env, self.server, world)
+        self.watch = Watch(self.server, world.catalogue.capacity)
+        self.server.redis_turn.watch = self.watch.before_command
         self.series = Series(env, self._gauges(), interval_s=1.0)
+        self.server.on_sweep = self._swept
+        self._sweeps: list[Sweep] = []
         self.script_errors = 0
         self._place_processes(generator_host)
 
@@ -130,10 +142,27 @@ class _Run:
         )
 
     def _redis_mb(self) -> float:
-        return self.redis.stats().used_memory * 1e-6
+        return self.redis.stats().resident_bytes * 1e-6
 
     def _service_killed(self) -> None:
         self.server.kill()
+
+    def _swept(self, run: JobRun) -> None:
+        origin_s = self.world.catalogue.opening_epoch_s + self.world.service.started_before_s
+        passed, waiting = self.watch.sizes_before_removal or (0, 0)
+        self.watch.sizes_before_removal = None
+        self._sweeps.append(
+            Sweep(
+                planned_s=run.planned_s - origin_s,
+                started_s=run.started_s - origin_s,
+                ended_s=run.ended_s - origin_s,
+                outcome=run.error or "ok",
+                passed_before=passed,
+                waiting_before=waiting,
+                passed_after=self.watch.passed(),
+                waiting_after=self.watch.waiting(),
+            )
+        )
 
     def _end(self, why: str) -> None:
         self._ended = why
@@ -150,11 +179,26 @@ class _Run:
             env.run(until=start_s)
         self.site.start_s = env.now
         self.series.start()
-        self.watch.start()
         self.executor.start()
         self.generator.initialised_vus = self.executor.allocated_vus
         self._report()
         env.run(until=self.executor.all_done)
+        self._load_ended_s = env.now
+        self._drain()
+
+    def _drain(self) -> None:
+        """Let the service finish what it has begun; nobody waits for the answers any more."""
+        give_up_s = self.env.now + _DRAIN_S
+        workers, background = self.server.workers, self.server.runtime.executor
+        while (workers.busy or background.busy) and self.env.now < give_up_s:
+            self.env.run(until=self.env.now + 1.0)
+
+    def _leaked_connections(self) -> int:
+        """Connections that are out although nothing is under way that could give them back."""
+        server = self.server
+        if server.workers.busy or server.runtime.executor.busy:
+            return 0
+        return server.pool.active - len(server.database.open)
 
     def _report(self) -> None:
         if self._progress is None:
@@ -178,7 +222,7 @@ class _Run:
         user = vu.state
         if user is None:
             user = vu.state = User(self.site, vu)
-        self._customer(user)
+        user.iterate(self._customer)
 
     # What the executor tells.
 
@@ -191,8 +235,7 @@ class _Run:
             vu.state.leave()
 
     def iteration_started(self, vu: VirtualUser) -> None:  # noqa: ARG002
-        """Charge the generator for running the script's code."""
-        self.generator.process.compute(self.generator.costs.iteration_s)
+        """An iteration begins; `User.iterate` charges for it."""
 
     def iteration_ended(self, vu: VirtualUser, duration_s: float, *, interrupted: bool) -> None:  # noqa: ARG002
         """Count a complete iteration."""
@@ -248,7 +291,7 @@ class _Run:
     def result(self, seed: int) -> RunResult:
         """Close the books."""
         database = self.server.database
-        measured_s = max(self.env.now - self.site.start_s, 1e-9)
+        measured_s = max(self._load_ended_s - self.site.start_s, 1e-9)
         self.log.spun_iterations, self.log.spun_s = self.generator.spun()
         metrics = self.log.metrics(measured_s)
         metrics["vus_max"] = {"value": self.executor.allocated_vus}
@@ -260,11 +303,12 @@ class _Run:
                 "rate": self.executor.dropped_iterations / measured_s,
             }
         self.funnel.reach(max(1, self.executor.allocated_vus), Step.NEVER_ARRIVED)
-        rows = database.final_rows()
-        keys = self.redis.final_keys()
+        watch = self.watch
         return RunResult(
             seed=seed,
-            digest=self.log.digest(rows, keys),
+            digest=self.log.digest(
+                repr(database.final_rows()).encode(), self.redis.final_keys()
+            ),
             simulated_s=measured_s,
             ended=self._ended,
             metrics=metrics,
@@ -276,8 +320,22 @@ class _Run:
             },
             tables=self._tables(),
             funnel=self.funnel.counts(),
-            invariants=self.watch.violations(self.funnel),
-            sweeps=self._sweeps(),
-            notes=self._notes(),
+            invariants=watch.violations(
+                lambda sql: database.query(text(sql)),
+                self.funnel,
+                self.log,
+                self._leaked_connections(),
+            ),
+            sweeps=self._sweeps,
+            notes=[],
             series=self.series.columns(),
         )
+
+    def _tables(self) -> dict[str, int]:
+        database = self.server.database
+        counts = database.rows_per_table()
+        for column in (token_history.c.type, booking.c.status, outbox.c.status):
+            for value, rows in database.counts_by(column).items():
+                counts[f"{column.table.name}:{value}"] = rows
+        counts["seat:occupied"] = database.counts_by(seat.c.is_occupied).get(1, 0)
+        return counts

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from model.http import SeatList, to_json
+from model.schema import METADATA, create_all
 from model.service import TicketService
 from sim.charges import ChargedPool, ChargedRedis, Charges, Task
 from sim.clock import SimulatedBroker, SimulatedClock, SimulatedEvent
 from sim.connector import Connector
+from sim.costs import Costs, Factor, WarmUpTable
 from sim.database import SimulatedDatabase
 from sim.kernel import Deadlines, Thread
 from sim.stations.connection_pool import ConnectionPool
@@ -19,18 +21,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from model.http import Response
-    from sim.costs import Costs
+    from model.scheduler import JobRun
     from sim.host import Host
     from sim.kernel import Environment
     from sim.random_streams import Streams
-    from sim.redis import RedisServer
+    from sim.redis.server import RedisServer
+    from sim.stations.cpu import Process
     from sim.user import Exchange
     from sim.world import World
 
 # Tomcat closes the connection after these (AbstractHttp11Processor.statusDropsConnection).
 _CLOSING_STATUSES: Final = frozenset({400, 408, 411, 413, 414, 500, 501, 503})
 _SIGNING_KEY: Final = b"0123456789abcdef0123456789abcdef"
-_SCHEDULER_FACTOR: Final = 1.0
+_IDLE_PERIOD_S: Final = 0.1
+# Scheduled jobs and outbox events are few: their code's warm-up is not modelled.
+_HOT: Final = Factor(1.0, 1.0, 1.0)
 
 
 class SimulatedRuntime:
@@ -46,7 +51,7 @@ class SimulatedRuntime:
     def spawn(self, name: str, target: Callable[[], None]) -> None:
         """Start a thread of its own."""
         thread = self._env.spawn(name, target)
-        thread.local = Task(name, _SCHEDULER_FACTOR)
+        thread.local = Task(name, _HOT)
         self.threads.append(thread)
 
     def submit(self, task: Callable[[], None]) -> None:
@@ -60,12 +65,16 @@ class SimulatedRuntime:
     def _run(self, task: Callable[[], None]) -> None:
         thread = self._env.current
         assert thread is not None  # noqa: S101 - called by the executor's threads
-        thread.local = Task("async", _SCHEDULER_FACTOR)
+        thread.local = Task("async", _HOT)
         task()
 
 
 class Server:
-    """One instance of the service with its machine, database and Redis."""
+    """One instance of the service with its machine, database and Redis.
+
+    `size` is the share of full size that the world has: what costs work per row or per byte costs
+    1 / `size` times as much, and code is warm after `size` times as many requests.
+    """
 
     def __init__(
         self,
@@ -75,42 +84,47 @@ class Server:
         host: Host,
         redis: RedisServer,
         streams: Streams,
+        size: float,
     ) -> None:
         self._env = env
+        self._size = size
         self.world = world
         self.costs = costs
         self.host = host
         self.redis = redis
-        self.one_way_s = world.network.one_way_s
+        self.one_way_s = world.network.one_way_s + costs.request_wait_s / 2.0
         self.process = host.cpu.process()
         self.database_process = host.cpu.process()
         self.redis_process = host.cpu.process()
         self.charges = Charges(
-            env, costs, self.process, self.database_process, world.database.speed
+            env, costs, self.process, self.database_process, world.database.speed, size
         )
         self.pool = ConnectionPool(
             env, world.pool.connections, world.pool.timeout_s, world.pool.slowdown
         )
         self.database = SimulatedDatabase(
-            env=env,
+            env,
+            METADATA,
+            lambda engine: create_all(engine, world.policy),
             pool=ChargedPool(self.pool, self.charges),
             charge=self.charges,
             lock_wait_timeout_s=world.database.lock_wait_timeout_s,
         )
         self.redis_station = SingleServer(env)
-        turn = ChargedRedis(self.charges, costs, self.redis_station, self.redis_process)
+        self.redis_turn = ChargedRedis(env, self.charges, costs, self.redis_station, self.redis_process)
         self.runtime = SimulatedRuntime(env, world.service.async_threads)
         ids = streams.stream("request ids")
         self.service = TicketService(
             policy=world.policy,
             clock=SimulatedClock(env, world.catalogue.opening_epoch_s),
-            redis=redis.client(turn.before_command),
+            redis=redis.client(self.redis_turn.before_command),
             database=self.database,
-            broker=SimulatedBroker(env, world.broker, self.charges.settle),
+            broker=SimulatedBroker(env, world.broker, self.charges.event),
             runtime=self.runtime,
             log=self.charges,
             signing_key=_SIGNING_KEY,
             new_id=lambda: f"{ids.bits():016x}{ids.bits():016x}",
+            on_job=self._job_ran,
         )
         self.connector = Connector(
             env, world.service, world.generator, world.network, streams.stream("network")
@@ -119,12 +133,31 @@ class Server:
         self.workers: WorkerPool[Exchange] = WorkerPool(
             env, "worker", world.service.threads, self._serve
         )
+        self._warm_up = WarmUpTable(costs.warm_up, warm=world.service.warm)
+        self._served_all = 0
         self._served: dict[str, int] = {}
-        self._sizes: dict[int, tuple[Any, int]] = {}
+        self._sizes: dict[tuple[str, int, str | None, int], int] = {}
+        self.on_sweep: Callable[[JobRun], None] = lambda _run: None
+        """Told of every run of the sweep; times in epoch seconds."""
 
     def start(self) -> None:
-        """Start the service's scheduler."""
+        """Start the service's scheduler, and what the programs do when nobody asks."""
         self.service.start()
+        self._env.spawn(
+            "service background",
+            lambda: self._idle_work(self.process, self.costs.jvm_background_cores),
+        )
+        self._env.spawn(
+            "redis background",
+            lambda: self._idle_work(self.redis_process, self.costs.redis_background_cores),
+        )
+
+    def _idle_work(self, process: Process, cores: float) -> None:
+        """Use `cores` of the machine in small pieces, for as long as the run lasts."""
+        share_s = cores * self._size * _IDLE_PERIOD_S
+        while True:
+            process.compute(share_s)
+            self._env.sleep(_IDLE_PERIOD_S)
 
     def submit(self, exchange: Exchange) -> None:
         """Take a request that has arrived on its connection. Does not block."""
@@ -139,28 +172,39 @@ class Server:
         thread = self._env.current
         assert thread is not None  # noqa: S101 - called by the worker threads
         endpoint = exchange.endpoint
-        served = self._served[endpoint] = self._served.get(endpoint, 0) + 1
-        task = Task(endpoint, exchange.noise * self.costs.warm_up_factor(endpoint, served))
+        task = Task(endpoint, self._factor(endpoint, exchange.noise))
         thread.local = task
         self.charges.request(task)
         response = self.service.handle(exchange.request)
-        self.charges.response(task, self.response_bytes(response))
+        self.charges.response(task, self.response_bytes(endpoint, response))
         self.charges.settle()
         exchange.response = response
         if not exchange.abandoned:
             self.connector.end_request(exchange.connection, response.status in _CLOSING_STATUSES)
         exchange.waiter.wake(response)
 
-    def response_bytes(self, response: Response) -> int:
-        """Return the size of the body as the service would write it."""
+    def _factor(self, endpoint: str, noise: float) -> Factor:
+        served = self._served[endpoint] = self._served.get(endpoint, 0) + 1
+        self._served_all += 1
+        size = self._size
+        return self._warm_up.factor(int(served / size), int(self._served_all / size), noise)
+
+    def response_bytes(self, endpoint: str, response: Response) -> float:
+        """Return the size of the body, as it would be at full size.
+
+        Bodies of one kind differ by a few digits: one of each kind is written out and measured.
+        """
         body = response.body
-        if body is None:
-            return 0
-        known = self._sizes.get(id(body))
-        if known is not None and known[0] is body:
-            return known[1]
-        size = len(json.dumps(body, default=list))
-        return size
+        rows = len(body) if isinstance(body, SeatList) else -1
+        kind = (endpoint, response.status, response.error, rows)
+        size = self._sizes.get(kind)
+        if size is None:
+            size = self._sizes[kind] = len(to_json(body))
+        return size / self._size if rows > 0 else size
+
+    def _job_ran(self, run: JobRun) -> None:
+        if run.name == "sweep":
+            self.on_sweep(run)
 
     def kill(self) -> None:
         """The process is gone: every request under way is lost, nobody listens any more."""

@@ -10,7 +10,7 @@ from sim.connector import Connection
 from sim.kernel import TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from sim.customers.settings import Customer
     from sim.generator import Generator
@@ -88,7 +88,7 @@ class User:
     keeps between iterations; None at first.
     """
 
-    __slots__ = ("_connection", "_noise", "_rng", "_site", "id", "memory", "vu")
+    __slots__ = ("_connection", "_debt_s", "_noise", "_rng", "_site", "id", "memory", "vu")
 
     def __init__(self, site: Site, vu: VirtualUser) -> None:
         self._site = site
@@ -96,6 +96,7 @@ class User:
         self.id = vu.id
         self.memory: Any = None
         self._connection = Connection()
+        self._debt_s = 0.0
         self._rng: Stream | None = None
         self._noise = site.streams.stream("service work", vu.id)
 
@@ -115,6 +116,17 @@ class User:
         if self._rng is None:
             self._rng = self._site.streams.stream("customer", self.id)
         return self._rng
+
+    def iterate(self, customer: Callable[[User], None]) -> None:
+        """Run one iteration: it costs processor time even if it does nothing."""
+        env = self._site.env
+        began_s = env.now
+        self._debt_s = self._site.generator.costs.spin_iteration_s
+        try:
+            customer(self)
+        finally:
+            if env.now == began_s:
+                self._site.generator.process.compute(self._debt_s)
 
     def sleep(self, duration_s: float) -> None:
         """Do nothing for a while."""
@@ -171,9 +183,17 @@ class User:
         env = site.env
         server = site.server
         costs = site.generator.costs
-        began_s = env.now
-        site.generator.process.compute(costs.request_s * costs.sending_share)
-        sending_s = env.now - began_s
+        sending_work_s = costs.request_s * costs.sending_share
+        script_work_s = self._debt_s + costs.request_s * (
+            1.0 - costs.sending_share - costs.receiving_share
+        )
+        self._debt_s = 0.0
+        prepared_s = env.now
+        site.generator.process.compute(script_work_s + sending_work_s)
+        # The script's part is not the request's: its duration is as its share of the work.
+        elapsed_s = env.now - prepared_s
+        sending_s = elapsed_s * sending_work_s / (script_work_s + sending_work_s)
+        began_s = env.now - sending_s
         env.sleep(server.one_way_s)
         waiter = env.waiter()
         noise = server.costs.draw_noise(self._noise)
@@ -195,9 +215,9 @@ class User:
         env.sleep(server.one_way_s)
         arrived_s = env.now
         response = exchange.response
-        received = server.response_bytes(response)
+        received = server.response_bytes(endpoint, response)
         site.generator.process.compute(
-            costs.request_s * (1.0 - costs.sending_share) + received * costs.body_byte_s
+            costs.request_s * costs.receiving_share + received * costs.body_byte_s
         )
         site.generator.body_bytes += received
         site.log.received_bytes += received + costs.response_header_bytes

@@ -29,26 +29,50 @@ class Catalogue:
         int,
         Gt(0),
         Le(10_000_000),
-        Setting("registered users; virtual user k uses user id k", "users", "incident: 30,000 and 2 spare", 1, 1e6),
+        Setting(
+            "registered users; virtual user k uses user id k",
+            "users",
+            "incident: 30,000 and 2 spare",
+            1,
+            1e6,
+        ),
     ] = 30_002
     capacity: Annotated[
         int,
         Gt(0),
-        Setting("people let in at once (concert.capacity)", "people",
-                "incident: 50 in the repository's sample data, 5,000 in the plan", 1, 50_000),
+        Setting(
+            "people let in at once (concert.capacity)",
+            "people",
+            "incident: 50 in the repository's sample data, 5,000 in the plan",
+            1,
+            50_000,
+        ),
     ] = 5_000
     seats: Annotated[
-        int, Gt(0), Setting("seats of the one schedule on sale", "seats", "incident: the plan's 20,000", 1, 200_000)
+        int,
+        Gt(0),
+        Setting(
+            "seats of the one schedule on sale", "seats", "incident: the plan's 20,000", 1, 200_000
+        ),
     ] = 20_000
     seat_price: Annotated[
         int, Ge(0), Setting("price of a seat", "points", "assumed; points are ample", 0, 1e6)
     ] = 1_000
     user_points: Annotated[
-        int, Ge(0), Setting("points each user starts with", "points", "measured: ample points", 0, 1e9)
+        int,
+        Ge(0),
+        Setting("points each user starts with", "points", "measured: ample points", 0, 1e9),
     ] = 1_000_000
     opening_epoch_s: Annotated[
-        int, Gt(0), Setting("wall-clock time of simulated second 0", "s since 1970",
-                            "incident: autumn 2024, any time serves", 1e9, 3e9)
+        int,
+        Gt(0),
+        Setting(
+            "wall-clock time of simulated second 0",
+            "s since 1970",
+            "incident: autumn 2024, any time serves",
+            1e9,
+            3e9,
+        ),
     ] = 1_732_000_000
 
 
@@ -56,31 +80,75 @@ class Catalogue:
 class Service:
     """The application server: connector, worker threads, scheduler start."""
 
-    threads: Annotated[int, Gt(0), Setting("worker threads", "threads", "Tomcat: maxThreads", 1, 2_000)] = 200
+    threads: Annotated[
+        int, Gt(0), Setting("worker threads", "threads", "Tomcat: maxThreads", 1, 2_000)
+    ] = 200
     accept_count: Annotated[
-        int, Ge(0), Setting("connections the kernel queues once max_connections are open", "connections",
-                            "Tomcat: acceptCount", 0, 10_000)
+        int,
+        Ge(0),
+        Setting(
+            "connections the kernel queues once max_connections are open",
+            "connections",
+            "Tomcat: acceptCount",
+            0,
+            10_000,
+        ),
     ] = 100
     max_connections: Annotated[
-        int, Gt(0), Setting("connections served at once", "connections", "Tomcat: maxConnections", 1, 100_000)
+        int,
+        Gt(0),
+        Setting("connections served at once", "connections", "Tomcat: maxConnections", 1, 100_000),
     ] = 8_192
     keep_alive_requests: Annotated[
-        int, Gt(0), Setting("requests after which a connection is closed", "requests",
-                            "Tomcat: maxKeepAliveRequests", 1, 1_000_000)
+        int,
+        Gt(0),
+        Setting(
+            "requests after which a connection is closed",
+            "requests",
+            "Tomcat: maxKeepAliveRequests",
+            1,
+            1_000_000,
+        ),
     ] = 100
     connection_timeout_s: Annotated[
-        float, Gt(0), Setting("idle time after which a connection is closed", "s", "Tomcat: connectionTimeout, also keepAliveTimeout", 1, 300)
+        float,
+        Gt(0),
+        Setting(
+            "idle time after which a connection is closed",
+            "s",
+            "Tomcat: connectionTimeout, also keepAliveTimeout",
+            1,
+            300,
+        ),
     ] = 20.0
     async_threads: Annotated[
-        int, Gt(0), Setting("threads of the asynchronous task executor", "threads",
-                            "Spring Boot: task.execution.pool.core-size", 1, 200)
+        int,
+        Gt(0),
+        Setting(
+            "threads of the asynchronous task executor",
+            "threads",
+            "Spring Boot: task.execution.pool.core-size",
+            1,
+            200,
+        ),
     ] = 8
     started_before_s: Annotated[
-        float, Ge(0), Setting("how long before the load the service started; sets the phase of the sweep",
-                              "s", "measured: load started 20 s after the service", 0, 3_600)
+        float,
+        Ge(0),
+        Setting(
+            "how long before the load the service started; sets the phase of the sweep",
+            "s",
+            "measured: load started 20 s after the service",
+            0,
+            3_600,
+        ),
     ] = 20.0
     warm: Annotated[
-        bool, Setting("start with code already compiled (hot) instead of warming up", source="measured: runs start cold")
+        bool,
+        Setting(
+            "start with code already compiled (hot) instead of warming up",
+            source="measured: runs start cold",
+        ),
     ] = False
 
 
@@ -92,11 +160,20 @@ class Pool:
         int, Gt(0), Setting("connections", "connections", "HikariCP: maximumPoolSize", 1, 1_000)
     ] = 10
     timeout_s: Annotated[
-        float, Gt(0), Setting("longest wait for a connection", "s", "HikariCP: connectionTimeout", 0.25, 300)
+        float,
+        Gt(0),
+        Setting("longest wait for a connection", "s", "HikariCP: connectionTimeout", 0.25, 300),
     ] = 30.0
     slowdown: Annotated[
-        float, Ge(1), Setting("factor on how long a connection is away per borrow; above 1 only in scaled worlds",
-                              "", "1 by definition", 1, 1_000)
+        float,
+        Ge(1),
+        Setting(
+            "factor on how long a connection is away per borrow; above 1 only in scaled worlds",
+            "",
+            "1 by definition",
+            1,
+            1_000,
+        ),
     ] = 1.0
 
 
@@ -105,10 +182,16 @@ class Database:
     """The relational database beyond its share of the host's CPU."""
 
     lock_wait_timeout_s: Annotated[
-        float, Gt(0), Setting("longest wait for a row lock", "s", "InnoDB: innodb_lock_wait_timeout", 1, 3_600)
+        float,
+        Gt(0),
+        Setting("longest wait for a row lock", "s", "InnoDB: innodb_lock_wait_timeout", 1, 3_600),
     ] = 50.0
     speed: Annotated[
-        float, Gt(0), Setting("speed of statements against the measured database", "", "1 = as measured", 0.01, 100)
+        float,
+        Gt(0),
+        Setting(
+            "speed of statements against the measured database", "", "1 = as measured", 0.01, 100
+        ),
     ] = 1.0
 
 
@@ -116,12 +199,27 @@ class Database:
 class Broker:
     """The message broker behind the outbox."""
 
-    available: Annotated[bool, Setting("whether sends succeed", source="incident: unknown; measured runs had a broker")] = True
+    available: Annotated[
+        bool,
+        Setting("whether sends succeed", source="incident: unknown; measured runs had a broker"),
+    ] = True
     send_s: Annotated[
-        float, Ge(0), Setting("time of one acknowledged send", "s", "assumed: one loopback round trip with acks=1", 0.0001, 1)
+        float,
+        Ge(0),
+        Setting(
+            "time of one acknowledged send",
+            "s",
+            "assumed: one loopback round trip with acks=1",
+            0.0001,
+            1,
+        ),
     ] = 0.002
     max_block_s: Annotated[
-        float, Ge(0), Setting("how long a send blocks while the broker is away", "s", "Kafka: max.block.ms", 0, 300)
+        float,
+        Ge(0),
+        Setting(
+            "how long a send blocks while the broker is away", "s", "Kafka: max.block.ms", 0, 300
+        ),
     ] = 60.0
 
 
@@ -130,32 +228,68 @@ class Host:
     """One machine: cores and memory shared by the processes on it."""
 
     cores: Annotated[
-        float, Gt(0), Le(4_096), Setting("processor cores", "cores", "incident: unknown; 8 is a fair prior", 1, 128)
+        float,
+        Gt(0),
+        Le(4_096),
+        Setting("processor cores", "cores", "incident: unknown; 8 is a fair prior", 1, 128),
     ] = 8.0
     memory_mb: Annotated[
-        float, Gt(0), Setting("memory", "MB", "incident: unknown; 16 GB is a fair prior", 1_024, 1e6)
+        float,
+        Gt(0),
+        Setting("memory", "MB", "incident: unknown; 16 GB is a fair prior", 1_024, 1e6),
     ] = 16_384.0
     speed: Annotated[
-        float, Gt(0), Setting("speed of one core against the machine that was measured", "",
-                              "assumed: a developer machine of the day is somewhat faster than a shared server core", 0.25, 4)
+        float,
+        Gt(0),
+        Setting(
+            "speed of one core against the machine that was measured",
+            "",
+            "assumed: a developer machine of the day is somewhat faster than a shared server core",
+            0.25,
+            4,
+        ),
     ] = 1.0
     system_mb: Annotated[
-        float, Ge(0), Setting("memory of the operating system and everything not simulated", "MB",
-                              "assumed: desktop, editor and browser of a developer", 0, 32_768)
+        float,
+        Ge(0),
+        Setting(
+            "memory of the operating system and everything not simulated",
+            "MB",
+            "assumed: desktop, editor and browser of a developer",
+            0,
+            32_768,
+        ),
     ] = 4_096.0
     swap_slowdown: Annotated[
-        float, Ge(1), Setting("factor on all CPU work per unit of memory over-commitment "
-                              "(1 + (factor - 1) x share of the demand beyond memory)", "",
-                              "assumed: a page fault to flash storage costs about 100 us against 0.1 us", 1, 1_000)
+        float,
+        Ge(1),
+        Setting(
+            "factor on all CPU work per unit of memory over-commitment "
+            "(1 + (factor - 1) x share of the demand beyond memory)",
+            "",
+            "assumed: a page fault to flash storage costs about 100 us against 0.1 us",
+            1,
+            1_000,
+        ),
     ] = 20.0
     on_memory_exhausted: Annotated[
         Literal["swap", "kill", "end_run"],
-        Setting("what happens when the processes need more than the memory: slow down, kill the largest process, "
-                "or the operator's end of the run", source="incident: unknown; measured: a 20,000-seat run was stopped at 20 GB")
+        Setting(
+            "what happens when the processes need more than the memory: slow down, kill the largest process, "
+            "or the operator's end of the run",
+            source="incident: unknown; measured: a 20,000-seat run was stopped at 20 GB",
+        ),
     ] = "swap"
     swap_mb: Annotated[
-        float, Ge(0), Setting("swap space; beyond memory and swap the largest process is killed", "MB",
-                              "assumed: equal to memory on a developer machine", 0, 262_144)
+        float,
+        Ge(0),
+        Setting(
+            "swap space; beyond memory and swap the largest process is killed",
+            "MB",
+            "assumed: equal to memory on a developer machine",
+            0,
+            262_144,
+        ),
     ] = 16_384.0
 
 
@@ -163,9 +297,29 @@ class Host:
 class Memory:
     """What the processes beside the load generator hold."""
 
-    jvm_mb: Annotated[float, Ge(0), Setting("resident memory of the service", "MB", "measured: 0.7 to 1.4 GB at -Xmx4g", 256, 32_768)] = 1_400.0
-    database_mb: Annotated[float, Ge(0), Setting("resident memory of the database", "MB", "InnoDB: 128 MB buffer pool and overhead", 100, 65_536)] = 400.0
-    broker_mb: Annotated[float, Ge(0), Setting("resident memory of the broker", "MB", "Kafka: 1 GB default heap", 0, 32_768)] = 1_000.0
+    jvm_mb: Annotated[
+        float,
+        Ge(0),
+        Setting(
+            "resident memory of the service", "MB", "measured: 0.7 to 1.4 GB at -Xmx4g", 256, 32_768
+        ),
+    ] = 1_400.0
+    database_mb: Annotated[
+        float,
+        Ge(0),
+        Setting(
+            "resident memory of the database",
+            "MB",
+            "InnoDB: 128 MB buffer pool and overhead",
+            100,
+            65_536,
+        ),
+    ] = 400.0
+    broker_mb: Annotated[
+        float,
+        Ge(0),
+        Setting("resident memory of the broker", "MB", "Kafka: 1 GB default heap", 0, 32_768),
+    ] = 1_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,23 +327,44 @@ class Generator:
     """The load generator: its machine, its memory, its connections."""
 
     shares_host: Annotated[
-        bool, Setting("whether it runs on the service's machine", source="incident: everything on one developer machine")
+        bool,
+        Setting(
+            "whether it runs on the service's machine",
+            source="incident: everything on one developer machine",
+        ),
     ] = False
     host: Annotated[Host, Setting("its own machine, when it has one")] = field(
         default_factory=lambda: Host(cores=16.0, memory_mb=262_144.0)
     )
-    request_timeout_s: Annotated[float, Gt(0), Setting("longest wait for an answer", "s", "k6: 60 s", 1, 600)] = 60.0
-    dial_timeout_s: Annotated[float, Gt(0), Setting("longest wait for a connection", "s", "k6: 30 s", 1, 600)] = 30.0
+    request_timeout_s: Annotated[
+        float, Gt(0), Setting("longest wait for an answer", "s", "k6: 60 s", 1, 600)
+    ] = 60.0
+    dial_timeout_s: Annotated[
+        float, Gt(0), Setting("longest wait for a connection", "s", "k6: 30 s", 1, 600)
+    ] = 30.0
     local_ports: Annotated[
-        int, Gt(0), Setting("local ports towards one destination", "ports", "Linux: 28,232; macOS: 16,384", 1_000, 64_512)
+        int,
+        Gt(0),
+        Setting(
+            "local ports towards one destination",
+            "ports",
+            "Linux: 28,232; macOS: 16,384",
+            1_000,
+            64_512,
+        ),
     ] = 28_232
     mb_per_vu: Annotated[
-        float, Ge(0), Setting("memory of one initialised virtual user", "MB", "measured: 651 MB at 1,000 VUs", 0.05, 10)
-    ] = 0.5
+        float | None,
+        Setting("memory of one virtual user; the measured table's when not given", "MB"),
+    ] = None
     mb_per_body_mb: Annotated[
-        float, Ge(0), Setting("memory kept per megabyte of response bodies read and printed", "MB/MB",
-                              "measured: 9.3 GB for 0.54 GB of seat lists", 0, 50)
-    ] = 16.0
+        float | None,
+        Setting(
+            "memory kept per megabyte of response bodies read and printed; the measured table's "
+            "when not given",
+            "MB/MB",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,18 +372,37 @@ class Network:
     """Between load generator and service."""
 
     one_way_s: Annotated[
-        float, Ge(0), Setting("one-way delay", "s", "measured: everything on loopback", 0.00001, 0.5)
-    ] = 0.00003
-    loss: Annotated[float, Ge(0), Le(1), Setting("probability that a connection attempt is lost", "", "loopback loses none", 0, 0.2)] = 0.0
+        float,
+        Ge(0),
+        Setting(
+            "one-way delay beyond that of the loopback device, which the cost table has",
+            "s",
+            "incident: everything on one machine",
+            0,
+            0.5,
+        ),
+    ] = 0.0
+    loss: Annotated[
+        float,
+        Ge(0),
+        Le(1),
+        Setting("probability that a connection attempt is lost", "", "loopback loses none", 0, 0.2),
+    ] = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class World:
     """Everything a run depends on besides the seed."""
 
-    policy: Annotated[Policy, Setting("behaviour of the service: one switch per defect")] = field(default_factory=Policy)
-    customer: Annotated[Customer, Setting("behaviour of the load script's customers")] = field(default_factory=Customer)
-    load: Annotated[Load, Setting("arrivals: one of the load generator's executors")] = field(default_factory=RampingVUs)
+    policy: Annotated[Policy, Setting("behaviour of the service: one switch per defect")] = field(
+        default_factory=Policy
+    )
+    customer: Annotated[Customer, Setting("behaviour of the load script's customers")] = field(
+        default_factory=Customer
+    )
+    load: Annotated[Load, Setting("arrivals: one of the load generator's executors")] = field(
+        default_factory=RampingVUs
+    )
     catalogue: Annotated[Catalogue, Setting("what is on sale")] = field(default_factory=Catalogue)
     service: Annotated[Service, Setting("application server")] = field(default_factory=Service)
     pool: Annotated[Pool, Setting("database connection pool")] = field(default_factory=Pool)
@@ -216,6 +410,8 @@ class World:
     redis: Annotated[RedisSettings, Setting("Redis server")] = field(default_factory=RedisSettings)
     broker: Annotated[Broker, Setting("message broker")] = field(default_factory=Broker)
     host: Annotated[Host, Setting("the service's machine")] = field(default_factory=Host)
-    memory: Annotated[Memory, Setting("memory of the processes on the service's machine")] = field(default_factory=Memory)
+    memory: Annotated[Memory, Setting("memory of the processes on the service's machine")] = field(
+        default_factory=Memory
+    )
     generator: Annotated[Generator, Setting("load generator")] = field(default_factory=Generator)
     network: Annotated[Network, Setting("network")] = field(default_factory=Network)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 PASSED = "concert:1:queue:passed"
 WAITING = "concert:1:queue:waiting"
 
+_ADDING = frozenset({"zadd", "exec"})
+_REMOVING = frozenset({"zremrangebyrank", "zremrangebyscore"})
+
 _SQL = {
     "oversold": """
         SELECT COALESCE(SUM(holders - 1), 0) FROM (
@@ -53,6 +56,19 @@ class Watch:
         self.most_passed = 0
         self.let_in_beyond_capacity = 0
         self._was_beyond = 0
+        self._changed = False
+        self.sizes_before_removal: tuple[int, int] | None = None
+        """(passed, waiting) when the sweep under way began to remove, None before."""
+
+    def before_command(self, name: str) -> None:
+        """Told of every Redis command just before it runs, so after the one before it ran."""
+        if self._changed:
+            self._changed = False
+            self.look()
+        if name in _ADDING:
+            self._changed = True
+        elif name in _REMOVING and self.sizes_before_removal is None:
+            self.sizes_before_removal = (self.passed(), self.waiting())
 
     def passed(self) -> int:
         """How many are let in."""
