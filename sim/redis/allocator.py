@@ -42,6 +42,8 @@ class Layout:
     """Sizes in one build of Redis. All results are bytes."""
 
     name: str
+    startup_bytes: int
+    """used_memory_startup: an empty server that nobody has connected to."""
     step: int
     steps_up_to: int
     skiplist_node_bytes: float
@@ -54,7 +56,11 @@ class Layout:
     @staticmethod
     def of(name: str) -> Layout:
         """The layout called "upstream" or "debian"."""
-        return _layout(name, 8, 64) if name == "upstream" else _layout(name, 16, 128)
+        return (
+            _layout(name, startup_bytes=865_864, step=8, steps_up_to=64)
+            if name == "upstream"
+            else _layout(name, startup_bytes=876_136, step=16, steps_up_to=128)
+        )
 
     def allocated(self, n_bytes: int) -> int:
         """Bytes handed out for a request of `n_bytes`."""
@@ -87,11 +93,11 @@ def is_integer(value: bytes) -> bool:
     return -(2**63) <= int(value) < 2**63
 
 
-def _layout(name: str, step: int, steps_up_to: int) -> Layout:
+def _layout(name: str, *, startup_bytes: int, step: int, steps_up_to: int) -> Layout:
     small = tuple(size_class(n, step=step, steps_up_to=steps_up_to) for n in range(_TABLE_BYTES))
     small_sds = tuple(
         size_class(_sds_header_bytes(n) + n + 1, step=step, steps_up_to=steps_up_to)
         for n in range(_TABLE_BYTES)
     )
     node = sum(0.75 * 0.25 ** (level - 1) * small[24 + 16 * level] for level in range(1, 33))
-    return Layout(name, step, steps_up_to, node, small[24], small, small_sds)
+    return Layout(name, startup_bytes, step, steps_up_to, node, small[24], small, small_sds)

@@ -7,12 +7,13 @@ called, and those commands whose fakeredis version is slow, wrong or missing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import redis
 from fakeredis import _msgs as msgs
+from fakeredis._command_args_parsing import Int
 from fakeredis._core import CommandItem
-from fakeredis._helpers import OK, QUEUED, SimpleError, SimpleString
+from fakeredis._helpers import OK, QUEUED, SimpleError, SimpleString, casematch_any
 from fakeredis._socket import FakeSocket
 from fakeredis.model import ZSet
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 OUT_OF_MEMORY: Final = "OOM command not allowed when used memory > 'maxmemory'."
 _RESP3: Final = 3
+_ARGUMENTS_BEFORE_TYPE: Final = frozenset({"zadd", "zrange", "zrevrange"})
 _ALLOWED_WHEN_FULL: Final = frozenset({"exec", "discard", "reset"})
 
 
@@ -67,7 +69,7 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
             UnsupportedCommandError: if it would wait, or is not simulated.
         """
         server = self.server
-        server.begin_command(self)
+        server.begin_command(self, plan.name)
         try:
             shape_known = plan.shape(args, self.version)
             if server.limit_bytes and server.is_over_limit():
@@ -123,7 +125,7 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
         """Run fakeredis's code on the decoded arguments and write the keys back."""
         items: list[CommandItem] = []
         state = self.server.state
-        state.touching = plan.is_use
+        state.touching = plan.is_use and self.server.persistence.running is None
         try:
             argv = self._bound(plan, args, items)
             result = getattr(self, plan.method)(*argv)
@@ -131,8 +133,6 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
             return answer.reply
         except SimpleError as error:
             result = error
-        finally:
-            state.touching = True
         kind = result.__class__
         for item in items:
             if item._modified:  # noqa: SLF001
@@ -159,11 +159,18 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
             if entry is None:
                 default = self._missing(key.type_, plan)
             elif key.type_ is not None and not isinstance(entry.value, key.type_):
-                raise SimpleError(msgs.WRONGTYPE_MSG)
+                self._refuse_type(plan, argv)
             self._count_lookup(plan, found=entry is not None)
             item = argv[index] = CommandItem(name, db, entry, default)
             items.append(item)
         return argv
+
+    def _refuse_type(self, plan: Plan, argv: list[Any]) -> NoReturn:
+        """Report a key of the wrong type, or first what else Redis would complain about."""
+        if plan.name in _ARGUMENTS_BEFORE_TYPE:
+            nothing = CommandItem(argv[0], self._db, default=MeteredZSet(self.server.state.layout))
+            getattr(self, plan.method)(nothing, *argv[1:])
+        raise SimpleError(msgs.WRONGTYPE_MSG)
 
     def _count_lookup(self, plan: Plan, *, found: bool) -> None:
         if plan.is_read:
@@ -262,6 +269,14 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
             key.updated()
             return n_members
         return int(super().zremrangebyrank(key, start, stop))
+
+    def _zrange_args(self, key: CommandItem, start: bytes, stop: bytes, *args: bytes) -> list[Any]:
+        """ZRANGE by rank complains about ranks, not about scores."""
+        if not any(casematch_any(arg, b"byscore", b"bylex") for arg in args):
+            Int.decode(start)
+            Int.decode(stop)
+        found: list[Any] = super()._zrange_args(key, start, stop, *args)
+        return found
 
     def setex(self, key: CommandItem, seconds: int, value: bytes) -> SimpleString:
         """SETEX, to the millisecond (fakeredis cuts the expiry to whole seconds)."""

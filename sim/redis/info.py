@@ -56,7 +56,7 @@ def _memory(server: RedisServer) -> dict[str, object]:
         "used_memory_peak": server.peak_bytes,
         "used_memory_peak_human": _human(server.peak_bytes),
         "used_memory_overhead": overhead,
-        "used_memory_startup": server.startup_bytes,
+        "used_memory_startup": server.state.layout.startup_bytes,
         "used_memory_dataset": used - overhead,
         "used_memory_rss": server.resident_bytes(),
         "maxmemory": settings.maxmemory_bytes,

@@ -17,7 +17,6 @@ from sim.redis.eviction import idle_s
 from sim.redis.info import info_text
 from sim.redis.keyspace import Entry, Keyspace
 from sim.redis.plans import Plan, plan_of
-from sim.redis.sizing import encoding_of
 
 if TYPE_CHECKING:
     from sim.redis.server import RedisServer
@@ -67,13 +66,18 @@ class IntrospectionCommands:
         entry = self._peek(key)
         if entry is None:
             return None
-        ttl_bytes = self.server.state.layout.entry_bytes if entry.ttl_at >= 0 else 0
-        return entry.n_bytes - ttl_bytes
+        # It counts 24 bytes per hash table entry, whatever the allocator makes of them.
+        state = self.server.state
+        layout = state.layout
+        ttl_bytes = layout.entry_bytes if entry.ttl_at >= 0 else 0
+        rounding = (layout.entry_bytes - 24) * (1 + state.sizer.hash_table_entries(entry.value))
+        shared = state.sizer.shared_bytes(entry.value)
+        return entry.n_bytes - ttl_bytes - rounding + shared
 
     def object_encoding(self, key: bytes) -> bytes | None:
         """OBJECT ENCODING key."""
         entry = self._peek(key)
-        return None if entry is None else encoding_of(entry.value).encode()
+        return None if entry is None else self.server.state.sizer.encoding_of(entry.value).encode()
 
     def object_refcount(self, key: bytes) -> int | None:
         """OBJECT REFCOUNT key; shared integers are not told apart."""
@@ -108,7 +112,7 @@ class IntrospectionCommands:
             raise SimpleError(_NO_SUCH_KEY)
         idle = idle_s(entry.access, int(self._db.time))
         return SimpleString(
-            f"Value at:0x0 refcount:1 encoding:{encoding_of(entry.value)} "
+            f"Value at:0x0 refcount:1 encoding:{self.server.state.sizer.encoding_of(entry.value)} "
             f"serializedlength:{entry.n_bytes} lru:{entry.access} lru_seconds_idle:{idle}".encode()
         )
 

@@ -35,7 +35,7 @@ class State:
     lfu_touch: Callable[[int], int] | None = None
     """Under an LFU policy: the new access field for the old one."""
     touching: bool = True
-    """False while a command runs that does not count as a use of a key."""
+    """Whether the running command counts as a use of the keys it looks up."""
     data_bytes: int = 0
     """Bytes of all keys and values, the hash tables not included."""
     evicted_keys: int = 0

@@ -6,7 +6,7 @@
 
 Nothing runs between commands. What a real server does in the background (expiry, save points) is
 made up for at the next command, at the times at which it would have happened, or by `tick`.
-Memory constants were measured on redis-server 7.0.15 (Debian) over loopback.
+Memory constants were measured on redis-server 7.0.15 (Debian) and 7.2.5 (upstream build).
 """
 
 from __future__ import annotations
@@ -35,10 +35,8 @@ from sim.redis.sizing import Sizer
 from sim.redis.substitution import Substitution
 from sim.redis.values import independent, listing, n_elements
 
-STARTUP_BYTES: Final = 876_040
-"""used_memory_startup of an empty server."""
-IN_SERVICE_BYTES: Final = 84_000
-"""What an empty server takes more once it has served a first command (command statistics)."""
+COMMAND_BYTES: Final = 25_050
+"""Latency histogram of each command that has been used since the start (latency-tracking)."""
 CLIENT_BYTES: Final = 2_260
 """A connection that has been silent for some seconds."""
 NEW_CLIENT_BYTES: Final = 15_360
@@ -51,6 +49,8 @@ QUERY_BUFFER_S: Final = 2.0
 """Silence after which the query buffer is given back (clientsCronResizeQueryBuffer)."""
 EVICTION_LIMIT_NS: Final = 500_000
 """evictionTimeLimitUs at the default maxmemory-eviction-tenacity of 10."""
+_HANDSHAKE: Final = frozenset({"hello", "client setinfo"})
+"""What client libraries send on a new connection."""
 _EVICTIONS_PER_LOOK_AT_TIME: Final = 16
 _PROCESS_BYTES: Final = 10 * 1024**2
 """Resident memory of the process besides the data: 12.3 MB resident at 1 MB used."""
@@ -94,7 +94,6 @@ class RedisServer(FakeServer):
         self.plans: Mapping[str, Plan] = {**plans(), **introspection_plans()}
         self.substitution = Substitution(self._now, rng)
         self.configuration = Config(self, settings)
-        self.startup_bytes = STARTUP_BYTES
         self.up = True
         self._start(settings)
 
@@ -102,7 +101,8 @@ class RedisServer(FakeServer):
         """Begin life as a new process."""
         now_s = self._millisecond(self._clock())
         layout = Layout.of(settings.allocator)
-        self.state = State(layout, Sizer(layout), self._rng, now_s, may_grow=self._may_grow)
+        sizer = Sizer(layout, settings.version_numbers)
+        self.state = State(layout, sizer, self._rng, now_s, may_grow=self._may_grow)
         self.keyspaces = _Keyspaces(self.state)
         self.dbs = self.keyspaces  # type: ignore[assignment]  # what fakeredis's commands use
         self.frequency = FrequencyClock(self._rng, settings.lfu_log_factor, settings.lfu_decay_time)
@@ -112,6 +112,7 @@ class RedisServer(FakeServer):
         self._next_fast_s = now_s
         self.connected_clients = 0
         self.sockets: list[ServerConnection] = []
+        self._commands_used: set[str] = set()
         self._debt_ns = 0
         self.peak_bytes = 0
         self.reset_stats()
@@ -145,6 +146,7 @@ class RedisServer(FakeServer):
             raise redis.ConnectionError("Error 111 connecting to redis:6379. Connection refused.")
         self.connections_received += 1
         self.connected_clients += 1
+        self._commands_used |= _HANDSHAKE
         return ServerConnection(self)
 
     # Time
@@ -157,7 +159,7 @@ class RedisServer(FakeServer):
         self._catch_up(now_s)
         self._set_now(now_s)
 
-    def begin_command(self, connection: ServerConnection) -> None:
+    def begin_command(self, connection: ServerConnection, name: str) -> None:
         """Set the server's time for the next command, after the background work due before it."""
         now_s = self._millisecond(self._clock())
         if now_s != self.state.now_s:
@@ -166,6 +168,7 @@ class RedisServer(FakeServer):
             self._set_now(now_s)
         connection.active_s = now_s
         self.commands_processed += 1
+        self._commands_used.add(name)
 
     @property
     def now_s(self) -> float:
@@ -218,8 +221,8 @@ class RedisServer(FakeServer):
     def used_bytes(self) -> int:
         """used_memory."""
         tables = sum(database.table_bytes() for database in self.keyspaces.values())
-        used = STARTUP_BYTES + IN_SERVICE_BYTES + self.state.data_bytes + tables
-        used += self.client_bytes()
+        used = self.state.layout.startup_bytes + self.state.data_bytes + tables
+        used += COMMAND_BYTES * len(self._commands_used) + self.client_bytes()
         self.peak_bytes = max(self.peak_bytes, used)
         return used
 

@@ -27,6 +27,7 @@ _SET_LISTPACK_MEMBERS: Final = 128
 _SET_INTSET_MEMBERS: Final = 512
 _STREAM_FIXED_BYTES: Final = 500
 _STREAM_ENTRY_BYTES: Final = 40
+_SMALL_SETS_AND_LISTS_AS_LISTPACK: Final = (7, 2)
 _WALK_AGAIN: Final = 0.05
 _ALWAYS_WALK: Final = 64
 
@@ -34,8 +35,9 @@ _ALWAYS_WALK: Final = 64
 class Sizer:
     """Measures values in one memory layout."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, version: tuple[int, ...]) -> None:
         self.layout = layout
+        self._small_as_listpack = version >= _SMALL_SETS_AND_LISTS_AS_LISTPACK
         self.shared_integers = True
         """Whether 0 to 9999 cost nothing; not under an LRU or LFU policy with a limit."""
 
@@ -57,6 +59,41 @@ class Sizer:
             return _STREAM_FIXED_BYTES + sum(map(_stream_entry_bytes, value))
         raise TypeError(f"no size known for a {type(value).__name__}")
 
+    def encoding_of(self, value: object) -> str:
+        """What OBJECT ENCODING answers."""
+        if isinstance(value, bytes):
+            return _string_encoding(value)
+        if isinstance(value, MeteredZSet):
+            return "listpack" if value.is_listpack else "skiplist"
+        if isinstance(value, Hash):
+            return _hash_encoding(value)
+        if isinstance(value, ExpiringMembersSet):
+            return self._set_encoding(list(value))
+        if isinstance(value, list):
+            return "listpack" if self._is_one_listpack(value) else "quicklist"
+        return "stream"
+
+    def hash_table_entries(self, value: Sized) -> int:
+        """Entries of the hash table inside a value; 0 if its encoding has none."""
+        return len(value) if self.encoding_of(value) in {"skiplist", "hashtable"} else 0
+
+    def shared_bytes(self, value: object) -> int:
+        """Bytes of a shared integer, which cost nothing but are reported by MEMORY USAGE."""
+        if not isinstance(value, bytes):
+            return 0
+        own = self.layout.string_value(value, shared_integers=False)
+        return own - self.layout.string_value(value, shared_integers=self.shared_integers)
+
+    def _set_encoding(self, members: list[bytes]) -> str:
+        if len(members) <= _SET_INTSET_MEMBERS and all(map(is_integer, members)):
+            return "intset"
+        small = len(members) <= _SET_LISTPACK_MEMBERS and _all_short(members)
+        return "listpack" if small and self._small_as_listpack else "hashtable"
+
+    def _is_one_listpack(self, elements: list[bytes]) -> bool:
+        text_bytes = sum(map(text_listpack_bytes, elements))
+        return self._small_as_listpack and _FRAME_BYTES + text_bytes <= _QUICKLIST_FILL_BYTES
+
     def _hash(self, pairs: list[tuple[bytes, bytes]]) -> int:
         texts = [text for pair in pairs for text in pair]
         if len(pairs) <= _HASH_LISTPACK_FIELDS and _all_short(texts):
@@ -68,11 +105,13 @@ class Sizer:
             widest = max((abs(int(member)) for member in members), default=0)
             width = 2 if widest < 2**15 else 4 if widest < 2**31 else 8
             return _OBJECT_BYTES + self.layout.allocated(8 + width * len(members))
-        if len(members) <= _SET_LISTPACK_MEMBERS and _all_short(members):
+        if self._set_encoding(members) == "listpack":
             return self._listpack(members)
         return self._dict(len(members)) + sum(self.layout.sds(len(text)) for text in members)
 
     def _list(self, elements: list[bytes]) -> int:
+        if self._is_one_listpack(elements):
+            return self._listpack(elements)
         text_bytes = sum(map(text_listpack_bytes, elements))
         nodes = max(1, -(-text_bytes // _QUICKLIST_FILL_BYTES))
         packs = nodes * self.layout.allocated(_FRAME_BYTES + text_bytes // nodes)
@@ -114,27 +153,15 @@ class Measured:
         return scaled
 
 
-def encoding_of(value: object) -> str:
-    """What OBJECT ENCODING answers."""
-    if isinstance(value, bytes):
-        if len(value) <= 20 and is_integer(value):  # noqa: PLR2004
-            return "int"
-        return "embstr" if len(value) <= 44 else "raw"  # noqa: PLR2004
-    if isinstance(value, MeteredZSet):
-        return "listpack" if value.is_listpack else "skiplist"
-    if isinstance(value, Hash):
-        texts = [text for field in value for text in (field, value[field])]
-        small = len(texts) <= 2 * _HASH_LISTPACK_FIELDS and _all_short(texts)
-        return "listpack" if small else "hashtable"
-    if isinstance(value, ExpiringMembersSet):
-        return _set_encoding(list(value))
-    return "quicklist" if isinstance(value, list) else "stream"
+def _string_encoding(value: bytes) -> str:
+    if len(value) <= 20 and is_integer(value):  # noqa: PLR2004
+        return "int"
+    return "embstr" if len(value) <= 44 else "raw"  # noqa: PLR2004
 
 
-def _set_encoding(members: list[bytes]) -> str:
-    if len(members) <= _SET_INTSET_MEMBERS and all(map(is_integer, members)):
-        return "intset"
-    small = len(members) <= _SET_LISTPACK_MEMBERS and _all_short(members)
+def _hash_encoding(value: Hash) -> str:
+    texts = [text for field in value for text in (field, value[field])]
+    small = len(texts) <= 2 * _HASH_LISTPACK_FIELDS and _all_short(texts)
     return "listpack" if small else "hashtable"
 
 
