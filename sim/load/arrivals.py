@@ -39,8 +39,6 @@ class Arrivals(Executor):
     def _start(self) -> None:
         for vu in self._users:
             self._admit(vu)
-        self.env.call_at(self.start_s + self._regular_s, self._close)
-        self._timer = self.env.call_at(self.end_s, self._cut_off)
         self._await_arrival()
 
     def _admit(self, vu: VirtualUser) -> None:
@@ -49,7 +47,9 @@ class Arrivals(Executor):
 
     def _await_arrival(self) -> None:
         at_s = next(self._times, None)
-        if at_s is not None and at_s < self._regular_s:
+        if at_s is None:
+            self.env.call_at(self.start_s + self._regular_s, self._close)
+        else:
             self.env.call_at(self.start_s + at_s, self._arrive)
 
     def _arrive(self) -> None:
@@ -87,6 +87,7 @@ class Arrivals(Executor):
     def _close(self) -> None:
         """The regular time is over: only iterations that have begun go on."""
         self._over = True
+        self._timer = self.env.call_at(self.end_s, self._cut_off)
         for vu in self._users:
             if not vu.active:
                 self.hooks.vu_stopped(vu)

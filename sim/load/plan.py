@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import sqrt
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sim.load.settings import (
     ConstantArrivalRate,
@@ -17,6 +17,9 @@ from sim.load.settings import (
     RampingVUs,
     Stage,
 )
+
+# An area that should be a whole number may miss it by this much.
+_ROUNDING: Final = 1e-9
 
 
 class Step(NamedTuple):
@@ -154,19 +157,20 @@ def _next_at_least(ramp: Sequence[Step]) -> list[int]:
 
 
 def constant_arrivals(settings: ConstantArrivalRate) -> Iterator[float]:
-    """Times at which iterations start: the first at 0, none at the very end.
+    """Times at which iterations start, from 0 on.
 
-    k6 cuts the period to whole nanoseconds, which can make room for one more iteration.
+    The period is cut to whole nanoseconds as in k6. One that is due exactly at the end is
+    included: k6 leaves that to chance, but its ticker mostly beats its deadline.
     """
     period_ns = int(settings.time_unit_s * 1e9 / settings.rate)
     number = 0
-    while (at_s := number * period_ns / 1e9) < settings.duration_s:
+    while (at_s := number * period_ns / 1e9) <= settings.duration_s:
         yield at_s
         number += 1
 
 
 def ramping_arrivals(settings: RampingArrivalRate) -> Iterator[float]:
-    """Times at which iterations start: whenever the area under the rate reaches a whole number.
+    """Times at which iterations start: whenever the area under the rate becomes a whole number.
 
     Within a stage that starts at rate a and changes by s per second, the time x at which n more
     iterations are due solves a x + s x^2 / 2 = n.
@@ -179,9 +183,9 @@ def ramping_arrivals(settings: RampingArrivalRate) -> Iterator[float]:
         if stage.duration_s > 0:
             slope = (target - rate) / stage.duration_s
             area = (rate + target) / 2 * stage.duration_s
-            while due <= area:
+            while due <= area + _ROUNDING:
                 root = sqrt(max(0.0, rate * rate + 2 * slope * due))
-                yield begin_s + 2 * due / (rate + root)
+                yield begin_s + min(2 * due / (rate + root), stage.duration_s)
                 due += 1
             due -= area
         rate = target
