@@ -21,14 +21,16 @@ class EngineDatabase:
     """Borrows connections from an engine's pool."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._engines = {
+            read_only: engine.execution_options(**{_READ_ONLY: read_only})
+            for read_only in (False, True)
+        }
 
     @contextmanager
     def begin(self, *, read_only: bool = False) -> Iterator[sqlalchemy.Connection]:
         """Borrow a connection for one transaction, see `ports.Database`."""
         try:
-            engine = self._engine.execution_options(**{_READ_ONLY: read_only})
-            with engine.begin() as connection:
+            with self._engines[read_only].begin() as connection:
                 yield connection
         except exc.TimeoutError as error:
             raise PoolTimeoutError(str(error)) from error

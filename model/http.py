@@ -48,9 +48,9 @@ class SeatList:
         return len(self.seats)
 
     def to_json(self) -> str:
-        """Write `{"seats": [{"seatId", "row", "no"}...], "page": k, "pages": n}`."""
+        """Write `{"seats": [{"seatId", "row", "number"}...], "page": k, "pages": n}`."""
         rows = ",".join(
-            f'{{"seatId":{seat_id},"row":{row},"no":{number}}}'
+            f'{{"seatId":{seat_id},"row":{row},"number":{number}}}'
             for seat_id, row, number in self.seats
         )
         return f'{{"seats":[{rows}],"page":{self.page},"pages":{self.pages}}}'

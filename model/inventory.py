@@ -115,7 +115,8 @@ class Inventory:
         with self._database.begin(read_only=True) as connection:
             schedule = find_schedule(connection, concert_id, concert_date)
             seats = self._read_seats(connection, schedule, page)
-        if not seats.seats and page < max(seats.pages, 1) and not self._policy.sold_out_is_empty:
+        past_the_end = seats.page > 0 and seats.page >= seats.pages
+        if not seats.seats and not past_the_end and not self._policy.sold_out_is_empty:
             raise NoFreeSeatError(concert_date)
         return seats
 

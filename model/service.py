@@ -258,9 +258,10 @@ class TicketService:
 
 
 def _translate(error: Exception) -> ServiceError:
-    if isinstance(error, redis.RedisError):
-        return QueueStoreError(str(error))
-    return UnexpectedError(error)
+    is_redis = isinstance(error, redis.RedisError)
+    known = QueueStoreError(str(error)) if is_redis else UnexpectedError(error)
+    known.__cause__ = error
+    return known
 
 
 def _body(request: Request) -> Mapping[str, Any]:

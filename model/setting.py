@@ -1,4 +1,4 @@
-"""How a configurable field documents itself: what it means, its unit, where its default comes from."""
+"""How a configurable field documents itself: its meaning, its unit, its default's source."""
 
 from __future__ import annotations
 

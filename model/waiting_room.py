@@ -140,8 +140,9 @@ class WaitingRoom:
         now_ms = now_s * 1000.0
         if self._renew_access(keys, uuid, now_ms):
             return True
-        if self._join_line(keys, uuid, now_ms) < capacity:
-            self._help_promote(keys, uuid, capacity)
+        joined, passed = self._join_line(keys, uuid, now_ms)
+        if passed < capacity:
+            self._help_promote(keys, uuid, capacity, joined=joined)
         admitted = self._redis.zscore(keys.passed, uuid) is not None
         if admitted:
             self._leave_line(keys, [uuid])
@@ -154,16 +155,17 @@ class WaitingRoom:
         batch.zscore(keys.passed, uuid)
         return batch.execute()[-1] is not None
 
-    def _join_line(self, keys: Keys, uuid: str, now_ms: float) -> int:
-        """Take or keep a place in the line; return how many are let in."""
+    def _join_line(self, keys: Keys, uuid: str, now_ms: float) -> tuple[bool, int]:
+        """Take or keep a place in the line; return whether it is new, and how many are let in."""
         if self._policy.guard_asks_queue and self._renew_place(keys, uuid, now_ms):
-            return int(self._redis.zcard(keys.passed))
+            return False, int(self._redis.zcard(keys.passed))
         batch = self._redis.pipeline(transaction=True)
         batch.zadd(keys.waiting, {uuid: now_ms}, nx=True)
         if self._policy.guard_asks_queue:
             batch.zadd(keys.expiry, {uuid: self._place_expiry_ms(now_ms)})
         batch.zcard(keys.passed)
-        return int(batch.execute()[-1])
+        answers = batch.execute()
+        return bool(answers[0]), int(answers[-1])
 
     def _renew_place(self, keys: Keys, uuid: str, now_ms: float) -> bool:
         """Keep the place of who still has one; one that the sweep gave up is cleared away."""
@@ -180,13 +182,16 @@ class WaitingRoom:
     def _place_expiry_ms(self, now_ms: float) -> float:
         return now_ms + self._policy.waiting_ttl_s * 1000.0
 
-    def _help_promote(self, keys: Keys, uuid: str, capacity: int) -> None:
-        """Let in those up to `uuid`, itself included, as far as slots are free."""
+    def _help_promote(self, keys: Keys, uuid: str, capacity: int, *, joined: bool) -> None:
+        """Let in those up to `uuid`, itself included, as far as slots are free.
+
+        Where promotion is broken (D4, D5), only someone new who finds nobody waiting gets in.
+        """
         rank = self._redis.zrank(keys.waiting, uuid)
         if rank is None:
             return
         helps = self._policy.promote_from_waiting and self._policy.promote_by_uuid
-        if helps or rank == 0:
+        if helps or (joined and rank == 0):
             self._admit_from_head(keys, capacity, min(int(rank) + 1, BATCH), parse=False)
 
     def _admit_from_head(self, keys: Keys, capacity: int, limit: int, *, parse: bool) -> bool:
