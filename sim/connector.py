@@ -128,17 +128,30 @@ class Connector:
 
     def end_request(self, connection: Connection, closes: bool) -> None:
         """The answer was sent; the server closes the connection or keeps it alive."""
-        if closes or connection.requests >= self._service.keep_alive_requests:
+        if not connection.open:
+            self._release(connection)
+        elif closes or connection.requests >= self._service.keep_alive_requests:
             self.close(connection)
-        elif connection.open:
+        else:
             self._rest(connection)
+
+    def abandon(self, connection: Connection) -> None:
+        """The client closed it with a request under way; the service does not notice.
+
+        The request waits, is served, and keeps its place among the connections until then; the
+        client's port stays in FIN-WAIT-2 as long, and then can be used again at once (Linux
+        reuses TIME-WAIT on loopback: tcp_tw_reuse = 2).
+        """
+        connection.open = False
 
     def close(self, connection: Connection) -> None:
         """Close from either side; no effect on a closed one."""
         if not connection.open:
             return
         connection.open = False
-        connection.on_accepted = None
+        self._release(connection)
+
+    def _release(self, connection: Connection) -> None:
         self.ports_used -= 1
         if connection.accepted:
             connection.accepted = False

@@ -18,6 +18,7 @@ _CONTAINER: Final = "dispatcherServlet"
 # Warm-up is looked up: below this many requests one entry each, then eight per doubling.
 _EXACT: Final = 256
 _PER_DOUBLING: Final = 8
+_ENTRIES: Final = _EXACT + 56 * _PER_DOUBLING
 
 
 class CostsError(ValueError):
@@ -74,12 +75,18 @@ class WarmUp:
     """Share of the code that every endpoint runs: heated by all requests, not only its own."""
     exception_sensitivity: float
     """Share of the excess that logging a stack trace feels."""
-    row_sensitivity: float
-    """Share of the excess that mapping and writing rows feels."""
+    row_excess: float
+    """As `excess`, for mapping and writing rows."""
+    row_half_rows: float
+    """As `half_requests`, in rows mapped so far."""
 
     def growth(self, requests: float) -> float:
         """Return g(n), at least 1."""
         return 1.0 + self.excess / (1.0 + (requests / self.half_requests) ** self.exponent)
+
+    def row_growth(self, rows: float) -> float:
+        """Return the factor on a row after `rows` rows, at least 1."""
+        return 1.0 + self.row_excess / (1.0 + (rows / self.row_half_rows) ** self.exponent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +104,23 @@ class WarmUpTable:
     With `warm` the code is hot from the start.
     """
 
-    __slots__ = ("_growth", "_warm_up")
+    __slots__ = ("_growth", "_row_growth", "_warm_up")
 
     def __init__(self, warm_up: WarmUp, *, warm: bool) -> None:
         self._warm_up = warm_up
-        edges = range(_EXACT + 64 * _PER_DOUBLING)
-        self._growth = [1.0 if warm else warm_up.growth(_requests_of(i)) for i in edges]
+        counts = [_middle(index) for index in range(_ENTRIES)]
+        self._growth = [1.0 if warm else warm_up.growth(n) for n in counts]
+        self._row_growth = [1.0 if warm else warm_up.row_growth(n) for n in counts]
 
-    def factor(self, own: int, total: int, noise: float = 1.0) -> Factor:
-        """Return the factors after `own` requests of this endpoint and `total` of all."""
+    def factor(self, own: int, total: int, rows: int, noise: float) -> Factor:
+        """Return the factors on a request: warm-up times `noise`.
+
+        Args:
+            own: requests of this endpoint so far.
+            total: requests of all endpoints so far.
+            rows: rows of results mapped so far.
+            noise: factor of this request alone, of mean 1.
+        """
         warm_up, growth = self._warm_up, self._growth
         excess = (
             warm_up.shared * growth[_index_of(total)]
@@ -115,20 +130,22 @@ class WarmUpTable:
         return Factor(
             noise * (1.0 + excess),
             noise * (1.0 + warm_up.exception_sensitivity * excess),
-            noise * (1.0 + warm_up.row_sensitivity * excess),
+            noise * self._row_growth[_index_of(rows)],
         )
 
 
-def _index_of(requests: int) -> int:
-    if requests < _EXACT:
-        return requests
-    doublings = requests.bit_length() - _EXACT.bit_length()
-    inside = (requests >> (doublings + _EXACT.bit_length() - 4)) & (_PER_DOUBLING - 1)
-    return _EXACT + doublings * _PER_DOUBLING + inside
+def _index_of(count: int) -> int:
+    if count < _EXACT:
+        return count
+    doublings = count.bit_length() - _EXACT.bit_length()
+    inside = (count >> (doublings + _EXACT.bit_length() - _PER_DOUBLING.bit_length())) % (
+        _PER_DOUBLING
+    )
+    return min(_EXACT + doublings * _PER_DOUBLING + inside, _ENTRIES - 1)
 
 
-def _requests_of(index: int) -> float:
-    """Return the middle of the numbers of requests that share an entry."""
+def _middle(index: int) -> float:
+    """Return the middle of the counts that share an entry."""
     if index < _EXACT:
         return float(index)
     doublings, inside = divmod(index - _EXACT, _PER_DOUBLING)

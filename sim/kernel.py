@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import greenlet
 import simpy
@@ -73,6 +73,24 @@ class Timer:
         function, self._function = self._function, None
         if function is not None:
             function()
+
+
+class Source(Protocol):
+    """Something whose next event is known and often changes, such as the end of a job on a shared
+    processor: the event loop asks for it instead of keeping it in its queue.
+
+    At equal times the queue goes first, then sources in the order in which they were added.
+    """
+
+    next_s: float
+    """Time of the next event; infinity when there is none."""
+
+    def pop(self) -> Thread | None:
+        """Let the event happen; return the thread that it resumes, if any.
+
+        That thread is blocked in `Environment.park`.
+        """
+        ...
 
 
 class Waiter:
@@ -154,8 +172,8 @@ class Thread:
             return False
         if self.waiter is not None:
             return self.waiter.fail(error)
-        if self.pending is not None and self.pending.error is None:
-            # Asleep: the wake-up in the queue is abandoned, a failing one takes its place.
+        if self.pending is None or self.pending.error is None:
+            # Asleep, or parked at a source: a failing wake-up takes the other one's place.
             self.env.schedule_wakeup(self, None, error)
             return True
         return False
@@ -217,6 +235,11 @@ class Environment(simpy.Environment):
         self.crash: BaseException | None = None
         self._stopping = False
         self._closed = False
+        self._sources: list[Source] = []
+
+    def add_source(self, source: Source) -> None:
+        """Ask `source` for its events from now on."""
+        self._sources.append(source)
 
     def spawn(self, name: str, target: Callable[[], None]) -> Thread:
         """Start a thread at the current time, after everything already due now."""
@@ -244,15 +267,19 @@ class Environment(simpy.Environment):
         queue = self._queue
         # Nothing else happens in between: just move the clock.
         if not self._stopping and (not queue or time_s < queue[0][0]):
-            self._now = time_s
-            return
+            for source in self._sources:
+                if source.next_s <= time_s:
+                    break
+            else:
+                self._now = time_s
+                return
         wakeup = _Wakeup(thread, None, None)
         thread.pending = wakeup
         heappush(queue, (time_s, NORMAL, next(self._eid), wakeup))  # type: ignore[arg-type]
         self._drive(thread)
 
     def park(self, thread: Thread) -> Any:
-        """Block `thread`, the current one, until a wake-up scheduled for it arrives."""
+        """Block `thread`, the current one, until it is woken, or a source resumes it."""
         return self._drive(thread)
 
     def schedule_wakeup(self, thread: Thread, value: Any, error: BaseException | None) -> None:
@@ -346,22 +373,39 @@ class Environment(simpy.Environment):
 
     def step(self) -> None:
         """Process the next event only. Raises SimPy's `EmptySchedule` when there is none."""
-        if not self._queue:
-            raise EmptySchedule
         self.hub = greenlet.getcurrent()
-        self._now, _, _, entry = heappop(self._queue)
-        if type(entry) is not _Wakeup:
-            self._process(entry, None)
-        elif entry.thread.pending is entry and not entry.thread.done:
+        thread = self._next()
+        if thread is not None:
             # Once it blocks, the thread gives control back here instead of driving on.
             self._stopping = True
-            self.current = entry.thread
-            entry.thread.glet.switch(None)
+            self.current = thread
+            thread.glet.switch(None)
             self.current = None
             self._stopping = False
         if self.crash is not None:
             crash, self.crash = self.crash, None
             raise crash
+
+    def _next(self) -> Thread | None:
+        """Let the next event happen; return the thread that it resumes, if any."""
+        queue = self._queue
+        time_s = queue[0][0] if queue else _INFINITY
+        first: Source | None = None
+        for source in self._sources:
+            if source.next_s < time_s:
+                time_s = source.next_s
+                first = source
+        if first is not None:
+            self._now = time_s
+            return first.pop()
+        if not queue:
+            raise EmptySchedule
+        self._now, _, _, entry = heappop(queue)
+        if type(entry) is not _Wakeup:
+            self._process(entry, None)
+        elif entry.thread.pending is entry and not entry.thread.done:
+            return entry.thread
+        return None
 
     def _process(self, entry: Any, me: Thread | None) -> None:
         """Run a timer or a SimPy event, which must not block; a failure ends the run."""
@@ -384,47 +428,59 @@ class Environment(simpy.Environment):
         if self._closed:
             raise greenlet.GreenletExit
         queue = self._queue
+        sources = self._sources
         while True:
-            start: Thread | None = None
-            if self._stopping or self.crash is not None or not queue:
-                if me is None:
-                    return None
-                self.current = None
-                start = self.hub.switch(None)
+            if self._stopping or self.crash is not None:
+                thread = None
             else:
-                self._now, _, _, entry = heappop(queue)
-                if type(entry) is _Wakeup:
+                time_s = queue[0][0] if queue else _INFINITY
+                first: Source | None = None
+                for source in sources:
+                    if source.next_s < time_s:
+                        time_s = source.next_s
+                        first = source
+                if first is not None:
+                    self._now = time_s
+                    thread = first.pop()
+                    if thread is None:
+                        continue
+                elif queue:
+                    self._now, _, _, entry = heappop(queue)
+                    if type(entry) is not _Wakeup:
+                        self._process(entry, me)
+                        continue
                     thread = entry.thread
                     if thread.pending is not entry or thread.done:
                         continue
-                    if thread is me:
-                        thread.pending = None
-                        if entry.error is not None:
-                            raise entry.error
-                        return entry.value
-                    self.current = thread
-                    if me is None or thread.glet:
-                        start = thread.glet.switch(None)
-                    else:
-                        # The hub starts threads: one started here would inherit this one's
-                        # recursion depth, and a chain of starts would run into Python's limit.
-                        self.hub.switch(thread)
                 else:
-                    self._process(entry, me)
+                    thread = None
+            if thread is not me:
+                self._hand_over(thread, me)
+                if me is None:
                     continue
-            while start is not None:
-                start = start.glet.switch(None)
-            if me is None:
-                self.current = None
-                continue
+            elif me is None:
+                return None
             wakeup = me.pending
-            me.pending = None
             if wakeup is None:
-                message = f"thread {me.name} was resumed without a wake-up"
-                raise KernelError(message)
+                return None
+            me.pending = None
             if wakeup.error is not None:
                 raise wakeup.error
             return wakeup.value
+
+    def _hand_over(self, thread: Thread | None, me: Thread | None) -> None:
+        """Switch to `thread` (None: to the hub) until `me` is resumed."""
+        self.current = thread
+        start: Thread | None
+        if thread is None or (me is not None and not thread.glet):
+            # The hub starts threads: one started here would inherit this one's recursion depth,
+            # and a chain of starts would run into Python's limit.
+            start = self.hub.switch(thread)
+        else:
+            start = thread.glet.switch(None)
+        while start is not None:
+            start = start.glet.switch(None)
+        self.current = me
 
 
 __all__ = [

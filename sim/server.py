@@ -179,8 +179,7 @@ class Server:
         self.charges.response(task, self.response_bytes(endpoint, response))
         self.charges.settle()
         exchange.response = response
-        if not exchange.abandoned:
-            self.connector.end_request(exchange.connection, response.status in _CLOSING_STATUSES)
+        self.connector.end_request(exchange.connection, response.status in _CLOSING_STATUSES)
         exchange.waiter.wake(response)
 
     def _factor(self, endpoint: str, noise: float) -> Factor:

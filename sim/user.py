@@ -43,7 +43,7 @@ class Answer:
 class Exchange:
     """One request on its way through the service."""
 
-    __slots__ = ("abandoned", "connection", "endpoint", "noise", "request", "response", "waiter")
+    __slots__ = ("connection", "endpoint", "noise", "request", "response", "waiter")
 
     def __init__(
         self, endpoint: str, request: Request, connection: Connection, waiter: Waiter, noise: float
@@ -55,7 +55,6 @@ class Exchange:
         self.noise = noise
         """Factor on the service's work for this request, drawn from the user's own stream."""
         self.response: Any = None
-        self.abandoned = False
 
 
 class Site:
@@ -204,12 +203,10 @@ class User:
             outcome = waiter.wait()
         except BaseException:
             # The iteration was interrupted: the program closes the connection and is gone.
-            exchange.abandoned = True
-            server.connector.close(self._connection)
+            self._abandon()
             raise
         if outcome is TIMEOUT or outcome is None:
-            exchange.abandoned = True
-            server.connector.close(self._connection)
+            self._abandon()
             reason = "RequestTimeout" if outcome is TIMEOUT else "ConnectionReset"
             return self._ended(endpoint, None, reason, env.now - began_s, sending_s, 0.0)
         env.sleep(server.one_way_s)
@@ -226,6 +223,11 @@ class User:
         return self._ended(
             endpoint, response, response.error, env.now - began_s, sending_s, receiving_s
         )
+
+    def _abandon(self) -> None:
+        """Give up on the request under way: its connection is lost with it."""
+        self._site.server.connector.abandon(self._connection)
+        self._connection = Connection()
 
     def _ended(
         self,

@@ -14,12 +14,14 @@ from sim.redis.settings import RedisSettings, check_policy, parse_memory, parse_
 if TYPE_CHECKING:
     from sim.redis.server import RedisServer
 
+_MAX: Final = 2**31 - 1
 _LIMITS: Final = {
-    "maxmemory-samples": ("maxmemory_samples", 1, 64),
-    "hz": ("hz", 1, 500),
-    "lfu-log-factor": ("lfu_log_factor", 0, 2**31 - 1),
-    "lfu-decay-time": ("lfu_decay_time", 0, 2**31 - 1),
+    "maxmemory-samples": ("maxmemory_samples", 1, _MAX),
+    "hz": ("hz", -_MAX, _MAX),
+    "lfu-log-factor": ("lfu_log_factor", 0, _MAX),
+    "lfu-decay-time": ("lfu_decay_time", 0, _MAX),
 }
+_HZ: Final = (1, 500)
 _CHECKS: Final[dict[str, Callable[[str], object]]] = {
     "maxmemory": parse_memory,
     "maxmemory-policy": check_policy,
@@ -66,7 +68,7 @@ class Config:
         try:
             _CHECKS[name](value)
         except RedisSettingError as error:
-            raise _refused(name, str(error).partition(": ")[2]) from None
+            raise _refused(name, error.complaint) from None
         return name.replace("-", "_"), value
 
 
@@ -78,6 +80,8 @@ def _number(name: str, value: str) -> tuple[str, int]:
         raise _refused(name, "argument couldn't be parsed into an integer") from None
     if not low <= number <= high:
         raise _refused(name, f"argument must be between {low} and {high} inclusive")
+    if field == "hz":  # Redis takes any and keeps what is possible
+        number = min(max(number, _HZ[0]), _HZ[1])
     return field, number
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 OUT_OF_MEMORY: Final = "OOM command not allowed when used memory > 'maxmemory'."
 _RESP3: Final = 3
 _ARGUMENTS_BEFORE_TYPE: Final = frozenset({"zadd", "zrange", "zrevrange"})
+_OLD_EXPIRE_COMPLAINT: Final = msgs.INVALID_EXPIRE_MSG.format("")
 _ALLOWED_WHEN_FULL: Final = frozenset({"exec", "discard", "reset"})
 
 
@@ -112,6 +113,13 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
     def disconnect(self) -> None:
         """Close it from the client's side; what it watched is forgotten."""
         self.kill()
+
+    def _decode_error(self, error: SimpleError) -> Any:
+        """The exception of redis-py; fakeredis's old wording of a bad expiry is renewed."""
+        known, _, command = error.value.partition(_OLD_EXPIRE_COMPLAINT)
+        if not known and command.isalpha():
+            error = SimpleError(f"{_OLD_EXPIRE_COMPLAINT}'{command}' command")
+        return super()._decode_error(error)
 
     def _execute(self, plan: Plan, args: list[bytes]) -> Any:
         if not plan.supported:

@@ -19,4 +19,11 @@ class UnsupportedCommandError(RedisSimulationError, NotImplementedError):
 
 
 class RedisSettingError(RedisSimulationError, ValueError):
-    """A setting with a value that Redis would refuse; the message is Redis's own wording."""
+    """A setting with a value that Redis would refuse.
+
+    `complaint` is Redis's own wording, without the value and what is allowed.
+    """
+
+    def __init__(self, value: str, complaint: str, hint: str = "") -> None:
+        super().__init__(f"{value!r}: {complaint}{hint}")
+        self.complaint = complaint

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from fakeredis._commands import Signature
 from fakeredis._helpers import OK, SimpleError, SimpleString, compile_pattern
@@ -21,7 +21,9 @@ from sim.redis.plans import Plan, plan_of
 if TYPE_CHECKING:
     from sim.redis.server import RedisServer
 
-_NO_SUCH_KEY = "ERR no such key"
+_SHARED_REFCOUNT: Final = 2**31 - 1
+"""OBJ_SHARED_REFCOUNT."""
+_NO_SUCH_KEY: Final = "ERR no such key"
 
 
 class IntrospectionCommands:
@@ -80,8 +82,11 @@ class IntrospectionCommands:
         return None if entry is None else self.server.state.sizer.encoding_of(entry.value).encode()
 
     def object_refcount(self, key: bytes) -> int | None:
-        """OBJECT REFCOUNT key; shared integers are not told apart."""
-        return None if self._peek(key) is None else 1
+        """OBJECT REFCOUNT key: 1, or INT_MAX for a shared integer."""
+        entry = self._peek(key)
+        if entry is None:
+            return None
+        return _SHARED_REFCOUNT if self.server.state.sizer.shared_bytes(entry.value) else 1
 
     def object_idletime(self, key: bytes) -> int | None:
         """OBJECT IDLETIME key: seconds."""

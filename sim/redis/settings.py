@@ -51,8 +51,9 @@ def parse_memory(text: str) -> int:
     factor = _UNITS.get(match[2].lower()) if match else None
     if match is None or factor is None:
         raise RedisSettingError(
-            f"{text!r}: argument must be a memory value "
-            "(a whole number of b, k, kb, m, mb, g, gb or plain bytes)"
+            text,
+            "argument must be a memory value",
+            " (a whole number of b, k, kb, m, mb, g, gb or plain bytes)",
         )
     return int(match[1]) * factor
 
@@ -64,20 +65,19 @@ def parse_save(text: str) -> tuple[tuple[int, int], ...]:
         RedisSettingError: if it is not an even number of whole numbers (seconds at least 1).
     """
     words = text.split()
-    if len(words) % 2 or not all(word.isdecimal() for word in words):
-        raise RedisSettingError(f"{text!r}: Invalid save parameters")
-    numbers = [int(word) for word in words]
-    points = tuple(zip(numbers[::2], numbers[1::2], strict=True))
-    if any(seconds < 1 for seconds, _ in points):
-        raise RedisSettingError(f"{text!r}: Invalid save parameters")
-    return points
+    if len(words) % 2 == 0 and all(word.isdecimal() for word in words):
+        numbers = [int(word) for word in words]
+        points = tuple(zip(numbers[::2], numbers[1::2], strict=True))
+        if all(seconds >= 1 for seconds, _ in points):
+            return points
+    raise RedisSettingError(text, "Invalid save parameters", " (pairs of seconds and changes)")
 
 
 def check_policy(name: str) -> None:
     """Refuse a policy that does not exist, as `CONFIG SET maxmemory-policy` would."""
     if name not in POLICIES:
         raise RedisSettingError(
-            f"{name!r}: argument(s) must be one of the following: {', '.join(POLICIES)}"
+            name, f"argument(s) must be one of the following: {', '.join(POLICIES)}"
         )
 
 

@@ -14,14 +14,12 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
-from sim.kernel import Environment, Timer, Waiter
+from sim.kernel import KernelError
 
 if TYPE_CHECKING:
-    from sim.kernel import Thread
+    from sim.kernel import Environment, Thread
 
 _INFINITY: Final = float("inf")
-# Virtual times are sums of floats: a job whose tag is this close to virtual time has ended.
-_ROUNDING_S: Final = 1e-12
 
 
 class _Share:
@@ -31,19 +29,18 @@ class _Share:
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
-        self.jobs: list[tuple[float, int, Waiter]] = []
+        self.jobs: list[tuple[float, int, Thread]] = []
         self.background = 0.0
         self.background_s = 0.0
         self.virtual_s = 0.0
         self.rate = 0.0
 
-    def threads(self) -> float:
-        runnable = len(self.jobs) + self.background
-        return runnable if runnable < self.limit else self.limit
-
 
 class Cpu:
-    """The cores of one host, `cores` of them, each doing `speed` seconds of work per second."""
+    """The cores of one host, `cores` of them, each doing `speed` seconds of work per second.
+
+    It is a `sim.kernel.Source`: the event loop knows when its next job ends.
+    """
 
     def __init__(self, env: Environment, cores: float, speed: float = 1.0) -> None:
         self._env = env
@@ -55,11 +52,13 @@ class Cpu:
         self._shares: list[_Share] = [self._open]
         self._last_s = env.now
         self._order = 0
-        self._timer: Timer | None = None
-        self._timer_s = _INFINITY
+        self._first: _Share = self._open
+        self.next_s = _INFINITY
+        """When the next job ends."""
         self.busy_core_s = 0.0
         """Core seconds used so far, up to the last change; `advance` brings it up to date."""
         self._busy_rate = 0.0
+        env.add_source(self)
 
     def process(self, threads: float = _INFINITY) -> Process:
         """A process with at most `threads` runnable operating-system threads."""
@@ -77,36 +76,46 @@ class Cpu:
 
     def advance(self) -> None:
         """Bring virtual times and the accounts of used time up to now."""
-        now = self._env.now
+        now = self._env._now  # noqa: SLF001 - the property costs as much as all the rest
         elapsed = now - self._last_s
         if elapsed <= 0.0:
             return
         self._last_s = now
         for share in self._shares:
             served = share.rate * elapsed
-            if served:
-                share.virtual_s += served
-                if share.background:
-                    share.background_s += share.background * served
+            share.virtual_s += served
+            if share.background:
+                share.background_s += share.background * served
         self.busy_core_s += self._busy_rate * elapsed
 
     def compute(self, share: _Share, work_s: float) -> None:
         """Block the current thread until `work_s` seconds of work are done in `share`."""
         env = self._env
+        thread = env.current
+        if thread is None:
+            raise KernelError("only a thread can compute; a callback must not block")
         self.advance()
-        tag = share.virtual_s + work_s
         self._order += 1
-        waiter = env.waiter()
-        heappush(share.jobs, (tag, self._order, waiter))
+        heappush(share.jobs, (share.virtual_s + work_s, self._order, thread))
         self._changed()
-        waiter.wait()
+        try:
+            env.park(thread)
+        except BaseException:
+            # Interrupted: its job is not worked on any more.
+            self.advance()
+            share.jobs = sorted(job for job in share.jobs if job[2] is not thread)
+            self._changed()
+            raise
 
-    def remove(self, share: _Share, waiter_thread: Thread) -> None:
-        """Take the jobs of a thread that was interrupted off the processor."""
+    def pop(self) -> Thread:
+        """End the job that is due now."""
         self.advance()
-        share.jobs = [job for job in share.jobs if job[2].thread is not waiter_thread]
-        share.jobs.sort()
+        share = self._first
+        tag, _, thread = heappop(share.jobs)
+        # What rounding left over or took away is a matter of 1e-16 s: the job ends at its tag.
+        share.virtual_s = tag
         self._changed()
+        return thread
 
     def set_background(self, share: _Share, weight: float) -> None:
         """Keep `weight` endless jobs running in `share` from now on."""
@@ -115,44 +124,38 @@ class Cpu:
         self._changed()
 
     def _changed(self) -> None:
-        """The set of jobs changed: new rates, and a timer for the first job to end."""
+        """The set of jobs changed: new rates, and a new first job to end."""
+        shares = self._shares
         threads = 0.0
-        for share in self._shares:
-            threads += share.threads()
-        per_thread = self._speed if threads <= self.cores else self._speed * self.cores / threads
-        self._busy_rate = threads if threads < self.cores else self.cores
-        first_s = _INFINITY
-        for share in self._shares:
+        for share in shares:
+            runnable = len(share.jobs) + share.background
+            threads += runnable if runnable < share.limit else share.limit
+        cores = self.cores
+        if threads <= cores:
+            per_thread = self._speed
+            self._busy_rate = threads
+        else:
+            per_thread = self._speed * cores / threads
+            self._busy_rate = cores
+        soonest_s = _INFINITY
+        for share in shares:
             jobs = share.jobs
-            runnable = len(jobs) + share.background
-            if not runnable:
-                share.rate = 0.0
-                continue
-            share.rate = per_thread if runnable <= share.limit else per_thread * share.limit / runnable
             if jobs:
-                ends_s = (jobs[0][0] - share.virtual_s) / share.rate
-                if ends_s < first_s:
-                    first_s = ends_s
-        if first_s == _INFINITY:
-            return
-        due_s = self._env.now + (first_s if first_s > 0.0 else 0.0)
-        # A timer that is too early just looks again: cheaper than cancelling it at each arrival.
-        if self._timer is None or due_s < self._timer_s:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer_s = due_s
-            self._timer = self._env.call_at(due_s, self._end_jobs)
-
-    def _end_jobs(self) -> None:
-        self._timer = None
-        self._timer_s = _INFINITY
-        self.advance()
-        for share in self._shares:
-            jobs = share.jobs
-            reached = share.virtual_s + _ROUNDING_S + share.virtual_s * 1e-15
-            while jobs and jobs[0][0] <= reached:
-                heappop(jobs)[2].wake()
-        self._changed()
+                runnable = len(jobs) + share.background
+                limit = share.limit
+                rate = per_thread if runnable <= limit else per_thread * limit / runnable
+                share.rate = rate
+                ends_s = (jobs[0][0] - share.virtual_s) / rate
+                if ends_s < soonest_s:
+                    soonest_s = ends_s
+                    self._first = share
+            elif share.background:
+                runnable, limit = share.background, share.limit
+                share.rate = per_thread if runnable <= limit else per_thread * limit / runnable
+            else:
+                share.rate = 0.0
+        now = self._env._now  # noqa: SLF001 - as in `advance`
+        self.next_s = now + soonest_s if soonest_s > 0.0 else now
 
 
 class Process:
@@ -168,16 +171,9 @@ class Process:
 
     def compute(self, work_s: float) -> None:
         """Block the current thread until `work_s` seconds of work are done."""
-        if work_s <= 0.0:
-            return
-        self.used_s += work_s
-        try:
+        if work_s > 0.0:
+            self.used_s += work_s
             self._cpu.compute(self._share, work_s)
-        except BaseException:
-            thread = self._cpu._env.current  # noqa: SLF001 - one module, two classes
-            if thread is not None:
-                self._cpu.remove(self._share, thread)
-            raise
 
     def set_background(self, weight: float) -> None:
         """Keep `weight` endless jobs running beside the others (0 = none)."""

@@ -104,8 +104,6 @@ class RandomCommands:
             ("RENAMENX", k, self._k),
             ("COPY", k, self._k),
             ("ECHO", k),
-            ("NOSUCHCOMMAND", k),
-            ("GET",),
         )
 
     def _expiry(self) -> Command:
