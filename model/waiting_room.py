@@ -151,7 +151,7 @@ class WaitingRoom:
     def _renew_access(self, keys: Keys, uuid: str, now_ms: float) -> bool:
         """If let in, stay so from now on: the score follows the newest token."""
         batch = self._redis.pipeline(transaction=True)
-        batch.zadd(keys.passed, {uuid: now_ms}, xx=True)
+        batch.zadd(keys.passed, {uuid: now_ms}, xx=True, gt=True)
         batch.zscore(keys.passed, uuid)
         return batch.execute()[-1] is not None
 
@@ -160,9 +160,10 @@ class WaitingRoom:
         if self._policy.guard_asks_queue and self._renew_place(keys, uuid, now_ms):
             return False, int(self._redis.zcard(keys.passed))
         batch = self._redis.pipeline(transaction=True)
-        batch.zadd(keys.waiting, {uuid: now_ms}, nx=True)
+        # Read as late as can be: a score is the time at which one comes to the line.
+        batch.zadd(keys.waiting, {uuid: self._clock.now() * 1000.0}, nx=True)
         if self._policy.guard_asks_queue:
-            batch.zadd(keys.expiry, {uuid: self._place_expiry_ms(now_ms)})
+            batch.zadd(keys.expiry, {uuid: self._place_expiry_ms(now_ms)}, gt=True)
         batch.zcard(keys.passed)
         answers = batch.execute()
         return bool(answers[0]), int(answers[-1])
@@ -170,7 +171,7 @@ class WaitingRoom:
     def _renew_place(self, keys: Keys, uuid: str, now_ms: float) -> bool:
         """Keep the place of who still has one; one that the sweep gave up is cleared away."""
         batch = self._redis.pipeline(transaction=True)
-        batch.zadd(keys.expiry, {uuid: self._place_expiry_ms(now_ms)}, xx=True)
+        batch.zadd(keys.expiry, {uuid: self._place_expiry_ms(now_ms)}, xx=True, gt=True)
         batch.zscore(keys.expiry, uuid)
         batch.zscore(keys.waiting, uuid)
         _, expiry_ms, place = batch.execute()
@@ -215,19 +216,23 @@ class WaitingRoom:
         batch = self._redis.pipeline(transaction=True)
         for member, _ in heads:
             batch.zscore(keys.waiting, member)
+            batch.zscore(keys.passed, member)
             batch.zadd(keys.passed, {member: _INFINITE}, nx=True)
             batch.zremrangebyrank(keys.passed, capacity, -1)
             batch.zadd(keys.passed, {member: now_ms}, xx=True)
             batch.zscore(keys.passed, member)
         answers = batch.execute()
         admitted, late = [], []
-        for (member, seen), answer in zip(heads, _fives(answers), strict=True):
-            place, added, _, _, passed = answer
+        for (member, seen), answer in zip(heads, _sixes(answers), strict=True):
+            place, before, _, _, _, passed = answer
             if passed is None:
                 continue
+            if before is not None and float(before) > now_ms:
+                # Was in, and renewed since our look at the clock: that score is the right one.
+                self._redis.zadd(keys.passed, {member: float(before)}, xx=True, gt=True)
             if place is not None and float(place) == seen:
                 admitted.append(member)
-            elif added:
+            elif before is None:
                 late.append(member)
         if late:
             self._redis.zrem(keys.passed, *late)
@@ -320,8 +325,8 @@ def _queue_removal(batch: Any, key: str, scores: Mapping[str, float]) -> None:
         batch.zadd(key, {member: score}, xx=True, incr=True)
 
 
-def _fives(answers: list[Any]) -> list[list[Any]]:
-    return [answers[start : start + 5] for start in range(0, len(answers), 5)]
+def _sixes(answers: list[Any]) -> list[list[Any]]:
+    return [answers[start : start + 6] for start in range(0, len(answers), 6)]
 
 
 def _text(member: bytes | str) -> str:
