@@ -10,7 +10,6 @@ equal) is rolled back at once. Gaps between rows are not locked.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from collections.abc import Hashable, Iterator
 from typing import Final
 
@@ -40,28 +39,80 @@ class LockOwner(ABC):
 class _Lock:
     """The lock of one row: who holds it (true: exclusively) and who waits, in order."""
 
-    __slots__ = ("holders", "queue")
+    __slots__ = ("first", "holders", "last")
 
     def __init__(self, owner: LockOwner, exclusive: bool) -> None:
         self.holders: dict[LockOwner, bool] = {owner: exclusive}
-        self.queue: OrderedDict[_Request, None] | None = None
+        self.first: _Request | None = None
+        self.last: _Request | None = None
 
     def refuses(self, owner: LockOwner, exclusive: bool) -> bool:
         """Whether a new request of `owner` has to wait."""
+        if self.held_against(owner, exclusive):
+            return True
+        request = self.first
+        while request is not None:
+            if request.owner is not owner and (exclusive or request.exclusive):
+                return True
+            request = request.after
+        return False
+
+    def held_against(self, owner: LockOwner, exclusive: bool) -> bool:
+        """Whether somebody else holds it in a conflicting mode."""
         for holder, held in self.holders.items():
             if holder is not owner and (exclusive or held):
                 return True
-        if self.queue:
-            for request in self.queue:
-                if request.owner is not owner and (exclusive or request.exclusive):
-                    return True
         return False
+
+    def append(self, request: _Request) -> None:
+        """Let a request wait behind all others."""
+        request.before = self.last
+        if self.last is None:
+            self.first = request
+        else:
+            self.last.after = request
+        self.last = request
+
+    def remove(self, request: _Request) -> None:
+        """Take a waiting request out of the queue."""
+        if request.before is None:
+            self.first = request.after
+        else:
+            request.before.after = request.after
+        if request.after is None:
+            self.last = request.before
+        else:
+            request.after.before = request.before
+        request.before = request.after = None
+
+    def grant(self) -> None:
+        """Hand the lock to as many waiting requests, in order, as go together."""
+        while (request := self.first) is not None:
+            owner = request.owner
+            if self.held_against(owner, request.exclusive):
+                return
+            self.remove(request)
+            self.holders[owner] = request.exclusive or self.holders.get(owner, False)
+            owner.held[request.key] = self
+            owner.waiting = None
+            request.granted = True
+            if request.waiter is not None:
+                request.waiter.wake()
 
 
 class _Request:
     """A transaction's wait for one row."""
 
-    __slots__ = ("exclusive", "granted", "key", "lock", "owner", "waiter")
+    __slots__ = (
+        "after",
+        "before",
+        "exclusive",
+        "granted",
+        "key",
+        "lock",
+        "owner",
+        "waiter",
+    )
 
     def __init__(self, key: Hashable, lock: _Lock, owner: LockOwner, exclusive: bool) -> None:
         self.key = key
@@ -70,21 +121,21 @@ class _Request:
         self.exclusive = exclusive
         self.granted = False
         self.waiter: Waiter | None = None
+        self.before: _Request | None = None
+        self.after: _Request | None = None
 
     def blockers(self) -> Iterator[LockOwner]:
         """Transactions that must end first; those behind another blocker may be left out."""
-        queue = self.lock.queue or ()
-        found_self = False
-        for request in reversed(queue):
-            if request is self:
-                found_self = True
-            elif found_self and request.owner is not self.owner:
+        request = self.before
+        while request is not None:
+            if request.owner is not self.owner:
                 if request.exclusive:
                     # It conflicts with everything before it, so it waits for all of that.
                     yield request.owner
                     return
                 if self.exclusive:
                     yield request.owner
+            request = request.before
         for holder, held in self.lock.holders.items():
             if holder is not self.owner and (self.exclusive or held):
                 yield holder
@@ -130,27 +181,21 @@ class LockTable:
         """End every lock of `owner` and hand each to whoever is next."""
         for key, lock in owner.held.items():
             del lock.holders[owner]
-            if lock.queue:
-                self._grant(lock)
-            if not lock.holders and not lock.queue:
+            lock.grant()
+            if not lock.holders:
                 del self._locks[key]
         owner.held.clear()
 
     def withdraw(self, owner: LockOwner) -> None:
         """Take back the request `owner` waits for, if any."""
         request, owner.waiting = owner.waiting, None
-        if request is not None and request.lock.queue is not None:
-            request.lock.queue.pop(request, None)
-            self._grant(request.lock)
-            # A request can outlive the holders it waited for, but not leave an empty lock behind.
-            if not request.lock.holders and not request.lock.queue:
-                self._locks.pop(request.key, None)
+        if request is not None:
+            request.lock.remove(request)
+            request.lock.grant()
 
     def _wait(self, request: _Request) -> None:
         owner, lock = request.owner, request.lock
-        if lock.queue is None:
-            lock.queue = OrderedDict()
-        lock.queue[request] = None
+        lock.append(request)
         owner.waiting = request
         self.waits += 1
         self._resolve_deadlocks(owner)
@@ -193,6 +238,9 @@ class LockTable:
     @staticmethod
     def _circle(owner: LockOwner) -> list[LockOwner]:
         """The transactions of one circle of waits through `owner`; empty if there is none."""
+        if all(lock.first is None for lock in owner.held.values()):
+            # Nobody waits for it; the request it makes now is the last of its queue.
+            return []
         came_from: dict[LockOwner, LockOwner] = {}
         open_ends = [owner]
         while open_ends:
@@ -209,21 +257,3 @@ class LockTable:
                     came_from[blocker] = member
                     open_ends.append(blocker)
         return []
-
-    @staticmethod
-    def _grant(lock: _Lock) -> None:
-        """Hand the lock to as many waiting requests, in order, as go together."""
-        queue = lock.queue
-        while queue:
-            request = next(iter(queue))
-            owner, exclusive = request.owner, request.exclusive
-            for holder, held in lock.holders.items():
-                if holder is not owner and (exclusive or held):
-                    return
-            del queue[request]
-            lock.holders[owner] = exclusive or lock.holders.get(owner, False)
-            owner.held[request.key] = lock
-            owner.waiting = None
-            request.granted = True
-            if request.waiter is not None:
-                request.waiter.wake()
