@@ -182,6 +182,9 @@ class User:
         env = site.env
         server = site.server
         costs = site.generator.costs
+        # From here on the server does not close it for being idle. (Should it close one just as a
+        # request is on its way, k6's transport sends the request again on a new one.)
+        self._connection.idle_since_s = -1.0
         sending_work_s = costs.request_s * costs.sending_share
         script_work_s = self._debt_s + costs.request_s * (
             1.0 - costs.sending_share - costs.receiving_share
