@@ -29,7 +29,7 @@ class Executor(ABC):
         active_vus: k6's `vus`: users that iterate or finish their last iteration; with arrival
             rates only those within an iteration.
         allocated_vus: k6's `vus_max`: users initialised, active or not.
-        iterations: complete ones, also those whose script failed.
+        iterations: complete ones, also those whose script failed; not those of spinning users.
         interrupted_iterations: those cut off by the end of a graceful period.
         dropped_iterations: those not started, for want of users or time.
         all_done: a SimPy event that happens when the last user has left for good.
