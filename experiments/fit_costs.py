@@ -9,16 +9,21 @@ variability, load generator) with non-negative least squares and writes both fil
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
-from scipy.optimize import nnls
 
+from experiments.fit_generator import (
+    LISTS,
+    fit_generator,
+    fit_generator_memory,
+    generator_io_ms,
+    named,
+    request_bytes,
+)
 from experiments.fit_service import (
     Heat,
     ServiceFit,
@@ -27,9 +32,8 @@ from experiments.fit_service import (
     steps,
     warm_up,
 )
-from experiments.measurements import WINDOW_S, Measurements, Run, ServiceTime
-
-Vector = npt.NDArray[np.float64]
+from experiments.fitting import Linear, linear
+from experiments.measurements import Measurements, Run, ServiceTime
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 DATA: Final = ROOT / "sim" / "data"
@@ -44,47 +48,6 @@ _WRITING_COMMITS: Final = {
 }
 # A busy generator: its processor is taken, whether by requests or by users that spin.
 _BUSY: Final = 0.8
-# Before the first user can be done: the shortest thought of the measured runs is 15 s.
-_NOBODY_DONE_S: Final = 15
-# load.md: two thirds of the peak start in the first 300 s (divided by the run's factor F).
-_FIRST_STAGE_S: Final = 300.0
-_FIRST_STAGE_SHARE: Final = 2.0 / 3.0
-# Bytes per request above which long seat lists dominate what was received.
-_LISTS: Final = 1_000
-
-
-@dataclass(frozen=True)
-class Linear:
-    """A non-negative least-squares fit of `matrix @ estimate` to `measured`."""
-
-    names: Sequence[str]
-    rows: Sequence[str]
-    estimate: Vector
-    sigma: Vector
-    measured: Vector
-    fitted: Vector
-
-    def __getitem__(self, name: str) -> float:
-        """Return the estimate of one parameter."""
-        return float(self.estimate[self.names.index(name)])
-
-
-def linear(
-    names: Sequence[str],
-    rows: Sequence[str],
-    matrix: Sequence[Sequence[float]],
-    measured: Sequence[float],
-    relative: float,
-    absolute: float,
-) -> Linear:
-    """Fit with errors of `relative` times the measured value, at least `absolute`."""
-    a, y = np.array(matrix, dtype=float), np.array(measured, dtype=float)
-    weight = 1.0 / np.maximum(absolute, relative * np.abs(y))
-    estimate, residual = nnls(a * weight[:, None], y * weight)
-    free = max(1, len(y) - len(names))
-    information = (a * weight[:, None]).T @ (a * weight[:, None])
-    sigma = np.sqrt(np.diag(np.linalg.pinv(information))) * residual / np.sqrt(free)
-    return Linear(names, rows, estimate, sigma, y, a @ estimate)
 
 
 def fit_database(rows: Sequence[ServiceTime]) -> Linear:
@@ -151,109 +114,12 @@ def fit_history(runs: Sequence[Run]) -> Linear:
     return linear(names, labels, matrix, measured, 0.1, 30.0)
 
 
-def fit_generator(runs: Sequence[Run]) -> Linear:
-    """CPU of the load generator: whole runs, and their windows before any user is done."""
-    names = ("request", "vu_start", "iteration", "byte")
-    matrix: list[tuple[float, ...]] = []
-    measured, labels = [], []
-    for run in runs:
-        peak, metrics = float(run.meta["peak"]), run.metrics
-        whole = (
-            metrics["http_reqs"]["count"],
-            peak,
-            metrics["iterations"]["count"],
-            metrics["data_received"]["count"],
-        )
-        matrix.append(whole)
-        measured.append(sum(s["k6_cpu_ms"] for s in run.samples))
-        labels.append(f"{run.name}, all")
-        per_request = metrics["data_received"]["count"] / metrics["http_reqs"]["count"]
-        ramp_s = _FIRST_STAGE_S / float(run.meta["F"])
-        for window in run.windows():
-            end_s = window.start_s + WINDOW_S
-            if end_s > _NOBODY_DONE_S:
-                continue
-            started = peak * _FIRST_STAGE_SHARE / ramp_s * (end_s - max(0, window.start_s))
-            listed = window.requests["seats", "200"] / run_requests(run, "seats", "200")
-            requests = window.requests.total()
-            received = listed * metrics["data_received"]["count"] if per_request > _LISTS else 0.0
-            matrix.append((requests, started, requests, received))
-            measured.append(window.k6_ms)
-            labels.append(f"{run.name}, second {window.start_s} to {end_s}")
-    return linear(names, labels, matrix, measured, 0.05, 100.0)
-
-
-def run_requests(run: Run, name: str, status: str) -> float:
-    """Return how many requests of a run had this name and status."""
-    return float(
-        sum(
-            e["count"]
-            for e in run.totals["per_endpoint"]
-            if (e["endpoint"], e["status"]) == (name, status)
-        )
-    )
-
-
-def header_bytes(measurements: Measurements) -> float:
-    """Response bytes beyond the body per request: the median of the runs without long lists."""
-    bodies = {r.path: r.body_bytes for r in measurements.service_times}
-    values = []
-    for run in measurements.runs:
-        body_bytes = sum(
-            e["count"] * bodies[run_case(run, e["endpoint"], e["status"])]
-            for e in run.totals["per_endpoint"]
-        )
-        received, requests = (run.metrics[m]["count"] for m in ("data_received", "http_reqs"))
-        if received / requests < _LISTS:
-            values.append((received - body_bytes) / requests)
-    return float(np.median(values))
-
-
-def request_bytes(runs: Sequence[Run]) -> float:
-    """Bytes sent per request, headers and token included: the median of the runs."""
-    return float(
-        np.median([r.metrics["data_sent"]["count"] / r.metrics["http_reqs"]["count"] for r in runs])
-    )
-
-
-def generator_shares(measurements: Measurements) -> tuple[float, float]:
-    """Shares of a request's generator time spent sending and receiving (one user, idle machine).
-
-    The rest is the script: preparing the request, printing, looking at the answer.
-    """
-    sums: Counter[str] = Counter()
-    for metric, name, value in measurements.raw("k6_single_user.csv.gz"):
-        if name != "seats" or metric not in ("http_req_sending", "http_req_receiving"):
-            sums[metric] += value  # type: ignore[assignment]
-    sending, receiving = sums["http_req_sending"], sums["http_req_receiving"]
-    script = sums["iteration_duration"] - sums["http_req_duration"] - sums["http_req_blocked"]
-    whole = script + sending + receiving
-    return sending / whole, receiving / whole
-
-
-def fit_generator_memory(measurements: Measurements) -> Linear:
-    """Peak memory of the load generator: users, and megabytes of seat lists received."""
-    received = {
-        (run.meta["seats"], run.meta["peak"]): run.metrics["data_received"]["count"] * 1e-6
-        for run in measurements.runs
-    }
-    matrix, measured, labels = [], [], []
-    for row in measurements.generator_memory:
-        body_mb = received.get((row["seats"], row["peak_vus"]))
-        if body_mb is None or row["time_factor"] != "12":
-            continue
-        matrix.append((float(row["peak_vus"]), body_mb))
-        measured.append(float(row["peak_rss_mb"]))
-        labels.append(f"{row['seats']} seats, {row['peak_vus']} users")
-    return linear(("vu", "body_mb"), labels, matrix, measured, 0.1, 10.0)
-
-
-def background_cores(runs: Sequence[Run], process: str) -> float:
-    """CPU of a process per second after the load has ended (median of the runs)."""
+def idle_cores(runs: Sequence[Run]) -> float:
+    """CPU of the JVM per second after the load has ended (median of the runs)."""
     values = []
     for run in runs:
         after = [s for s in run.jvm if s["ts"] > run.k6_end + 1]
-        if process == "jvm" and len(after) > 1:
+        if len(after) > 1:
             used_ns = after[-1]["cpu_ns"] - after[0]["cpu_ns"]
             values.append(used_ns * 1e-9 / (after[-1]["ts"] - after[0]["ts"]))
     return float(np.median(values))
@@ -302,6 +168,21 @@ def wait_ms(waits: Linear, row: ServiceTime) -> float:
     )
 
 
+def header_bytes(measurements: Measurements) -> float:
+    """Response bytes beyond the body per request: the median of the runs without long lists."""
+    bodies = {r.path: r.body_bytes for r in measurements.service_times}
+    values = []
+    for run in measurements.runs:
+        body_bytes = sum(
+            e["count"] * bodies[run_case(run, e["endpoint"], e["status"])]
+            for e in run.totals["per_endpoint"]
+        )
+        received, requests = (run.metrics[m]["count"] for m in ("data_received", "http_reqs"))
+        if received / requests < LISTS:
+            values.append((received - body_bytes) / requests)
+    return float(np.median(values))
+
+
 def variability(rows: Sequence[ServiceTime]) -> float:
     """CV of latency within a case whose code is hot: the median over those cases."""
     return float(np.median([r.cv for r in rows if r.hot and endpoint(r.case) not in _COLD]))
@@ -331,29 +212,57 @@ def run_case(run: Run, name: str, status: str) -> str:
     return cases.get((name, status), "dates_401_access_swept")
 
 
-# Requests of each endpoint before a run's load: about 15 s of warm-up from 8 clients. The _r2 and
-# _r3 runs logged their refused checks: 618, 97 and 114.
-_WARMED: Final = {"gen": 500, "check": 500, "dates": 500, "seats": 150}
+@dataclass(frozen=True)
+class RunWindow:
+    """Measured over fitted JVM CPU of one window of a run."""
+
+    run: str
+    start_s: int
+    generator_cores: float
+    ratio: float
 
 
-def run_ratios(run: Run, fits: Fits, idle_cores: float) -> list[tuple[int, float, float]]:
-    """Per window: (second, share of the generator's processor, measured / fitted JVM CPU)."""
+def run_windows(run: Run, fits: Fits) -> list[RunWindow]:
+    """Compare the JVM's CPU in each window of a run with what its requests should cost."""
     paths = {r.path: r for r in fits.measurements.service_times}
     values = fits.service.values
-    ratios = []
+    prelude = run.prelude
+    warmed = {"gen": prelude.generations} | dict.fromkeys(
+        ("check", "dates", "seats"), prelude.trios
+    )
+    idle_ms = 1e3 * idle_cores(fits.measurements.runs)
+    found = []
     for window in run.windows():
-        total = sum(_WARMED.values()) + window.before.total()
-        fitted = 0.0
+        total = sum(warmed.values()) + window.before.total()
+        fitted_ms = idle_ms * window.sampled_s
         for (name, status), count in window.requests.items():
-            own = _WARMED.get(name, 0) + sum(
-                n for (other, _), n in window.before.items() if other == name
+            own = warmed.get(name, 0.0) + named(window.before, name)
+            heat = Heat(own, total, named(window.requests, name), window.requests.total())
+            case = paths[run_case(run, name, status)]
+            fitted_ms += count * jvm_ms(values, steps(case), warm_up(values, heat))
+        found.append(
+            RunWindow(
+                run.name,
+                window.start_s,
+                window.k6_ms / 1e3 / window.sampled_s,
+                window.jvm_ms / fitted_ms,
             )
-            during = sum(n for (other, _), n in window.requests.items() if other == name)
-            factor = warm_up(values, Heat(own, total, during, window.requests.total()))
-            fitted += count * jvm_ms(values, steps(paths[run_case(run, name, status)]), factor)
-        measured = window.jvm_ms - idle_cores * 1e3 * window.sampled_s
-        ratios.append((window.start_s, window.k6_ms / 1e3 / window.sampled_s, measured / fitted))
-    return ratios
+        )
+    return found
+
+
+def busy_windows(fits: Fits) -> list[RunWindow]:
+    """Windows in which the generator takes its whole core, of runs without expired tokens' loops.
+
+    In runs with capacity for all, refusals with and without a logged exception share one status.
+    """
+    return [
+        window
+        for run in fits.measurements.runs
+        if float(run.meta["cap"]) < float(run.meta["peak"])
+        for window in run_windows(run, fits)
+        if window.generator_cores > _BUSY
+    ]
 
 
 def table(fits: Fits) -> dict[str, dict[str, float]]:
@@ -361,9 +270,10 @@ def table(fits: Fits) -> dict[str, dict[str, float]]:
     runs = fits.measurements.runs
     service = fits.service.values
     row_ms = fits.database["row"]
-    visited_ms = min(row_ms / 2, fits.history["history_row"] + _sigma(fits.history, "history_row"))
-    idle = background_cores(runs, "jvm")
-    sending, receiving = generator_shares(fits.measurements)
+    visited_ms = min(row_ms / 2, fits.history["history_row"] + fits.history.error("history_row"))
+    idle = idle_cores(runs)
+    sending_ms, receiving_ms = generator_io_ms(fits.measurements)
+    log_ratios = np.log([window.ratio for window in busy_windows(fits)])
     return {
         "service": {
             "jvm_request_s": 1e-3 * service["request"],
@@ -385,7 +295,8 @@ def table(fits: Fits) -> dict[str, dict[str, float]]:
             "exponent": service["exponent"],
             "shared": service["shared"],
             "exception_sensitivity": service["exception_sensitivity"],
-            "row_sensitivity": service["row_sensitivity"],
+            "row_excess": service["row_excess"],
+            "row_half_requests": service["row_half"],
         },
         "database": {
             "db_borrow_s": 1e-3 * fits.database["borrow"],
@@ -405,10 +316,14 @@ def table(fits: Fits) -> dict[str, dict[str, float]]:
             "redis_wait_s": 1e-3 * fits.waits["redis_command"],
         },
         "variability": {"request_cv": variability(fits.measurements.service_times)},
+        "machine": {
+            "busy_generator_factor": float(np.exp(log_ratios.mean())),
+            "speed_cv": float(log_ratios.std()),
+        },
         "generator": {
             "request_s": 1e-3 * fits.generator["request"],
-            "sending_share": sending,
-            "receiving_share": receiving,
+            "sending_share": sending_ms / fits.generator["request"],
+            "receiving_share": receiving_ms / fits.generator["request"],
             "body_byte_s": 1e-3 * fits.generator["byte"],
             "vu_start_s": 1e-3 * fits.generator["vu_start"],
             "spin_iteration_s": 1e-3 * fits.generator["iteration"],
@@ -418,10 +333,6 @@ def table(fits: Fits) -> dict[str, dict[str, float]]:
             "response_header_bytes": header_bytes(fits.measurements),
         },
     }
-
-
-def _sigma(fit: Linear, name: str) -> float:
-    return float(fit.sigma[fit.names.index(name)])
 
 
 def rounded(value: float) -> float:
@@ -442,8 +353,11 @@ def as_toml(tables: dict[str, dict[str, float]]) -> str:
 
 def main() -> None:
     """Write both files."""
+    from experiments.fit_report import report
+
     fits = Fits.of(Measurements(DATA / "measured"))
     (DATA / "costs.toml").write_text(as_toml(table(fits)), encoding="utf-8")
+    (ROOT / "docs" / "calibration.md").write_text(report(fits), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 The CPU of one request is a sum over its steps (request, borrow, statement, Redis command, rows and
 bytes sent, events, logged stack traces). Steps of code that the just-in-time compiler has not seen
 often cost more: a factor `g(n) = 1 + excess / (1 + (n / half)^exponent)` of the number of requests
-before, half of it (`shared`) of all requests, the rest of those of the same endpoint. Stack traces
-and rows are less sensitive: `1 + sensitivity (g - 1)`.
+before, a share of it (`shared`) of all requests, the rest of those of the same endpoint. Stack
+traces feel less of it, `1 + sensitivity (g - 1)`; rows follow a curve of their own.
 
 Everything positive is fitted as a logarithm, with a weak prior (a factor of e around the start):
 what the data say nothing about stays where it started and is reported as not identified.
@@ -12,6 +12,7 @@ what the data say nothing about stays where it started and is reported as not id
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import least_squares
 
-from experiments.measurements import Level, Measurements, ServiceTime
+from experiments.measurements import Level, Measurements, Run, ServiceTime
 
 Vector = npt.NDArray[np.float64]
 
@@ -44,15 +45,24 @@ STARTS: Final[Mapping[str, float]] = {
     "exponent": 1.5,
     "shared": 0.5,
     "exception_sensitivity": 0.1,
-    "row_sensitivity": 0.1,
+    "row_excess": 5.0,
+    "row_half": 50.0,
     "before_gen": 1_000.0,
     "before_check": 5_000.0,
     "before_seats": 1_000.0,
     "before_all": 5_000.0,
 }
 NUISANCE: Final = ("before_gen", "before_check", "before_seats", "before_all")
+ROWS: Final = ("row", "byte")
 TRACES: Final = ("malformed", "expired", "handled", "container", "null")
-_SIGMA: Final = {"service": 0.15, "hold": 0.2, "saturation": 0.2, "ramp": 0.2, "single": 0.3}
+_SIGMA: Final = {
+    "service": 0.15,
+    "hold": 0.2,
+    "saturation": 0.2,
+    "ramp": 0.2,
+    "single": 0.3,
+    "prelude": 0.2,
+}
 _PRIOR_SIGMA: Final = 1.0
 
 # What behaviour.md says each case logs: stack traces by kind, and outbox events.
@@ -95,22 +105,18 @@ def endpoint(case: str) -> str:
     return case.split("_", maxsplit=1)[0]
 
 
-def steps(row: ServiceTime) -> Counter[str]:
+def steps(row: ServiceTime) -> dict[str, float]:
     """Return how often a request of this case takes each step."""
-    counted = Counter(
-        {
-            "request": 1.0,
-            "borrow": row.borrows,
-            "statement": row.reads + row.writes,
-            "redis": row.redis_commands,
-            "row": float(row.seats),
-            "byte": row.body_bytes,
-            "event": float(row.path in _EVENTS),
-        }
-    )
-    for kind in _LOGGED.get(row.path, ()):
-        counted[kind] += 1.0
-    return counted  # type: ignore[return-value]
+    counted = {
+        "request": 1.0,
+        "borrow": row.borrows,
+        "statement": row.reads + row.writes,
+        "redis": row.redis_commands,
+        "row": float(row.seats),
+        "byte": row.body_bytes,
+        "event": float(row.path in _EVENTS),
+    }
+    return counted | dict.fromkeys(_LOGGED.get(row.path, ()), 1.0)
 
 
 @dataclass(frozen=True)
@@ -130,31 +136,43 @@ def growth(values: Mapping[str, float], requests: Vector) -> Vector:
     return result
 
 
-def warm_up(values: Mapping[str, float], heat: Heat) -> float:
-    """Return the mean factor of the code while the requests of `heat` run."""
-    points = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
-    own = growth(values, heat.own + heat.own_during * points).mean()
-    total = growth(values, heat.total + heat.total_during * points).mean()
-    return float(values["shared"] * total + (1.0 - values["shared"]) * own)
+@dataclass(frozen=True)
+class Factors:
+    """Mean factors on the cost of code and of rows."""
+
+    code: float
+    row: float
+
+
+def warm_up(values: Mapping[str, float], heat: Heat) -> Factors:
+    """Return the mean factors while the requests of `heat` run."""
+    own = growth(values, heat.own + heat.own_during * _POINTS).mean()
+    total = growth(values, heat.total + heat.total_during * _POINTS).mean()
+    rows = (heat.own + heat.own_during * _POINTS) / values["row_half"]
+    row = (1.0 + values["row_excess"] / (1.0 + rows ** values["exponent"])).mean()
+    return Factors(float(values["shared"] * total + (1.0 - values["shared"]) * own), float(row))
+
+
+_POINTS: Final = np.arange(0.05, 1.0, 0.1)
 
 
 def jvm_ms(
     values: Mapping[str, float],
     counted: Mapping[str, float],
-    factor: float,
+    factors: Factors,
     only: Sequence[str] = (),
 ) -> float:
-    """Return the service's CPU of one request with code that is `factor` times its hot cost."""
+    """Return the service's CPU of one request (of the steps `only`) with these factors."""
+    trace = 1.0 + values["exception_sensitivity"] * (factors.code - 1.0)
     total = 0.0
     for step, count in counted.items():
-        if only and step not in only:
-            continue
-        sensitivity = 1.0
-        if step in TRACES:
-            sensitivity = values["exception_sensitivity"]
-        elif step in ("row", "byte"):
-            sensitivity = values["row_sensitivity"]
-        total += values[step] * count * (1.0 + sensitivity * (factor - 1.0))
+        if not only or step in only:
+            factor = factors.code
+            if step in TRACES:
+                factor = trace
+            elif step in ROWS:
+                factor = factors.row
+            total += values[step] * count * factor
     return total
 
 
@@ -201,6 +219,7 @@ class ServiceFit:
             *self._saturation(measurements.saturation),
             *self._single(measurements),
             *self._ramp(measurements),
+            *self._preludes(measurements.runs),
         ]
         start = np.log(np.array(list(STARTS.values())))
         upper = np.where(np.array(self.names) == "shared", 0.0, np.inf)
@@ -302,7 +321,7 @@ class ServiceFit:
         requests = measurements.requests("k6_ramp.csv.gz")
         rows = [self._by_path[case] for case in _RAMP_CASES]
         own = sum(1 for r in single if r[1] == "gen")
-        cores = np.mean([x.jvm_cores + x.database_cores for x in measurements.saturation])
+        cores = statistics.fmean(x.jvm_cores + x.database_cores for x in measurements.saturation)
         first = requests[0][0]
         observations = []
         done = 0.0
@@ -321,6 +340,30 @@ class ServiceFit:
                 )
             )
             done += iterations
+        return observations
+
+    def _preludes(self, runs: Sequence[Run]) -> list[Observation]:
+        """The warm-up before each run's load: generations from cold, then trios."""
+        observations = []
+        for run in runs:
+            prelude = run.prelude
+            seats = "seats_50" if run.meta["seats"] == "50" else "seats_20000"
+            generation = self._by_path["gen_success_ACCESS"]
+            first = Heat(0, 0, prelude.generations, prelude.generations)
+            name = f"{prelude.run}, generations"
+            measured = prelude.generations_ms / prelude.generations
+            observations.append(self._cpu("prelude", name, generation, first, measured))
+            rows = [self._by_path[path] for path in ("check_undefined", "dates_cached", seats)]
+            heat = Heat(0, prelude.generations, prelude.trios, 3 * prelude.trios)
+            observations.append(
+                Observation(
+                    "prelude",
+                    f"{prelude.run}, trios",
+                    prelude.trios_ms / prelude.trios,
+                    _SIGMA["prelude"],
+                    _iteration([steps(row) for row in rows], heat),
+                )
+            )
         return observations
 
 

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 WINDOW_S = 10
+# From the borrows of the runs that logged their refused checks (618, 97, 114): the generations
+# took the first 6 s.
+_GENERATIONS_S = 6
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -102,6 +105,22 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Prelude:
+    """What the service did before a run's load: generations first, then trios of other requests.
+
+    A trio is a check with `undefined`, one of dates and a seat list. Numbers of both follow from
+    the borrows (3 and 6 each); the runs that logged them agree with the refused checks logged.
+    """
+
+    run: str
+    generations: float
+    trios: float
+    generations_ms: float
+    trios_ms: float
+    """JVM CPU of each part."""
+
+
+@dataclass(frozen=True)
 class Run:
     """One run folder."""
 
@@ -155,6 +174,23 @@ class Run:
     def k6_end(self) -> int:
         """Second of the wall clock at which the load ended."""
         return int(self.meta["t_k6_end"])
+
+    @cached_property
+    def prelude(self) -> Prelude:
+        """The warm-up before the load."""
+        start = self.jvm[0]["ts"]
+        before = [s for s in self.jvm if s["ts"] < self.k6_start]
+        first = [s for s in before if s["ts"] <= start + _GENERATIONS_S][-1]
+        generations = (first["hk_acq"] - before[0]["hk_acq"]) / 3.0
+        # The CPU counter of the last sample before the load includes a few idle seconds.
+        last = next(s for s in before if s["hk_acq"] >= before[-1]["hk_acq"] - 1.0)
+        return Prelude(
+            self.name,
+            generations,
+            (last["hk_acq"] - first["hk_acq"]) / 6.0,
+            (first["cpu_ns"] - before[0]["cpu_ns"]) * 1e-6,
+            (last["cpu_ns"] - first["cpu_ns"]) * 1e-6,
+        )
 
     def windows(self) -> list[Window]:
         """The whole windows of the time line, with the CPU used in them."""

@@ -77,16 +77,18 @@ class WarmUp:
     """Share of the excess that logging a stack trace feels."""
     row_excess: float
     """As `excess`, for mapping and writing rows."""
-    row_half_rows: float
-    """As `half_requests`, in rows mapped so far."""
+    row_half_requests: float
+    """As `half_requests`, of the endpoint that lists them."""
 
     def growth(self, requests: float) -> float:
         """Return g(n), at least 1."""
-        return 1.0 + self.excess / (1.0 + (requests / self.half_requests) ** self.exponent)
+        ratio = requests / self.half_requests
+        return 1.0 + self.excess / (1.0 + math.pow(ratio, self.exponent))
 
-    def row_growth(self, rows: float) -> float:
-        """Return the factor on a row after `rows` rows, at least 1."""
-        return 1.0 + self.row_excess / (1.0 + (rows / self.row_half_rows) ** self.exponent)
+    def row_growth(self, requests: float) -> float:
+        """Return the factor on a row after so many requests of the endpoint, at least 1."""
+        ratio = requests / self.row_half_requests
+        return 1.0 + self.row_excess / (1.0 + math.pow(ratio, self.exponent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +114,12 @@ class WarmUpTable:
         self._growth = [1.0 if warm else warm_up.growth(n) for n in counts]
         self._row_growth = [1.0 if warm else warm_up.row_growth(n) for n in counts]
 
-    def factor(self, own: int, total: int, rows: int, noise: float) -> Factor:
+    def factor(self, own: int, total: int, noise: float) -> Factor:
         """Return the factors on a request: warm-up times `noise`.
 
         Args:
             own: requests of this endpoint so far.
             total: requests of all endpoints so far.
-            rows: rows of results mapped so far.
             noise: factor of this request alone, of mean 1.
         """
         warm_up, growth = self._warm_up, self._growth
@@ -130,7 +131,7 @@ class WarmUpTable:
         return Factor(
             noise * (1.0 + excess),
             noise * (1.0 + warm_up.exception_sensitivity * excess),
-            noise * self._row_growth[_index_of(rows)],
+            noise * self._row_growth[_index_of(own)],
         )
 
 
@@ -223,6 +224,10 @@ class Costs:
     """The same per Redis command."""
     request_cv: float
     """Coefficient of variation of the CPU of like requests."""
+    busy_generator_factor: float
+    """Factor on the JVM's work (not the database's) while the generator fills its own core."""
+    speed_cv: float
+    """Coefficient of variation of the JVM's speed from ten seconds to the next, within a run."""
     exceptions: ExceptionCosts
     warm_up: WarmUp
     generator: GeneratorCosts
@@ -252,7 +257,7 @@ class Costs:
 
 
 _T = TypeVar("_T")
-_FLAT: Final = ("service", "database", "redis", "waits", "variability")
+_FLAT: Final = ("service", "database", "redis", "waits", "variability", "machine")
 
 
 def _filled(kind: type[_T], values: dict[str, Any]) -> _T:
@@ -260,7 +265,8 @@ def _filled(kind: type[_T], values: dict[str, Any]) -> _T:
     for key, value in values.items():
         if key not in known:
             raise CostsError(f"{kind.__name__}.{key} is no cost")
-        if isinstance(value, int | float) and not 0 <= value < math.inf:
+        nested = isinstance(value, ExceptionCosts | WarmUp | GeneratorCosts)
+        if not nested and not (isinstance(value, int | float) and 0 <= value < math.inf):
             raise CostsError(f"{kind.__name__}.{key} = {value}: must be a number of 0 or more")
     missing = known - values.keys()
     if missing:
