@@ -71,12 +71,15 @@ class Meter:
         self.statement_s = statement_s
         self.end_s = 0.0
         self.calls: list[Any] = []
+        self.on_statement: Callable[[], None] | None = None
 
     def begin(self, read_only: bool) -> None:
         self.calls.append(("begin", read_only))
 
     def statement(self, work: StatementWork) -> None:
         self.calls.append(work)
+        if self.on_statement is not None:
+            self.on_statement()
         self.env.sleep(self.statement_s)
 
     def end(self, committed: bool, wrote: bool) -> None:
