@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import multiprocessing
 import os
+import queue
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from sim.result import RunResult
 from sim.run import Progress, simulate
 from sim.world import World
 
+_PATIENCE_S = 0.2
 Report = Callable[[int, Progress], None]
 """Called with the number of a replication and how far it is."""
 
@@ -82,8 +84,7 @@ class _Worker:
 
     @classmethod
     def begin(cls, reports: Any, stop: Any) -> None:
-        """Take over the channels; Ctrl-C is the parent's business."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        """Take over the channels."""
         cls.reports, cls.stop = reports, stop
 
     @classmethod
@@ -114,33 +115,53 @@ class _Pool:
         self._stop.set()
 
     def run(self, tasks: Sequence[Task]) -> dict[int, RunResult]:
-        listener = threading.Thread(target=self._listen, daemon=True)
+        done = threading.Event()
+        listener = threading.Thread(target=self._listen, args=(done,), daemon=True)
         listener.start()
         try:
             with ProcessPoolExecutor(
                 self._workers, self._context, _Worker.begin, (self._reports, self._stop)
             ) as pool:
-                futures = {pool.submit(_Worker.run, task): task.replication for task in tasks}
+                with _interrupts_blocked():
+                    futures = {pool.submit(_Worker.run, task): task.replication for task in tasks}
                 return self._gathered(futures)
         finally:
-            self._reports.put(None)
-            listener.join()
+            done.set()
+            # A worker that was killed in the middle of a report must not hold us up.
+            listener.join(timeout=2 * _PATIENCE_S)
 
     @staticmethod
     def _gathered(futures: Mapping[Future[RunResult | None], int]) -> dict[int, RunResult]:
         results: dict[int, RunResult] = {}
         pending = set(futures)
         while pending:
-            done, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
+            done, pending = wait(pending, timeout=_PATIENCE_S, return_when=FIRST_COMPLETED)
             for future in done:
                 result = future.result()
                 if result is not None:
                     results[futures[future]] = result
         return results
 
-    def _listen(self) -> None:
-        while (message := self._reports.get()) is not None:
+    def _listen(self, done: threading.Event) -> None:
+        while not done.is_set():
+            try:
+                message = self._reports.get(timeout=_PATIENCE_S)
+            except queue.Empty:
+                continue
             self._report(*message)
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Start processes that Ctrl-C never reaches, not even while they are starting.
+
+    The mask is inherited; an interrupt that comes meanwhile is delivered to us afterwards.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from experiments.summary import RunSummary, is_count, is_failure
 
 NARROWEST, WIDEST = 60, 120
 _TREND = ("avg", "min", "med", "max", "p(90)", "p(95)")
+_EXPECTED = "http_req_duration{expected_response:true}"
 _MOST_SWEEPS = 12
 _LATE_S = 1.0
 
@@ -107,11 +108,16 @@ def _heading(summary: RunSummary) -> list[str]:
 
 
 def _metrics(summary: RunSummary, width: int) -> Iterator[str]:
-    names = summary["metrics"]
-    longest = max(map(len, names), default=0)
-    for name, statistics in names.items():
+    """k6's metrics; of those by tag only the one that k6 shows by itself."""
+    shown = {
+        "  { expected_response:true }" if name == _EXPECTED else name: statistics
+        for name, statistics in summary["metrics"].items()
+        if "{" not in name or name == _EXPECTED
+    }
+    longest = max(map(len, shown), default=0)
+    for name, statistics in shown.items():
         label = f"  {name:.<{longest + 2}}: "
-        yield from wrapped(label, list(_statistics(name, statistics)), width)
+        yield from wrapped(label, list(_statistics(name.strip(), statistics)), width)
 
 
 def _statistics(name: str, statistics: Mapping[str, Any]) -> Iterator[str]:
@@ -124,7 +130,7 @@ def _statistics(name: str, statistics: Mapping[str, Any]) -> Iterator[str]:
         yield f"{number(statistics['passes'])} of {number(total)}"
     elif "avg" in statistics:
         show = duration if _is_duration(name) else number
-        yield from (f"{key}={show(statistics[key])}" for key in _TREND if key in statistics)
+        yield from _trend(statistics, show)
     elif "count" in statistics:
         show = size if name.startswith("data_") else number
         yield show(statistics["count"])
@@ -140,8 +146,12 @@ def _statistics(name: str, statistics: Mapping[str, Any]) -> Iterator[str]:
         yield f"ci95=[{show(low)}, {show(high)}]"
 
 
+def _trend(statistics: Mapping[str, Any], show: Callable[[float], str]) -> list[str]:
+    return [f"{key}={show(statistics[key])}" for key in _TREND if key in statistics]
+
+
 def _is_duration(name: str) -> bool:
-    return name == "iteration_duration" or name.startswith("http_req_")
+    return name == "iteration_duration" or name.startswith(("http_req_", "{"))
 
 
 def _observed(summary: RunSummary, width: int) -> Iterator[str]:
@@ -204,6 +214,9 @@ def _endpoints(summary: RunSummary, width: int) -> Iterator[str]:
         if requests:
             yield f"  {endpoint}: {number(requests)} requests, {percent(requests / total)} of all"
             yield from wrapped("      status: ", _shares(statuses, _status), width)
+            durations = summary["metrics"].get(f"http_req_duration{{endpoint:{endpoint}}}", {})
+            if durations:
+                yield from wrapped("      duration: ", _trend(durations, duration), width)
         else:
             yield f"  {endpoint}"
         for kind in ("errors", "exceptions"):

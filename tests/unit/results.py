@@ -19,6 +19,8 @@ def result(seed=1, *, ended="completed", tokens=700, digest=None):
             "http_req_failed": {"rate": 0.725, "passes": 725, "fails": 275},
             "http_reqs": {"count": 1000, "rate": 0.5},
             "http_req_duration": {"avg": 1500.0, "max": 30_012.0, "p(95)": 30_000.0},
+            "http_req_duration{expected_response:true}": {"avg": 90.0, "max": 900.0},
+            f"http_req_duration{{endpoint:{CHECK}}}": {"avg": 1700.0, "p(95)": 30_000.0},
             "data_received": {"count": 1_500_000, "rate": 833.0},
             "vus": {"value": 3, "min": 0, "max": 30_000},
         },

@@ -205,6 +205,8 @@ def interrupted(arguments, ready):
             if ready and ready in shown:
                 os.killpg(process.pid, signal.SIGINT)
                 ready = None
+        if process.poll() is None and time.monotonic() >= deadline:
+            os.killpg(process.pid, signal.SIGKILL)
         output = process.stdout.read()
         return process.wait(60), output, shown.decode()
 
@@ -213,7 +215,10 @@ def interrupted(arguments, ready):
 def test_ctrl_c_keeps_what_was_measured_and_says_so(tmp_path, replications):
     out = tmp_path / "out"
     code, output, shown = interrupted(
-        ["run", "incident", "--json", "--out", str(out), "--replications", str(replications)],
+        [
+            *["run", "incident", "--scale", "0.1", "--json", "--out", str(out)],
+            *["--replications", str(replications)],
+        ],
         b" failed",
     )
     assert code == 130
