@@ -121,14 +121,12 @@ def request_bytes(runs: Sequence[Run]) -> float:
 
 
 def generator_io_ms(measurements: Measurements) -> tuple[float, float]:
-    """Mean time to send a request and to receive an answer: one user, no long lists, idle."""
-    sums: Counter[str] = Counter()
-    times: dict[str, float] = {"http_req_sending": 0.0, "http_req_receiving": 0.0}
+    """Median time to send a request and to receive an answer: one user, no long lists, idle."""
+    times: dict[str, list[float]] = {"http_req_sending": [], "http_req_receiving": []}
     for metric, name, value in measurements.raw("k6_single_user.csv.gz"):
         if metric in times and name != "seats":
-            times[metric] += value
-            sums[metric] += 1
-    sending, receiving = (time / sums[metric] for metric, time in times.items())
+            times[metric].append(value)
+    sending, receiving = (float(np.median(values)) for values in times.values())
     return sending, receiving
 
 
