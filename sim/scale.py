@@ -20,7 +20,6 @@ from sim.load.settings import (
     RampingArrivalRate,
     RampingVUs,
     SharedIterations,
-    Stage,
 )
 
 if TYPE_CHECKING:
@@ -101,7 +100,10 @@ def _load(load: Load, scale: float) -> Load:
         case RampingVUs():
             return replace(
                 load,
-                stages=_stages(load.stages, scale),
+                stages=tuple(
+                    replace(stage, target=float(round(stage.target * scale)))
+                    for stage in load.stages
+                ),
                 start_vus=round(load.start_vus * scale),
             )
         case ConstantVUs():
@@ -116,14 +118,12 @@ def _load(load: Load, scale: float) -> Load:
         case RampingArrivalRate():
             return replace(
                 load,
-                stages=_stages(load.stages, scale),
+                stages=tuple(
+                    replace(stage, target=stage.target * scale) for stage in load.stages
+                ),
                 start_rate=load.start_rate * scale,
                 **_vus(load, scale),
             )
-
-
-def _stages(stages: tuple[Stage, ...], scale: float) -> tuple[Stage, ...]:
-    return tuple(replace(stage, target=stage.target * scale) for stage in stages)
 
 
 def _vus(load: ConstantArrivalRate | RampingArrivalRate, scale: float) -> dict[str, int | None]:

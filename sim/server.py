@@ -112,11 +112,12 @@ class Server:
         )
         self.redis_station = SingleServer(env)
         self.redis_turn = ChargedRedis(env, self.charges, costs, self.redis_station, self.redis_process)
+        self.clock = SimulatedClock(env, world.catalogue.opening_epoch_s)
         self.runtime = SimulatedRuntime(env, world.service.async_threads)
         ids = streams.stream("request ids")
         self.service = TicketService(
             policy=world.policy,
-            clock=SimulatedClock(env, world.catalogue.opening_epoch_s),
+            clock=self.clock,
             redis=redis.client(self.redis_turn.before_command),
             database=self.database,
             broker=SimulatedBroker(env, world.broker, self.charges.event),

@@ -110,6 +110,11 @@ class User:
         return self._site.env.now - self._site.start_s
 
     @property
+    def clock_s(self) -> float:
+        """The user's clock: seconds since 1970."""
+        return self._site.server.clock.now()
+
+    @property
     def rng(self) -> Stream:
         """This user's own random numbers."""
         if self._rng is None:

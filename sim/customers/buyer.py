@@ -6,6 +6,8 @@ client is one option: D2 `backs_off`, D9 `picks_random_seat`, D16 `stops_when_do
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ PAYMENT = "POST /v1/bookings/{id}/payment"
 _UNAUTHORISED = 401
 _CONFLICT = 409
 _UNDEFINED = "undefined"
+_INFINITY = float("inf")
 
 
 class ScriptError(Exception):
@@ -36,7 +39,11 @@ class Slot:
     """What a user keeps between iterations: whatever the last token request answered."""
 
     token: dict[str, Any] | None = None
+    expires_s: float = _INFINITY
+    """When the token expires, in seconds since 1970, as it says itself."""
     finished: bool = False
+    decided: bool = False
+    """Has lost the race for a chosen seat: takes the next one without another long thought."""
 
 
 def buyer(user: User) -> None:
@@ -71,12 +78,26 @@ def _ask_for_token(user: User, slot: Slot) -> bool:
         raise ScriptError("the answer is not JSON")
     # D2: whatever came back is kept, an error's body too.
     slot.token = answer.body
+    slot.expires_s = _expiry(answer.body.get("jwt"))
     return True
+
+
+def _expiry(jwt: Any) -> float:
+    """Read when a token expires; infinity if it does not say."""
+    if not isinstance(jwt, str):
+        return _INFINITY
+    payload = jwt.split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return float(claims.get("exp", _INFINITY))
 
 
 def _poll(user: User, slot: Slot, token: dict[str, Any]) -> None:
     """Ask for one's place in the queue; place 0 means: ask for a token again."""
     options = user.options
+    if options.backs_off and user.clock_s + options.poll_interval_s >= slot.expires_s:
+        # Renewed in time, the place is kept and no request is refused.
+        slot.token = None
+        return
     answer = user.get(
         CHECK, "/v1/token/check", {"WaitingToken": str(token.get("jwt", _UNDEFINED))}
     )
@@ -98,7 +119,8 @@ def _buy(user: User, slot: Slot, token: dict[str, Any]) -> None:
     if seat is None:
         return
     date, seat_id = seat
-    user.sleep(user.rng.uniform(options.think_low_s, options.think_high_s))
+    if not slot.decided:
+        user.sleep(user.rng.uniform(options.think_low_s, options.think_high_s))
     booked = _book(user, slot, headers, date, seat_id)
     if options.backs_off and not booked.ok:
         return
@@ -151,7 +173,9 @@ def _book(
     )
     if answer.ok:
         user.reached(Step.BOOKED)
+        slot.decided = False
     elif user.options.backs_off:
+        slot.decided = answer.status == _CONFLICT
         _recover(user, slot, answer)
     elif not isinstance(answer.body, dict):
         raise ScriptError("the answer is not JSON")
