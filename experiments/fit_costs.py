@@ -312,7 +312,6 @@ def table(fits: Fits) -> dict[str, dict[str, float]]:
         },
         "waits": {
             "request_wait_s": 1e-3 * fits.waits["request"],
-            "sql_round_trip_wait_s": 1e-3 * fits.waits["round_trip"],
             "redis_wait_s": 1e-3 * fits.waits["redis_command"],
         },
         "variability": {"request_cv": variability(fits.measurements.service_times)},

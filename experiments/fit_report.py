@@ -268,6 +268,7 @@ def _runs(fits: Fits) -> str:
         if window.generator_cores < 0.5  # noqa: PLR2004 - half a core: nobody spins yet
     ]
     busy = np.array([window.ratio for window in busy_windows(fits)])
+    alone = next(r for r in fits.measurements.service_times if r.name == "hot seats_20000")
     return (
         "## Whole runs\n\n"
         "JVM CPU in ten-second windows of the runs against the fit, counting from the warm-up "
@@ -277,9 +278,10 @@ def _runs(fits: Fits) -> str:
         "- while the generator fills its core (runs with a capacity of 50): geometric mean "
         f"{np.exp(np.log(busy).mean()):.2f}, standard deviation {np.log(busy).std():.2f} over "
         f"{len(busy)} windows: `busy_generator_factor` and `speed_cv`.\n\n"
-        "The database shows no such factor (27.8 ms per long seat list in the runs, 29.0 ms alone)"
-        ". The cause is not identified: a shared physical core or cache would slow the database "
-        "too; saturation with 512 clients shows no cost of many threads.\n"
+        f"The database shows no such factor ({fits.history['seats_many']:.1f} ms per long seat "
+        f"list in the runs, {alone.database_ms:.1f} ms alone).\nThe cause is not identified: a "
+        "shared physical core or cache should slow the database too, and\nsaturation with 512 "
+        "clients shows no cost of many threads.\n"
     )
 
 

@@ -218,8 +218,6 @@ class Costs:
     """What the Redis server uses by itself."""
     request_wait_s: float
     """Time of a request that is neither CPU nor queueing: loopback and wake-ups."""
-    sql_round_trip_wait_s: float
-    """The same per SQL round trip."""
     redis_wait_s: float
     """The same per Redis command."""
     request_cv: float

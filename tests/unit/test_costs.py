@@ -133,11 +133,7 @@ def charged_ms(costs: Costs, row: ServiceTime, factor) -> float:
     )
     if row.writes and row.status == 200:
         database += costs.db_commit_write_s
-    others = (
-        n["redis"] * (costs.redis_command_s + costs.redis_wait_s)
-        + costs.request_wait_s
-        + row.round_trips * costs.sql_round_trip_wait_s
-    )
+    others = n["redis"] * (costs.redis_command_s + costs.redis_wait_s) + costs.request_wait_s
     jvm = code * factor.code + traces * factor.exception + rows * factor.row
     return 1e3 * (jvm + database + others)
 
