@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -29,9 +29,9 @@ class _NoPool(redis.ConnectionPool):
 class DirectRedis(redis.Redis):
     """A `redis.Redis` over one connection, opened on first use and shared by all callers.
 
-    Answers and exceptions are redis-py's own. Pipelines get a connection of their own; with
-    `transaction=True` they run as one atomic MULTI ... EXEC. Publish/subscribe and commands that
-    would block raise UnsupportedCommandError.
+    Answers and exceptions are redis-py's own. Pipelines use connections of their own, kept for
+    later ones, and run as one atomic MULTI ... EXEC unless `transaction=False`. Commands that
+    subscribe or would block raise UnsupportedCommandError.
     """
 
     def __init__(
@@ -43,7 +43,10 @@ class DirectRedis(redis.Redis):
     ) -> None:
         super().__init__(connection_pool=_NoPool(decode_responses=decode_responses))
         self._callbacks: Any = self.response_callbacks
+        self._server = server
+        self._before_command = before_command
         self._link = Link(server, before_command, self.get_encoder())
+        self._idle: list[Link] = []
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """Run one command; the exceptions are redis-py's."""
@@ -60,69 +63,112 @@ class DirectRedis(redis.Redis):
         shard_hint: Any = None,  # noqa: ARG002  (redis-py's signature)
     ) -> DirectPipeline:
         """A pipeline on a connection of its own."""
-        return DirectPipeline(self._link.another(), self.response_callbacks, transaction)
+        return DirectPipeline(self, transaction)
+
+    def borrow_link(self) -> Link:
+        """A connection for one pipeline: an idle one, or a new one."""
+        if self._idle:
+            return self._idle.pop()
+        return Link(self._server, self._before_command, self.get_encoder())
+
+    def return_link(self, link: Link) -> None:
+        """Keep a pipeline's connection for the next pipeline."""
+        self._idle.append(link)
 
     def close(self) -> None:
-        """Close the connection; it is opened again by the next command."""
-        if hasattr(self, "_link"):
-            self._link.close()
+        """Close the connections; the next command opens one again."""
+        if hasattr(self, "_idle"):
+            for link in [self._link, *self._idle]:
+                link.close()
 
 
 class DirectPipeline(Pipeline):
-    """redis-py's pipeline over a connection of its own, opened on first use."""
+    """redis-py's pipeline over a connection of its own, borrowed from first use until `reset`.
 
-    def __init__(self, link: Link, response_callbacks: Any, transaction: bool) -> None:
+    With `transaction` its commands run as one atomic MULTI ... EXEC, in one turn.
+    """
+
+    def __init__(self, client: DirectRedis, transaction: bool) -> None:
         nowhere: Any = None
-        super().__init__(nowhere, response_callbacks, transaction, None)
-        self._link = link
+        super().__init__(nowhere, client.response_callbacks, transaction, None)
+        self._callbacks: Any = client.response_callbacks
         self._is_transaction = transaction
+        self._client = client
+        self._borrowed: Link | None = None
 
     def immediate_execute_command(self, *args: Any, **options: Any) -> Any:
         """WATCH, and reads between WATCH and MULTI."""
-        self._link.send(args)
-        return self._parsed(args[0], options)
+        name = args[0]
+        if self.watching and self._link.is_cut:
+            self.reset()
+            raise redis.WatchError("A ConnectionError occurred while watching one or more keys")
+        reply = self._finished(self._link.run(args), name, options)
+        if name in self.UNWATCH_COMMANDS:
+            self.watching = False
+        elif name == "WATCH":
+            self.watching = True
+        return reply
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """Run what was queued: as one atomic transaction, or one command after the other."""
-        link: Any = self._link
+        """Run what was queued: as one atomic transaction, or one command after the other.
+
+        Raises:
+            redis.exceptions.WatchError: if a watched key changed; nothing was run.
+        """
         stack = self.command_stack
         if not stack and not self.watching:
             return []
         try:
             if self._is_transaction or self.explicit_transaction:
-                return self._execute_transaction(link, stack, raise_on_error)
-            return self._execute_one_by_one(stack, raise_on_error)
+                replies = self._run_transaction([args for args, _ in stack])
+            else:
+                link = self._link
+                replies = [link.run_or_error(args) for args, _ in stack]
+            if raise_on_error:
+                base: Any = super()
+                base.raise_first_error(stack, replies)
+            return [
+                reply if isinstance(reply, Exception) else self._finished(reply, args[0], options)
+                for reply, (args, options) in zip(replies, stack, strict=True)
+            ]
         finally:
             self.reset()
 
-    def reset(self) -> None:  # type: ignore[override]  # as redis-py's own Pipeline
-        """Forget what was queued and watched, and give the connection back."""
-        self.command_stack = []
-        self.scripts = set()
-        self.watching = self.explicit_transaction = False
-        if hasattr(self, "_link"):
-            self._link.close()
-
-    def _parsed(self, name: str, options: dict[str, Any]) -> Any:
-        base: Any = super()
-        return base.parse_response(self._link, name, **options)
-
-    def _execute_one_by_one(self, stack: list[Any], raise_on_error: bool) -> list[Any]:
-        """Each command takes its own turn, so that other clients' commands can come between."""
-        replies: list[Any] = []
-        for args, options in stack:
-            self._link.send(args)
-            try:
-                replies.append(self._parsed(args[0], options))
-            except redis.ResponseError as error:
-                replies.append(error)
-        if raise_on_error:
+    def _run_transaction(self, commands: list[tuple[Any, ...]]) -> list[Any]:
+        """The replies; errors while queueing, which refuse the whole, raise as in redis-py."""
+        if self.watching and self._link.is_cut:
+            raise redis.WatchError("A ConnectionError occurred while watching one or more keys")
+        refused, replies = self._link.run_transaction(commands)
+        if refused:
+            number, error = refused[0]
             base: Any = super()
-            base.raise_first_error(stack, replies)
+            base.annotate_exception(error, number + 1, commands[number])
+            raise error
+        if replies is None:
+            raise redis.WatchError("Watched variable changed.")
         return replies
 
-    def _himport_prepare_pipeline(self, conn: Any, commands: Any) -> None:
-        """HIMPORT is newer than this server."""
+    def _finished(self, reply: Any, name: str, options: dict[str, Any]) -> Any:
+        options.pop("keys", None)
+        callback = self._callbacks.get(name)
+        return reply if callback is None else callback(reply, **options)
+
+    def reset(self) -> None:  # type: ignore[override]  # as redis-py's own Pipeline
+        """Forget what was queued and watched; the pipeline can be used again."""
+        self.command_stack = []
+        self.scripts = set()
+        if self._borrowed is not None:
+            if self.watching:
+                self._borrowed.forget_watches()
+            self._client.return_link(self._borrowed)
+            self._borrowed = None
+        self.watching = self.explicit_transaction = False
+
+    @property
+    def _link(self) -> Link:
+        if self._borrowed is None:
+            self._borrowed = self._client.borrow_link()
+        return self._borrowed
 
 
 class Link:
@@ -135,12 +181,7 @@ class Link:
         self._before_command = before_command
         self._encoder = encoder
         self._connection: ServerConnection | None = None
-        self._replies: list[Any] = []
         self._plans: dict[str, Plan] = {}
-
-    def another(self) -> Link:
-        """A new connection to the same server."""
-        return Link(self._server, self._before_command, self._encoder)
 
     def run(self, args: tuple[Any, ...], *, never_decode: bool = False) -> Any:
         """Run one command and return its reply, decoded if the client decodes."""
@@ -159,35 +200,38 @@ class Link:
             return self._decoded(reply)
         return reply
 
-    # What redis-py's Pipeline asks of a connection
+    def run_or_error(self, args: tuple[Any, ...]) -> Any:
+        """As `run`, but an error of the server is returned."""
+        try:
+            return self.run(args)
+        except redis.ResponseError as error:
+            return error
 
-    @staticmethod
-    def pack_commands(commands: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        """Commands need no packing."""
-        return list(commands)
+    def run_transaction(
+        self, commands: list[tuple[Any, ...]]
+    ) -> tuple[list[tuple[int, Exception]], list[Any] | None]:
+        """Run MULTI, the commands and EXEC in one turn.
 
-    def send_packed_command(self, commands: list[tuple[Any, ...]]) -> None:
-        """Run MULTI, the commands and EXEC in one turn; their replies can then be read."""
+        Returns:
+            the commands that were refused while queueing, as (index, error): nothing was run then;
+            and the replies, errors among them, or None if a watched key changed.
+        """
         batch = [self._resolve(args[0], self._encoded(args)) for args in commands]
         if self._before_command is not None:
-            cost_ns = sum(self._server.cost_ns(plan, fields) for plan, fields in batch)
+            cost_ns = self._server.transaction_cost_ns(batch)
             self._before_command("exec", cost_ns)
-        connection = self._open()
-        self._replies += [connection.reply_or_error(plan, fields) for plan, fields in batch]
+        refused, replies = self._open().call_transaction(batch)
+        return refused, self._decoded(replies)
 
-    def send(self, args: tuple[Any, ...]) -> None:
-        """Run one command in a turn of its own; its reply can then be read."""
-        try:
-            self._replies.append(self.run(args, never_decode=True))
-        except redis.ResponseError as error:
-            self._replies.append(error)
+    @property
+    def is_cut(self) -> bool:
+        """Whether the server has closed the connection that was in use."""
+        return self._connection is not None and self._connection.is_closed
 
-    def read_response(self, disable_decoding: bool = False) -> Any:
-        """The oldest reply not read yet; an error is raised."""
-        reply = self._replies.pop(0)
-        if isinstance(reply, Exception):
-            raise reply
-        return reply if disable_decoding else self._decoded(reply)
+    def forget_watches(self) -> None:
+        """Send UNWATCH without taking a turn (it rides on the next command's)."""
+        if self._connection is not None:
+            self._connection.forget_watches()
 
     def close(self) -> None:
         """Close the connection; the next command opens another."""

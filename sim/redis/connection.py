@@ -86,12 +86,35 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
             raise self._decode_error(result)
         return result
 
-    def reply_or_error(self, plan: Plan, args: list[bytes]) -> Any:
-        """As `call`, but an error of the server is returned."""
+    def call_transaction(
+        self, batch: list[tuple[Plan, list[bytes]]]
+    ) -> tuple[list[tuple[int, Exception]], list[Any] | None]:
+        """MULTI, the commands of `batch` and EXEC, at one moment.
+
+        Returns:
+            the commands refused while queueing, as (index, error), and the replies, errors among
+            them: None if a watched key changed, empty if any command was refused.
+        """
+        plans = self.server.plans
+        self.call(plans["multi"], [])
+        refused: list[tuple[int, Exception]] = []
+        for index, (plan, args) in enumerate(batch):
+            try:
+                self.call(plan, args)
+            except redis.ResponseError as error:
+                refused.append((index, error))
         try:
-            return self.call(plan, args)
-        except redis.ResponseError as error:
-            return error
+            replies: list[Any] | None = self.call(plans["exec"], [])
+        except redis.exceptions.ExecAbortError:
+            if not refused:
+                raise
+            replies = []
+        return refused, replies
+
+    def forget_watches(self) -> None:
+        """UNWATCH."""
+        if not self._killed:
+            self._clear_watches()
 
     def unknown_command(self, name: str, args: list[bytes]) -> redis.ResponseError:
         """The server's answer to a command it does not know; spoils a transaction being queued."""

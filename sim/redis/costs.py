@@ -13,9 +13,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
+
+from fakeredis._helpers import SimpleError
+from fakeredis.commands_mixins.sortedset_mixin import ScoreTest
 
 from sim.redis.keyspace import Keyspace
+from sim.redis.sorted_set import MeteredZSet
 from sim.redis.values import n_elements
 
 
@@ -68,11 +72,14 @@ COSTS: Final[Mapping[str, Cost]] = MappingProxyType(
 )
 _FREED_WITH_KEYS: Final = frozenset({"del", "unlink"})
 _FREED_EVERYTHING: Final = frozenset({"flushall", "flushdb"})
+_BY_SCORE: Final = frozenset({"zrangebyscore", "zremrangebyscore"})
 _ALL_KEYS: Final = frozenset({"keys"})
 FREE_EXPONENT: Final = math.log(76 / 14) / math.log(430_000 / 100_000)
 FREE_NS_AT_100_000: Final = 14_000_000
 LAZYFREE_THRESHOLD: Final = 64
 """UNLINK hands values with more elements than this to another thread."""
+QUEUED_COMMAND_NS: Final = 1_000
+"""Reading and queueing one more command that arrived in the same packet (redis-benchmark -P)."""
 EVICT_NS: Final = 2_000
 """Choosing a victim: sampling 5 keys, the pool, deleting a small key (assumed)."""
 
@@ -115,9 +122,23 @@ def _touched(name: str, args: list[bytes], n_members: int, keyspace: Keyspace) -
         return min(n_members, int(args[1])) if len(args) > 1 and args[1].isdigit() else 1
     if name in {"zrange", "zrevrange", "zremrangebyrank"} and len(args) > 2:  # noqa: PLR2004
         return _range_length(args[1], args[2], n_members)
+    if name in _BY_SCORE and len(args) > 2:  # noqa: PLR2004
+        return _members_in_range(keyspace, args)
     if name == "zscan":
         return min(n_members, 10)
     return n_members
+
+
+def _members_in_range(keyspace: Keyspace, args: list[bytes]) -> int:
+    entry = keyspace.peek(args[0])
+    if entry is None or not isinstance(entry.value, MeteredZSet):
+        return 0
+    try:
+        low, high = ScoreTest.decode(args[1]), ScoreTest.decode(args[2])
+    except SimpleError:
+        return 0
+    zset: Any = entry.value
+    return int(zset.zcount(low.lower_bound, high.upper_bound))
 
 
 def _range_length(start: bytes, stop: bytes, n_members: int) -> int:

@@ -23,7 +23,7 @@ from sim.redis.allocator import Layout
 from sim.redis.client import BeforeCommand, DirectRedis
 from sim.redis.config import Config
 from sim.redis.connection import ServerConnection
-from sim.redis.costs import EVICT_NS, free_ns, work_ns
+from sim.redis.costs import EVICT_NS, QUEUED_COMMAND_NS, free_ns, work_ns
 from sim.redis.eviction import Evictor, FrequencyClock
 from sim.redis.expiry import FAST_NS, SLOW_SHARE, ActiveExpiry
 from sim.redis.introspection import introspection_plans
@@ -297,6 +297,13 @@ class RedisServer(FakeServer):
         overhead_ns = int(1000 * settings.command_overhead_us)
         owed_ns, self._debt_ns = self._debt_ns, 0
         return overhead_ns + work_ns(plan.name, args, self.keyspaces[0]) + owed_ns
+
+    def transaction_cost_ns(self, batch: list[tuple[Plan, list[bytes]]]) -> int:
+        """Server time of MULTI, the commands of `batch` and EXEC, which arrive together."""
+        keys = self.keyspaces[0]
+        return self.cost_ns(self.plans["exec"], []) + sum(
+            QUEUED_COMMAND_NS + work_ns(plan.name, args, keys) for plan, args in batch
+        )
 
     # Saving and restarting
 

@@ -91,27 +91,23 @@ def test_used_memory_is_the_real_servers():
     assert max(errors) < 0.07
 
 
-@pytest.mark.parametrize(
-    ("setup", "key"),
-    [
-        (queue(random.Random(1), 100), None),
-        (queue(random.Random(1), 5_000), None),
-        (queue(random.Random(1), 33_000), None),
-        ([("SET", "k", "v" * 300)], "k"),
-        ([("SET", "k", "v" * 300, "EX", 100)], "k"),
-        ([("SET", "k", 12)], "k"),
-        ([("SET", "k", "short")], "k"),
-        ([("HSET", "k", f"f{i}", "v" * 20) for i in range(2_000)], "k"),
-        ([("SADD", "k", i) for i in range(400)], "k"),
-        ([("RPUSH", "k", "v" * 20) for _ in range(3_000)], "k"),
-    ],
-    ids=(
-        ["small_queue", "queue", "large_queue", "string", "with_ttl", "shared", "short"]
-        + ["hash", "intset", "list"]
-    ),
-)
-def test_memory_usage_and_encoding_of_a_key(setup, key):
-    key = key or setup[0][1]
+KEYS = {
+    "a small queue": queue(random.Random(1), 100),
+    "a queue": queue(random.Random(1), 5_000),
+    "a large queue": queue(random.Random(1), 33_000),
+    "a string": [("SET", "k", "v" * 300)],
+    "a string with a TTL": [("SET", "k", "v" * 300, "EX", 100)],
+    "a shared integer": [("SET", "k", 12)],
+    "a short string": [("SET", "k", "short")],
+    "a hash": [("HSET", "k", f"f{i}", "v" * 20) for i in range(2_000)],
+    "a set of integers": [("SADD", "k", i) for i in range(400)],
+    "a list": [("RPUSH", "k", "v" * 20) for _ in range(3_000)],
+}
+
+
+@pytest.mark.parametrize("setup", KEYS.values(), ids=KEYS)
+def test_memory_usage_and_encoding_of_a_key(setup):
+    key = setup[0][1]
     clock = Clock(time.time())
     simulated = simulated_redis(clock, **DEBIAN).client()
     with real_redis() as real:
