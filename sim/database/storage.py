@@ -234,14 +234,13 @@ class Storage:
         prepared: Prepared,
         parameters: Parameters,
         changes: Changes,
-        keys: Iterable[Any],
+        keys: list[Any],
     ) -> CursorResult[Any]:
         """Run a write that touches the rows with these `keys` (locked) and log it."""
         self._apply(changes)
         name = prepared.table.name
         before = changes.before
-        touched = [(name, key) for key in keys]
-        fresh = [row for row in touched if row not in before]
+        fresh = [(name, key) for key in keys if (name, key) not in before]
         images: list[Image] = [None] * len(fresh)
         if prepared.kind != "insert":
             images = [self.image(*row) for row in fresh]
@@ -250,14 +249,20 @@ class Storage:
             self._raw.execute("SAVEPOINT view")
             self._applied = changes
         result = self.connection.execute(prepared.statement, parameters)
-        before.update(zip(fresh, images, strict=True))
+        for row, image in zip(fresh, images, strict=True):
+            # As in InnoDB, what is written as it was before has not been changed.
+            if prepared.kind == "insert" or image != self.image(*row):
+                before[row] = image
+        changed = [key for key in keys if (name, key) in before]
+        if not changed:
+            return result
         changes.tables.add(name)
         if prepared.keys is None:
             context = result.context
             changes.log.append((context.statement, context.parameters[0]))
         else:
             # Its condition may match other rows later on: log the rows it left behind.
-            changes.log.extend(self._physical(name, key, self.image(name, key)) for key in keys)
+            changes.log.extend(self._physical(name, key, self.image(name, key)) for key in changed)
         return result
 
     def image(self, table: str, key: Any) -> Image:

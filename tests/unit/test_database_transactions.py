@@ -183,6 +183,66 @@ def test_a_plain_read_repeats_itself_whatever_others_commit():
     assert not bank.db.storage.has_history
 
 
+def test_every_reader_keeps_its_own_moment():
+    bank = Bank()
+
+    def writer():
+        for step in range(1, 8):
+            bank.at(step)
+            with bank.db.begin() as connection:
+                connection.execute(SET, {"of_id": 1, "to": step})
+                connection.execute(SET, {"of_id": 2 + step % 2, "to": step})
+
+    def reader(start_s, end_s):
+        def run():
+            bank.at(start_s)
+            views = []
+            with bank.db.begin() as connection:
+                while bank.env.now < end_s:
+                    views.append(tuple(row.balance for row in connection.execute(BALANCES)))
+                    bank.env.sleep(1.0)
+            return set(views)
+
+        return run
+
+    outcome = bank.run(
+        writer=writer,
+        first=reader(0.5, 9),
+        second=reader(1.5, 4),
+        third=reader(2.5, 6),
+        fourth=reader(3.5, 9),
+        fifth=reader(6.5, 8),
+    )
+    assert outcome["first"] == {(100, 100, 100)}
+    assert outcome["second"] == {(1, 100, 1)}
+    assert outcome["third"] == {(2, 2, 1)}
+    assert outcome["fourth"] == {(3, 2, 3)}
+    assert outcome["fifth"] == {(6, 6, 5)}
+    assert not bank.db.storage.has_history
+
+
+def test_writing_a_value_that_is_there_already_changes_nothing():
+    bank = Bank()
+
+    def writer():
+        bank.at(1)
+        with bank.db.begin() as connection:
+            connection.execute(SET, {"of_id": 1, "to": 7})
+
+    def reader():
+        with bank.db.begin() as connection:
+            views = [balance(connection)]
+            bank.at(2)
+            # It finds the row, as the service's driver counts, and leaves it alone.
+            assert connection.execute(SET, {"of_id": 1, "to": 7}).rowcount == 1
+            views.append(balance(connection))
+        return views
+
+    assert bank.run(writer=writer, reader=reader)["reader"] == [100, 100]
+    assert bank.db.commits == 1
+    assert bank.meter.calls[-1] == ("end", True, False)
+
+
 def test_the_view_of_a_transaction_begins_with_its_first_plain_read():
     bank = Bank()
 
