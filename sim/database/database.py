@@ -22,6 +22,8 @@ What differs:
   look for a missing row before inserting it do not deadlock.
 - A statement locks the rows that its whole condition selects, not all that its plan visits. With
   an equality on the primary key it locks that key, whether there is such a row or not.
+- A row with a unique value that another transaction gave up after this one's view began is no
+  longer in the view once this transaction has used the value itself; InnoDB shows both rows.
 - Two inserts of one unique value wait for each other in line, where InnoDB's waiters share a lock
   and may deadlock once the first has rolled back.
 """

@@ -196,6 +196,8 @@ class Storage:
     ) -> StoredRows:
         """Put rows back to what they were at `snapshot`, except those the reader changed."""
         self.rewound += 1
+        self._apply(changes)
+        own = [(row, self.image(*row)) for row in changes.before if row[0] in prepared.tables]
         self._hide()
         self._raw.execute("SAVEPOINT view")
         try:
@@ -204,10 +206,11 @@ class Storage:
             for version, before in reversed(self._history):
                 if version <= snapshot:
                     break
-                for (table, key), image in reversed(before.items()):
-                    if table in prepared.tables and (table, key) not in changes.before:
-                        self._put(table, key, image)
-            self._replay(changes)
+                for row, image in reversed(before.items()):
+                    if row[0] in prepared.tables and row not in changes.before:
+                        self._put(*row, image)
+            for row, image in own:
+                self._put(*row, image)
             return self._fetch(prepared, parameters)
         finally:
             self._raw.execute("ROLLBACK TO view")

@@ -106,6 +106,7 @@ def test_a_rollback_leaves_nothing_but_a_gap_in_the_ids():
     def works():
         bank.at(1)
         with bank.db.begin() as connection:
+            assert connection.execute(BALANCES).all() == [(1, 100), (2, 100), (3, 100)]
             row = {"owner": "new", "branch": 1, "balance": 6}
             return connection.execute(OPEN, row).inserted_primary_key[0]
 
@@ -241,6 +242,25 @@ def test_writing_a_value_that_is_there_already_changes_nothing():
     assert bank.run(writer=writer, reader=reader)["reader"] == [100, 100]
     assert bank.db.commits == 1
     assert bank.meter.calls[-1] == ("end", True, False)
+
+
+def test_a_unique_value_given_up_after_the_view_began_can_be_used():
+    bank = Bank()
+
+    def closer():
+        bank.at(1)
+        with bank.db.begin() as connection:
+            connection.execute(CLOSE, {"of_id": 1})
+
+    def opener():
+        with bank.db.begin() as connection:
+            connection.execute(BALANCES)
+            bank.at(2)
+            connection.execute(OPEN, {"owner": "owner 1", "branch": 1, "balance": 5})
+            return [tuple(row) for row in connection.execute(BALANCES)]
+
+    assert bank.run(closer=closer, opener=opener)["opener"] == [(2, 100), (3, 100), (4, 5)]
+    assert bank.balances == {2: 100, 3: 100, 4: 5}
 
 
 def test_the_view_of_a_transaction_begins_with_its_first_plain_read():
