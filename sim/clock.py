@@ -58,13 +58,17 @@ class SimulatedEvent:
         self._waiters.append(waiter)
         timer = None
         if timeout is not None:
-            timer = self._env.call_in(max(0.0, timeout), lambda: waiter.wake(TIMEOUT) or None)
+            timer = self._env.call_in(max(0.0, timeout), lambda: _expire(waiter))
         outcome = waiter.wait()
         if timer is not None:
             timer.cancel()
         if outcome is TIMEOUT:
             self._waiters.remove(waiter)
         return self._set
+
+
+def _expire(waiter: Waiter) -> None:
+    waiter.wake(TIMEOUT)
 
 
 class SimulatedBroker:

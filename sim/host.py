@@ -33,9 +33,7 @@ class Host:
         self.killed: list[tuple[float, str]] = []
         """(time, process) of every process that the kernel killed."""
 
-    def add(
-        self, name: str, resident_mb: Callable[[], float], on_kill: Callable[[], None]
-    ) -> None:
+    def add(self, name: str, resident_mb: Callable[[], float], on_kill: Callable[[], None]) -> None:
         """Put a process on this machine: how much it holds, and what happens when it is killed."""
         self._resident_mb[name] = resident_mb
         self._on_kill[name] = on_kill

@@ -36,11 +36,11 @@ TIMEOUT: Final = Timeout()
 
 
 class KernelError(RuntimeError):
-    """The simulator was asked for something its kernel cannot do, such as blocking in a callback."""
+    """The kernel was asked for something that it cannot do, such as blocking in a callback."""
 
 
 class _Wakeup:
-    """An entry of the event queue that resumes one thread; SimPy sees an event without callbacks."""
+    """An entry of the event queue that resumes one thread; to SimPy, an event without callbacks."""
 
     __slots__ = ("error", "thread", "value")
 
@@ -76,9 +76,9 @@ class Timer:
 
 
 class Source(Protocol):
-    """Something whose next event is known and often changes, such as the end of a job on a shared
-    processor: the event loop asks for it instead of keeping it in its queue.
+    """Something whose next event often changes, such as the end of a job on a shared processor.
 
+    The event loop asks for it instead of keeping it in its queue.
     At equal times the queue goes first, then sources in the order in which they were added.
     """
 
@@ -149,15 +149,17 @@ class Thread:
         wakeup = self.pending
         self.pending = None
         try:
-            if wakeup is not None and wakeup.error is not None:
-                raise wakeup.error
-            self.target()
+            if wakeup is None or wakeup.error is None:
+                self.target()
+            elif not isinstance(wakeup.error, ThreadKilled):
+                env.crash = wakeup.error
         except (ThreadKilled, greenlet.GreenletExit):
             pass
         except BaseException as error:  # noqa: BLE001 - whatever it is ends the run, in `Environment.run`
             env.crash = error
         finally:
             self.done = True
+            env.threads.pop(self, None)
             for joiner in self._joiners:
                 joiner.wake()
             self._joiners.clear()
@@ -190,7 +192,7 @@ class Thread:
             waiter.wait()
 
 
-class ThreadKilled(BaseException):  # noqa: N818 - like GreenletExit, not an error
+class ThreadKilled(BaseException):
     """Ends a thread from outside; nothing in the simulated code should catch it."""
 
 
@@ -226,16 +228,21 @@ class Deadlines:
 
 
 class Environment(simpy.Environment):
-    """SimPy's environment whose processes may also be blocking `Thread`s. Time in seconds from 0."""
+    """SimPy's environment with blocking `Thread`s beside processes. Time in seconds from 0."""
 
     def __init__(self) -> None:
         super().__init__()
+        # SimPy's own queue, which it types as one of events only.
+        self._entries: list[Any] = self._queue
         self.hub = greenlet.getcurrent()
         self.current: Thread | None = None
         self.crash: BaseException | None = None
         self._stopping = False
         self._closed = False
         self._sources: list[Source] = []
+        # In order of their start; greenlets are not garbage collected while they are suspended.
+        self.threads: dict[Thread, None] = {}
+        """Threads that have been spawned and are not over."""
 
     def add_source(self, source: Source) -> None:
         """Ask `source` for its events from now on."""
@@ -244,6 +251,7 @@ class Environment(simpy.Environment):
     def spawn(self, name: str, target: Callable[[], None]) -> Thread:
         """Start a thread at the current time, after everything already due now."""
         thread = Thread(self, name, target)
+        self.threads[thread] = None
         self.schedule_wakeup(thread, None, None)
         return thread
 
@@ -263,8 +271,10 @@ class Environment(simpy.Environment):
         if thread is None:
             message = "only a thread can sleep; a callback of the event loop must not block"
             raise KernelError(message)
+        if self._closed:
+            raise greenlet.GreenletExit
         time_s = self._now + delay_s
-        queue = self._queue
+        queue = self._entries
         # Nothing else happens in between: just move the clock.
         if not self._stopping and (not queue or time_s < queue[0][0]):
             for source in self._sources:
@@ -275,7 +285,7 @@ class Environment(simpy.Environment):
                 return
         wakeup = _Wakeup(thread, None, None)
         thread.pending = wakeup
-        heappush(queue, (time_s, NORMAL, next(self._eid), wakeup))  # type: ignore[arg-type]
+        heappush(queue, (time_s, NORMAL, next(self._eid), wakeup))
         self._drive(thread)
 
     def park(self, thread: Thread) -> Any:
@@ -286,7 +296,7 @@ class Environment(simpy.Environment):
         """Resume `thread` at the current time, after everything already due now."""
         wakeup = _Wakeup(thread, value, error)
         thread.pending = wakeup
-        heappush(self._queue, (self._now, NORMAL, next(self._eid), wakeup))  # type: ignore[arg-type]
+        heappush(self._entries, (self._now, NORMAL, next(self._eid), wakeup))
 
     def call_at(self, time_s: float, function: Callable[[], None]) -> Timer:
         """Call `function` at `time_s` (not before now)."""
@@ -294,18 +304,18 @@ class Environment(simpy.Environment):
             message = f"cannot call at {time_s} s: it is already {self._now} s"
             raise KernelError(message)
         timer = Timer(function)
-        heappush(self._queue, (time_s, NORMAL, next(self._eid), timer))  # type: ignore[arg-type]
+        heappush(self._entries, (time_s, NORMAL, next(self._eid), timer))
         return timer
 
     def call_in(self, delay_s: float, function: Callable[[], None]) -> Timer:
         """Call `function` after `delay_s` seconds."""
         return self.call_at(self._now + delay_s, function)
 
-    def wait_for(self, event: simpy.Event) -> Any:
+    def wait_for(self, event: Any) -> Any:
         """Block the current thread until a SimPy event happened; return its value or raise."""
         waiter = self.waiter()
 
-        def happened(event: simpy.Event) -> None:
+        def happened(event: Any) -> None:
             # The failure is delivered to the thread that waits, so the run need not end.
             event.defused = True
             waiter.wake()
@@ -334,12 +344,12 @@ class Environment(simpy.Environment):
             raise KernelError(message)
         self.hub = greenlet.getcurrent()
         self._stopping = False
-        stop_event: simpy.Event | None = None
+        stop_event: Any = None
         if isinstance(until, simpy.Event):
-            if until.callbacks is None:
-                return until.value
-            until.callbacks.append(self._stop_on)
             stop_event = until
+            if stop_event.callbacks is None:
+                return stop_event.value
+            stop_event.callbacks.append(self._stop_on)
         elif until is not None:
             if until <= self._now:
                 message = f"until ({until}) must be greater than the current time ({self._now})"
@@ -348,7 +358,7 @@ class Environment(simpy.Environment):
             stop_event._ok = True  # noqa: SLF001 - as simpy.core.Environment.run does
             stop_event._value = None  # noqa: SLF001
             stop_event.callbacks = [self._stop_on]
-            heappush(self._queue, (float(until), URGENT, next(self._eid), stop_event))
+            heappush(self._entries, (float(until), URGENT, next(self._eid), stop_event))
         try:
             self._drive(None)
         finally:
@@ -367,9 +377,13 @@ class Environment(simpy.Environment):
         self._stopping = True
 
     def close(self) -> None:
-        """Abandon every thread: whatever they still wait for never comes."""
+        """End every thread where it waits, without any more simulated time."""
         self._closed = True
-        self._queue.clear()
+        self._entries.clear()
+        threads, self.threads = list(self.threads), {}
+        for thread in threads:
+            if thread.glet:
+                thread.glet.throw(greenlet.GreenletExit)
 
     def step(self) -> None:
         """Process the next event only. Raises SimPy's `EmptySchedule` when there is none."""
@@ -388,7 +402,7 @@ class Environment(simpy.Environment):
 
     def _next(self) -> Thread | None:
         """Let the next event happen; return the thread that it resumes, if any."""
-        queue = self._queue
+        queue = self._entries
         time_s = queue[0][0] if queue else _INFINITY
         first: Source | None = None
         for source in self._sources:
@@ -423,11 +437,11 @@ class Environment(simpy.Environment):
             self.crash = error
         self.current = me
 
-    def _drive(self, me: Thread | None) -> Any:
+    def _drive(self, me: Thread | None) -> Any:  # noqa: C901, PLR0912 - calls would slow down every event
         """Process events until `me` is woken; with `me` None (the hub), until the run is over."""
         if self._closed:
             raise greenlet.GreenletExit
-        queue = self._queue
+        queue = self._entries
         sources = self._sources
         while True:
             if self._stopping or self.crash is not None:

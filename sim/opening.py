@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from model.schema import concert, concert_schedule, seat, user, user_point
 
 if TYPE_CHECKING:
-    from sim.database import SimulatedDatabase
+    from collections.abc import Iterable, Mapping
+
+    from sqlalchemy import Table
+
     from sim.world import Catalogue
 
 CONCERT_ID: Final = 1
@@ -21,7 +24,15 @@ def uuid_of(user_id: int) -> str:
     return f"00000000-0000-4000-8000-{user_id:012d}"
 
 
-def fill_tables(database: SimulatedDatabase, catalogue: Catalogue) -> None:
+class Fillable(Protocol):
+    """A database that rows can be put into from outside."""
+
+    def seed_rows(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Insert rows."""
+        ...
+
+
+def fill_tables(database: Fillable, catalogue: Catalogue) -> None:
     """Insert what is there before anyone comes. Takes no simulated time."""
     users = range(1, catalogue.users + 1)
     database.seed_rows(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
@@ -80,7 +80,9 @@ def customer_function(path: str) -> Callable[[User], None]:
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"{path}: {error}; allowed: package.module:function") from error
     if not callable(function):
-        raise ValueError(f"{path}: not a function; allowed: package.module:function")
+        raise ValueError(  # noqa: TRY004 - the value of a config key is wrong, whatever its type
+            f"{path}: not a function; allowed: package.module:function"
+        )
     customer: Callable[[User], None] = function
     return customer
 
@@ -234,7 +236,7 @@ class _Run:
         if vu.state is not None:
             vu.state.leave()
 
-    def iteration_started(self, vu: VirtualUser) -> None:  # noqa: ARG002
+    def iteration_started(self, vu: VirtualUser) -> None:
         """An iteration begins; `User.iterate` charges for it."""
 
     def iteration_ended(self, vu: VirtualUser, duration_s: float, *, interrupted: bool) -> None:  # noqa: ARG002
@@ -264,8 +266,8 @@ class _Run:
             "vus": lambda: executor.active_vus,
             "http_reqs": lambda: self.log.requests,
             "http_req_failed": lambda: self.log.failed,
-            "passed": lambda: self.watch.passed(),
-            "waiting": lambda: self.watch.waiting(),
+            "passed": self.watch.passed,
+            "waiting": self.watch.waiting,
             "redis_used_bytes": lambda: redis.stats().used_memory,
             "redis_keys": lambda: redis.stats().keys,
             "redis_evicted_keys": lambda: redis.stats().evicted_keys,
@@ -306,9 +308,7 @@ class _Run:
         watch = self.watch
         return RunResult(
             seed=seed,
-            digest=self.log.digest(
-                repr(database.final_rows()).encode(), self.redis.final_keys()
-            ),
+            digest=self.log.digest(repr(database.final_rows()).encode(), self.redis.final_keys()),
             simulated_s=measured_s,
             ended=self._ended,
             metrics=metrics,

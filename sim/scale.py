@@ -114,20 +114,21 @@ def _load(load: Load, scale: float) -> Load:
             vus = _units(load.vus, scale)
             return replace(load, vus=vus, iterations=max(vus, round(load.iterations * scale)))
         case ConstantArrivalRate():
-            return replace(load, rate=load.rate * scale, **_vus(load, scale))
+            return replace(
+                load,
+                rate=load.rate * scale,
+                pre_allocated_vus=_units(load.pre_allocated_vus, scale),
+                max_vus=_most(load.max_vus, scale),
+            )
         case RampingArrivalRate():
             return replace(
                 load,
-                stages=tuple(
-                    replace(stage, target=stage.target * scale) for stage in load.stages
-                ),
+                stages=tuple(replace(stage, target=stage.target * scale) for stage in load.stages),
                 start_rate=load.start_rate * scale,
-                **_vus(load, scale),
+                pre_allocated_vus=_units(load.pre_allocated_vus, scale),
+                max_vus=_most(load.max_vus, scale),
             )
 
 
-def _vus(load: ConstantArrivalRate | RampingArrivalRate, scale: float) -> dict[str, int | None]:
-    return {
-        "pre_allocated_vus": _units(load.pre_allocated_vus, scale),
-        "max_vus": None if load.max_vus is None else _units(load.max_vus, scale),
-    }
+def _most(max_vus: int | None, scale: float) -> int | None:
+    return None if max_vus is None else _units(max_vus, scale)

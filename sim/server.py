@@ -111,7 +111,9 @@ class Server:
             lock_wait_timeout_s=world.database.lock_wait_timeout_s,
         )
         self.redis_station = SingleServer(env)
-        self.redis_turn = ChargedRedis(env, self.charges, costs, self.redis_station, self.redis_process)
+        self.redis_turn = ChargedRedis(
+            env, self.charges, costs, self.redis_station, self.redis_process
+        )
         self.clock = SimulatedClock(env, world.catalogue.opening_epoch_s)
         self.runtime = SimulatedRuntime(env, world.service.async_threads)
         ids = streams.stream("request ids")
@@ -165,9 +167,7 @@ class Server:
         if not self.connector.listening:
             exchange.waiter.wake(None)
             return
-        self.connector.begin_request(
-            exchange.connection, lambda: self.workers.submit(exchange)
-        )
+        self.connector.begin_request(exchange.connection, lambda: self.workers.submit(exchange))
 
     def _serve(self, exchange: Exchange) -> None:
         thread = self._env.current

@@ -275,8 +275,8 @@ class Host:
     on_memory_exhausted: Annotated[
         Literal["swap", "kill", "end_run"],
         Setting(
-            "what happens when the processes need more than the memory: slow down, kill the largest process, "
-            "or the operator's end of the run",
+            "what happens when the processes need more than the memory: slow down, kill the "
+            "largest process, or the operator's end of the run",
             source="incident: unknown; measured: a 20,000-seat run was stopped at 20 GB",
         ),
     ] = "swap"

@@ -98,9 +98,7 @@ def _poll(user: User, slot: Slot, token: dict[str, Any]) -> None:
         # Renewed in time, the place is kept and no request is refused.
         slot.token = None
         return
-    answer = user.get(
-        CHECK, "/v1/token/check", {"WaitingToken": str(token.get("jwt", _UNDEFINED))}
-    )
+    answer = user.get(CHECK, "/v1/token/check", {"WaitingToken": str(token.get("jwt", _UNDEFINED))})
     body = answer.body if isinstance(answer.body, dict) else None
     if body is None and not options.backs_off:
         raise ScriptError("the answer is not JSON")
@@ -165,9 +163,7 @@ def _has_items(user: User, slot: Slot, answer: Answer, items: int) -> bool:
     return False
 
 
-def _book(
-    user: User, slot: Slot, headers: dict[str, str], date: str, seat_id: int
-) -> Answer:
+def _book(user: User, slot: Slot, headers: dict[str, str], date: str, seat_id: int) -> Answer:
     answer = user.post(
         BOOKING, f"/v1/concerts/{CONCERT}/booking", headers, {"date": date, "seatId": seat_id}
     )

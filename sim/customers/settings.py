@@ -17,14 +17,14 @@ class Customer:
     script: Annotated[
         str,
         Setting(
-            "import path of the customer function, `package.module:function`; code is loaded from it"
+            "import path of the customer function, package.module:function; its code is run"
         ),
     ] = "sim.customers.buyer:buyer"
     backs_off: Annotated[
         bool,
         Setting(
-            "F2c: never keep an error as a token, pause between polls and after errors, renew an expired "
-            "token; off is D2, the retry storm",
+            "F2c: never keep an error as a token, pause between polls and after errors, renew "
+            "a token before it expires; off is D2, the retry storm",
             source="incident: D2",
         ),
     ] = True

@@ -1,2 +1,5 @@
-"""What is measured: k6's metrics and the digest (`requests`), the state over time (`series`),
-how far each user came (`funnel`), and what must never happen (`invariants`)."""
+"""What is measured, on the client's side and the server's.
+
+`requests` has k6's metrics and the digest, `series` the state over time, `funnel` how far each
+user came, `invariants` what must never happen.
+"""

@@ -62,8 +62,8 @@ class RequestLog:
     def __init__(self) -> None:
         self.requests = 0
         self.failed = 0
-        self.sent_bytes = 0
-        self.received_bytes = 0
+        self.sent_bytes = 0.0
+        self.received_bytes = 0.0
         self._keys: dict[tuple[str, int, str | None], int] = {}
         self._names: list[tuple[str, int, str | None]] = []
         self._counts: list[int] = []

@@ -45,7 +45,7 @@ class Cpu:
     def __init__(self, env: Environment, cores: float, speed: float = 1.0) -> None:
         self._env = env
         # Less than one core is one slower core: a single thread still needs all of it.
-        self.cores = cores if cores >= 1.0 else 1.0
+        self.cores = max(cores, 1.0)
         self._base_speed = speed if cores >= 1.0 else speed * cores
         self._speed = self._base_speed
         self._open = _Share(_INFINITY)
@@ -129,7 +129,7 @@ class Cpu:
         threads = 0.0
         for share in shares:
             runnable = len(share.jobs) + share.background
-            threads += runnable if runnable < share.limit else share.limit
+            threads += min(share.limit, runnable)
         cores = self.cores
         if threads <= cores:
             per_thread = self._speed

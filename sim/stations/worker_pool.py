@@ -16,9 +16,7 @@ Job = TypeVar("Job")
 class WorkerPool(Generic[Job]):
     """At most `size` threads, started when first needed, and an unbounded queue before them."""
 
-    def __init__(
-        self, env: Environment, name: str, size: int, work: Callable[[Job], None]
-    ) -> None:
+    def __init__(self, env: Environment, name: str, size: int, work: Callable[[Job], None]) -> None:
         self._env = env
         self._name = name
         self.size = size

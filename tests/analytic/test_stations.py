@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from model.errors import PoolTimeoutError
 from sim.kernel import Environment
 from sim.random_streams import Streams
 from sim.stations.connection_pool import ConnectionPool
@@ -19,8 +20,10 @@ CONFIDENCE = 0.999
 
 def assert_mean(samples, expected):
     """The closed form lies in the confidence interval of independent replications."""
-    mean, half = np.mean(samples), stats.t.ppf((1 + CONFIDENCE) / 2, len(samples) - 1) * (
-        np.std(samples, ddof=1) / sqrt(len(samples))
+    mean, half = (
+        np.mean(samples),
+        stats.t.ppf((1 + CONFIDENCE) / 2, len(samples) - 1)
+        * (np.std(samples, ddof=1) / sqrt(len(samples))),
     )
     assert abs(mean - expected) <= half, f"{mean:.4f} +- {half:.4f}, expected {expected:.4f}"
     assert half <= 0.15 * expected, f"too few samples to tell: {mean:.4f} +- {half:.4f}"
@@ -46,7 +49,7 @@ def sojourns(serve, rate, customers, seed, warm_up=0.1):
     env.spawn("source", source)
     env.run()
     assert len(times) == customers
-    return float(np.mean(times[int(warm_up * customers):]))
+    return float(np.mean(times[int(warm_up * customers) :]))
 
 
 def fifo(env, draw, servers=1):
@@ -167,7 +170,7 @@ def test_a_pool_with_constant_patience_loses_as_many_as_m_m_1_with_impatience():
         def customer():
             try:
                 borrowed_s = pool.acquire()
-            except Exception:
+            except PoolTimeoutError:
                 return
             env.sleep(service.exponential(1.0))
             pool.release(borrowed_s)

@@ -1,5 +1,6 @@
 """Simulated time: order of events, threads that block, waits that end once."""
 
+import gc
 import random
 
 import pytest
@@ -254,21 +255,23 @@ def test_a_thread_waits_for_simpy_events():
 
 
 def test_closing_abandons_threads_without_running_them_on():
-    env = Environment()
     log = []
 
-    def body():
-        try:
-            env.sleep(10.0)
-        except Exception:
-            log.append("caught")
-        finally:
-            log.append("finally")
-            env.sleep(1.0)
-            log.append("slept in finally")
+    def abandoned():
+        env = Environment()
 
-    env.spawn("body", body)
-    env.run(until=1.0)
-    env.close()
-    del env
-    assert "slept in finally" not in log
+        def body():
+            try:
+                env.sleep(10.0)
+            finally:
+                log.append("finally")
+                env.sleep(1.0)
+                log.append("slept in finally")
+
+        env.spawn("body", body)
+        env.run(until=1.0)
+        env.close()
+
+    abandoned()
+    gc.collect()
+    assert log == ["finally"]
