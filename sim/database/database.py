@@ -404,7 +404,6 @@ class Transaction(LockOwner):
             tables = frozenset(self._changes.tables)
             database.commit(self._changes, self)
             self._changes = Changes()
-            database.locks.release_all(self)
             if database.on_commit is not None:
                 database.on_commit(tables)
 

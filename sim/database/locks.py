@@ -125,16 +125,16 @@ class _Request:
         self.after: _Request | None = None
 
     def blockers(self) -> Iterator[LockOwner]:
-        """Transactions that must end first; those behind another blocker may be left out."""
+        """Transactions that must end first; those that another blocker waits for are left out.
+
+        A shared request before an exclusive one waits for nobody that both do not wait for.
+        """
         request = self.before
         while request is not None:
-            if request.owner is not self.owner:
-                if request.exclusive:
-                    # It conflicts with everything before it, so it waits for all of that.
-                    yield request.owner
-                    return
-                if self.exclusive:
-                    yield request.owner
+            if request.exclusive:
+                # It conflicts with everything before it, so it waits for all of that.
+                yield request.owner
+                return
             request = request.before
         for holder, held in self.lock.holders.items():
             if holder is not self.owner and (self.exclusive or held):

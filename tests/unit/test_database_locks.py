@@ -18,6 +18,7 @@ from tests.unit.database_world import (
     BALANCE_SHARED,
     BOOK,
     CLOSE,
+    OPEN,
     SET,
     Bank,
     Meter,
@@ -258,6 +259,59 @@ def test_after_waiting_the_rows_of_a_condition_are_looked_up_again():
             bank.at(1.0)
 
     assert bank.run(writer=writer, reader=reader)["reader"] == [1, 3]
+
+
+def test_rows_that_match_only_after_the_wait_are_locked_and_changed_too():
+    bank = Bank()
+    tax = (
+        update(account)
+        .where(account.c.balance >= bindparam("least"))
+        .values(balance=account.c.balance - 10)
+    )
+
+    def mover():
+        with bank.db.begin() as connection:
+            connection.execute(SET, {"of_id": 2, "to": 0})
+            connection.execute(SET, {"of_id": 4, "to": 300})
+            bank.at(1.0)
+
+    def taxman():
+        bank.at(0.5)
+        with bank.db.begin() as connection:
+            rows = connection.execute(tax, {"least": 100}).rowcount
+            bank.at(3.0)
+            return rows
+
+    def payer():
+        # Applies and takes back the taxman's changes, and wants a row of theirs.
+        bank.at(2.0)
+        with bank.db.begin() as connection:
+            connection.execute(ADD, {"of_id": 2, "amount": 1})
+            connection.execute(ADD, {"of_id": 4, "amount": 1})
+            return bank.env.now
+
+    bank.db.seed_rows(account, [{"id": 4, "owner": "late", "branch": 1, "balance": 0}])
+    outcome = bank.run(mover=mover, taxman=taxman, payer=payer)
+    assert outcome["taxman"] == 3
+    assert outcome["payer"] == 3.0
+    assert bank.balances == {1: 90, 2: 1, 3: 90, 4: 291}
+
+
+def test_a_row_that_is_being_inserted_is_locked():
+    bank = Bank()
+
+    def opener():
+        with bank.db.begin() as connection:
+            connection.execute(OPEN, {"owner": "new", "branch": 1, "balance": 1})
+            bank.at(1.0)
+
+    outcome = bank.run(
+        opener=opener,
+        adder=later(bank, 0.5, holder(bank, ADD, 0.0, of_id=4, amount=1)),
+        booker=later(bank, 0.6, holder(bank, BOOK, 0.0, account_id=4, day=1, amount=1)),
+    )
+    assert outcome == {"opener": None, "adder": 1.0, "booker": 1.0}
+    assert bank.balances[4] == 2
 
 
 def test_a_write_by_condition_locks_what_it_changes_only():

@@ -101,6 +101,7 @@ def test_a_rollback_leaves_nothing_but_a_gap_in_the_ids():
             row = {"owner": "new", "branch": 1, "balance": 5}
             assert connection.execute(OPEN, row).inserted_primary_key == (4,)
             assert connection.execute(BALANCES).all() == [(1, 0), (2, 100), (4, 5)]
+            connection.execute(SET, {"of_id": 2, "to": 0})
             raise ValueError("no")
 
     def works():
