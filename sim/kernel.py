@@ -196,6 +196,16 @@ class ThreadKilled(BaseException):
     """Ends a thread from outside; nothing in the simulated code should catch it."""
 
 
+class Expiring(Protocol):
+    """What a deadline can end: a `Waiter`, or anything else that knows whether it is over."""
+
+    done: bool
+
+    def wake(self, value: Any = None, /) -> bool:
+        """End it with `TIMEOUT`."""
+        ...
+
+
 class Deadlines:
     """Timeouts of one fixed length, in O(1): they end in the order in which they began."""
 
@@ -204,10 +214,10 @@ class Deadlines:
     def __init__(self, env: Environment, timeout_s: float) -> None:
         self._env = env
         self.timeout_s = timeout_s
-        self._queue: deque[tuple[float, Waiter]] = deque()
+        self._queue: deque[tuple[float, Expiring]] = deque()
         self._running = False
 
-    def add(self, waiter: Waiter) -> None:
+    def add(self, waiter: Expiring) -> None:
         """Wake `waiter` with `TIMEOUT` after `timeout_s`, unless its wait ended before."""
         if self.timeout_s == _INFINITY:
             return

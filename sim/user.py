@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from model.http import Request
+from model.http import Request, Response
 from sim.connector import Connection
 from sim.kernel import TIMEOUT
 
@@ -54,7 +54,29 @@ class Exchange:
         self.waiter = waiter
         self.noise = noise
         """Factor on the service's work for this request, drawn from the user's own stream."""
-        self.response: Any = None
+        self.response: Response
+
+
+class _RequestTimedOut(BaseException):
+    """The time for a request ran out while its answer was being read."""
+
+
+class _Patience:
+    """The request timeout: ends the wait for an answer, or the reading of it."""
+
+    __slots__ = ("_thread", "_waiter", "done")
+
+    def __init__(self, waiter: Waiter) -> None:
+        self._waiter = waiter
+        self._thread = waiter.thread
+        self.done = False
+
+    def wake(self, value: Any = None, /) -> bool:
+        """Run out."""
+        if self.done:
+            return False
+        self.done = True
+        return self._waiter.wake(value) or self._thread.interrupt(_RequestTimedOut())
 
 
 class Site:
@@ -206,41 +228,58 @@ class User:
         noise = server.costs.draw_noise(self._noise)
         exchange = Exchange(endpoint, request, self._connection, waiter, noise)
         server.submit(exchange)
-        server.client_deadlines.add(waiter)
+        patience = _Patience(waiter)
+        server.client_deadlines.add(patience)
+        receiving_s = 0.0
+        response: Response | None = None
         try:
             outcome = waiter.wait()
+            if outcome is not TIMEOUT and outcome is not None:
+                env.sleep(server.one_way_s)
+                receiving_s = self._receive(endpoint, exchange.response)
+                response = exchange.response
+        except _RequestTimedOut:
+            outcome = TIMEOUT
         except BaseException:
             # The iteration was interrupted: the program closes the connection and is gone.
             self._abandon()
             raise
-        if outcome is TIMEOUT or outcome is None:
+        finally:
+            patience.done = True
+        duration_s = env.now - began_s
+        if response is None:
             self._abandon()
             reason = "RequestTimeout" if outcome is TIMEOUT else "ConnectionReset"
-            return self._ended(endpoint, None, reason, env.now - began_s, sending_s, 0.0)
-        env.sleep(server.one_way_s)
-        arrived_s = env.now
-        response = exchange.response
-        received = server.response_bytes(endpoint, response)
+            return self._ended(endpoint, None, reason, duration_s, sending_s, 0.0)
+        return self._ended(endpoint, response, response.error, duration_s, sending_s, receiving_s)
+
+    def _receive(self, endpoint: str, response: Response) -> float:
+        """Read an answer; return how long it took."""
+        site = self._site
+        costs = site.generator.costs
+        began_s = site.env.now
+        received = site.server.response_bytes(endpoint, response)
         site.generator.process.compute(
             costs.request_s * costs.receiving_share + received * costs.body_byte_s
         )
         site.generator.body_bytes += received
         site.log.received_bytes += received + costs.response_header_bytes
         site.log.sent_bytes += costs.request_bytes
-        receiving_s = env.now - arrived_s
-        return self._ended(
-            endpoint, response, response.error, env.now - began_s, sending_s, receiving_s
-        )
+        return site.env.now - began_s
 
     def _abandon(self) -> None:
         """Give up on the request under way: its connection is lost with it."""
-        self._site.server.connector.abandon(self._connection)
+        connector = self._site.server.connector
+        if self._connection.idle_since_s < 0.0:
+            connector.abandon(self._connection)
+        else:
+            connector.close(self._connection)
         self._connection = Connection()
 
     def _ended(
         self,
         endpoint: str,
-        response: Any,
+        response: Response | None,
         error: str | None,
         duration_s: float,
         sending_s: float,
