@@ -48,12 +48,8 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
     _db: Keyspace
 
     def __init__(self, server: RedisServer) -> None:
-        super().__init__(
-            server,
-            0,
-            client_class=redis.Redis,
-            client_info={"resp": _RESP3, "-created": int(server.now_s)},
-        )
+        with server.substitution.active():
+            super().__init__(server, 0, client_class=redis.Redis, client_info={"resp": _RESP3})
         self.server: RedisServer = server
         self.opened_s = server.now_s
         self.active_s = server.now_s

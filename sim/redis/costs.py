@@ -2,16 +2,18 @@
 
 Every command pays `RedisSettings.command_overhead_us` for reading, parsing and answering, and then
 its own work by its complexity: a constant, a step per doubling of the set, and a price per element
-touched. Sources: usec_per_call of INFO commandstats of redis-server 7.0.15 on one core for the
-constants and elements; DEL of a large sorted set as measured (14 ms at 100,000 members, 76 ms at
-430,000: dearer per member in larger sets, because they leave the processor's caches).
+touched. Source of `COSTS`: usec_per_call of INFO commandstats of redis-server 7.0.15 with sets of
+1,000 to 430,000 members of 36 characters. Removing many members costs more per member in larger
+sets, because they leave the processor's caches: `FREE_NS` (DEL) is the design's 14 ms at 100,000
+and 76 ms at 430,000 members, below that and for `REMOVE_NS` as measured like the others.
 """
 
 from __future__ import annotations
 
-import math
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import log
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -32,50 +34,49 @@ class Cost:
     element_ns: int = 0
 
 
-DEFAULT: Final = Cost(1_000)
+DEFAULT: Final = Cost(700)
 COSTS: Final[Mapping[str, Cost]] = MappingProxyType(
     {
-        "get": Cost(500),
-        "set": Cost(800),
-        "setnx": Cost(800),
-        "setex": Cost(1_000),
-        "del": Cost(700),
-        "unlink": Cost(700),
-        "exists": Cost(400),
+        "get": Cost(260),
+        "set": Cost(500),
+        "setnx": Cost(500),
+        "setex": Cost(700),
+        "psetex": Cost(700),
+        "del": Cost(320),
+        "unlink": Cost(320),
+        "exists": Cost(220),
         "expire": Cost(700),
-        "incr": Cost(700),
-        "ping": Cost(200),
-        "multi": Cost(200),
-        "exec": Cost(300),
-        "watch": Cost(400),
-        "unwatch": Cost(300),
-        "zadd": Cost(1_000, 120),
-        "zcard": Cost(400),
-        "zscore": Cost(600, 10),
-        "zrank": Cost(700, 60),
-        "zrevrank": Cost(700, 60),
-        "zincrby": Cost(1_000, 150),
-        "zrem": Cost(900, 120),
-        "zpopmin": Cost(900, 0, 500),
-        "zpopmax": Cost(900, 0, 500),
-        "zcount": Cost(800, 120),
-        "zrange": Cost(900, 60, 120),
-        "zrevrange": Cost(900, 60, 120),
-        "zrangebyscore": Cost(900, 60, 120),
-        "zremrangebyrank": Cost(1_000, 120, 400),
-        "zremrangebyscore": Cost(1_000, 120, 400),
-        "zscan": Cost(1_000, 0, 100),
-        "keys": Cost(500, 0, 150),
-        "flushall": Cost(1_000),
-        "flushdb": Cost(1_000),
+        "pexpire": Cost(700),
+        "incr": Cost(300),
+        "ping": Cost(40),
+        "multi": Cost(50),
+        "exec": Cost(100),
+        "zadd": Cost(200, 60),
+        "zincrby": Cost(200, 90),
+        "zcard": Cost(60),
+        "zscore": Cost(150, 50),
+        "zrank": Cost(100, 75),
+        "zrevrank": Cost(100, 75),
+        "zrem": Cost(100, 90),
+        "zcount": Cost(100, 100),
+        "zpopmin": Cost(200, 0, 800),
+        "zpopmax": Cost(200, 0, 800),
+        "zrange": Cost(300, 60, 55),
+        "zrevrange": Cost(300, 60, 55),
+        "zrangebyscore": Cost(300, 60, 55),
+        "zscan": Cost(500, 0, 100),
+        "keys": Cost(500, 0, 400),
     }
 )
+FREE_NS: Final = ((10_000, 63), (30_000, 70), (100_000, 140), (430_000, 177))
+"""DEL of a sorted set: (members, ns per member)."""
+REMOVE_NS: Final = ((10_000, 130), (30_000, 138), (100_000, 430), (430_000, 620))
+"""ZREMRANGEBYRANK of all members: (members, ns per member)."""
+_RANGE_REMOVALS: Final = frozenset({"zremrangebyrank", "zremrangebyscore"})
 _FREED_WITH_KEYS: Final = frozenset({"del", "unlink"})
 _FREED_EVERYTHING: Final = frozenset({"flushall", "flushdb"})
 _BY_SCORE: Final = frozenset({"zrangebyscore", "zremrangebyscore"})
 _ALL_KEYS: Final = frozenset({"keys"})
-FREE_EXPONENT: Final = math.log(76 / 14) / math.log(430_000 / 100_000)
-FREE_NS_AT_100_000: Final = 14_000_000
 LAZYFREE_THRESHOLD: Final = 64
 """UNLINK hands values with more elements than this to another thread."""
 QUEUED_COMMAND_NS: Final = 1_000
@@ -86,9 +87,16 @@ EVICT_NS: Final = 2_000
 
 def free_ns(n_elements: int) -> int:
     """Time to free a collection of `n_elements`, blocking everybody."""
-    if n_elements <= 1:
-        return 0
-    return int(FREE_NS_AT_100_000 * (n_elements / 100_000) ** FREE_EXPONENT)
+    return int(n_elements * _interpolated(FREE_NS, n_elements)) if n_elements > 1 else 0
+
+
+def _interpolated(points: tuple[tuple[int, int], ...], size: int) -> float:
+    """The price per element at `size`, linear in its logarithm between the points."""
+    at = bisect_right(points, size, key=lambda point: point[0])
+    if at == 0 or at == len(points):
+        return points[min(at, len(points) - 1)][1]
+    (low, low_ns), (high, high_ns) = points[at - 1], points[at]
+    return low_ns + (high_ns - low_ns) * log(size / low) / log(high / low)
 
 
 def work_ns(name: str, args: list[bytes], keyspace: Keyspace) -> int:
@@ -100,6 +108,10 @@ def work_ns(name: str, args: list[bytes], keyspace: Keyspace) -> int:
         total += cost.step_ns * n_members.bit_length()
         if cost.element_ns:
             total += cost.element_ns * _touched(name, args, n_members, keyspace)
+    elif name in _RANGE_REMOVALS and args:
+        n_members = _members(keyspace, args[0])
+        touched = _touched(name, args, n_members, keyspace)
+        total += int(touched * _interpolated(REMOVE_NS, n_members))
     elif name in _FREED_WITH_KEYS:
         sizes = (_members(keyspace, key) for key in args)
         lazy = name == "unlink"

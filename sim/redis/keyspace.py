@@ -114,8 +114,10 @@ class ShuffledKeys:
 
     def shrink(self) -> None:
         """Give back a table that is less than a tenth full, as the background job does."""
+        if self.buckets <= _INITIAL_BUCKETS:
+            return
         if len(self.keys) * 100 < self.buckets * _SHRINK_BELOW_PERCENT:
-            self.buckets = 0 if not self.keys else _INITIAL_BUCKETS
+            self.buckets = _INITIAL_BUCKETS
             while len(self.keys) > self.buckets:
                 self.buckets *= 2
 

@@ -49,8 +49,10 @@ QUERY_BUFFER_S: Final = 2.0
 """Silence after which the query buffer is given back (clientsCronResizeQueryBuffer)."""
 EVICTION_LIMIT_NS: Final = 500_000
 """evictionTimeLimitUs at the default maxmemory-eviction-tenacity of 10."""
-_HANDSHAKE: Final = frozenset({"hello", "client setinfo"})
+_HANDSHAKE: Final = frozenset({"hello"})
 """What client libraries send on a new connection."""
+_NAMES_ITSELF_SINCE: Final = (7, 2)
+"""Version from which on they can also send CLIENT SETINFO."""
 _EVICTIONS_PER_LOOK_AT_TIME: Final = 16
 _PROCESS_BYTES: Final = 10 * 1024**2
 """Resident memory of the process besides the data: 12.3 MB resident at 1 MB used."""
@@ -100,6 +102,7 @@ class RedisServer(FakeServer):
     def _start(self, settings: RedisSettings) -> None:
         """Begin life as a new process."""
         now_s = self._millisecond(self._clock())
+        self.lastsave = int(now_s)
         layout = Layout.of(settings.allocator)
         sizer = Sizer(layout, settings.version_numbers)
         self.state = State(layout, sizer, self._rng, now_s, may_grow=self._may_grow)
@@ -147,6 +150,8 @@ class RedisServer(FakeServer):
         self.connections_received += 1
         self.connected_clients += 1
         self._commands_used |= _HANDSHAKE
+        if self.version >= _NAMES_ITSELF_SINCE:
+            self._commands_used.add("client setinfo")
         return ServerConnection(self)
 
     # Time

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, get_args
 from annotated_types import Ge, Gt, Le
 
 from model.setting import Setting
+from sim.redis.allocator import Layout
 from sim.redis.errors import RedisSettingError
 
 Policy = Literal[
@@ -195,6 +196,15 @@ class RedisSettings:
     def maxmemory_bytes(self) -> int:
         """`maxmemory` in bytes; 0 means no limit."""
         return parse_memory(self.maxmemory)
+
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed but hardly meant."""
+        limit = self.maxmemory_bytes
+        empty = Layout.of(self.allocator).startup_bytes
+        if 0 < limit < empty:
+            told = f"less than the {empty} bytes of an empty server"
+            return (f"maxmemory {self.maxmemory}: {told}; every write will be refused",)
+        return ()
 
     @property
     def save_points(self) -> tuple[tuple[int, int], ...]:

@@ -253,3 +253,30 @@ def frequency_after_a_change_of_policy(client: redis.Redis) -> int:
 
 def test_the_lru_clock_is_misread_as_a_frequency_after_a_change_of_policy(servers):
     assert on_both(servers, frequency_after_a_change_of_policy) == (True, True)
+
+
+def survivors_by_ttl(client: redis.Redis, samples: int, now_ms: int) -> float:
+    """Of the keys that survive, the share that is among those that would live longest."""
+    tokens = 12_000
+    client.config_set("maxmemory", "4mb")
+    client.config_set("maxmemory-policy", "volatile-ttl")
+    client.config_set("maxmemory-samples", samples)
+    expiry = [now_ms + 10**7 + 20 * number for number in range(tokens)]
+    random.Random(1).shuffle(expiry)
+    names = [f"token:{number:054d}" for number in range(tokens)]
+    send(
+        client,
+        [("SET", name, "v" * 230, "PXAT", at) for name, at in zip(names, expiry, strict=True)],
+        at_once=100,
+    )
+    lives = dict(zip(names, expiry, strict=True))
+    alive = {key.decode() for key in client.scan_iter(count=1000)}
+    longest = set(sorted(names, key=lives.__getitem__)[-len(alive) :])
+    return len(alive & longest) / len(alive)
+
+
+@pytest.mark.parametrize("samples", [3, 10])
+def test_sampling_finds_the_right_victims_as_often(servers, samples):
+    real, simulated = on_both(servers, survivors_by_ttl, samples, int(time.time() * 1000))
+    assert simulated == pytest.approx(real, abs=0.05)
+    assert 0.5 < real < 1
