@@ -23,7 +23,10 @@ its batch runs. The batch reads the member's place; if it is not the one seen, w
 taken out again. Until then the member is in both sets, with a score in passed from before its new
 place (a helper reads the clock before it looks at the line), by which everyone can tell that it
 is not in. Somebody properly let in is in both sets too until taken from the line; a helper that
-dies in between leaves it so, and the next one to find it at the head repairs it.
+dies in between leaves it so, and the next one to find it at the head repairs it. One thing is
+bounded by time: a late helper may set back the score in passed of somebody who renewed their
+access meanwhile, and mends that with its next command; were it held up for the life of an access
+token, a sweep in between would drop that person.
 
 Someone whose newest token is valid keeps their place: asking again moves the expiry, never back
 (ZADD XX GT). The sweep takes expired members out of the expiry set first; from then on the place

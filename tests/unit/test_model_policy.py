@@ -9,40 +9,8 @@ from model.policy import DEFECTS, FIXES, Policy
 from model.setting import Setting
 
 SWITCHES = [field.name for field in fields(Policy) if isinstance(field.default, bool)]
-SERVICE_DEFECTS = [
-    "D1a",
-    "D1b",
-    "D3",
-    "D4",
-    "D5",
-    "D6",
-    "D7",
-    "D8",
-    "D10",
-    "D11",
-    "D12",
-    "D13",
-    "D14",
-    "D15",
-]
-SERVICE_FIXES = [
-    "F1",
-    "F1b",
-    "F2",
-    "F3",
-    "F4",
-    "F5",
-    "F6",
-    "F7",
-    "F8",
-    "F10",
-    "F11",
-    "F12",
-    "F13",
-    "F14",
-    "F15",
-    "F17",
-]
+SERVICE_DEFECTS = [f"D{n}" for n in ("1a", "1b", *range(3, 9), *range(10, 16))]
+SERVICE_FIXES = [f"F{n}" for n in (1, "1b", *range(2, 9), *range(10, 16), 17)]
 
 
 def test_the_default_is_correct_and_the_incident_has_every_defect():
