@@ -107,7 +107,7 @@ class Waiter:
         """Block the thread until `wake` or `fail`; return the value given to `wake`."""
         thread = self.thread
         thread.waiter = self
-        return self.env.park(thread)
+        return self.env._drive(thread)  # noqa: SLF001 - `park` without one more call
 
     def wake(self, value: Any = None) -> bool:
         """End the wait with `value`; false if it had ended already."""
@@ -478,12 +478,17 @@ class Environment(simpy.Environment):
                         continue
                 else:
                     thread = None
-            if thread is not me:
+            if thread is me:
+                if me is None:
+                    return None
+            elif me is not None and thread is not None and (glet := thread.glet):
+                self.current = thread
+                glet.switch(None)
+                self.current = me
+            else:
                 self._hand_over(thread, me)
                 if me is None:
                     continue
-            elif me is None:
-                return None
             wakeup = me.pending
             if wakeup is None:
                 return None

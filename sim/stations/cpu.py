@@ -49,6 +49,7 @@ class Cpu:
         self._base_speed = speed if cores >= 1.0 else speed * cores
         self._speed = self._base_speed
         self._open = _Share(_INFINITY)
+        self._limited: _Share | None = None
         self._shares: list[_Share] = [self._open]
         self._last_s = env.now
         self._order = 0
@@ -64,9 +65,11 @@ class Cpu:
         """A process with at most `threads` runnable operating-system threads."""
         if threads == _INFINITY:
             return Process(self, self._open)
-        share = _Share(threads)
-        self._shares.append(share)
-        return Process(self, share)
+        if self._limited is not None:
+            raise KernelError("a host has room for one process with a limited number of threads")
+        self._limited = _Share(threads)
+        self._shares.append(self._limited)
+        return Process(self, self._limited)
 
     def set_slowdown(self, factor: float) -> None:
         """Divide the speed of every core by `factor` (1 = none) from now on."""
@@ -94,12 +97,13 @@ class Cpu:
         thread = env.current
         if thread is None:
             raise KernelError("only a thread can compute; a callback must not block")
-        self.advance()
+        if env._now > self._last_s:  # noqa: SLF001 - as in `advance`
+            self.advance()
         self._order += 1
         heappush(share.jobs, (share.virtual_s + work_s, self._order, thread))
         self._changed()
         try:
-            env.park(thread)
+            env._drive(thread)  # noqa: SLF001 - `park` without one more call
         except BaseException:
             # Interrupted: its job is not worked on any more.
             self.advance()
@@ -123,37 +127,42 @@ class Cpu:
         share.background = weight
         self._changed()
 
-    def _changed(self) -> None:
+    def _changed(self) -> None:  # noqa: C901 - twice per visit: calls would slow down every one
         """The set of jobs changed: new rates, and a new first job to end."""
-        shares = self._shares
-        threads = 0.0
-        for share in shares:
-            runnable = len(share.jobs) + share.background
-            threads += min(share.limit, runnable)
+        limited = self._limited
+        threads = wide = len(self._open.jobs) + self._open.background
+        narrow = 0.0
+        if limited is not None:
+            narrow = len(limited.jobs) + limited.background
+            threads += narrow if narrow < limited.limit else limited.limit
         cores = self.cores
-        if threads <= cores:
-            per_thread = self._speed
-            self._busy_rate = threads
-        else:
-            per_thread = self._speed * cores / threads
+        speed = self._speed
+        if threads > cores:
+            speed *= cores / threads
             self._busy_rate = cores
+        else:
+            self._busy_rate = threads
         soonest_s = _INFINITY
-        for share in shares:
-            jobs = share.jobs
-            if jobs:
-                runnable = len(jobs) + share.background
-                limit = share.limit
-                rate = per_thread if runnable <= limit else per_thread * limit / runnable
-                share.rate = rate
-                ends_s = (jobs[0][0] - share.virtual_s) / rate
+        if wide:
+            share = self._open
+            share.rate = speed
+            if share.jobs:
+                soonest_s = (share.jobs[0][0] - share.virtual_s) / speed
+                self._first = share
+        else:
+            self._open.rate = 0.0
+        if limited is not None and narrow:
+            share = limited
+            if narrow > share.limit:
+                speed *= share.limit / narrow
+            share.rate = speed
+            if share.jobs:
+                ends_s = (share.jobs[0][0] - share.virtual_s) / speed
                 if ends_s < soonest_s:
                     soonest_s = ends_s
                     self._first = share
-            elif share.background:
-                runnable, limit = share.background, share.limit
-                share.rate = per_thread if runnable <= limit else per_thread * limit / runnable
-            else:
-                share.rate = 0.0
+        elif limited is not None:
+            limited.rate = 0.0
         now = self._env._now  # noqa: SLF001 - as in `advance`
         self.next_s = now + soonest_s if soonest_s > 0.0 else now
 
