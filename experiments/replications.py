@@ -26,6 +26,8 @@ from sim.world import World
 _PATIENCE_S = 0.2
 Report = Callable[[int, Progress], None]
 """Called with the number of a replication and how far it is."""
+Finished = Callable[[int, RunResult], bool]
+"""Called with the number of a replication and its result; true when no further one may begin."""
 
 
 def seed_of(seed: int, replication: int) -> int:
@@ -60,13 +62,10 @@ class _Local:
     def stop(self) -> None:
         self._stop = True
 
-    def run(self, tasks: Sequence[Task]) -> dict[int, RunResult]:
-        results: dict[int, RunResult] = {}
+    def run(self, tasks: Sequence[Task], finished: Finished) -> None:
         for task in tasks:
-            if self._stop:
+            if self._stop or finished(task.replication, task.simulate(self._heard(task))):
                 break
-            results[task.replication] = task.simulate(self._heard(task))
-        return results
 
     def _heard(self, task: Task) -> Callable[[Progress], bool]:
         def hear(progress: Progress) -> bool:
@@ -114,7 +113,7 @@ class _Pool:
     def stop(self) -> None:
         self._stop.set()
 
-    def run(self, tasks: Sequence[Task]) -> dict[int, RunResult]:
+    def run(self, tasks: Sequence[Task], finished: Finished) -> None:
         done = threading.Event()
         listener = threading.Thread(target=self._listen, args=(done,), daemon=True)
         listener.start()
@@ -124,23 +123,22 @@ class _Pool:
             ) as pool:
                 with _interrupts_blocked():
                     futures = {pool.submit(_Worker.run, task): task.replication for task in tasks}
-                return self._gathered(futures)
+                self._gather(futures, finished)
         finally:
             done.set()
             # A worker that was killed in the middle of a report must not hold us up.
             listener.join(timeout=2 * _PATIENCE_S)
 
     @staticmethod
-    def _gathered(futures: Mapping[Future[RunResult | None], int]) -> dict[int, RunResult]:
-        results: dict[int, RunResult] = {}
+    def _gather(futures: Mapping[Future[RunResult | None], int], finished: Finished) -> None:
         pending = set(futures)
         while pending:
             done, pending = wait(pending, timeout=_PATIENCE_S, return_when=FIRST_COMPLETED)
             for future in done:
-                result = future.result()
-                if result is not None:
-                    results[futures[future]] = result
-        return results
+                result = None if future.cancelled() else future.result()
+                if result is not None and finished(futures[future], result):
+                    for waiting in pending:
+                        waiting.cancel()
 
     def _listen(self, done: threading.Event) -> None:
         while not done.is_set():
@@ -196,8 +194,31 @@ def run_replications(
     A replication that the user's Ctrl-C kept from starting is absent; one that it stopped is
     marked as interrupted.
     """
+    results: dict[int, RunResult] = {}
+
+    def keep(replication: int, result: RunResult) -> bool:
+        results[replication] = result
+        return False
+
+    stream_replications(tasks, workers, report, keep)
+    return dict(sorted(results.items()))
+
+
+def stream_replications(
+    tasks: Sequence[Task], workers: int | None, report: Report, finished: Finished
+) -> None:
+    """Run tasks and hand over each result as soon as it is there, in any order.
+
+    Args:
+        tasks: what to run; their numbers tell them apart.
+        workers: processes to use; None means as many as there are cores and tasks.
+        report: hears how far each one is.
+        finished: takes the results; says whether to begin no further one. Those under way then
+            still end and are handed over.
+
+    After Ctrl-C nothing further begins and what is under way is handed over as interrupted.
+    """
     count = min(workers or os.cpu_count() or 1, len(tasks))
     runner = _Pool(count, report) if count > 1 else _Local(report)
     with _stopping_on_interrupt(runner.stop):
-        results = runner.run(tasks)
-    return dict(sorted(results.items()))
+        runner.run(tasks, finished)
