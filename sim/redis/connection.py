@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import redis
 from fakeredis import _msgs as msgs
-from fakeredis._command_args_parsing import Int
+from fakeredis._command_args_parsing import Float, Int
 from fakeredis._core import CommandItem
 from fakeredis._helpers import OK, QUEUED, SimpleError, SimpleString, casematch_any
 from fakeredis._socket import FakeSocket
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 OUT_OF_MEMORY: Final = "OOM command not allowed when used memory > 'maxmemory'."
 _RESP3: Final = 3
 _ARGUMENTS_BEFORE_TYPE: Final = frozenset({"zadd", "zrange", "zrevrange"})
+_NUMBER_STARTS: Final = frozenset({b"%d" % digit for digit in range(10)} | {b"-", b"."})
 _OLD_EXPIRE_COMPLAINT: Final = msgs.INVALID_EXPIRE_MSG.format("")
 _ALLOWED_WHEN_FULL: Final = frozenset({"exec", "discard", "reset"})
 
@@ -286,6 +287,18 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
         if popped:
             key.updated()
         return popped
+
+    def zadd(self, key: CommandItem, *args: bytes) -> Any:
+        """ZADD; without options (a first argument that is a number) their parsing is skipped."""
+        if args[0][:1] not in _NUMBER_STARTS or len(args) % 2:
+            return super().zadd(key, *args)
+        pairs = [(args[at + 1], 0.0 + Float.decode(args[at])) for at in range(0, len(args), 2)]
+        zset = key.value
+        n_before = len(zset)
+        for member, score in pairs:
+            if zset.add(member, score):
+                key.updated()
+        return len(zset) - n_before
 
     def zremrangebyrank(self, key: CommandItem, start: int, stop: int) -> int:
         """ZREMRANGEBYRANK; a range that covers the whole set empties it in one go."""
