@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ClauseElement, Null
-from sqlalchemy.sql.selectable import Subquery
+from sqlalchemy.sql.selectable import AliasedReturnsRows
 
 Kind = Literal["select", "insert", "update", "delete"]
 Parameters = Mapping[str, Any]
@@ -91,9 +91,9 @@ class Prepared:
     exclusive: bool | None
     """Row locks it takes: exclusive, shared, or none."""
     key: ColumnElement[Any] | None
-    """The value that the WHERE clause demands of the primary key, if it does."""
+    """The value that the WHERE clause demands of the primary key of the only table, if so."""
     keys: Select[Any] | None
-    """Otherwise, primary keys of the rows to lock, one column per table in `locked`."""
+    """Otherwise, if it locks: primary keys of its rows, one column per table in `locked`."""
     locked: tuple[str, ...]
     assigned: Binds
     """Values named in an INSERT or UPDATE itself, by column; others come as parameters."""
@@ -186,17 +186,17 @@ def _prepare_select(statement: Select[Any], infos: Mapping[str, TableInfo]) -> P
     if not tables:
         raise UnsupportedStatementError(f"SELECT from no table: {statement}")
     names = [table.name for table in tables]
+    plain = not any(isinstance(part, AliasedReturnsRows) for part in visitors.iterate(statement))
     exclusive: bool | None = None
-    key = keys = None
+    keys = None
+    key = _key_value(statement.whereclause, infos[names[0]]) if plain and len(names) == 1 else None
     locking = statement._for_update_arg  # noqa: SLF001 - with_for_update() has no public reader
     if locking is not None:
         if locking.nowait or locking.skip_locked or locking.of:
             raise UnsupportedStatementError("FOR UPDATE with NOWAIT, SKIP LOCKED or OF")
-        if any(isinstance(element, Subquery) for element in visitors.iterate(statement)):
-            raise UnsupportedStatementError("FOR UPDATE with a subquery")
+        if not plain:
+            raise UnsupportedStatementError("FOR UPDATE with a subquery or an alias")
         exclusive = not locking.read
-        if len(tables) == 1:
-            key = _key_value(statement.whereclause, infos[names[0]])
         if key is None:
             keys = statement.with_only_columns(
                 *(infos[name].key for name in names), maintain_column_froms=True

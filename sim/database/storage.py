@@ -149,7 +149,7 @@ class Storage:
                 return self._read_rewound(prepared, parameters, changes, snapshot)
             self._apply(changes)
             return self._fetch(prepared, parameters)
-        if changed_at > snapshot:
+        if changed_at > snapshot and not self._same_row(prepared, parameters, snapshot):
             return self._read_rewound(prepared, parameters, changes, snapshot)
         return self._read_committed(prepared, parameters, changed_at)
 
@@ -165,6 +165,18 @@ class Storage:
         """Primary keys of the rows a locking statement would touch now."""
         self._apply(changes)
         return [tuple(row) for row in self.connection.execute(prepared.keys, parameters)]  # type: ignore[arg-type]
+
+    def _same_row(self, prepared: Prepared, parameters: Parameters, snapshot: int) -> bool:
+        """Whether a SELECT reads one row only and that has not changed since `snapshot`."""
+        if prepared.key is None:
+            return False
+        row = (prepared.table.name, prepared.key_value(parameters))
+        for version, before in reversed(self._history):
+            if version <= snapshot:
+                return True
+            if row in before:
+                return False
+        return True
 
     def _read_committed(
         self, prepared: Prepared, parameters: Parameters, changed_at: int

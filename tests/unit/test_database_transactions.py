@@ -549,6 +549,7 @@ def test_rows_cannot_be_seeded_into_an_open_transaction():
         insert(account).values([{"owner": "a"}, {"owner": "b"}]),
         update(account).values(balance=1).returning(account.c.id),
         BALANCE.with_for_update(nowait=True),
+        select(account.alias().c.balance).with_for_update(),
         update(account).where(account.c.id == 1).values(id=5),
         BALANCES.union_all(BALANCES),
     ],
