@@ -127,14 +127,14 @@ class Cpu:
         share.background = weight
         self._changed()
 
-    def _changed(self) -> None:  # noqa: C901 - twice per visit: calls would slow down every one
+    def _changed(self) -> None:
         """The set of jobs changed: new rates, and a new first job to end."""
         limited = self._limited
         threads = wide = len(self._open.jobs) + self._open.background
         narrow = 0.0
         if limited is not None:
             narrow = len(limited.jobs) + limited.background
-            threads += narrow if narrow < limited.limit else limited.limit
+            threads += min(limited.limit, narrow)
         cores = self.cores
         speed = self._speed
         if threads > cores:
