@@ -64,7 +64,7 @@ def test_fifty_thousand_random_commands_get_the_same_answers():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", (2, 3))
+@pytest.mark.parametrize("seed", [2, 3])
 def test_random_commands_get_the_same_answers_over_more_seeds(seed):
     compare(100_000, seed=seed)
 
