@@ -1,4 +1,4 @@
-"""The command line: `ticketsim run | list | show | schema | serve`.
+"""The command line: `ticketsim run | compare | list | show | schema | serve`.
 
 Text for people goes to standard error; standard output carries only what a program may read.
 Heavy libraries are imported by the command that needs them, so that `-h` answers at once.
@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from experiments.cli_evaluate import add_compare
+from experiments.cli_options import add_common, add_config
 from experiments.errors import TicketsimError
 
 INTERRUPTED = 130
@@ -70,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_run, _add_list, _add_show, _add_schema, _add_serve):
+    for add in (_add_run, add_compare, _add_list, _add_show, _add_schema, _add_serve):
         add(commands).add_argument(
             "--debug", action="store_true", help="show the traceback of an error"
         )
@@ -89,44 +91,9 @@ def _add_run(commands: Commands[_Parser]) -> _Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(command=_run)
-    _add_config(parser)
-    parser.add_argument("--seed", type=_seed, metavar="N", help="instead of the config's seed")
-    parser.add_argument(
-        "--replications",
-        type=_positive,
-        metavar="N",
-        help="independent runs; intervals need at least 3",
-    )
-    parser.add_argument(
-        "--workers", type=_positive, metavar="N", help="processes (default: one for each core)"
-    )
-    parser.add_argument(
-        "--scale",
-        type=_scale,
-        default=1.0,
-        metavar="X",
-        help="0 < X <= 1: X times the users on a proportionally weaker system",
-    )
-    parser.add_argument(
-        "--out", metavar="DIR", help="write results there, or go on with what is there"
-    )
-    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary as text")
+    add_config(parser)
+    add_common(parser)
     return parser
-
-
-def _add_config(parser: _Parser) -> None:
-    parser.add_argument(
-        "config", metavar="CONFIG", help="a path that ends in .toml, or a name from ticketsim list"
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="assignments",
-        help="another value for a config key, by its dotted path; the value as TOML",
-    )
 
 
 def _add_list(commands: Commands[_Parser]) -> _Parser:
@@ -155,7 +122,7 @@ def _add_schema(commands: Commands[_Parser]) -> _Parser:
     parser.set_defaults(command=_schema)
     parser.add_argument(
         "--output",
-        choices=["run"],
+        choices=["run", "compare"],
         metavar="COMMAND",
         help="of what this command prints with --json instead",
     )
@@ -169,7 +136,7 @@ def _add_serve(commands: Commands[_Parser]) -> _Parser:
         description="Serve the service of a config over HTTP, with a Redis server and SQLite.",
     )
     parser.set_defaults(command=_serve)
-    _add_config(parser)
+    add_config(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8080, help="port to listen on; 0 takes any")
     parser.add_argument(
@@ -179,29 +146,6 @@ def _add_serve(commands: Commands[_Parser]) -> _Parser:
         "--database", default="ticketsim.sqlite", metavar="FILE", help="the SQLite file"
     )
     return parser
-
-
-def _seed(text: str) -> int:
-    value = int(text) if text.isdecimal() else -1
-    if not 0 <= value < 2**63:
-        raise argparse.ArgumentTypeError(f"{text}; allowed: a whole number from 0 to 2^63 - 1")
-    return value
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text}; allowed: a whole number from 1")
-    return int(text)
-
-
-def _scale(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"{text}; allowed: 0 < X <= 1")
-    return value
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -247,6 +191,8 @@ def _schema(options: argparse.Namespace) -> int:
 
     if options.output == "run":
         from experiments.summary import json_schema
+    elif options.output == "compare":
+        from experiments.compare import json_schema
     else:
         from experiments.config import json_schema
     print(json.dumps(json_schema(), indent=2))

@@ -62,6 +62,10 @@ class _Local:
     def stop(self) -> None:
         self._stop = True
 
+    @property
+    def stopped(self) -> bool:
+        return self._stop
+
     def run(self, tasks: Sequence[Task], finished: Finished) -> None:
         for task in tasks:
             if self._stop or finished(task.replication, task.simulate(self._heard(task))):
@@ -112,6 +116,10 @@ class _Pool:
 
     def stop(self) -> None:
         self._stop.set()
+
+    @property
+    def stopped(self) -> bool:
+        return bool(self._stop.is_set())
 
     def run(self, tasks: Sequence[Task], finished: Finished) -> None:
         done = threading.Event()
@@ -206,7 +214,7 @@ def run_replications(
 
 def stream_replications(
     tasks: Sequence[Task], workers: int | None, report: Report, finished: Finished
-) -> None:
+) -> bool:
     """Run tasks and hand over each result as soon as it is there, in any order.
 
     Args:
@@ -217,8 +225,12 @@ def stream_replications(
             still end and are handed over.
 
     After Ctrl-C nothing further begins and what is under way is handed over as interrupted.
+
+    Returns:
+        whether there was a Ctrl-C.
     """
     count = min(workers or os.cpu_count() or 1, len(tasks))
     runner = _Pool(count, report) if count > 1 else _Local(report)
     with _stopping_on_interrupt(runner.stop):
         runner.run(tasks, finished)
+    return runner.stopped

@@ -201,7 +201,7 @@ def _write_files(
     import tomli_w
 
     _write_json(folder / "summary.json", summary)
-    _write_json(folder / _REPLICATIONS, [_plain(number, run) for number, run in results.items()])
+    _write_json(folder / _REPLICATIONS, _numbered(results))
     (folder / "config.toml").write_text(tomli_w.dumps(config), "utf-8")
     for name, rows in _tables(results).items():
         _write_parquet(folder / f"{name}.parquet", rows)
@@ -212,14 +212,25 @@ def _write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
 
 
-def _plain(number: int, run: RunResult) -> dict[str, Any]:
+def _numbered(results: Mapping[int, RunResult]) -> list[dict[str, Any]]:
+    return [{"replication": number, **write_plain(run)} for number, run in results.items()]
+
+
+def write_plain(run: RunResult) -> dict[str, Any]:
+    """A result as plain values, without its time series."""
     plain = {
         field.name: getattr(run, field.name)
         for field in dataclasses.fields(run)
         if field.name not in {"series", "sweeps"}
     }
-    sweeps = [dataclasses.asdict(sweep) for sweep in run.sweeps]
-    return {"replication": number, **plain, "sweeps": sweeps}
+    return {**plain, "sweeps": [dataclasses.asdict(sweep) for sweep in run.sweeps]}
+
+
+def read_plain(entry: Mapping[str, Any], series: Mapping[str, Any] | None = None) -> RunResult:
+    """The result that `write_plain` made plain, with the time series of another file."""
+    rest = {name: value for name, value in entry.items() if name != "sweeps"}
+    sweeps = [Sweep(**sweep) for sweep in entry["sweeps"]]
+    return RunResult(**rest, sweeps=sweeps, series=dict(series or {}))
 
 
 Columns = Mapping[str, Any]
@@ -299,8 +310,7 @@ def read_replications(folder: Path) -> dict[int, RunResult]:
     results: dict[int, RunResult] = {}
     for entry in plain:
         number = entry.pop("replication")
-        sweeps = [Sweep(**sweep) for sweep in entry.pop("sweeps")]
-        run = RunResult(**entry, sweeps=sweeps, series=series.get(number, {}))
+        run = read_plain(entry, series.get(number))
         if not run.partial:
             results[number] = run
     return results

@@ -1,0 +1,111 @@
+"""Many runs of many worlds: which are still missing, over which processes, and until when."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+from experiments.budget import Budget
+from experiments.config import Config
+from experiments.journal import Journal, key_of
+from experiments.progress import progress_bar
+from experiments.replications import Task, seed_of, stream_replications
+from experiments.store import identity_of
+from sim.result import RunResult
+
+
+@dataclasses.dataclass(frozen=True)
+class CommonOptions:
+    """What compare, sweep and gate have in common; None where config or machine decides."""
+
+    config: str
+    assignments: tuple[str, ...] = ()
+    seed: int | None = None
+    replications: int | None = None
+    workers: int | None = None
+    scale: float = 1.0
+    out: str | None = None
+    json: bool = False
+    quiet: bool = False
+    budget: Budget = dataclasses.field(default_factory=Budget)
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One world to be replicated, under the name that results give it."""
+
+    name: str
+    config: Config
+
+
+class Campaign:
+    """Runs replications of cells, each only once, and keeps them.
+
+    Cells share their random numbers: replication k of every cell has the same seed.
+    """
+
+    def __init__(self, journal: Journal, options: CommonOptions, seed: int) -> None:
+        self._journal = journal
+        self._options = options
+        self._seed = seed
+        self._purse = options.budget.started()
+        self.interrupted = False
+
+    def result(self, cell: Cell, replication: int) -> RunResult | None:
+        """A finished run; None if there is none."""
+        return self._journal.get(self._key(cell, replication))
+
+    def results(self, cell: Cell) -> list[RunResult]:
+        """The finished replications of a cell, from the first one on without a gap."""
+        found: list[RunResult] = []
+        while (run := self.result(cell, len(found))) is not None:
+            found.append(run)
+        return found
+
+    @property
+    def spent(self) -> bool:
+        """Whether nothing further may be run: the budget is spent, or the user interrupted."""
+        return self.interrupted or self._purse.empty
+
+    def run(self, wanted: Iterable[tuple[Cell, int]]) -> bool:
+        """Run what is missing, in this order, as far as the budget goes.
+
+        Returns:
+            whether everything wanted is there now.
+        """
+        missing = {
+            self._key(cell, replication): (cell, replication)
+            for cell, replication in wanted
+            if self.result(cell, replication) is None
+        }
+        keys = list(missing)[: self._purse.runs_left]
+        if keys and not self.spent:
+            self._run([missing[key] for key in keys], keys)
+        return all(self._journal.get(key) is not None for key in missing)
+
+    def _run(self, pairs: Sequence[tuple[Cell, int]], keys: Sequence[str]) -> None:
+        tasks = [
+            Task(
+                number,
+                cell.config.world,
+                seed_of(self._seed, replication),
+                self._options.scale,
+            )
+            for number, (cell, replication) in enumerate(pairs)
+        ]
+
+        def finished(number: int, result: RunResult) -> bool:
+            if result.partial:
+                self.interrupted = True
+                return True
+            self._purse.spent_runs += 1
+            self._journal.add(keys[number], result)
+            return self._purse.seconds_left <= 0.0
+
+        with progress_bar(len(tasks), quiet=self._options.quiet) as report:
+            heard = stream_replications(tasks, self._options.workers, report, finished)
+        self.interrupted = self.interrupted or heard
+
+    def _key(self, cell: Cell, replication: int) -> str:
+        seed = seed_of(self._seed, replication)
+        return key_of(identity_of(cell.config.resolved, seed, self._options.scale))

@@ -1,0 +1,83 @@
+"""The commands that evaluate alternatives: compare."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from experiments.cli_options import add_budget, add_common, add_config, common_options
+
+_COMPARE = """\
+Compare variants of a config with the config as it is, by common random numbers:
+paired differences with 95 % confidence intervals, and a verdict on each.
+A variant is a patch on a config. The shipped ones are the fixes on the table, each by
+itself, together, and each left out of all; your own are a TOML file with
+[variants.NAME] tables that set config keys.
+
+  ticketsim compare incident --scale 0.1 --variants F3,F9,all-fixes
+  ticketsim compare mine.toml --variants mine-variants.toml --precision 0.01 --out cmp
+
+The table is sorted by the difference in failed requests. --replications is the first
+stage; --precision adds as many as its variance asks for. The same command with the
+same --out goes on where it stopped."""
+_EXIT_CODES = """\
+exit codes: 0 ok; 104 config, variants or --out are not valid; 130 interrupted, partial
+results kept; 1 anything else, in one line"""
+
+
+def _described(commands: Any, name: str, description: str, summary: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_config(parser)
+    return parser
+
+
+def add_compare(commands: Any) -> argparse.ArgumentParser:
+    """Add `compare`."""
+    parser = _described(commands, "compare", _COMPARE, "which fix changes what, with intervals")
+    parser.set_defaults(command=_compare)
+    parser.add_argument(
+        "--variants",
+        type=_names,
+        metavar="A,B,C",
+        help="names of variants or sets, or TOML files of variants (default: all shipped fixes)",
+    )
+    parser.add_argument(
+        "--precision",
+        type=_precision,
+        metavar="P",
+        help="half-width wanted of the difference in failed requests; 0.02 is two points",
+    )
+    add_common(parser)
+    add_budget(parser)
+    return parser
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from experiments.command_compare import ALL_SHIPPED, CompareOptions, compare
+
+    return compare(
+        CompareOptions(common_options(options), options.variants or ALL_SHIPPED, options.precision)
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(","))
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: names with commas between them")
+    return names
+
+
+def _precision(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text}; allowed: 0 < P < 1, 0.02 being two points")
+    return value

@@ -1,0 +1,116 @@
+"""Options that several commands have, and how their values are read."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from experiments.budget import Budget
+    from experiments.campaign import CommonOptions
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add CONFIG and --set."""
+    parser.add_argument(
+        "config", metavar="CONFIG", help="a path that ends in .toml, or a name from ticketsim list"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="assignments",
+        help="another value for a config key, by its dotted path; the value as TOML",
+    )
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add the options of everything that simulates."""
+    parser.add_argument("--seed", type=seed, metavar="N", help="instead of the config's seed")
+    parser.add_argument(
+        "--replications",
+        type=positive,
+        metavar="N",
+        help="independent runs; intervals need at least 3",
+    )
+    parser.add_argument(
+        "--workers", type=positive, metavar="N", help="processes (default: one for each core)"
+    )
+    parser.add_argument(
+        "--scale",
+        type=scale,
+        default=1.0,
+        metavar="X",
+        help="0 < X <= 1: X times the users on a proportionally weaker system",
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", help="write results there, or go on with what is there"
+    )
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary as text")
+
+
+def add_budget(parser: argparse.ArgumentParser) -> None:
+    """Add --budget."""
+    parser.add_argument(
+        "--budget",
+        type=budget,
+        metavar="DURATION|RUNS",
+        help="begin no run after this wall time (90s, 15m, 1h30m), or at most so many runs (200)",
+    )
+
+
+def common_options(options: argparse.Namespace) -> CommonOptions:
+    """The common options as read."""
+    from experiments.budget import Budget
+    from experiments.campaign import CommonOptions
+
+    return CommonOptions(
+        config=options.config,
+        assignments=tuple(options.assignments),
+        seed=options.seed,
+        replications=options.replications,
+        workers=options.workers,
+        scale=options.scale,
+        out=options.out,
+        json=options.json,
+        quiet=options.quiet,
+        budget=options.budget or Budget(),
+    )
+
+
+def budget(text: str) -> Budget:
+    """A budget."""
+    from experiments.budget import Budget
+
+    try:
+        return Budget.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def seed(text: str) -> int:
+    """A seed."""
+    value = int(text) if text.isdecimal() else -1
+    if not 0 <= value < 2**63:
+        raise argparse.ArgumentTypeError(f"{text}; allowed: a whole number from 0 to 2^63 - 1")
+    return value
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}; allowed: a whole number from 1")
+    return int(text)
+
+
+def scale(text: str) -> float:
+    """A scale: 0 < X <= 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text}; allowed: 0 < X <= 1")
+    return value

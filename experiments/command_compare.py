@@ -1,0 +1,139 @@
+"""`ticketsim compare`: variants of a config, from reading them to the table."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import sys
+import time
+
+from experiments.campaign import Campaign, Cell, CommonOptions
+from experiments.compare import (
+    CORRECTION,
+    SCHEMA,
+    Alternative,
+    Comparison,
+    Design,
+    comparison_of,
+    extrapolate,
+    run_comparison,
+)
+from experiments.compare_text import render
+from experiments.config import Config, check
+from experiments.errors import InterruptedRunError
+from experiments.intervals import FEWEST_FOR_INTERVALS
+from experiments.journal import Journal
+from experiments.measured_runs import beside
+from experiments.sources import Merged, apply_set, read_merged, read_source
+from experiments.store import identity_of
+from experiments.summary import combined_digest
+from experiments.variant_files import Variant, Variants
+
+_OK, _INTERRUPTED = 0, 130
+_FIRST_STAGE = 5
+BASE = "(as it is)"
+ALL_SHIPPED = ("all-fixes-singly", "combinations", "each-left-out")
+
+
+@dataclasses.dataclass(frozen=True)
+class CompareOptions:
+    """The options of the command line."""
+
+    common: CommonOptions
+    variants: tuple[str, ...] = ALL_SHIPPED
+    precision: float | None = None
+
+
+def compare(options: CompareOptions) -> int:
+    """Compare variants with a config and report them.
+
+    Returns:
+        0, or 130 when the user interrupted it.
+
+    Raises:
+        TicketsimError: config, variants or `--out` cannot be used, or nothing was measured.
+    """
+    began = time.perf_counter()
+    common = options.common
+    merged, config = _read(common)
+    variants = Variants().select(options.variants)
+    base = Cell(BASE, config)
+    alternatives = [_alternative(variant, merged, config) for variant in variants]
+    seed = config.header.seed if common.seed is None else common.seed
+    journal = Journal(common.out, "compare", identity_of(config.resolved, seed, common.scale))
+    campaign = Campaign(journal, common, seed)
+    design = Design(_first_stage(config, common), options.precision)
+    run_comparison(campaign, base, alternatives, design)
+    means, rows = comparison_of(campaign, base, alternatives, design)
+    if not rows:
+        raise InterruptedRunError("ended before anything could be compared")
+    if common.scale < 1:
+        extrapolate(rows, common.scale)
+    for row in rows:
+        variant = next(one for one in variants if one.name == row["name"])
+        measured = beside(config.world, variant.measured, common.scale)
+        if measured:
+            row["measured"] = measured
+    comparison: Comparison = {
+        "schema": SCHEMA,
+        "config": config.name,
+        "seed": seed,
+        "scale": common.scale,
+        "replications": design.first,
+        "precision": design.precision,
+        "partial": campaign.interrupted,
+        "correction": CORRECTION,
+        "base": means,
+        "variants": rows,
+        "warnings": _warnings(design, campaign, len(rows), len(alternatives)),
+        "digest": combined_digest(
+            [run.digest for run in campaign.results(base)] + sorted(row["digest"] for row in rows)
+        ),
+        "wall_seconds": round(time.perf_counter() - began, 3),
+    }
+    _report(comparison, common, journal)
+    return _INTERRUPTED if campaign.interrupted else _OK
+
+
+def _read(common: CommonOptions) -> tuple[Merged, Config]:
+    source = read_source(common.config)
+    merged = read_merged(source)
+    for assignment in common.assignments:
+        merged = apply_set(merged, assignment)
+    return merged, check(merged, source.name)
+
+
+def _alternative(variant: Variant, merged: Merged, config: Config) -> Alternative:
+    changed = variant.applied(merged, config.name)
+    return Alternative(Cell(variant.name, changed), variant.description, variant.keys())
+
+
+def _first_stage(config: Config, common: CommonOptions) -> int:
+    """What the command line says; else the config's own number if intervals can come from it."""
+    if common.replications is not None:
+        return common.replications
+    own = config.header.replications
+    return own if own >= FEWEST_FOR_INTERVALS else _FIRST_STAGE
+
+
+def _warnings(design: Design, campaign: Campaign, compared: int, wanted: int) -> list[str]:
+    found = []
+    if design.first < FEWEST_FOR_INTERVALS:
+        found.append("no intervals and no verdicts below 3 replications")
+    if compared < wanted:
+        found.append(f"{wanted - compared} of {wanted} variants have no finished pair of runs")
+    if campaign.spent and not campaign.interrupted:
+        found.append("the budget is spent: some intervals may be wider than asked for")
+    return found
+
+
+def _report(comparison: Comparison, common: CommonOptions, journal: Journal) -> None:
+    text = json.dumps(comparison, indent=2) + "\n"
+    width = shutil.get_terminal_size((100, 24)).columns
+    journal.write("comparison.json", text)
+    journal.write("comparison.txt", render(comparison, 120))
+    if not common.quiet:
+        sys.stderr.write(render(comparison, width))
+    if common.json:
+        sys.stdout.write(text)

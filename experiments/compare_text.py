@@ -1,0 +1,134 @@
+"""A comparison for people: one line per variant, those that help most first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from experiments.compare import Comparison, Difference, Row
+from experiments.quantities import FAILED, QUANTITIES, Quantity
+from experiments.text import duration, number, percent, wrapped
+
+NARROWEST, WIDEST = 80, 120
+_MARKS = {
+    "better": "+",
+    "worse": "-",
+    "more": ">",
+    "fewer": "<",
+    "no difference shown": "=",
+    "undecided": "?",
+}
+
+
+def render(comparison: Comparison, width: int) -> str:
+    """The whole comparison; lines are at most `width` long, between 80 and 120."""
+    width = max(NARROWEST, min(width, WIDEST))
+    parts = [
+        _heading(comparison),
+        _failures(comparison),
+        _others(comparison),
+        _measured(comparison),
+        _remarks(comparison, width),
+    ]
+    return "\n\n".join("\n".join(lines) for lines in map(list, parts) if lines) + "\n"
+
+
+def _heading(comparison: Comparison) -> Iterator[str]:
+    scale = f", scale {comparison['scale']:g}" if comparison["scale"] < 1 else ""
+    yield (
+        f"{comparison['config']}: seed {comparison['seed']}{scale}, "
+        f"{len(comparison['variants'])} variants, each minus the config as it is"
+    )
+    if comparison["partial"]:
+        yield "PARTIAL: interrupted; this is what was measured so far"
+    base = comparison["base"]
+    yield "as it is: " + ", ".join(
+        f"{quantity.label} {_shown(quantity)(base[quantity.name])}" for quantity in QUANTITIES
+    )
+
+
+def _name_width(comparison: Comparison) -> int:
+    return max(len("variant"), *(len(row["name"]) for row in comparison["variants"]))
+
+
+def _failures(comparison: Comparison) -> Iterator[str]:
+    """The deciding quantity, with intervals and verdicts."""
+    width = _name_width(comparison)
+    yield (
+        f"{'variant':<{width}} {'failed':>9} {'points':>8} {'95 % interval':>18} {'runs':>5}"
+        "  verdict"
+    )
+    for row in comparison["variants"]:
+        found = row["quantities"][FAILED.name]
+        yield (
+            f"{row['name']:<{width}} {_shown(FAILED)(found['variant']):>9} "
+            f"{_points(found['difference']):>8} {_point_interval(found):>18} "
+            f"{row['replications']:>5}  {found['verdict']}"
+        )
+
+
+def _points(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:+.2f}"
+
+
+def _point_interval(found: Difference) -> str:
+    if found["ci95"] is None:
+        return "-"
+    low, high = found["ci95"]
+    return f"{_points(low)} to {_points(high)}"
+
+
+def _others(comparison: Comparison) -> Iterator[str]:
+    """The other quantities: the variant's value and what its difference shows."""
+    width = _name_width(comparison)
+    others = [quantity for quantity in QUANTITIES if quantity is not FAILED]
+    yield f"{'variant':<{width}}" + "".join(f"{quantity.label:>15}" for quantity in others)
+    for row in comparison["variants"]:
+        yield f"{row['name']:<{width}}" + "".join(
+            f"{_marked(quantity, row['quantities'][quantity.name]):>15}" for quantity in others
+        )
+    yield "+ better  - worse  > more  < fewer  = no difference shown  ? undecided"
+
+
+def _marked(quantity: Quantity, found: Difference) -> str:
+    if found["variant"] is None:
+        return "no samples ?"
+    return f"{_shown(quantity)(found['variant'])} {_MARKS[found['verdict']]}"
+
+
+def _shown(quantity: Quantity) -> Callable[[float | None], str]:
+    def show(value: float | None) -> str:
+        if value is None:
+            return "-"
+        if quantity.unit == "share":
+            return percent(value)
+        return duration(value) if quantity.unit == "ms" else number(value)
+
+    return show
+
+
+def _measured(comparison: Comparison) -> Iterator[str]:
+    rows = [row for row in comparison["variants"] if row.get("measured")]
+    if not rows:
+        return
+    yield "beside runs of the real system: as it was > with the fix"
+    for row in rows:
+        yield f"  {row['name']}"
+        yield from _beside(row)
+
+
+def _beside(row: Row) -> Iterator[str]:
+    by_name = {quantity.name: quantity for quantity in QUANTITIES}
+    for measured in row.get("measured", []):
+        quantity = by_name[measured["quantity"]]
+        show = _shown(quantity)
+        found = row["quantities"][quantity.name]
+        simulated = f"{show(found['base'])} > {show(found['variant'])}"
+        real = f"{show(measured['base'])} > {show(measured['variant'])}"
+        yield f"    {quantity.label:<16} simulated {simulated:<22} measured {real}"
+
+
+def _remarks(comparison: Comparison, width: int) -> Iterator[str]:
+    for warning in comparison["warnings"]:
+        yield from wrapped("- ", warning.split(), width, " ")
+    yield from wrapped("", comparison["correction"].split(), width, " ")
+    yield f"digest {comparison['digest'][:16]}   wall time {comparison['wall_seconds']:.1f} s"
