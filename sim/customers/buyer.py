@@ -94,10 +94,6 @@ def _expiry(jwt: Any) -> float:
 def _poll(user: User, slot: Slot, token: dict[str, Any]) -> None:
     """Ask for one's place in the queue; place 0 means: ask for a token again."""
     options = user.options
-    if options.backs_off and user.clock_s + options.poll_interval_s >= slot.expires_s:
-        # Renewed in time, the place is kept and no request is refused.
-        slot.token = None
-        return
     answer = user.get(CHECK, "/v1/token/check", {"WaitingToken": str(token.get("jwt", _UNDEFINED))})
     body = answer.body if isinstance(answer.body, dict) else None
     if body is None and not options.backs_off:
@@ -107,6 +103,10 @@ def _poll(user: User, slot: Slot, token: dict[str, Any]) -> None:
         slot.token = None
     if options.backs_off and not (answer.ok and let_in):
         user.sleep(options.poll_interval_s if answer.ok else options.retry_interval_s)
+        if user.clock_s + options.poll_interval_s >= slot.expires_s:
+            # Renewed in time, the place is kept and no request is refused. Not before the pause:
+            # a token that lives no longer than it would be renewed again and again.
+            slot.token = None
 
 
 def _buy(user: User, slot: Slot, token: dict[str, Any]) -> None:
@@ -141,6 +141,9 @@ def _choose(user: User, slot: Slot, headers: dict[str, str]) -> tuple[str, int] 
     if answer.ok and answer.body.pages > 1 and options.picks_random_seat:
         query["page"] = str(user.rng.index(answer.body.pages))
         answer = user.get(SEATS, f"{path}/available-seats", headers, query)
+        if answer.ok and not len(answer.body) and options.backs_off:
+            # Sold meanwhile, down to fewer pages: that is not sold out. Look again.
+            return None
     if not _has_items(user, slot, answer, len(answer.body) if answer.ok else 0):
         return None
     user.reached(Step.SAW_SEATS)
