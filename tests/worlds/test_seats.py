@@ -1,5 +1,7 @@
 """What the defects around seats do: D9, D10, F17, and the outbox row of a payment."""
 
+import pytest
+
 from sim.customers.buyer import BOOKING, SEATS
 from sim.run import simulate
 from tests.support.world_small import during, failures, logged, requests, small
@@ -79,3 +81,18 @@ def test_a_payments_event_is_marked_by_its_own_id_or_another_row_is():
     assert right.tables["outbox:PUBLISHED"] == right.tables["outbox"] == 60
     assert logged(right, "OutboxRowMissingError") == 0
     assert logged(wrong, "OutboxRowMissingError") > 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nobody_takes_a_page_that_is_gone_for_a_sold_out_concert(seed):
+    # As many seats as people, and pages that vanish while they are looked at.
+    rush = {
+        "policy": {"seat_page_size": 5},
+        "catalogue": {"capacity": 40, "seats": 40},
+        "customer": {"think_low_s": 0.0, "think_high_s": 0.1},
+        "load": during(15.0, 40),
+    }
+    result = simulate(small(**rush), seed)
+
+    assert result.funnel["sold_out"] == 0
+    assert result.funnel["paid"] == 40

@@ -83,3 +83,14 @@ def test_a_client_that_backs_off_gets_over_failed_generations():
     assert "MalformedTokenError" not in failures(result, CHECK)
     assert logged(result, "NotValidTokenError") == 0
     assert result.funnel["arrived"] == 0
+
+
+def test_a_client_that_backs_off_pauses_however_short_its_token_lives():
+    # The pause between two questions is as long as a waiting token's life.
+    policy = {"waiting_ttl_s": 1.0}
+    patient = {"poll_interval_s": 1.0}
+    result = simulate(small(policy=policy, customer=patient, load=during(5.0, 30)), seed=1)
+
+    assert requests(result, CHECK) > 30
+    # A token and a question per second and user at most, and a token for being let in.
+    assert requests(result, GENERATION) <= 2 * 30 * 6
