@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
-from experiments.config import Config, check
+from experiments.config import Config, Header, check
 from experiments.errors import ConfigError
 from experiments.keys import nearest
 from experiments.sources import Merged, Source, Table, leaves, merge, read_source, show_value
@@ -57,9 +57,22 @@ class Variant:
         merge(table, base.table)
         origins = dict(base.origins)
         for source, patch in self.patches:
+            _check_world(source, patch)
             merge(table, patch)
             origins.update({".".join(path): source for path in leaves(patch)})
         return check(Merged(table, origins), name)
+
+
+def _check_world(source: str, patch: Table) -> None:
+    """A variant changes the world; seed and replications are the comparison's."""
+    for field in dataclasses.fields(Header):
+        if field.name in patch:
+            raise ConfigError(
+                source,
+                field.name,
+                "not part of the world; allowed: tables of the config",
+                value=show_value(patch[field.name]),
+            )
 
 
 def _values(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
