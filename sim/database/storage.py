@@ -76,7 +76,7 @@ class Storage:
         }
         self._prepared: dict[sqlalchemy.Executable, Prepared] = {}
         self._applied: Changes | None = None
-        self._next_id: dict[str, int] = {}
+        self._next_id: dict[str, int] = dict.fromkeys(self.infos, 1)
         self._memo: dict[Any, StoredRows] = {}
         self._metadata: dict[Prepared, ResultMetaData] = {}
         self._memo_limit = memo_rows
@@ -114,18 +114,13 @@ class Storage:
 
     def next_id(self, table: str) -> int:
         """Take the next generated id of a table, for good."""
-        number = self._next_id.get(table)
-        if number is None:
-            key = self.infos[table].key.name
-            (top,) = self._raw.execute(f'SELECT max("{key}") FROM "{table}"').fetchone()  # noqa: S608
-            number = (top or 0) + 1
+        number = self._next_id[table]
         self._next_id[table] = number + 1
         return number
 
     def reserve_id(self, table: str, number: int) -> None:
         """Make generated ids continue behind an explicit one."""
-        top = self.next_id(table)
-        self._next_id[table] = max(top, number + 1)
+        self._next_id[table] = max(self._next_id[table], number + 1)
 
     def changed_at(self, table: str) -> int:
         """Newest commit that changed a table."""
@@ -327,7 +322,10 @@ class Storage:
             self._raw.execute("ROLLBACK")
             raise
         self._raw.execute("COMMIT")
-        self._next_id.pop(table.name, None)
+        key = self.infos[table.name].key.name
+        (top,) = self._raw.execute(f'SELECT max("{key}") FROM "{table.name}"').fetchone()  # noqa: S608
+        if isinstance(top, int):
+            self.reserve_id(table.name, top)
         self._forget_results()
         self.counts.forget(table.name)
 

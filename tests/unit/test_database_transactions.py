@@ -142,6 +142,30 @@ def test_ids_generated_while_both_transactions_are_open_stay_with_their_rows():
     assert {row.id for row in rows if row.amount == 20} == set(outcome["two"])
 
 
+@pytest.mark.parametrize("commits", [True, False])
+def test_the_id_of_a_deleted_row_is_not_generated_again(commits):
+    bank = Bank()
+
+    def closer():
+        with bank.db.begin() as connection:
+            connection.execute(CLOSE, {"of_id": 3})
+            bank.at(2)
+            if not commits:
+                raise ValueError("no")
+
+    def opener():
+        bank.at(1)
+        ids = []
+        for owner in ("a", "b"):
+            with bank.db.begin() as connection:
+                row = {"owner": owner, "branch": 1, "balance": 1}
+                ids.append(connection.execute(OPEN, row).inserted_primary_key[0])
+            bank.at(3)
+        return ids
+
+    assert bank.run(closer=closer, opener=opener)["opener"] == [4, 5]
+
+
 def test_generated_ids_continue_behind_an_explicit_one():
     bank = Bank()
 
