@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import resource
 import select
 import signal
 import subprocess
@@ -78,11 +79,13 @@ def test_bad_options_end_with_1_and_one_line(capsys):
 
 
 def test_help_answers_at_once():
+    """In processor time, so that a busy machine does not fail it."""
+
     def seconds():
-        began = time.perf_counter()
-        done = ticketsim("-h")
-        assert done.returncode == 0
-        return time.perf_counter() - began
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert ticketsim("-h").returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     assert min(seconds() for _ in range(5)) < 0.150
 
