@@ -1,4 +1,4 @@
-"""The command line: `ticketsim run | compare | list | show | schema | serve`.
+"""The command line: `ticketsim run | compare | gate | list | show | schema | serve`.
 
 Text for people goes to standard error; standard output carries only what a program may read.
 Heavy libraries are imported by the command that needs them, so that `-h` answers at once.
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from experiments.cli_evaluate import add_compare
+from experiments.cli_evaluate import add_compare, add_gate
 from experiments.cli_options import add_common, add_config
 from experiments.errors import TicketsimError
 
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_run, add_compare, _add_list, _add_show, _add_schema, _add_serve):
+    for add in (_add_run, add_compare, add_gate, _add_list, _add_show, _add_schema, _add_serve):
         add(commands).add_argument(
             "--debug", action="store_true", help="show the traceback of an error"
         )
@@ -122,7 +122,7 @@ def _add_schema(commands: Commands[_Parser]) -> _Parser:
     parser.set_defaults(command=_schema)
     parser.add_argument(
         "--output",
-        choices=["run", "compare"],
+        choices=["run", "compare", "gate"],
         metavar="COMMAND",
         help="of what this command prints with --json instead",
     )
@@ -193,6 +193,8 @@ def _schema(options: argparse.Namespace) -> int:
         from experiments.summary import json_schema
     elif options.output == "compare":
         from experiments.compare import json_schema
+    elif options.output == "gate":
+        from experiments.gate import json_schema
     else:
         from experiments.config import json_schema
     print(json.dumps(json_schema(), indent=2))

@@ -1,4 +1,4 @@
-"""The commands that evaluate alternatives: compare."""
+"""The commands that evaluate: compare and gate."""
 
 from __future__ import annotations
 
@@ -20,9 +20,27 @@ itself, together, and each left out of all; your own are a TOML file with
 The table is sorted by the difference in failed requests. --replications is the first
 stage; --precision adds as many as its variance asks for. The same command with the
 same --out goes on where it stopped."""
+_GATE = """\
+Judge a config by its thresholds, written as for k6:
+
+  [thresholds]
+  http_req_failed = ["rate<0.01"]
+  "http_req_duration{endpoint:GET /v1/token/check}" = ["p(95)<500"]
+
+A threshold passes or fails on the confidence bound of the mean over replications. While the
+limit lies between the bounds, replications are added: --replications at first (5), up to
+8 times as many or the number in --budget. False alarms: at most 5 % of gates.
+
+  ticketsim gate mine.toml --junit gate.xml
+  ticketsim gate mine.toml --json > accepted.json
+  ticketsim gate mine.toml --baseline accepted.json    # fails also when it got worse"""
 _EXIT_CODES = """\
 exit codes: 0 ok; 104 config, variants or --out are not valid; 130 interrupted, partial
 results kept; 1 anything else, in one line"""
+
+_GATE_EXIT_CODES = """\
+exit codes: 0 pass; 99 a threshold is breached, or worse than the baseline; 98 inconclusive;
+104 config, threshold or baseline are not valid; 130 interrupted; 1 anything else"""
 
 
 def _described(commands: Any, name: str, description: str, summary: str) -> argparse.ArgumentParser:
@@ -56,6 +74,26 @@ def add_compare(commands: Any) -> argparse.ArgumentParser:
     add_common(parser)
     add_budget(parser)
     return parser
+
+
+def add_gate(commands: Any) -> argparse.ArgumentParser:
+    """Add `gate`."""
+    parser = _described(commands, "gate", _GATE, "thresholds with statistics")
+    parser.epilog = _GATE_EXIT_CODES
+    parser.set_defaults(command=_gate)
+    parser.add_argument(
+        "--baseline", metavar="FILE", help="what run --json or gate --json printed before"
+    )
+    parser.add_argument("--junit", metavar="FILE", help="write the checks there as JUnit XML")
+    add_common(parser)
+    add_budget(parser)
+    return parser
+
+
+def _gate(options: argparse.Namespace) -> int:
+    from experiments.command_gate import GateOptions, gate
+
+    return gate(GateOptions(common_options(options), options.baseline, options.junit))
 
 
 def _compare(options: argparse.Namespace) -> int:

@@ -43,6 +43,20 @@ class Observed:
 
 
 @dataclasses.dataclass(frozen=True)
+class Threshold:
+    """A threshold in k6's long form."""
+
+    threshold: Annotated[str, Setting("the expression, such as p(95)<500")]
+    abortOnFail: Annotated[  # noqa: N815 (k6's name)
+        bool, Setting("run no further replication once this threshold is shown to fail")
+    ] = False
+    delayAbortEval: Annotated[  # noqa: N815 (k6's name)
+        str,
+        Setting("as in k6, such as 10s; replications are only judged whole, so it never matters"),
+    ] = "0"
+
+
+@dataclasses.dataclass(frozen=True)
 class Header:
     """What a config says besides the world."""
 
@@ -59,6 +73,10 @@ class Header:
     ] = 1
     observed: Annotated[
         dict[str, Observed], Setting("the vector of observed numbers, by short name")
+    ] = dataclasses.field(default_factory=dict)
+    thresholds: Annotated[
+        dict[str, tuple[str | Threshold, ...]],
+        Setting("what `ticketsim gate` asks of a run: metric{tag:value} to k6's expressions"),
     ] = dataclasses.field(default_factory=dict)
 
 

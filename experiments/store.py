@@ -75,7 +75,7 @@ def _first_difference(mine: Any, theirs: Any, path: str) -> str:
 
 def identity_of(resolved: Mapping[str, Any], seed: int, scale: float) -> Identity:
     """The identity of a run; what does not change a replication is left out of the config."""
-    apart = {"name", "description", "observed", "replications", "seed"}
+    apart = {"name", "description", "observed", "replications", "seed", "thresholds"}
     config = {key: value for key, value in resolved.items() if key not in apart}
     # Through JSON, so that it compares equal with what a manifest says.
     return Identity(json.loads(json.dumps(config)), seed, scale, program_version())

@@ -133,7 +133,7 @@ def summarise(setup: Setup, results: Mapping[int, RunResult], wall_seconds: floa
         "warnings": list(setup.warnings),
         "digest": combined_digest([run.digest for run in runs]),
         "wall_seconds": round(wall_seconds, 3),
-        "runs": [_replication(number, run) for number, run in results.items()],
+        "runs": [replication_of(number, run) for number, run in results.items()],
     }
     if setup.observed:
         summary["observed"] = {
@@ -272,7 +272,8 @@ def _extrapolated(summary: RunSummary, scale: float) -> dict[str, Numbers]:
     return {"metrics": counts, "tables": tables, "funnel": funnel}
 
 
-def _replication(number: int, run: RunResult) -> Replication:
+def replication_of(number: int, run: RunResult) -> Replication:
+    """One replication by itself, as plain values."""
     return {
         "replication": number,
         "seed": run.seed,

@@ -16,17 +16,20 @@ CORRELATION = 0.9
 class Experiment:
     """Failure rates of replications of a base and an alternative, drawn when asked for."""
 
-    def __init__(self, rng, base, alternative, shared=0.8):
+    def __init__(self, rng, base, alternative, shared=0.8, requests=REQUESTS):
         self._rng = rng
         self._limits = stats.norm.isf([base, alternative])
         self._shared = shared
+        self._requests = requests
         self.base = []
         self.alternative = []
 
     def extend(self, replications):
         missing = replications - len(self.base)
         if missing > 0:
-            common, *own = (self._process(missing) for _ in range(3))
+            common = self._process(missing)
+            # Nothing of their own to draw when all is shared.
+            own = [self._process(missing) if self._shared < 1 else 0.0 for _ in range(2)]
             rates = [
                 (math.sqrt(self._shared) * common + math.sqrt(1 - self._shared) * one > limit)
                 .mean(axis=1)
@@ -41,6 +44,6 @@ class Experiment:
 
     def _process(self, replications):
         """Return rows of a stationary AR(1) process with unit variance."""
-        noise = self._rng.standard_normal((replications, REQUESTS))
+        noise = self._rng.standard_normal((replications, self._requests))
         noise[:, 1:] *= math.sqrt(1 - CORRELATION**2)
         return signal.lfilter([1.0], [1.0, -CORRELATION], noise, axis=1)

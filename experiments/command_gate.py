@@ -1,0 +1,154 @@
+"""`ticketsim gate`: the thresholds of a config, from reading them to the exit code."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from experiments.baseline import read_baseline
+from experiments.campaign import Campaign, Cell, CommonOptions
+from experiments.config import Config, load
+from experiments.errors import ConfigError, InterruptedRunError, OutputError
+from experiments.gate import ERROR, SCHEMA, GateResult, Outcome, judge, overall
+from experiments.gate_text import junit, markdown, render, workflow_commands
+from experiments.intervals import FEWEST_FOR_INTERVALS
+from experiments.journal import Journal
+from experiments.sources import read_source
+from experiments.statistics import looks
+from experiments.store import identity_of
+from experiments.summary import combined_digest, replication_of
+from experiments.thresholds import Criterion, criteria
+from sim.result import RunResult
+
+_EXIT: Final[Mapping[Outcome, int]] = {"pass": 0, "fail": 99, "inconclusive": 98}
+_INTERRUPTED = 130
+_FIRST_LOOK = 5
+_MOST_TIMES_FIRST = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class GateOptions:
+    """The options of the command line."""
+
+    common: CommonOptions
+    baseline: str | None = None
+    junit: str | None = None
+
+
+def gate(options: GateOptions) -> int:
+    """Judge a config by its thresholds and report it.
+
+    Returns:
+        0 pass, 99 fail, 98 inconclusive, 130 interrupted.
+
+    Raises:
+        TicketsimError: config, thresholds, baseline or an output cannot be used.
+    """
+    began = time.perf_counter()
+    common = options.common
+    config = load(common.config, common.assignments)
+    wanted = _criteria(config, common.config)
+    stored = None
+    if options.baseline is not None:
+        stored = read_baseline(options.baseline, config.name, common.scale)
+    if options.junit is not None:
+        _check_writable(options.junit)
+    seed = config.header.seed if common.seed is None else common.seed
+    journal = Journal(common.out, "gate", identity_of(config.resolved, seed, common.scale))
+    campaign = Campaign(journal, common, seed)
+    cell = Cell(config.name, config)
+    planned = _looks(config, common)
+
+    made: list[RunResult] = []
+
+    def runs(number: int) -> Sequence[RunResult]:
+        campaign.run((cell, replication) for replication in range(number))
+        made[:] = campaign.results(cell)[:number]
+        return made
+
+    checks = judge(wanted, planned, runs, stored)
+    if not made:
+        raise InterruptedRunError("ended before anything was measured")
+    result: GateResult = {
+        "schema": SCHEMA,
+        "config": config.name,
+        "seed": seed,
+        "scale": common.scale,
+        "outcome": overall(checks),
+        "false_alarm_rate": ERROR,
+        "replications": len(made),
+        "looks": planned,
+        "partial": campaign.interrupted,
+        "checks": checks,
+        "digest": combined_digest([run.digest for run in made]),
+        "wall_seconds": round(time.perf_counter() - began, 3),
+        "runs": [replication_of(number, run) for number, run in enumerate(made)],
+    }
+    if options.baseline is not None:
+        result["baseline"] = options.baseline
+    _report(result, options, journal)
+    return _INTERRUPTED if campaign.interrupted else _EXIT[result["outcome"]]
+
+
+def _criteria(config: Config, reference: str) -> list[Criterion]:
+    source = read_source(reference).name
+    found = criteria(config.header.thresholds, source)
+    if not found:
+        raise ConfigError(
+            source,
+            "thresholds",
+            'there is none; allowed: a table such as [thresholds] http_req_failed = ["rate<0.01"]',
+        )
+    return found
+
+
+def _looks(config: Config, common: CommonOptions) -> list[int]:
+    """Numbers of replications at which to decide: the first one, and then doubled."""
+    own = config.header.replications
+    first = common.replications or (own if own >= FEWEST_FOR_INTERVALS else _FIRST_LOOK)
+    if common.budget.runs is None:
+        return looks(first, _MOST_TIMES_FIRST * first)
+    return looks(min(first, common.budget.runs), common.budget.runs)
+
+
+def _check_writable(path: str) -> None:
+    folder = Path(path).absolute().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise OutputError(f"--junit {path}: cannot be written: no such folder")
+
+
+def _report(result: GateResult, options: GateOptions, journal: Journal) -> None:
+    common = options.common
+    text = json.dumps(result, indent=2) + "\n"
+    journal.write("gate.json", text)
+    journal.write("gate.md", markdown(result))
+    journal.write("junit.xml", junit(result))
+    if options.junit is not None:
+        try:
+            Path(options.junit).write_text(junit(result), "utf-8")
+        except OSError as error:
+            raise OutputError(
+                f"--junit {options.junit}: cannot be written: {error.strerror}"
+            ) from error
+    if not common.quiet:
+        sys.stderr.write(render(result))
+    _tell_pull_request(result, common.config)
+    if common.json:
+        sys.stdout.write(text)
+
+
+def _tell_pull_request(result: GateResult, path: str) -> None:
+    """Annotations and a job summary where the build server asks for them by its variables."""
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in workflow_commands(result, path):
+            sys.stderr.write(line + "\n")
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(markdown(result))
