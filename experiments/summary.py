@@ -140,6 +140,7 @@ def summarise(setup: Setup, results: Mapping[int, RunResult], wall_seconds: floa
             name: _observed_row(observed, runs, setup.scale)
             for name, observed in setup.observed.items()
         }
+        summary["warnings"] += _unexplained(summary["observed"])
     if setup.scale < 1:
         summary["extrapolated"] = _extrapolated(summary, setup.scale)
     return summary
@@ -240,6 +241,19 @@ def is_count(path: str) -> bool:
         "passes",
         "fails",
     }
+
+
+def _unexplained(rows: Mapping[str, ObservedRow]) -> list[str]:
+    """What these guesses of the unknowns do not show, in words."""
+    remarks = []
+    for name, row in rows.items():
+        found = row["simulated"]
+        if row["metric"].startswith("exception_classes.") and (found or 0) < row["observed"]:
+            remarks.append(
+                f"{name}: {row['observed']:g} exception classes were observed, this run shows "
+                f"{found or 0:g}: its guesses of the unknowns do not give all of them at once"
+            )
+    return remarks
 
 
 def _observed_row(observed: Observed, runs: Sequence[RunResult], scale: float) -> ObservedRow:

@@ -12,9 +12,17 @@ and a few of those that wait are unlucky again and again, up to the timeout.
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
 from model.errors import PoolTimeoutError
 from sim.kernel import TIMEOUT, Deadlines, Environment, Waiter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _at_once() -> None:
+    pass
 
 
 class _Turn:
@@ -36,6 +44,7 @@ class _Turn:
 class ConnectionPool:
     """`size` connections; who finds none waits at most `timeout_s`, then fails.
 
+    `wake_up` is what a thread that was told of a connection (with `barging`) does until it runs.
     A borrow is a point where other threads run, also when a connection is free. `slowdown` keeps
     a returned connection away for (slowdown - 1) times as long as it was out: a pool of a scaled
     world that would need less than one connection.
@@ -49,6 +58,7 @@ class ConnectionPool:
         slowdown: float = 1.0,
         *,
         barging: bool = False,
+        wake_up: Callable[[], None] = _at_once,
     ) -> None:
         self._env = env
         self.size = size
@@ -56,6 +66,7 @@ class ConnectionPool:
         self.timeout_s = timeout_s
         self._slowdown = slowdown
         self._barging = barging
+        self._wake_up = wake_up
         self._queue: deque[Waiter] = deque()
         self._deadlines = Deadlines(env, timeout_s)
         self._waiting = 0
@@ -81,8 +92,12 @@ class ConnectionPool:
         if self.idle and (self._barging or not self._queue):
             self.idle -= 1
             self.acquired += 1
-            # Whoever is due now runs before this thread goes on.
-            env.sleep(0.0)
+            try:
+                # Whoever is due now runs before this thread goes on.
+                env.sleep(0.0)
+            except BaseException:
+                self._hand_over()
+                raise
             return env.now
         began_s = env.now
         turn = _Turn()
@@ -120,8 +135,7 @@ class ConnectionPool:
                 raise
             if outcome is TIMEOUT or not self._barging:
                 return outcome
-            import os
-            if os.environ.get("WAKE"): self.process.compute(float(os.environ["WAKE"]))
+            self._wake_up()
             if self.idle:
                 self.idle -= 1
                 return outcome
