@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import typing
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -100,12 +101,22 @@ def document_type() -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for owner in (Header, World):
         for field in dataclasses.fields(owner):
-            annotation = hints_of(owner)[field.name]
-            tag = _tag(annotation)
-            if tag:
-                annotation = Annotated[annotation, Field(discriminator=tag)]
+            annotation = _discriminated(hints_of(owner)[field.name])
             fields[field.name] = (annotation, _default(field))
     return create_model("TicketsimConfig", __config__=_STRICT, **fields)
+
+
+def _discriminated(annotation: Any) -> Any:
+    """The annotation with the tag by which pydantic tells the members of its union apart."""
+    tag = _tag(annotation)
+    if not tag:
+        return annotation
+    bare, *notes = typing.get_args(annotation)
+    if typing.get_origin(bare) is tuple:  # a list of them, each with its own tag
+        each, _ = typing.get_args(bare)
+        bare = tuple[Annotated[each, Field(discriminator=tag)], ...]  # type: ignore[valid-type]
+        return Annotated[(bare, *notes)]
+    return Annotated[annotation, Field(discriminator=tag)]
 
 
 def _tag(annotation: Any) -> str:

@@ -10,21 +10,23 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from sim.kernel import ThreadKilled
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sim.costs import Costs, Factor
     from sim.database import StatementWork
     from sim.kernel import Environment
+    from sim.redis_process import RedisProcess
     from sim.stations.connection_pool import ConnectionPool
     from sim.stations.cpu import Process
-    from sim.stations.single_server import SingleServer
 
 
 class Task:
     """What one of the service's threads is doing: a request, a scheduled job, an async task."""
 
-    __slots__ = ("database_debt_s", "debt_s", "factor", "label")
+    __slots__ = ("database_debt_s", "debt_s", "factor", "killed", "label")
 
     def __init__(self, label: str, factor: Factor) -> None:
         self.label = label
@@ -33,6 +35,8 @@ class Task:
         """On the service's work in this task: warm-up times noise."""
         self.debt_s = 0.0
         self.database_debt_s = 0.0
+        self.killed = False
+        """The service is gone: what the code still tries on its way out does not happen."""
 
 
 class Charges:
@@ -67,6 +71,8 @@ class Charges:
     def settle(self) -> None:
         """Pay the current task's debt: blocks until the work is done."""
         task = self.task
+        if task.killed:
+            raise ThreadKilled
         own_s, database_s = task.debt_s, task.database_debt_s
         work_s = own_s + database_s
         if work_s > 0.0:
@@ -147,8 +153,13 @@ class ChargedPool:
         return self._pool.acquire()
 
     def release(self, borrowed_s: float) -> None:
-        """Give the connection borrowed at `borrowed_s` back."""
-        self._pool.release(borrowed_s)
+        """Give the connection borrowed at `borrowed_s` back, if there still is a pool."""
+        if not self._charges.task.killed:
+            self._pool.release(borrowed_s)
+
+    def replace(self, pool: ConnectionPool) -> None:
+        """Use the pool of a service that was started again."""
+        self._pool = pool
 
 
 class ChargedRedis:
@@ -159,14 +170,12 @@ class ChargedRedis:
         env: Environment,
         charges: Charges,
         costs: Costs,
-        station: SingleServer,
-        process: Process,
+        server: RedisProcess,
     ) -> None:
         self._env = env
         self._charges = charges
         self._costs = costs
-        self._station = station
-        self._process = process
+        self._server = server
         self.watch: Callable[[str], None] | None = None
         """Told the name of each command just before it runs."""
 
@@ -177,12 +186,6 @@ class ChargedRedis:
         task.debt_s += self._costs.jvm_redis_s * task.factor.code
         charges.settle()
         self._env.sleep(self._costs.redis_wait_s)
-        station = self._station
-        station.enter()
-        try:
-            self._process.compute(cost_ns * 1e-9)
-        finally:
-            # The command itself runs at this instant, before anyone who waits is resumed.
-            station.leave()
+        self._server.serve(cost_ns)
         if self.watch is not None:
             self.watch(name)

@@ -57,6 +57,7 @@ class Connector:
         self._idle: deque[tuple[Connection, int, float]] = deque()
         self._idle_timer = False
         self._backlog: deque[Connection] = deque()
+        self._established: dict[Connection, None] = {}
         self.ports_used = 0
         self.accepted = 0
         self.listening = True
@@ -112,6 +113,7 @@ class Connector:
         else:
             return False
         connection.open = True
+        self._established[connection] = None
         connection.epoch += 1
         connection.requests = 0
         self._rest(connection)
@@ -153,6 +155,7 @@ class Connector:
 
     def _release(self, connection: Connection) -> None:
         self.ports_used -= 1
+        del self._established[connection]
         if connection.accepted:
             connection.accepted = False
             self.accepted -= 1
@@ -160,9 +163,20 @@ class Connector:
         else:
             self._backlog.remove(connection)
 
-    def stop_listening(self) -> None:
-        """Refuse every connection from now on: the service is gone."""
+    def reset(self) -> None:
+        """Cut every connection, and refuse new ones until `listen`: the service is gone."""
         self.listening = False
+        for connection in self._established:
+            connection.open = connection.accepted = False
+            connection.on_accepted = None
+        self.ports_used -= len(self._established)
+        self.accepted = 0
+        self._established.clear()
+        self._backlog.clear()
+
+    def listen(self) -> None:
+        """Accept connections again."""
+        self.listening = True
 
     def _accept_next(self) -> None:
         while self._backlog and self.accepted < self._service.max_connections:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sim.stations.cpu import Cpu
@@ -11,6 +12,17 @@ if TYPE_CHECKING:
 
     from sim.kernel import Environment
     from sim.world import Host as HostSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """A process that the kernel killed, and why."""
+
+    time_s: float
+    name: str
+    held_mb: float
+    demand_mb: float
+    limit_mb: float
 
 
 class Host:
@@ -30,8 +42,8 @@ class Host:
         self._on_end: Callable[[], None] | None = None
         self.demand_mb = settings.system_mb
         self.slowdown = 1.0
-        self.killed: list[tuple[float, str]] = []
-        """(time, process) of every process that the kernel killed."""
+        self.killed: list[Killed] = []
+        """Every process that the kernel killed, in order."""
 
     def add(self, name: str, resident_mb: Callable[[], float], on_kill: Callable[[], None]) -> None:
         """Put a process on this machine: how much it holds, and what happens when it is killed."""
@@ -41,13 +53,29 @@ class Host:
     def start(self, on_memory_exhausted: Callable[[], None]) -> None:
         """Look after memory from now on; the callback is the operator's end of the run."""
         self._on_end = on_memory_exhausted
-        self._look()
+        self._look_again()
 
-    def resident_mb(self, name: str) -> float:
-        """Return what one process holds now."""
-        return self._resident_mb[name]()
+    def remove(self, name: str) -> None:
+        """Take a process that has ended off this machine; no effect if it is not there."""
+        self._resident_mb.pop(name, None)
+        self._on_kill.pop(name, None)
 
-    def _look(self) -> None:
+    @property
+    def names(self) -> list[str]:
+        """The processes that run here."""
+        return list(self._resident_mb)
+
+    def held_mb(self, name: str) -> float:
+        """Return what one process holds now; 0 if it does not run."""
+        measure = self._resident_mb.get(name)
+        return 0.0 if measure is None else measure()
+
+    def _look_again(self) -> None:
+        self._env.call_in(1.0, self._look_again)
+        self.look()
+
+    def look(self) -> None:
+        """Compare what is needed with what there is, and act on it. Does not block."""
         settings = self.settings
         resident = {name: measure() for name, measure in self._resident_mb.items()}
         self.demand_mb = settings.system_mb + sum(resident.values())
@@ -65,11 +93,18 @@ class Host:
         if slowdown != self.slowdown:
             self.slowdown = slowdown
             self.cpu.set_slowdown(slowdown)
-        self._env.call_in(1.0, self._look)
 
     def _kill_largest(self, resident: dict[str, float]) -> None:
+        if not resident:
+            return
         victim = max(resident, key=lambda name: (resident[name], name))
-        self.killed.append((self._env.now, victim))
+        settings = self.settings
+        swap_mb = settings.swap_mb if settings.on_memory_exhausted == "swap" else 0.0
+        limit_mb = settings.memory_mb + swap_mb
+        self.killed.append(
+            Killed(self._env.now, victim, resident[victim], self.demand_mb, limit_mb)
+        )
         on_kill = self._on_kill[victim]
-        del self._resident_mb[victim], self._on_kill[victim]
+        self.remove(victim)
+        self.demand_mb -= resident[victim]
         on_kill()

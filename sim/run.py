@@ -14,15 +14,18 @@ from sqlalchemy import text
 
 from model.schema import booking, outbox, seat, token_history
 from sim.costs import Costs
+from sim.faults.injection import Faults
 from sim.generator import Generator
 from sim.host import Host
 from sim.kernel import Environment
 from sim.load.executors import Executor, VirtualUser, make_executor
+from sim.measure.events import Events
 from sim.measure.funnel import Funnel, Step
 from sim.measure.invariants import Watch
 from sim.measure.requests import RequestLog
 from sim.measure.series import Series
 from sim.opening import fill_tables
+from sim.processes import Processes
 from sim.random_streams import Streams
 from sim.redis.server import RedisServer
 from sim.result import RunResult, Sweep
@@ -109,7 +112,6 @@ class _Run:
         generator_host = (
             self.host if world.generator.shares_host else Host(env, world.generator.host)
         )
-        self.hosts = [self.host] if generator_host is self.host else [self.host, generator_host]
         self.generator = Generator(env, generator_host, world.generator, costs.generator)
         self.redis = RedisServer(
             clock=lambda: world.catalogue.opening_epoch_s + env.now,
@@ -126,28 +128,15 @@ class _Run:
         )
         self.watch = Watch(self.server, world.catalogue.capacity)
         self.server.redis_turn.watch = self.watch.before_command
+        self.events = Events(env, world.service.started_before_s)
+        self.processes = Processes(
+            env, world, self.server, self.generator, generator_host, self.events, self._end
+        )
+        self.faults = Faults(env, world.faults, self.processes, self.events)
         self.series = Series(env, self._gauges(), interval_s=1.0)
         self.server.on_sweep = self._swept
         self._sweeps: list[Sweep] = []
         self.script_errors = 0
-        self._place_processes(generator_host)
-
-    def _place_processes(self, generator_host: Host) -> None:
-        memory = self.world.memory
-        host = self.host
-        host.add("service", lambda: memory.jvm_mb, self._service_killed)
-        host.add("database", lambda: memory.database_mb, self._service_killed)
-        host.add("broker", lambda: memory.broker_mb, lambda: None)
-        host.add("redis", self._redis_mb, lambda: self.redis.restart(lose_data=True))
-        generator_host.add(
-            "generator", self.generator.resident_mb, lambda: self._end("generator_killed")
-        )
-
-    def _redis_mb(self) -> float:
-        return self.redis.stats().resident_bytes * 1e-6
-
-    def _service_killed(self) -> None:
-        self.server.kill()
 
     def _swept(self, run: JobRun) -> None:
         origin_s = self.world.catalogue.opening_epoch_s + self.world.service.started_before_s
@@ -174,13 +163,13 @@ class _Run:
         """Let it happen."""
         env = self.env
         self.server.start()
-        for host in self.hosts:
-            host.start(lambda: self._end("memory_exhausted"))
+        self.processes.start()
         start_s = self.world.service.started_before_s
         if start_s > 0.0:
             env.run(until=start_s)
         self.site.start_s = env.now
         self.series.start()
+        self.faults.start()
         self.executor.start()
         self.generator.initialised_vus = self.executor.allocated_vus
         self._report()
@@ -271,6 +260,7 @@ class _Run:
             "redis_used_bytes": lambda: redis.stats().used_memory,
             "redis_keys": lambda: redis.stats().keys,
             "redis_evicted_keys": lambda: redis.stats().evicted_keys,
+            "redis_expired_keys": lambda: redis.stats().expired_keys,
             "pool_active": lambda: server.pool.active,
             "pool_pending": lambda: server.pool.pending,
             "pool_timeouts": lambda: server.pool.timeouts,
@@ -284,10 +274,11 @@ class _Run:
             "host_slowdown": lambda: self.host.slowdown,
             "service_cpu_s": lambda: server.process.used_s,
             "database_cpu_s": lambda: server.database_process.used_s,
-            "redis_cpu_s": lambda: server.redis_process.used_s,
+            "redis_cpu_s": lambda: server.redis_process.process.used_s,
             "generator_cpu_s": lambda: (
                 self.generator.process.used_s + self.generator.process.background_s
             ),
+            **self.processes.gauges(),
         }
 
     def result(self, seed: int) -> RunResult:
@@ -327,7 +318,7 @@ class _Run:
                 self._leaked_connections(),
             ),
             sweeps=self._sweeps,
-            notes=[],
+            notes=self.events.notes(),
             series=self.series.columns(),
         )
 

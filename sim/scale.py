@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sim.faults.settings import Fault, HostMemoryHog, RedisMemoryHog, RedisRestart
 from sim.load.settings import (
     ConstantArrivalRate,
     ConstantVUs,
@@ -64,12 +65,25 @@ def scaled(world: World, scale: float) -> World:
         host=_host(world.host, scale),
         memory=replace(
             world.memory,
+            jvm_start_mb=world.memory.jvm_start_mb * scale,
             jvm_mb=world.memory.jvm_mb * scale,
+            jvm_grown_after=_units(world.memory.jvm_grown_after, scale),
             database_mb=world.memory.database_mb * scale,
             broker_mb=world.memory.broker_mb * scale,
         ),
         generator=_generator(world.generator, scale),
+        faults=tuple(_fault(fault, scale) for fault in world.faults),
     )
+
+
+def _fault(fault: Fault, scale: float) -> Fault:
+    match fault:
+        case RedisMemoryHog():
+            return replace(fault, keys=_units(fault.keys, scale))
+        case HostMemoryHog():
+            return replace(fault, memory_mb=fault.memory_mb * scale)
+        case RedisRestart():
+            return fault
 
 
 def _units(count: float, scale: float) -> int:

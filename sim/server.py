@@ -13,8 +13,8 @@ from sim.connector import Connector
 from sim.costs import Costs, Factor, WarmUpTable
 from sim.database import SimulatedDatabase
 from sim.kernel import Deadlines, Thread
+from sim.redis_process import RedisProcess
 from sim.stations.connection_pool import ConnectionPool
-from sim.stations.single_server import SingleServer
 from sim.stations.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
@@ -62,11 +62,24 @@ class SimulatedRuntime:
         """Make an event."""
         return SimulatedEvent(self._env)
 
+    def kill(self) -> None:
+        """End every thread where it is."""
+        for thread in (*self.threads, *self.executor.threads):
+            end_thread(thread)
+        self.executor.kill()
+
     def _run(self, task: Callable[[], None]) -> None:
         thread = self._env.current
         assert thread is not None  # noqa: S101 - called by the executor's threads
         thread.local = Task("async", _HOT)
         task()
+
+
+def end_thread(thread: Thread) -> None:
+    """End a thread of a service that is gone; what its code does on the way out has no effect."""
+    if thread.local is not None:
+        thread.local.killed = True
+    thread.kill()
 
 
 class Server:
@@ -95,47 +108,32 @@ class Server:
         self.one_way_s = world.network.one_way_s + costs.request_wait_s / 2.0
         self.process = host.cpu.process()
         self.database_process = host.cpu.process()
-        self.redis_process = host.cpu.process()
+        self.redis_process = RedisProcess(env, redis, host.cpu.process())
         self.charges = Charges(
             env, costs, self.process, self.database_process, world.database.speed, size
         )
-        self.pool = ConnectionPool(
-            env, world.pool.connections, world.pool.timeout_s, world.pool.slowdown
-        )
+        self.pool = self._new_pool()
+        self._charged_pool = ChargedPool(self.pool, self.charges)
         self.database = SimulatedDatabase(
             env,
             METADATA,
             lambda engine: create_all(engine, world.policy),
-            pool=ChargedPool(self.pool, self.charges),
+            pool=self._charged_pool,
             charge=self.charges,
             lock_wait_timeout_s=world.database.lock_wait_timeout_s,
         )
-        self.redis_station = SingleServer(env)
-        self.redis_turn = ChargedRedis(
-            env, self.charges, costs, self.redis_station, self.redis_process
-        )
+        self.redis_turn = ChargedRedis(env, self.charges, costs, self.redis_process)
         self.clock = SimulatedClock(env, world.catalogue.opening_epoch_s)
-        self.runtime = SimulatedRuntime(env, world.service.async_threads)
-        ids = streams.stream("request ids")
-        self.service = TicketService(
-            policy=world.policy,
-            clock=self.clock,
-            redis=redis.client(self.redis_turn.before_command),
-            database=self.database,
-            broker=SimulatedBroker(env, world.broker, self.charges.event),
-            runtime=self.runtime,
-            log=self.charges,
-            signing_key=_SIGNING_KEY,
-            new_id=lambda: f"{ids.bits():016x}{ids.bits():016x}",
-            on_job=self._job_ran,
-        )
+        self.broker = SimulatedBroker(env, world.broker, self.charges.event)
+        self._ids = streams.stream("request ids")
+        self._build_service()
         self.connector = Connector(
             env, world.service, world.generator, world.network, streams.stream("network")
         )
         self.client_deadlines = Deadlines(env, world.generator.request_timeout_s)
-        self.workers: WorkerPool[Exchange] = WorkerPool(
-            env, "worker", world.service.threads, self._serve
-        )
+        self.workers = self._new_workers()
+        self.up = True
+        self._handled = 0
         self._warm_up = WarmUpTable(costs.warm_up, warm=world.service.warm)
         self._served_all = 0
         self._served: dict[str, int] = {}
@@ -143,28 +141,61 @@ class Server:
         self.on_sweep: Callable[[JobRun], None] = lambda _run: None
         """Told of every run of the sweep; times in epoch seconds."""
 
+    def _new_pool(self) -> ConnectionPool:
+        settings = self.world.pool
+        return ConnectionPool(
+            self._env, settings.connections, settings.timeout_s, settings.slowdown
+        )
+
+    def _new_workers(self) -> WorkerPool[Exchange]:
+        return WorkerPool(self._env, "worker", self.world.service.threads, self._serve)
+
+    def _build_service(self) -> None:
+        """The service's own objects: what a new process of it begins with."""
+        ids = self._ids
+        self.runtime = SimulatedRuntime(self._env, self.world.service.async_threads)
+        self._redis_client = self.redis.client(self.redis_turn.before_command)
+        self.service = TicketService(
+            policy=self.world.policy,
+            clock=self.clock,
+            redis=self._redis_client,
+            database=self.database,
+            broker=self.broker,
+            runtime=self.runtime,
+            log=self.charges,
+            signing_key=_SIGNING_KEY,
+            new_id=lambda: f"{ids.bits():016x}{ids.bits():016x}",
+            on_job=self._job_ran,
+        )
+
     def start(self) -> None:
         """Start the service's scheduler, and what the programs do when nobody asks."""
         self.service.start()
         self._env.spawn(
             "service background",
-            lambda: self._idle_work(self.process, self.costs.jvm_background_cores),
+            lambda: self._idle_work(self.process, self.costs.jvm_background_cores, lambda: self.up),
         )
         self._env.spawn(
             "redis background",
-            lambda: self._idle_work(self.redis_process, self.costs.redis_background_cores),
+            lambda: self._idle_work(
+                self.redis_process.process,
+                self.costs.redis_background_cores,
+                lambda: self.redis.up,
+            ),
         )
 
-    def _idle_work(self, process: Process, cores: float) -> None:
+    def _idle_work(self, process: Process, cores: float, runs: Callable[[], bool]) -> None:
         """Use `cores` of the machine in small pieces, for as long as the run lasts."""
         share_s = cores * self._size * _IDLE_PERIOD_S
         while True:
-            process.compute(share_s)
+            if runs():
+                process.compute(share_s)
             self._env.sleep(_IDLE_PERIOD_S)
 
     def submit(self, exchange: Exchange) -> None:
         """Take a request that has arrived on its connection. Does not block."""
-        if not self.connector.listening:
+        if not exchange.connection.open:
+            # It was cut while the request was on its way.
             exchange.waiter.wake(None)
             return
         self.connector.begin_request(exchange.connection, lambda: self.workers.submit(exchange))
@@ -173,6 +204,7 @@ class Server:
         thread = self._env.current
         assert thread is not None  # noqa: S101 - called by the worker threads
         endpoint = exchange.endpoint
+        self._handled += 1
         task = Task(endpoint, self._factor(endpoint, exchange.noise))
         thread.local = task
         self.charges.request(task)
@@ -208,8 +240,33 @@ class Server:
 
     def kill(self) -> None:
         """The process is gone: every request under way is lost, nobody listens any more."""
-        self.connector.stop_listening()
-        for exchange in self.workers.clear():
+        self.up = False
+        self.connector.reset()
+        for thread in self.workers.threads:
+            end_thread(thread)
+        for exchange in self.workers.kill():
             exchange.waiter.wake(None)
-        for thread in self.runtime.threads:
-            thread.kill()
+        self.runtime.kill()
+        self._redis_client.close()
+
+    def restart(self) -> None:
+        """A new process of the service: cold code, an empty memory, the same tables and Redis."""
+        gone = self.pool
+        self.pool = self._new_pool()
+        self.pool.take_over_counts(gone)
+        self._charged_pool.replace(self.pool)
+        self.workers = self._new_workers()
+        self._warm_up = WarmUpTable(self.costs.warm_up, warm=self.world.service.warm)
+        self._served = {}
+        self._served_all = sum(self._served.values())
+        self._handled = 0
+        self._build_service()
+        self.up = True
+        self.service.start()
+        self.connector.listen()
+
+    def resident_mb(self) -> float:
+        """Return what the process holds: it grows with the first requests it handles."""
+        memory = self.world.memory
+        grown = min(1.0, self._handled / memory.jvm_grown_after)
+        return memory.jvm_start_mb + grown * (memory.jvm_mb - memory.jvm_start_mb)

@@ -17,6 +17,7 @@ from annotated_types import Ge, Gt, Le
 from model.policy import Policy
 from model.setting import Setting
 from sim.customers.settings import Customer
+from sim.faults.settings import Fault
 from sim.load.settings import Load, RampingVUs
 from sim.redis.settings import RedisSettings
 
@@ -150,6 +151,18 @@ class Service:
             source="measured: runs start cold",
         ),
     ] = False
+    restart_after_s: Annotated[
+        float | None,
+        Ge(0),
+        Setting(
+            "time from being killed by the kernel until it is up again, with cold code; never "
+            "when not given",
+            "s",
+            "incident: unknown; by hand, so not within a run",
+            0,
+            600,
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,13 +310,39 @@ class Host:
 class Memory:
     """What the processes beside the load generator hold."""
 
+    jvm_start_mb: Annotated[
+        float,
+        Ge(0),
+        Setting(
+            "resident memory of the service when it has started",
+            "MB",
+            "measured: 0.54 to 0.7 GB in fresh services, jvm_rss_mb of the runs",
+            128,
+            32_768,
+        ),
+    ] = 600.0
     jvm_mb: Annotated[
         float,
         Ge(0),
         Setting(
-            "resident memory of the service", "MB", "measured: 0.7 to 1.4 GB at -Xmx4g", 256, 32_768
+            "resident memory of the service once it has grown",
+            "MB",
+            "measured: 0.7 to 1.4 GB at -Xmx4g",
+            256,
+            32_768,
         ),
     ] = 1_400.0
+    jvm_grown_after: Annotated[
+        int,
+        Gt(0),
+        Setting(
+            "requests over which it grows, evenly",
+            "requests",
+            "measured: most of the growth in the first 20 s of the runs, some 5,000 requests",
+            100,
+            1_000_000,
+        ),
+    ] = 5_000
     database_mb: Annotated[
         float,
         Ge(0),
@@ -415,3 +454,4 @@ class World:
     )
     generator: Annotated[Generator, Setting("load generator")] = field(default_factory=Generator)
     network: Annotated[Network, Setting("network")] = field(default_factory=Network)
+    faults: Annotated[tuple[Fault, ...], Setting("what goes wrong, and when")] = ()

@@ -223,6 +223,8 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
         if plan.name == "exec" and self._transaction:
             denied = any(queued.denied_at_limit for queued, _, _ in self._transaction)
         if denied:
+            if self.server.on_refuse is not None:
+                self.server.on_refuse(plan.name)
             raise SimpleError(OUT_OF_MEMORY)
 
     def _note_failure(self, plan: Plan, error: SimpleError) -> None:

@@ -32,6 +32,7 @@ from sim.redis.persistence import Fork, Persistence, Snapshot
 from sim.redis.plans import Plan, plans
 from sim.redis.settings import RedisSettings
 from sim.redis.sizing import Sizer
+from sim.redis.sorted_set import MeteredZSet
 from sim.redis.substitution import Substitution
 from sim.redis.values import independent, listing, n_elements
 
@@ -60,6 +61,15 @@ _MAX_CYCLES_AT_ONCE: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
+class Eviction:
+    """A key that was deleted to free memory."""
+
+    key: str
+    members: int | None
+    """Members of a sorted set; None for any other value."""
+
+
+@dataclass(frozen=True, slots=True)
 class RedisStats:
     """A look at the server, for time series."""
 
@@ -78,8 +88,9 @@ class RedisStats:
 class RedisServer(FakeServer):
     """One server. `clock` gives epoch seconds; `rng` decides sampling, LFU and random keys.
 
-    `on_fork` is told of every snapshot that starts. Commands of all clients are atomic: the caller
-    must not let two run at the same time.
+    `on_fork` is told of every snapshot that starts, `on_evict` of every key evicted, `on_refuse`
+    the name of every command refused at the memory limit. Commands of all clients are atomic: the
+    caller must not let two run at the same time.
     """
 
     def __init__(
@@ -92,7 +103,9 @@ class RedisServer(FakeServer):
         super().__init__(version=settings.version_numbers)
         self._clock = clock
         self._rng = rng
-        self._on_fork = on_fork
+        self.on_fork = on_fork
+        self.on_evict: Callable[[Eviction], None] | None = None
+        self.on_refuse: Callable[[str], None] | None = None
         self.plans: Mapping[str, Plan] = {**plans(), **introspection_plans()}
         self.substitution = Substitution(self._now, rng)
         self.configuration = Config(self, settings)
@@ -261,14 +274,21 @@ class RedisServer(FakeServer):
             if victim is None:
                 return False
             database, key = victim
-            spent_ns += EVICT_NS + free_ns(_size(database.peek(key)))
+            entry = database.peek(key)
+            spent_ns += EVICT_NS + free_ns(_size(entry))
             database.evict(key)
+            self._tell_evicted(key, entry)
             self.state.changes += 1
             evicted += 1
             if evicted % _EVICTIONS_PER_LOOK_AT_TIME == 0 and spent_ns > EVICTION_LIMIT_NS:
                 break
         self._debt_ns += spent_ns
         return True
+
+    def _tell_evicted(self, key: bytes, entry: Entry | None) -> None:
+        if self.on_evict is not None:
+            is_set = entry is not None and isinstance(entry.value, MeteredZSet)
+            self.on_evict(Eviction(key.decode(errors="replace"), _size(entry) if is_set else None))
 
     def _may_grow(self, more_bytes: int) -> bool:
         return not self.limit_bytes or self.used_bytes() + more_bytes <= self.limit_bytes
@@ -319,8 +339,8 @@ class RedisServer(FakeServer):
         )
         self.forks += 1
         self._debt_ns += int(fork.stall_s * 1e9)
-        if self._on_fork is not None:
-            self._on_fork(fork)
+        if self.on_fork is not None:
+            self.on_fork(fork)
 
     def save_now(self) -> None:
         """Write a snapshot in the foreground; everybody waits."""
@@ -388,11 +408,11 @@ class RedisServer(FakeServer):
         members = {}
         for name in sorted_sets:
             entry = self.keyspaces[0].peek(name.encode())
-            members[name] = 0 if entry is None else _size(entry)
+            members[name] = _size(entry) if self.up else 0
         return RedisStats(
             used_memory=self.used_bytes() if self.up else 0,
             resident_bytes=self.resident_bytes() if self.up else 0,
-            keys=sum(len(database) for database in self.keyspaces.values()),
+            keys=sum(map(len, self.keyspaces.values())) if self.up else 0,
             evicted_keys=self.state.evicted_keys,
             expired_keys=self.state.expired_keys,
             commands=self.commands_processed,
@@ -400,7 +420,12 @@ class RedisServer(FakeServer):
         )
 
     def final_keys(self) -> bytes:
-        """Every key with its value and expiry, in a form that only depends on them."""
+        """Every key with its value and expiry, in a form that only depends on them.
+
+        Nothing while the server is down.
+        """
+        if not self.up:
+            return b""
         lines = [
             f"{number} {key!r} {entry.expireat!r} {listing(entry.value)!r}"
             for number, database in sorted(self.databases())

@@ -187,6 +187,26 @@ class RedisSettings:
         ),
     ] = 0.1
 
+    restart_after_s: Annotated[
+        float | None,
+        Ge(0),
+        Setting(
+            "time from being killed by the kernel until it is up again; never when not given",
+            "s",
+            "Docker: no restart policy by default",
+            0,
+            600,
+        ),
+    ] = None
+    restart_loses_data: Annotated[
+        bool,
+        Setting(
+            "whether it comes back empty after the kernel killed it (a new container without a "
+            "volume) instead of with the last snapshot",
+            source="incident: unknown; nothing said of a volume",
+        ),
+    ] = True
+
     def __post_init__(self) -> None:
         parse_memory(self.maxmemory)
         check_policy(self.maxmemory_policy)

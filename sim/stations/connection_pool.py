@@ -86,6 +86,11 @@ class ConnectionPool:
         """Threads that wait for a connection."""
         return self._waiting
 
+    def take_over_counts(self, other: ConnectionPool) -> None:
+        """Go on counting where another pool, whose process is gone, stopped."""
+        self.acquired, self.timeouts = other.acquired, other.timeouts
+        self.max_wait_s = other.max_wait_s
+
     def acquire(self) -> float:
         """Borrow a connection; return the time of the borrow. Raises `PoolTimeoutError`."""
         env = self._env

@@ -14,6 +14,7 @@ class SingleServer:
         self._env = env
         self._busy = False
         self._queue: deque[Waiter] = deque()
+        self._chosen: Waiter | None = None
 
     @property
     def queued(self) -> int:
@@ -31,11 +32,16 @@ class SingleServer:
             waiter.wait()
         except BaseException:
             waiter.done = True
+            if waiter is self._chosen:
+                # Killed just as its turn had come: the next one's turn.
+                self.leave()
             raise
 
     def leave(self) -> None:
         """Let the next one in. Called by whoever is in."""
         while self._queue:
-            if self._queue.popleft().wake():
+            waiter = self._queue.popleft()
+            if waiter.wake():
+                self._chosen = waiter
                 return
         self._busy = False

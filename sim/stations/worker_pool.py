@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from sim.kernel import Environment, Waiter
+from sim.kernel import Environment, Thread, Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,7 @@ class WorkerPool(Generic[Job]):
         self._work = work
         self._queue: deque[Job] = deque()
         self._idle: list[Waiter] = []
+        self._jobs: dict[Thread, Job | None] = {}
         self.started = 0
         self.busy = 0
 
@@ -35,28 +36,44 @@ class WorkerPool(Generic[Job]):
         """Queue a job; an idle thread begins it at once. Does not block."""
         if self._idle:
             self.busy += 1
-            self._idle.pop().wake(job)
+            waiter = self._idle.pop()
+            self._jobs[waiter.thread] = job
+            waiter.wake(job)
         elif self.started < self.size:
             self.started += 1
             self.busy += 1
-            self._env.spawn(f"{self._name}-{self.started}", lambda: self._serve(job))
+            thread = self._env.spawn(f"{self._name}-{self.started}", lambda: self._serve(job))
+            self._jobs[thread] = job
         else:
             self._queue.append(job)
 
-    def clear(self) -> list[Job]:
-        """Take every job back that no thread has begun."""
-        jobs = list(self._queue)
+    def kill(self) -> list[Job]:
+        """End every thread where it is; return the jobs begun and queued, which are lost."""
+        jobs = [job for job in self._jobs.values() if job is not None]
+        jobs += self._queue
         self._queue.clear()
+        self._idle.clear()
+        for thread in self.threads:
+            thread.kill()
         return jobs
+
+    @property
+    def threads(self) -> list[Thread]:
+        """The threads started so far."""
+        return list(self._jobs)
 
     def _serve(self, job: Job) -> None:
         env = self._env
+        thread = env.current
+        assert thread is not None  # noqa: S101 - this is the thread's own function
         while True:
             self._work(job)
             if self._queue:
                 job = self._queue.popleft()
+                self._jobs[thread] = job
             else:
                 self.busy -= 1
+                self._jobs[thread] = None
                 waiter = env.waiter()
                 self._idle.append(waiter)
                 job = waiter.wait()

@@ -312,7 +312,7 @@ def test_a_stopped_server_refuses_connections_until_it_is_restarted_empty(server
 def test_a_restart_finds_what_the_last_save_point_saved(clock):
     forks = []
     server = simulated_redis(clock, save="60 100")
-    server._on_fork = forks.append
+    server.on_fork = forks.append
     client = server.client()
     fill_queue(client, 200)
     client.set("token", "v", ex=300)
@@ -364,7 +364,7 @@ def test_what_expired_while_the_server_was_down_is_not_loaded(clock, server, cli
 def test_a_snapshot_in_progress_needs_memory_and_stalls_the_server(clock):
     forks = []
     server = simulated_redis(clock, fork_copied_share=1.0, fork_s_per_gb=1.0, save_mb_per_s=1.0)
-    server._on_fork = forks.append
+    server.on_fork = forks.append
     costs = []
     client = server.client(lambda _, cost_ns: costs.append(cost_ns))
     fill_queue(client, 30_000)

@@ -1,0 +1,131 @@
+"""What happened to the processes and to the keys of Redis, told in the remarks of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from sim.kernel import Environment
+    from sim.redis.persistence import Fork
+    from sim.redis.server import Eviction
+
+_TOGETHER_S: Final = 1.0
+_MOST_LINES: Final = 12
+_LONG_STALL_S: Final = 0.001
+_MB: Final = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class SetEvicted:
+    """A whole sorted set that Redis evicted; time in seconds since the load began."""
+
+    time_s: float
+    key: str
+    members: int
+
+
+class _Tally:
+    """Like things that happened: what, how often, from when to when."""
+
+    def __init__(self) -> None:
+        self.kinds: Counter[str] = Counter()
+        self.first_s = self.last_s = 0.0
+
+    def add(self, kind: str, now_s: float) -> None:
+        if not self.kinds:
+            self.first_s = now_s
+        self.last_s = now_s
+        self.kinds[kind] += 1
+
+    def __str__(self) -> str:
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in self.kinds.most_common())
+        return f"{kinds} (from {self.first_s:.1f} s to {self.last_s:.1f} s)"
+
+
+class Events:
+    """Listens to Redis and to the machines, and writes down what a reader wants to know."""
+
+    def __init__(self, env: Environment, load_begins_s: float) -> None:
+        self._env = env
+        self._load_begins_s = load_begins_s
+        self._notes: list[tuple[float, str]] = []
+        self.sets_evicted: list[SetEvicted] = []
+        self.keys_evicted = _Tally()
+        """Other keys, by what is before their last colon."""
+        self.refused = _Tally()
+        """Commands that Redis refused for want of memory, by name."""
+        self.forks = 0
+        self.most_copied_bytes = 0
+        self.longest_stall_s = 0.0
+
+    @property
+    def now_s(self) -> float:
+        """Seconds since the load began."""
+        return self._env.now - self._load_begins_s
+
+    def note(self, text: str) -> None:
+        """Write down something that happened just now."""
+        self._notes.append((self.now_s, text))
+
+    # What Redis tells.
+
+    def evicted(self, eviction: Eviction) -> None:
+        """Redis deleted a key to free memory."""
+        if eviction.members is None:
+            self.keys_evicted.add(f"{eviction.key.rpartition(':')[0]}:*", self.now_s)
+        else:
+            self.sets_evicted.append(SetEvicted(self.now_s, eviction.key, eviction.members))
+
+    def refused_command(self, name: str) -> None:
+        """Redis refused a command because it is full."""
+        self.refused.add(name, self.now_s)
+
+    def forked(self, fork: Fork) -> None:
+        """Redis began to write a snapshot."""
+        self.forks += 1
+        self.most_copied_bytes = max(self.most_copied_bytes, fork.copied_bytes)
+        self.longest_stall_s = max(self.longest_stall_s, fork.stall_s)
+
+    # The story.
+
+    def evicted_together(self) -> int:
+        """How many of the sets were evicted within a second of another one."""
+        times = [gone.time_s for gone in self.sets_evicted]
+        return sum(
+            any(abs(time_s - other_s) <= _TOGETHER_S for other_s in (*times[:at], *times[at + 1 :]))
+            for at, time_s in enumerate(times)
+        )
+
+    def notes(self) -> list[str]:
+        """Everything worth telling, in order of time; what happened often in one line."""
+        lines = self._notes + [
+            (gone.time_s, f"Redis evicted {gone.key} whole ({gone.members:,} members)")
+            for gone in self.sets_evicted[:_MOST_LINES]
+        ]
+        told = [f"{time_s:.1f} s: {text}" for time_s, text in sorted(lines)]
+        return [*self._totals(), *told]
+
+    def _totals(self) -> list[str]:
+        totals = []
+        if self.sets_evicted:
+            by_key = Counter(gone.key for gone in self.sets_evicted)
+            keys = ", ".join(f"{key} {count}" for key, count in sorted(by_key.items()))
+            together = self.evicted_together()
+            alone = len(self.sets_evicted) - together
+            totals.append(
+                f"whole sets evicted by Redis: {keys}; {alone} alone, {together} within a second "
+                f"of another; the first {min(_MOST_LINES, len(self.sets_evicted))} below"
+            )
+        if self.keys_evicted.kinds:
+            totals.append(f"other keys evicted by Redis: {self.keys_evicted}")
+        if self.refused.kinds:
+            totals.append(f"commands refused by Redis, out of memory: {self.refused}")
+        if self.longest_stall_s > _LONG_STALL_S:
+            totals.append(
+                f"Redis forked {self.forks} times to save; it stood still for up to "
+                f"{self.longest_stall_s * 1e3:.1f} ms and needed up to "
+                f"{self.most_copied_bytes / _MB:,.0f} MB more meanwhile"
+            )
+        return totals
