@@ -18,11 +18,13 @@ import numpy as np
 
 from experiments.fit_generator import (
     LISTS,
+    busy_connect_ms,
     fit_generator,
     fit_generator_memory,
     generator_io_ms,
     named,
     request_bytes,
+    run_requests,
 )
 from experiments.fit_service import (
     Heat,
@@ -48,6 +50,10 @@ _WRITING_COMMITS: Final = {
 }
 # A busy generator: its processor is taken, whether by requests or by users that spin.
 _BUSY: Final = 0.8
+_NULL_CHECK: Final = "hot check_WAIT_valid(NPE)"
+_MOST: Final = 0.9
+# Seconds of a load during which all threads are busy and few users come or go.
+_FULL_LOAD: Final = (30, 125)
 
 
 def fit_database(rows: Sequence[ServiceTime]) -> Linear:
@@ -265,6 +271,30 @@ def busy_windows(fits: Fits) -> list[RunWindow]:
     ]
 
 
+def locked_share(fits: Fits) -> float:
+    """Share of writing a stack trace that is done under the log's lock.
+
+    All 200 threads are busy in the runs in which nearly every request is a check that fails with
+    a null dereference, yet few wait for a connection: most must wait for one another elsewhere.
+    While they do, the lock is always held, so of the threads that share the core one holds it.
+    How many share it follows from how much longer a connection is held than by a single client.
+    The lock's share of the work is then one over their number.
+    """
+    alone = next(r for r in fits.measurements.service_times if r.name == _NULL_CHECK)
+    slowdowns = [
+        run.hold_ms(*_FULL_LOAD) / alone.hold_ms
+        for run in fits.measurements.runs
+        if run_requests(run, "check", "500") > _MOST * run.metrics["http_reqs"]["count"]
+    ]
+    sharing = float(np.mean(slowdowns)) / busy_factor(fits)
+    return alone.cpu_ms / sharing / fits.service.values["null"]
+
+
+def busy_factor(fits: Fits) -> float:
+    """Factor on the JVM's work while the generator takes its whole core."""
+    return float(np.exp(np.mean([np.log(window.ratio) for window in busy_windows(fits)])))
+
+
 def table(fits: Fits) -> dict[str, dict[str, float]]:
     """Return the cost table: seconds of CPU on one core of the measured machine."""
     runs = fits.measurements.runs
@@ -288,7 +318,8 @@ def table(fits: Fits) -> dict[str, dict[str, float]]:
         "exceptions": {
             f"{kind}_s": 1e-3 * service[kind]
             for kind in ("malformed", "expired", "null", "handled", "container")
-        },
+        }
+        | {"locked_share": locked_share(fits)},
         "warm_up": {
             "excess": service["excess"],
             "half_requests": service["half"],
@@ -325,6 +356,7 @@ def table(fits: Fits) -> dict[str, dict[str, float]]:
             "receiving_share": receiving_ms / fits.generator["request"],
             "body_byte_s": 1e-3 * fits.generator["byte"],
             "vu_start_s": 1e-3 * fits.generator["vu_start"],
+            "busy_connect_s": 1e-3 * busy_connect_ms(runs),
             "spin_iteration_s": 1e-3 * fits.generator["iteration"],
             "mb_per_vu": fits.memory["vu"],
             "mb_per_body_mb": fits.memory["body_mb"],

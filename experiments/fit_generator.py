@@ -25,6 +25,7 @@ _FIRST_STAGE_SHARE: Final = 2.0 / 3.0
 _ALL_STARTED_S: Final = 1_080.0
 _RAMP_DOWN_S: Final = 1_500.0
 _PAY_SHARE: Final = 0.9
+_MOST: Final = 0.9
 _HALF_IDLE: Final = 0.8
 _LOOP_WEIGHT: Final = 1_000.0
 # Bytes per request above which long seat lists dominate what was received.
@@ -128,6 +129,22 @@ def generator_io_ms(measurements: Measurements) -> tuple[float, float]:
             times[metric].append(value)
     sending, receiving = (float(np.median(values)) for values in times.values())
     return sending, receiving
+
+
+def busy_connect_ms(runs: Sequence[Run]) -> float:
+    """Mean time to open a connection in runs where nearly every answer closes one.
+
+    The service closes a connection after a 500 and a 400; every user opens a first one. The
+    generator's core is full for most of these runs, and its users spend most of their time there.
+    """
+    found = []
+    for run in runs:
+        requests = run.metrics["http_reqs"]["count"]
+        closing = sum(run_requests(run, name, "500") for name in ("check", "booking", "payment"))
+        opened = closing + float(run.meta["peak"])
+        if opened > _MOST * requests:
+            found.append(run.metrics["http_req_connecting"]["avg"] * requests / opened)
+    return float(np.mean(found))
 
 
 def fit_generator_memory(measurements: Measurements) -> Linear:

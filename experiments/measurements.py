@@ -192,6 +192,12 @@ class Run:
             (last["cpu_ns"] - first["cpu_ns"]) * 1e-6,
         )
 
+    def hold_ms(self, begin_s: float, end_s: float) -> float:
+        """Mean time that a connection was held per borrow, between two times of the load."""
+        inside = [s for s in self.jvm if begin_s <= s["ts"] - self.k6_start <= end_s]
+        first, last = inside[0], inside[-1]
+        return (last["hk_use_ms"] - first["hk_use_ms"]) / (last["hk_acq"] - first["hk_acq"])
+
     def windows(self) -> list[Window]:
         """The whole windows of the time line, with the CPU used in them."""
         counts: defaultdict[int, Counter[tuple[str, str]]] = defaultdict(Counter)

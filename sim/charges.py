@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sim.redis_process import RedisProcess
     from sim.stations.connection_pool import ConnectionPool
     from sim.stations.cpu import Process
+    from sim.stations.unfair_lock import UnfairLock
 
 
 class Task:
@@ -50,6 +51,7 @@ class Charges:
         database: Process,
         database_speed: float,
         size: float,
+        log: UnfairLock | None,
     ) -> None:
         self._env = env
         self._costs = costs
@@ -57,6 +59,10 @@ class Charges:
         self._database = database
         self._database_speed = database_speed
         self._row_weight = 1.0 / size
+        self._log = log
+        """What whoever writes an exception holds; None if they are written in parallel."""
+        self.slowdown = 1.0
+        """Factor on the service's own work by what else goes on in the machine."""
         self.exceptions: dict[str, Counter[str]] = {}
         """Label of the task -> exception class -> logged events."""
 
@@ -73,7 +79,7 @@ class Charges:
         task = self.task
         if task.killed:
             raise ThreadKilled
-        own_s, database_s = task.debt_s, task.database_debt_s
+        own_s, database_s = task.debt_s * self.slowdown, task.database_debt_s
         work_s = own_s + database_s
         if work_s > 0.0:
             task.debt_s = task.database_debt_s = 0.0
@@ -135,7 +141,19 @@ class Charges:
         counts = self.exceptions.setdefault(task.label, Counter())
         name = type(error).__name__
         counts[name] += 1
-        task.debt_s += self._costs.exceptions.of(logger, name) * task.factor.exception
+        work_s = self._costs.exceptions.of(logger, name) * task.factor.exception
+        if self._log is None:
+            task.debt_s += work_s
+            return
+        locked_s = work_s * self._costs.exceptions.locked_share
+        task.debt_s += work_s - locked_s
+        self.settle()
+        self._log.enter()
+        try:
+            task.debt_s += locked_s
+            self.settle()
+        finally:
+            self._log.leave()
 
 
 class ChargedPool:

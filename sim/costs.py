@@ -47,6 +47,8 @@ class ExceptionCosts:
     """By the error mapping or anyone else: every other exception."""
     container_s: float
     """By the servlet container: out of the access filter."""
+    locked_share: float
+    """Share of it during which nobody else can write: the log is one."""
 
     def of(self, logger: str, error_class: str) -> float:
         """Return the cost of one exception logged by `logger`; `error_class` is a name."""
@@ -168,6 +170,8 @@ class GeneratorCosts:
     """CPU per byte of response body: reading, parsing, printing."""
     vu_start_s: float
     """CPU to start a virtual user."""
+    busy_connect_s: float
+    """Time to open a connection while the generator fills its cores."""
     spin_iteration_s: float
     """CPU per iteration of a finished user, console line included."""
     mb_per_vu: float

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from sim.costs import GeneratorCosts
     from sim.host import Host
     from sim.kernel import Environment
     from sim.world import Generator as GeneratorSettings
+
+# The share from which on the measured service felt its neighbour (docs/calibration.md).
+_FULL: Final = 0.8
 
 
 class Generator:
@@ -37,6 +40,17 @@ class Generator:
         self._mb_per_body_mb = costs.mb_per_body_mb if per_body is None else per_body
         self._spinner_s = 0.0
         self._last_s = env.now
+        self.full = False
+        """Whether it used nearly all of its cores during the last second."""
+        self._cores = host.cpu.cores * host.settings.speed * min(1.0, host.settings.cores)
+        self._used_s = 0.0
+
+    def start(self) -> None:
+        """Look after its own load from now on, once a second."""
+        used_s = self.process.used_s + self.process.background_s
+        self.full = used_s - self._used_s > _FULL * self._cores
+        self._used_s = used_s
+        self._env.call_in(1.0, self.start)
 
     def resident_mb(self) -> float:
         """Return its memory: per initialised user, and per byte of bodies read and printed."""

@@ -15,6 +15,7 @@ from sim.database import SimulatedDatabase
 from sim.kernel import Deadlines, Thread
 from sim.redis_process import RedisProcess
 from sim.stations.connection_pool import ConnectionPool
+from sim.stations.unfair_lock import UnfairLock
 from sim.stations.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
@@ -34,6 +35,13 @@ if TYPE_CHECKING:
 _CLOSING_STATUSES: Final = frozenset({400, 408, 411, 413, 414, 500, 501, 503})
 _SIGNING_KEY: Final = b"0123456789abcdef0123456789abcdef"
 _IDLE_PERIOD_S: Final = 0.1
+# Field of `RequestsBefore` of each endpoint that has one.
+_BEFORE: Final = {
+    "POST /v1/token/generation": "generation",
+    "GET /v1/token/check": "check",
+    "GET /v1/concerts/{id}/available-dates": "dates",
+    "GET /v1/concerts/{id}/available-seats": "seats",
+}
 # Scheduled jobs and outbox events are few: their code's warm-up is not modelled.
 _HOT: Final = Factor(1.0, 1.0, 1.0)
 
@@ -110,7 +118,13 @@ class Server:
         self.database_process = host.cpu.process()
         self.redis_process = RedisProcess(env, redis, host.cpu.process())
         self.charges = Charges(
-            env, costs, self.process, self.database_process, world.database.speed, size
+            env,
+            costs,
+            self.process,
+            self.database_process,
+            world.database.speed,
+            size,
+            UnfairLock(env, streams.stream("log lock")) if world.service.one_log else None,
         )
         self.pool = self._new_pool()
         self._charged_pool = ChargedPool(self.pool, self.charges)
@@ -135,16 +149,29 @@ class Server:
         self.up = True
         self._handled = 0
         self._warm_up = WarmUpTable(costs.warm_up, warm=world.service.warm)
-        self._served_all = 0
-        self._served: dict[str, int] = {}
+        before = world.service.requests_before
+        self._served = {
+            endpoint: getattr(before, name) * size for endpoint, name in _BEFORE.items()
+        }
+        self._served_all = sum(self._served.values())
         self._sizes: dict[tuple[str, int, str | None, int], int] = {}
         self.on_sweep: Callable[[JobRun], None] = lambda _run: None
         """Told of every run of the sweep; times in epoch seconds."""
 
+    def _wake_up(self) -> None:
+        """Let the time pass until a thread that was woken runs: others finish their slices."""
+        if self.host.cpu.crowded:
+            self._env.sleep(self.world.host.slice_s)
+
     def _new_pool(self) -> ConnectionPool:
         settings = self.world.pool
         return ConnectionPool(
-            self._env, settings.connections, settings.timeout_s, settings.slowdown
+            self._env,
+            settings.connections,
+            settings.timeout_s,
+            settings.slowdown,
+            barging=settings.barging,
+            wake_up=self._wake_up,
         )
 
     def _new_workers(self) -> WorkerPool[Exchange]:
@@ -216,8 +243,8 @@ class Server:
         exchange.waiter.wake(response)
 
     def _factor(self, endpoint: str, noise: float) -> Factor:
-        served = self._served[endpoint] = self._served.get(endpoint, 0) + 1
-        self._served_all += 1
+        served = self._served[endpoint] = self._served.get(endpoint, 0.0) + 1.0
+        self._served_all += 1.0
         size = self._size
         return self._warm_up.factor(int(served / size), int(self._served_all / size), noise)
 

@@ -109,7 +109,17 @@ class User:
     keeps between iterations; None at first.
     """
 
-    __slots__ = ("_connection", "_debt_s", "_noise", "_rng", "_site", "id", "memory", "vu")
+    __slots__ = (
+        "_body_bytes",
+        "_connection",
+        "_debt_s",
+        "_noise",
+        "_rng",
+        "_site",
+        "id",
+        "memory",
+        "vu",
+    )
 
     def __init__(self, site: Site, vu: VirtualUser) -> None:
         self._site = site
@@ -118,6 +128,7 @@ class User:
         self.memory: Any = None
         self._connection = Connection()
         self._debt_s = 0.0
+        self._body_bytes = 0.0
         self._rng: Stream | None = None
         self._noise = site.streams.stream("service work", vu.id)
 
@@ -196,13 +207,19 @@ class User:
         if not connection.open:
             began_s = env.now
             refused = site.server.connector.dial(connection)
+            if refused is None and site.generator.full:
+                # Its runtime looks after the network late while others compute.
+                env.sleep(site.generator.costs.busy_connect_s)
             waited_s = env.now - began_s
             site.log.connected(waited_s, waited_s)
             if refused is not None:
                 # Reporting the failure costs the generator what reading an answer costs.
                 site.generator.process.compute(site.generator.costs.request_s)
                 return self._ended(endpoint, None, refused, 0.0, 0.0, 0.0)
-        return self._exchange(endpoint, request)
+        answer = self._exchange(endpoint, request)
+        # Parsing and printing the body is the script's work, not the request's.
+        site.generator.process.compute(self._body_bytes * site.generator.costs.body_byte_s)
+        return answer
 
     def _exchange(self, endpoint: str, request: Request) -> Answer:
         site = self._site
@@ -217,6 +234,7 @@ class User:
             1.0 - costs.sending_share - costs.receiving_share
         )
         self._debt_s = 0.0
+        self._body_bytes = 0.0
         prepared_s = env.now
         site.generator.process.compute(script_work_s + sending_work_s)
         # The script's part is not the request's: its duration is as its share of the work.
@@ -259,9 +277,8 @@ class User:
         costs = site.generator.costs
         began_s = site.env.now
         received = site.server.response_bytes(endpoint, response)
-        site.generator.process.compute(
-            costs.request_s * costs.receiving_share + received * costs.body_byte_s
-        )
+        site.generator.process.compute(costs.request_s * costs.receiving_share)
+        self._body_bytes = received
         site.generator.body_bytes += received
         site.log.received_bytes += received + costs.response_header_bytes
         site.log.sent_bytes += costs.request_bytes

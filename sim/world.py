@@ -77,6 +77,21 @@ class Catalogue:
     ] = 1_732_000_000
 
 
+_BEFORE = "measured: pool borrows before each load (docs/calibration.md); counts not per run"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestsBefore:
+    """Requests that the service answered before the load, of each kind: they warmed its code up."""
+
+    generation: Annotated[
+        int, Ge(0), Setting("token generations", "requests", _BEFORE, 0, 100_000)
+    ] = 0
+    check: Annotated[int, Ge(0), Setting("token checks", "requests", _BEFORE, 0, 100_000)] = 0
+    dates: Annotated[int, Ge(0), Setting("lists of dates", "requests", _BEFORE, 0, 100_000)] = 0
+    seats: Annotated[int, Ge(0), Setting("lists of seats", "requests", _BEFORE, 0, 100_000)] = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """The application server: connector, worker threads, scheduler start."""
@@ -151,6 +166,18 @@ class Service:
             source="measured: runs start cold",
         ),
     ] = False
+    one_log: Annotated[
+        bool,
+        Setting(
+            "logged exceptions are written one after the other, under a lock that whoever waits "
+            "gets in no order; off, they are written in parallel",
+            source="measured: checks that log wait far longer than requests that do not, and "
+            "connections are free meanwhile (docs/validation.md); logback's console appender",
+        ),
+    ] = False
+    requests_before: Annotated[
+        RequestsBefore, Setting("what warmed the code up before the load began")
+    ] = field(default_factory=RequestsBefore)
     restart_after_s: Annotated[
         float | None,
         Ge(0),
@@ -177,6 +204,14 @@ class Pool:
         Gt(0),
         Setting("longest wait for a connection", "s", "HikariCP: connectionTimeout", 0.25, 300),
     ] = 30.0
+    barging: Annotated[
+        bool,
+        Setting(
+            "whether a thread that asks just as a connection comes back goes before those that "
+            "wait for one",
+            source="HikariCP: ConcurrentBag; measured: few of very many borrows reach the timeout",
+        ),
+    ] = True
     slowdown: Annotated[
         float,
         Ge(1),
@@ -262,6 +297,25 @@ class Host:
             4,
         ),
     ] = 1.0
+    slice_s: Annotated[
+        float,
+        Ge(0),
+        Setting(
+            "how long a thread that was woken for a connection waits for a core while all are busy",
+            "s",
+            "Linux: base slice, 0.75 ms x (1 + log2 of the cores): 3 ms from 8 cores",
+            0.0005,
+            0.01,
+        ),
+    ] = 0.003
+    speed_varies: Annotated[
+        bool,
+        Setting(
+            "whether the service's speed drifts as on the measured, shared machines: a new factor "
+            "every ten seconds, its variation from the cost table",
+            source="measured: docs/calibration.md, whole runs",
+        ),
+    ] = False
     system_mb: Annotated[
         float,
         Ge(0),
@@ -375,6 +429,14 @@ class Generator:
     host: Annotated[Host, Setting("its own machine, when it has one")] = field(
         default_factory=lambda: Host(cores=16.0, memory_mb=262_144.0)
     )
+    beside_service: Annotated[
+        bool,
+        Setting(
+            "whether its cores are neighbours of the service's in one machine: when it fills them "
+            "the service's own work takes longer, by the cost table's factor",
+            source="measured: docs/calibration.md, whole runs",
+        ),
+    ] = False
     request_timeout_s: Annotated[
         float, Gt(0), Setting("longest wait for an answer", "s", "k6: 60 s", 1, 600)
     ] = 60.0

@@ -71,6 +71,11 @@ class Cpu:
         self._shares.append(self._limited)
         return Process(self, self._limited)
 
+    @property
+    def crowded(self) -> bool:
+        """Whether every core has something to do."""
+        return self._busy_rate >= self.cores
+
     def set_slowdown(self, factor: float) -> None:
         """Divide the speed of every core by `factor` (1 = none) from now on."""
         self.advance()

@@ -135,6 +135,8 @@ def test_count_then_add_lets_more_in_than_allowed():
         "script": "asks_for_one_token",
         "load": during(2.0, 40),
         "policy": {"sweep_interval_s": 9.0},
+        # With a connection for everyone, more than are to be let in count at the same time.
+        "pool": {"connections": 40},
     }
     right = [simulate(small(**burst), seed) for seed in range(5)]
     wrong = [simulate(small(**burst, defect="D12"), seed) for seed in range(5)]

@@ -1,0 +1,59 @@
+"""What slows the service's own work down from outside: a busy neighbour, a shared machine.
+
+Both as measured (docs/calibration.md, whole runs); worlds with neither are not touched.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from sim.charges import Charges
+    from sim.costs import Costs
+    from sim.generator import Generator
+    from sim.kernel import Environment
+    from sim.random_streams import Stream
+    from sim.world import World
+
+_LOOK_S: Final = 1.0
+# The variation was measured from one window of ten seconds to the next.
+_REDRAW_S: Final = 10.0
+
+
+class Interference:
+    """Sets the factor on the service's work once a second."""
+
+    def __init__(
+        self,
+        env: Environment,
+        world: World,
+        costs: Costs,
+        generator: Generator,
+        charges: Charges,
+        rng: Stream,
+    ) -> None:
+        self._env = env
+        self._generator = generator
+        self._charges = charges
+        self._rng = rng
+        self._beside = costs.busy_generator_factor if world.generator.beside_service else 1.0
+        self._cv = costs.speed_cv if world.host.speed_varies else 0.0
+        self._drift = 1.0
+
+    def start(self) -> None:
+        """Begin, unless there is nothing that could interfere."""
+        if self._cv:
+            self._redraw()
+        if self._cv or self._beside > 1.0:
+            self._look()
+
+    def _redraw(self) -> None:
+        variance = math.log1p(self._cv**2)
+        self._drift = math.exp(math.sqrt(variance) * self._rng.normal() - variance / 2.0)
+        self._env.call_in(_REDRAW_S, self._redraw)
+
+    def _look(self) -> None:
+        neighbour = self._beside if self._generator.full else 1.0
+        self._charges.slowdown = self._drift * neighbour
+        self._env.call_in(_LOOK_S, self._look)
