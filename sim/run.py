@@ -17,6 +17,7 @@ from sim.costs import Costs
 from sim.faults.injection import Faults
 from sim.generator import Generator
 from sim.host import Host
+from sim.interference import Interference
 from sim.kernel import Environment
 from sim.load.executors import Executor, VirtualUser, make_executor
 from sim.measure.events import Events
@@ -119,6 +120,14 @@ class _Run:
             settings=world.redis,
         )
         self.server = Server(env, world, costs, self.host, self.redis, streams, size)
+        self.interference = Interference(
+            env,
+            world,
+            costs,
+            self.generator,
+            self.server.charges,
+            streams.stream("speed of the machine"),
+        )
         fill_tables(self.server.database, world.catalogue)
         self.log = RequestLog()
         self.executor: Executor = make_executor(env, world.load, self._iterate, self)
@@ -163,6 +172,8 @@ class _Run:
         """Let it happen."""
         env = self.env
         self.server.start()
+        self.generator.start()
+        self.interference.start()
         self.processes.start()
         start_s = self.world.service.started_before_s
         if start_s > 0.0:
