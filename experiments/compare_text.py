@@ -9,6 +9,13 @@ from experiments.quantities import FAILED, QUANTITIES, Quantity
 from experiments.text import duration, number, percent, wrapped
 
 NARROWEST, WIDEST = 80, 120
+_SHORT = {
+    "tokens": "tokens",
+    "bookings": "booked",
+    "payments": "paid",
+    "p95": "p95",
+    "goodput": "paid/min",
+}
 _MARKS = {
     "better": "+",
     "worse": "-",
@@ -23,7 +30,7 @@ def render(comparison: Comparison, width: int) -> str:
     """The whole comparison; lines are at most `width` long, between 80 and 120."""
     width = max(NARROWEST, min(width, WIDEST))
     parts = [
-        _heading(comparison),
+        _heading(comparison, width),
         _failures(comparison),
         _others(comparison),
         _measured(comparison),
@@ -32,7 +39,7 @@ def render(comparison: Comparison, width: int) -> str:
     return "\n\n".join("\n".join(lines) for lines in map(list, parts) if lines) + "\n"
 
 
-def _heading(comparison: Comparison) -> Iterator[str]:
+def _heading(comparison: Comparison, width: int) -> Iterator[str]:
     scale = f", scale {comparison['scale']:g}" if comparison["scale"] < 1 else ""
     yield (
         f"{comparison['config']}: seed {comparison['seed']}{scale}, "
@@ -41,9 +48,10 @@ def _heading(comparison: Comparison) -> Iterator[str]:
     if comparison["partial"]:
         yield "PARTIAL: interrupted; this is what was measured so far"
     base = comparison["base"]
-    yield "as it is: " + ", ".join(
-        f"{quantity.label} {_shown(quantity)(base[quantity.name])}" for quantity in QUANTITIES
-    )
+    values = [
+        f"{quantity.label} {_shown(quantity)(base[quantity.name])}," for quantity in QUANTITIES
+    ]
+    yield from wrapped("as it is: ", [*values[:-1], values[-1].rstrip(",")], width, " ")
 
 
 def _name_width(comparison: Comparison) -> int:
@@ -81,10 +89,10 @@ def _others(comparison: Comparison) -> Iterator[str]:
     """The other quantities: the variant's value and what its difference shows."""
     width = _name_width(comparison)
     others = [quantity for quantity in QUANTITIES if quantity is not FAILED]
-    yield f"{'variant':<{width}}" + "".join(f"{quantity.label:>15}" for quantity in others)
+    yield f"{'variant':<{width}}" + "".join(f"{_SHORT[quantity.name]:>12}" for quantity in others)
     for row in comparison["variants"]:
         yield f"{row['name']:<{width}}" + "".join(
-            f"{_marked(quantity, row['quantities'][quantity.name]):>15}" for quantity in others
+            f"{_marked(quantity, row['quantities'][quantity.name]):>12}" for quantity in others
         )
     yield "+ better  - worse  > more  < fewer  = no difference shown  ? undecided"
 

@@ -231,7 +231,7 @@ def _all_keys() -> dict[str, str]:
 def _explained(error: ValidationError, merged: Merged, name: str) -> ConfigError:
     """The first thing that is wrong, and how many more there are."""
     details = error.errors(include_url=False)
-    first = details[0]
+    first = _nearest_detail(details)
     path = _path_in(merged.table, first["loc"], missing=first["type"] == "missing")
     dotted = ".".join(map(str, path))
     keys = _all_keys()
@@ -251,6 +251,13 @@ def _explained(error: ValidationError, merged: Merged, name: str) -> ConfigError
     return ConfigError(
         merged.origin(path, name), dotted, f"{_allowed(first)}{unit}{more}", value=value
     )
+
+
+def _nearest_detail(details: Sequence[Any]) -> Any:
+    """The first thing wrong; of the members of a union, what is wrong inside one of them."""
+    place = details[0]["loc"][:-1]
+    same = [detail for detail in details if detail["loc"][: len(place)] == place]
+    return max(same, key=lambda detail: len(detail["loc"]))
 
 
 def _siblings(key: str, keys: Mapping[str, str]) -> str:

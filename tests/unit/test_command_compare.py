@@ -1,0 +1,139 @@
+"""`ticketsim compare` as a user meets it."""
+
+import json
+
+import pytest
+
+from experiments.cli import main
+
+QUICK = [
+    "smoke",
+    "--quiet",
+    "--workers=1",
+    "--replications=3",
+    "--set",
+    "load.stages=[{ duration_s = 5.0, target = 10 }, { duration_s = 10.0, target = 10 }]",
+    "--set",
+    "load.graceful_stop_s=0.0",
+]
+
+
+def compared(capsys, *arguments, code=0):
+    assert main(["compare", *QUICK, *map(str, arguments), "--json"]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def test_differences_are_paired_and_a_variant_that_changes_nothing_differs_by_nothing(capsys):
+    found = compared(capsys, "--variants", "F3,F13")
+    rows = {row["name"]: row for row in found["variants"]}
+    assert set(rows) == {"F3", "F13"}
+    for row in rows.values():
+        for difference in row["quantities"].values():
+            assert difference["difference"] == 0.0
+            assert difference["ci95"] == [0.0, 0.0]
+            assert difference["verdict"] == "no difference shown"
+    assert rows["F3"]["digest"] == rows["F13"]["digest"]
+
+
+def test_a_variant_that_breaks_every_check_is_worse_and_stands_last(capsys, tmp_path):
+    variants = tmp_path / "mine.toml"
+    variants.write_text(
+        "[variants.broken]\ncatalogue.capacity = 1\npolicy.position_is_set = false\n"
+        "[variants.same]\npool.connections = 10\n"
+    )
+    found = compared(capsys, "--variants", variants)
+    assert [row["name"] for row in found["variants"]] == ["same", "broken"]
+    failed = found["variants"][1]["quantities"]["failed"]
+    assert failed["verdict"] == "worse"
+    assert failed["ci95"][0] > 0
+    assert failed["p_holm"] == pytest.approx(2 * failed["p"])
+    assert found["variants"][1]["changes"]["policy.position_is_set"] is False
+
+
+@pytest.fixture
+def slower(tmp_path):
+    """Two variants that change something."""
+    path = tmp_path / "slower.toml"
+    path.write_text("[variants.half]\nhost.speed = 0.5\n[variants.third]\nhost.speed = 0.33\n")
+    return path
+
+
+def test_an_interrupted_comparison_goes_on_where_it_stopped_and_ends_the_same(
+    capsys, tmp_path, slower
+):
+    out = tmp_path / "out"
+    whole = compared(capsys, "--variants", slower)
+    arguments = ("--variants", slower, "--out", out)
+    part = compared(capsys, *arguments, "--budget", 4)
+    assert any("budget" in warning for warning in part["warnings"])
+    lines = (out / "runs.jsonl").read_text().splitlines()
+    assert len(lines) == 4
+    with (out / "runs.jsonl").open("a") as file:
+        file.write('{"key": "half a li')
+    rest = compared(capsys, *arguments)
+    assert len((out / "runs.jsonl").read_text().splitlines()) == 9
+    assert (out / "runs.jsonl").read_text().splitlines()[:4] == lines
+    assert {**rest, "wall_seconds": 0} == {**whole, "wall_seconds": 0}
+    assert json.loads((out / "comparison.json").read_text()) == rest
+
+
+def test_precision_adds_replications_within_the_budget(capsys, tmp_path):
+    variants = tmp_path / "mine.toml"
+    variants.write_text("[variants.hurried]\ncatalogue.capacity = 3\npolicy.preset = 'incident'\n")
+    arguments = ("--variants", variants, "--precision", "0.0001")
+    found = compared(capsys, *arguments, "--budget", "10")
+    assert found["variants"][0]["replications"] == 5
+    assert found["replications"] == 3
+
+
+def test_at_a_scale_counts_are_extrapolated(capsys):
+    found = compared(capsys, "--variants", "F9", "--scale", "0.5")
+    tokens = found["variants"][0]["quantities"]["tokens"]
+    assert tokens["extrapolated"] == 2 * tokens["difference"]
+    assert "extrapolated" not in found["variants"][0]["quantities"]["failed"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["--variants", "F99"], 104, "no variant F99"),
+        (["--variants", "nowhere.toml"], 104, "nowhere.toml: cannot be read"),
+        (["--out", "{folder}"], 1, "holds no results of ticketsim compare"),
+        (["--set", "pool.conections=3"], 104, "did you mean pool.connections"),
+    ],
+)
+def test_bad_input_is_one_clear_line(capsys, tmp_path, arguments, code, says):
+    (tmp_path / "mine").write_text("keep")
+    filled = [argument.format(folder=tmp_path) for argument in arguments]
+    assert main(["compare", *QUICK, *filled]) == code
+    captured = capsys.readouterr()
+    assert says in captured.err
+    assert captured.err.count("\n") == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_folder_of_another_config_is_refused(capsys, tmp_path):
+    arguments = ["--variants", "F3", "--budget", "2", "--out", tmp_path / "out"]
+    compared(capsys, *arguments)
+    assert main(["compare", *QUICK, *map(str, arguments), "--seed", "2"]) == 104
+    assert "seed 1 there, seed 2 here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--precision", "2"], ["--precision", "x"], ["--budget", "2d"], ["--variants="]]
+)
+def test_bad_options_are_refused(capsys, arguments):
+    with pytest.raises(SystemExit) as caught:
+        main(["compare", *QUICK, *arguments])
+    assert caught.value.code == 1
+    assert "allowed" in capsys.readouterr().err
+
+
+def test_the_table_fits_80_columns_and_explains_its_marks(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    loud = [argument for argument in QUICK if argument != "--quiet"]
+    assert main(["compare", *loud, "--variants", "F3,all-fixes"]) == 0
+    text = capsys.readouterr().err
+    assert "no difference shown" in text
+    assert "Holm" in text
+    assert max(map(len, text.splitlines())) <= 80
