@@ -6,6 +6,8 @@ begins `started_before_s` later, users come and go, the load ends, the books are
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -35,13 +37,14 @@ from sim.server import Server
 from sim.user import Site, User
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from model.scheduler import JobRun
     from sim.world import World
 
 _PROGRESS_INTERVAL_S = 1.0
 _DRAIN_S = 60.0
+_ALLOCATIONS_PER_COLLECTION = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +71,24 @@ def simulate(
     `progress` is called once per simulated second; if it returns true the run ends there and its
     result is marked as interrupted. The result depends on the arguments only.
     """
-    run = _Run(scaled(world, scale), scale, seed, progress)
+    with _seldom_garbage_collected():
+        run = _Run(scaled(world, scale), scale, seed, progress)
+        try:
+            run.run()
+            return run.result(seed)
+        finally:
+            run.env.close()
+
+
+@contextmanager
+def _seldom_garbage_collected() -> Iterator[None]:
+    """Look for garbage cycles seldom: a run makes hardly any, and has a million live objects."""
+    before = gc.get_threshold()
+    gc.set_threshold(_ALLOCATIONS_PER_COLLECTION, *before[1:])
     try:
-        run.run()
-        return run.result(seed)
+        yield
     finally:
-        run.env.close()
+        gc.set_threshold(*before)
 
 
 def customer_function(path: str) -> Callable[[User], None]:
@@ -164,6 +179,19 @@ class _Run:
             )
         )
 
+    def _overdue_sweep(self, end_s: float) -> list[Sweep]:
+        """The sweep that was due and had not ended when the load did."""
+        if not self._sweeps:
+            return []
+        last = self._sweeps[-1]
+        policy = self.world.policy
+        retried = policy.sweep_on_own_thread and last.outcome != "ok"
+        due_s = last.ended_s + (policy.sweep_retry_s if retried else policy.sweep_interval_s)
+        if due_s >= end_s:
+            return []
+        passed, waiting = self.watch.passed(), self.watch.waiting()
+        return [Sweep(due_s, end_s, end_s, "not ended", passed, waiting, passed, waiting)]
+
     def _end(self, why: str) -> None:
         self._ended = why
         self.env.stop()
@@ -186,7 +214,8 @@ class _Run:
         self._report()
         env.run(until=self.executor.all_done)
         self._load_ended_s = env.now
-        self._drain()
+        if self._ended == "completed":
+            self._drain()
 
     def _drain(self) -> None:
         """Let the service finish what it has begun; nobody waits for the answers any more."""
@@ -218,6 +247,7 @@ class _Run:
         )
         if stop:
             self._end("interrupted")
+            return
         self.env.call_in(_PROGRESS_INTERVAL_S, self._report)
 
     def _iterate(self, vu: VirtualUser) -> None:
@@ -328,7 +358,7 @@ class _Run:
                 self.log,
                 self._leaked_connections(),
             ),
-            sweeps=self._sweeps,
+            sweeps=[*self._sweeps, *self._overdue_sweep(measured_s)],
             notes=self.events.notes(),
             series=self.series.columns(),
         )
