@@ -73,15 +73,18 @@ class Campaign:
         Returns:
             whether everything wanted is there now.
         """
-        missing = {
-            self._key(cell, replication): (cell, replication)
-            for cell, replication in wanted
-            if self.result(cell, replication) is None
-        }
-        keys = list(missing)[: self._purse.runs_left]
-        if keys and not self.spent:
-            self._run([missing[key] for key in keys], keys)
-        return all(self._journal.get(key) is not None for key in missing)
+        missing: dict[str, tuple[Cell, int]] = {}
+        complete = True
+        for cell, replication in wanted:
+            key = self._key(cell, replication)
+            if self._journal.get(key) is None and key not in missing:
+                if self.spent or len(missing) == self._purse.runs_left:
+                    complete = False
+                    break
+                missing[key] = (cell, replication)
+        if missing:
+            self._run(list(missing.values()), list(missing))
+        return complete and all(self._journal.get(key) is not None for key in missing)
 
     def _run(self, pairs: Sequence[tuple[Cell, int]], keys: Sequence[str]) -> None:
         tasks = [

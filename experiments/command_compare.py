@@ -69,10 +69,10 @@ def compare(options: CompareOptions) -> int:
     if not rows:
         raise InterruptedRunError("ended before anything could be compared")
     if common.scale < 1:
-        extrapolate(rows, common.scale)
+        extrapolate(rows)
     for row in rows:
         variant = next(one for one in variants if one.name == row["name"])
-        measured = beside(config.world, variant.measured, common.scale)
+        measured = beside(config.world, variant.measured)
         if measured:
             row["measured"] = measured
     comparison: Comparison = {
@@ -118,7 +118,7 @@ def _first_stage(config: Config, common: CommonOptions) -> int:
 
 
 def _warnings(design: Design, campaign: Campaign, compared: int, wanted: int) -> list[str]:
-    found = []
+    found: list[str] = []
     if design.first < FEWEST_FOR_INTERVALS:
         found.append("no intervals and no verdicts below 3 replications")
     if compared < wanted:

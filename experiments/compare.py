@@ -29,6 +29,8 @@ from experiments.summary import combined_digest
 from sim.result import RunResult
 
 SCHEMA: Final = 1
+MOST_REPLICATIONS = 1_000
+"""Of one variant, whatever precision is asked for."""
 TOLERANCE = 0.02
 """Half-width that counts as narrow when no precision is asked for: two points, or 2 %."""
 CORRECTION = (
@@ -121,7 +123,10 @@ def replicate(
         return
     extend(
         {
-            name: replications_needed(differences(name)[: design.first], design.precision)
+            name: min(
+                MOST_REPLICATIONS,
+                replications_needed(differences(name)[: design.first], design.precision),
+            )
             for name in names
         }
     )
@@ -134,11 +139,11 @@ def run_comparison(
     cells = {alternative.cell.name: alternative.cell for alternative in alternatives}
 
     def extend(totals: Mapping[str, int]) -> bool:
-        wanted = []
-        for number in range(max(totals.values(), default=0)):
-            running = [cells[name] for name, total in totals.items() if number < total]
-            wanted += [(cell, number) for cell in (base, *running)]
-        return campaign.run(wanted)
+        return campaign.run(
+            (cell, number)
+            for number in range(max(totals.values(), default=0))
+            for cell in (base, *(cells[name] for name, most in totals.items() if number < most))
+        )
 
     def differences(name: str) -> Sequence[float]:
         return _differences(campaign, base, cells[name], FAILED)
