@@ -69,10 +69,10 @@ def compare(options: CompareOptions) -> int:
     if not rows:
         raise InterruptedRunError("ended before anything could be compared")
     if common.scale < 1:
-        extrapolate(rows)
+        extrapolate(rows, common.scale)
     for row in rows:
         variant = next(one for one in variants if one.name == row["name"])
-        measured = beside(config.world, variant.measured)
+        measured = beside(config.world, variant.measured, common.scale)
         if measured:
             row["measured"] = measured
     comparison: Comparison = {
