@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from experiments.cli_evaluate import add_compare, add_gate
+from experiments.cli_evaluate import add_compare, add_gate, add_validate
 from experiments.cli_options import add_common, add_config
 from experiments.errors import TicketsimError
 
@@ -37,8 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the command line without the program's name; `sys.argv` when left out.
     """
     options = _parser().parse_args(arguments)
-    # Customers written by users are imported from where they work.
-    sys.path.append(str(Path.cwd()))
+    # Customers written by users are imported from where they work, after our own packages: theirs
+    # may have the same names, and an editable installation is searched last.
+    sys.path += [str(Path(__file__).resolve().parents[1]), str(Path.cwd())]
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
@@ -72,7 +73,16 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_run, add_compare, add_gate, _add_list, _add_show, _add_schema, _add_serve):
+    for add in (
+        _add_run,
+        add_compare,
+        add_gate,
+        add_validate,
+        _add_list,
+        _add_show,
+        _add_schema,
+        _add_serve,
+    ):
         add(commands).add_argument(
             "--debug", action="store_true", help="show the traceback of an error"
         )

@@ -1,11 +1,17 @@
-"""The commands that evaluate: compare and gate."""
+"""The commands that evaluate: compare, gate and validate."""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
-from experiments.cli_options import add_budget, add_common, add_config, common_options
+from experiments.cli_options import (
+    add_assignments,
+    add_budget,
+    add_common,
+    add_config,
+    common_options,
+)
 
 _COMPARE = """\
 Compare variants of a config with the config as it is, by common random numbers:
@@ -34,6 +40,11 @@ limit lies between the bounds, replications are added: --replications at first (
   ticketsim gate mine.toml --junit gate.xml
   ticketsim gate mine.toml --json > accepted.json
   ticketsim gate mine.toml --baseline accepted.json    # fails also when it got worse"""
+_VALIDATE = """\
+Simulate every measured run of the real system and hold the numbers beside each other:
+failure rate, requests per endpoint and status, latencies, rows per table, exceptions
+per class, iterations. One config for all (ticketsim show measured), apart from what a
+run changed before it began. docs/validation.md has the table and the reasons of misses."""
 _EXIT_CODES = """\
 exit codes: 0 ok; 104 config, variants or --out are not valid; 130 interrupted, partial
 results kept; 1 anything else, in one line"""
@@ -88,6 +99,31 @@ def add_gate(commands: Any) -> argparse.ArgumentParser:
     add_common(parser)
     add_budget(parser)
     return parser
+
+
+def add_validate(commands: Any) -> argparse.ArgumentParser:
+    """Add `validate`."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "validate",
+        help="simulated beside measured, for every measured run shipped",
+        description=_VALIDATE,
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=_validate, config="measured")
+    add_assignments(parser)
+    parser.add_argument(
+        "--runs", metavar="DIR", help="measured runs in this folder, instead of those shipped"
+    )
+    add_common(parser)
+    add_budget(parser)
+    return parser
+
+
+def _validate(options: argparse.Namespace) -> int:
+    from experiments.command_validate import ValidateOptions, validate
+
+    return validate(ValidateOptions(common_options(options), options.runs))
 
 
 def _gate(options: argparse.Namespace) -> int:

@@ -15,6 +15,11 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "config", metavar="CONFIG", help="a path that ends in .toml, or a name from ticketsim list"
     )
+    add_assignments(parser)
+
+
+def add_assignments(parser: argparse.ArgumentParser) -> None:
+    """Add --set."""
     parser.add_argument(
         "--set",
         action="append",

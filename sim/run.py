@@ -123,6 +123,9 @@ class _Run:
         self._load_ended_s = 0.0
         self._customer = customer_function(world.customer.script)
         streams = Streams(seed)
+        service = world.service
+        jitter_s = service.start_jitter_s * streams.stream("start of the load").uniform(-1.0, 1.0)
+        self._start_s = max(0.0, service.started_before_s + jitter_s)
         costs = Costs.load()
         self.host = Host(env, world.host)
         generator_host = (
@@ -152,7 +155,7 @@ class _Run:
         )
         self.watch = Watch(self.server, world.catalogue.capacity)
         self.server.redis_turn.watch = self.watch.before_command
-        self.events = Events(env, world.service.started_before_s)
+        self.events = Events(env, self._start_s)
         self.processes = Processes(
             env, world, self.server, self.generator, generator_host, self.events, self._end
         )
@@ -163,7 +166,7 @@ class _Run:
         self.script_errors = 0
 
     def _swept(self, run: JobRun) -> None:
-        origin_s = self.world.catalogue.opening_epoch_s + self.world.service.started_before_s
+        origin_s = self.world.catalogue.opening_epoch_s + self._start_s
         passed, waiting = self.watch.sizes_before_removal or (0, 0)
         self.watch.sizes_before_removal = None
         self._sweeps.append(
@@ -203,9 +206,8 @@ class _Run:
         self.generator.start()
         self.interference.start()
         self.processes.start()
-        start_s = self.world.service.started_before_s
-        if start_s > 0.0:
-            env.run(until=start_s)
+        if self._start_s > 0.0:
+            env.run(until=self._start_s)
         self.site.start_s = env.now
         self.series.start()
         self.faults.start()
@@ -369,5 +371,7 @@ class _Run:
         for column in (token_history.c.type, booking.c.status, outbox.c.status):
             for value, rows in database.counts_by(column).items():
                 counts[f"{column.table.name}:{value}"] = rows
+        booked = database.counts_by(booking.c.seat_id)
+        counts["booking:seats"] = sum(1 for rows in booked.values() if rows)
         counts["seat:occupied"] = database.counts_by(seat.c.is_occupied).get(1, 0)
         return counts

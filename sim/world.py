@@ -159,6 +159,17 @@ class Service:
             3_600,
         ),
     ] = 20.0
+    start_jitter_s: Annotated[
+        float,
+        Ge(0),
+        Setting(
+            "the load begins up to so much earlier or later than that, uniformly, by the seed",
+            "s",
+            "none: an exact start; measured: 0.5 s of scatter between runs",
+            0,
+            60,
+        ),
+    ] = 0.0
     warm: Annotated[
         bool,
         Setting(

@@ -1,0 +1,159 @@
+"""`ticketsim validate`: simulated beside measured, for every measured run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from experiments.campaign import Campaign, Cell, CommonOptions
+from experiments.config import Config, check
+from experiments.errors import ConfigError, InterruptedRunError
+from experiments.journal import Journal
+from experiments.measured_runs import measured_runs
+from experiments.measurements import Run
+from experiments.sources import apply_set, read_merged, read_source
+from experiments.store import identity_of
+from experiments.summary import combined_digest
+from experiments.validate_compare import RunTable, compare_run, medians, narrow, spreads
+from experiments.validate_numbers import Numbers, measured_numbers, simulated_numbers
+from experiments.validate_text import render
+from experiments.validate_worlds import Preludes, config_of
+from sim.result import RunResult
+
+SCHEMA: Final = 1
+CONFIG: Final = "measured"
+_OK, _INTERRUPTED = 0, 130
+
+
+@dataclasses.dataclass(frozen=True)
+class ValidateOptions:
+    """The options of the command line; `runs` is a folder of measured runs beside the shipped."""
+
+    common: CommonOptions
+    runs: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class _World:
+    """One simulated world and the measured runs that repeat it."""
+
+    cell: Cell
+    runs: list[Run]
+
+
+def validate(options: ValidateOptions) -> int:
+    """Simulate every measured run, compare and report.
+
+    Returns:
+        0, or 130 when the user interrupted it.
+
+    Raises:
+        TicketsimError: config, runs or `--out` cannot be used, or nothing was simulated.
+    """
+    began = time.perf_counter()
+    common = options.common
+    base, worlds = _worlds(options)
+    seed = base.header.seed if common.seed is None else common.seed
+    replications = common.replications or base.header.replications
+    identity = identity_of(base.resolved, seed, common.scale)
+    journal = Journal(common.out, "validate", identity)
+    campaign = Campaign(journal, common, seed)
+    campaign.run((world.cell, number) for number in range(replications) for world in worlds)
+    results = [campaign.results(world.cell)[:replications] for world in worlds]
+    if not all(results):
+        raise InterruptedRunError("ended before every world was simulated once")
+    report = {
+        "schema": SCHEMA,
+        "config": base.name,
+        "seed": seed,
+        "scale": common.scale,
+        "replications": min(len(runs) for runs in results),
+        "partial": campaign.interrupted,
+        **_compared(worlds, results),
+        "digest": combined_digest([run.digest for runs in results for run in runs]),
+        "wall_seconds": round(time.perf_counter() - began, 3),
+    }
+    _print(report, common, journal)
+    return _INTERRUPTED if campaign.interrupted else _OK
+
+
+def _worlds(options: ValidateOptions) -> tuple[Config, list[_World]]:
+    """The base config, and the distinct worlds of all runs."""
+    common = options.common
+    source = read_source(common.config)
+    merged = read_merged(source)
+    for assignment in common.assignments:
+        merged = apply_set(merged, assignment)
+    base = check(merged, source.name)
+    shipped = measured_runs()
+    runs = _runs(options.runs) if options.runs is not None else shipped
+    preludes = Preludes(list(shipped.values()))
+    worlds: dict[str, _World] = {}
+    for name, run in runs.items():
+        config = config_of(run, merged, preludes)
+        key = json.dumps(config.resolved, sort_keys=True)
+        worlds.setdefault(key, _World(Cell(name, config), [])).runs.append(run)
+    return base, list(worlds.values())
+
+
+def _runs(folder: str) -> Mapping[str, Run]:
+    path = Path(folder)
+    found = {p.name: Run(p) for p in sorted(path.glob("*")) if (p / "meta.csv").is_file()}
+    if not found:
+        raise ConfigError("--runs", "", f"{folder}: no folder in it has a meta.csv")
+    return found
+
+
+def _compared(worlds: list[_World], results: list[list[RunResult]]) -> dict[str, Any]:
+    measured = [[measured_numbers(run) for run in world.runs] for world in worlds]
+    simulated = [[simulated_numbers(result) for result in runs] for runs in results]
+    tables: list[RunTable] = []
+    judged: list[Any] = []
+    for world, numbers, runs, spread in zip(
+        worlds, measured, simulated, spreads(measured), strict=True
+    ):
+        names = [run.name for run in world.runs]
+        tables += [
+            compare_run(name, one, runs, spread) for name, one in zip(names, numbers, strict=True)
+        ]
+        judged += medians(names, numbers, runs)
+    rows = [row for table in tables for row in table["rows"]]
+    width_met, width_total = narrow(rows)
+    return {
+        "total": len(rows),
+        "hits": sum(row["inside"] for row in rows),
+        "misses": sum(not row["inside"] for row in rows),
+        "by_kind": _by_kind(tables),
+        "widths": {"met": width_met, "total": width_total},
+        "medians": {"met": sum(m["met"] for m in judged), "total": len(judged), "rows": judged},
+        "runs": tables,
+    }
+
+
+def _by_kind(tables: list[RunTable]) -> dict[str, dict[str, int]]:
+    counts: defaultdict[str, dict[str, int]] = defaultdict(lambda: {"hits": 0, "total": 0})
+    for table in tables:
+        for row in table["rows"]:
+            entry = counts[row["number"].split(" ", maxsplit=1)[0]]
+            entry["total"] += 1
+            entry["hits"] += row["inside"]
+    return dict(counts)
+
+
+def _print(report: dict[str, Any], common: CommonOptions, journal: Journal) -> None:
+    text = json.dumps(report, indent=2) + "\n"
+    journal.write("validation.json", text)
+    journal.write("validation.md", render(report))
+    if not common.quiet:
+        sys.stderr.write(render(report))
+    if common.json:
+        sys.stdout.write(text)
+
+
+__all__ = ["Numbers", "ValidateOptions", "validate"]

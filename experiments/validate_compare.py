@@ -1,0 +1,199 @@
+"""Simulated beside measured: which measured numbers lie inside their prediction intervals."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NotRequired
+
+from typing_extensions import TypedDict
+
+from experiments.intervals import FEWEST_FOR_INTERVALS, Interval, pi95
+from experiments.validate_numbers import Numbers, is_latency, kind
+
+_WIDEST: Final = 1.5
+"""Largest width of a prediction interval, in widths of the one from measured repeats."""
+_FAILED_POINTS: Final = 3.0
+_RELATIVE: Final = {"requests": 0.15, "mean": 0.15, "rows": 0.20}
+_ROUNDING: Final = 1e-9
+
+
+class Row(TypedDict):
+    """One number of one run."""
+
+    number: str
+    measured: float
+    median: float | None
+    pi95: Interval
+    inside: bool
+    width_ratio: NotRequired[float | None]
+    """Width of the interval, in widths of the one from repeats; absent without repeats."""
+
+
+class Median(TypedDict):
+    """One median of a group of repeats against their mean."""
+
+    runs: str
+    number: str
+    measured: float
+    median: float | None
+    allowed: str
+    met: bool
+
+
+class RunTable(TypedDict):
+    """One measured run."""
+
+    run: str
+    rows: list[Row]
+    hits: int
+    total: int
+
+
+def compare_run(
+    run: str, measured: Numbers, simulated: Sequence[Numbers], spread: Mapping[str, float]
+) -> RunTable:
+    """Hold one measured run against the replications of its world.
+
+    Args:
+        run: its name.
+        measured: its numbers.
+        simulated: those of each replication.
+        spread: number -> width of the prediction interval from measured repeats, if there are.
+    """
+    names = list(measured)
+    often = [name for name in _names(simulated) if _median(name, simulated)]
+    # What happens in most simulated runs and never happened is a number too: measured 0.
+    names += [n for n in often if n not in measured and not is_latency(n)]
+    rows = [_row(name, measured.get(name, 0.0), simulated, spread) for name in names]
+    return {
+        "run": run,
+        "rows": rows,
+        "hits": sum(row["inside"] for row in rows),
+        "total": len(rows),
+    }
+
+
+def _names(simulated: Sequence[Numbers]) -> list[str]:
+    return list(dict.fromkeys(name for one in simulated for name in one))
+
+
+def _values(name: str, simulated: Sequence[Numbers]) -> list[float]:
+    """The number in each replication; a count that is absent is 0, a time is left out."""
+    if is_latency(name):
+        return [one[name] for one in simulated if name in one]
+    return [one.get(name, 0.0) for one in simulated]
+
+
+def _median(name: str, simulated: Sequence[Numbers]) -> float | None:
+    values = _values(name, simulated)
+    return statistics.median(values) if values else None
+
+
+def _row(
+    name: str, measured: float, simulated: Sequence[Numbers], spread: Mapping[str, float]
+) -> Row:
+    interval = pi95(_values(name, simulated))
+    row: Row = {
+        "number": name,
+        "measured": measured,
+        "median": _median(name, simulated),
+        "pi95": interval,
+        "inside": interval is not None
+        and interval[0] - _ROUNDING <= measured <= interval[1] + _ROUNDING,
+    }
+    if name in spread:
+        row["width_ratio"] = _ratio(interval, spread[name])
+    return row
+
+
+def _ratio(interval: Interval, width: float) -> float | None:
+    if interval is None:
+        return None
+    own = interval[1] - interval[0]
+    if width == 0.0:
+        return 1.0 if own <= _ROUNDING else None
+    return own / width
+
+
+def spreads(groups: Sequence[Sequence[Numbers]]) -> list[dict[str, float]]:
+    """Number -> width of the t prediction interval of one more run, for each group of repeats.
+
+    The variance of a number is pooled over the groups that repeat it; a group's own size enters
+    as in the prediction interval of its mean. Groups of one have none.
+    """
+    from scipy.special import stdtrit
+
+    squares: dict[str, float] = {}
+    degrees: dict[str, int] = {}
+    for group in groups:
+        for name, values in _repeated(group).items():
+            center = math.fsum(values) / len(values)
+            squares[name] = squares.get(name, 0.0) + math.fsum((v - center) ** 2 for v in values)
+            degrees[name] = degrees.get(name, 0) + len(values) - 1
+    return [
+        {
+            name: 2.0
+            * float(stdtrit(degrees[name], 0.975))
+            * math.sqrt(squares[name] / degrees[name] * (1.0 + 1.0 / len(values)))
+            for name, values in _repeated(group).items()
+        }
+        for group in groups
+    ]
+
+
+def _repeated(group: Sequence[Numbers]) -> dict[str, list[float]]:
+    if len(group) < 2:  # noqa: PLR2004 (one run is no repeat)
+        return {}
+    return {
+        name: [one[name] for one in group] for name in group[0] if all(name in g for g in group)
+    }
+
+
+def medians(
+    runs: Sequence[str], measured: Sequence[Numbers], simulated: Sequence[Numbers]
+) -> list[Median]:
+    """Hold simulated medians against the mean of the repeats of one world.
+
+    Only numbers that the real system itself repeats within what is allowed are judged.
+    """
+    found: list[Median] = []
+    for name in measured[0]:
+        allowed = _FAILED_POINTS if name == "failed share" else _RELATIVE.get(kind(name), 0.0)
+        values = [one[name] for one in measured if name in one]
+        center = math.fsum(values) / len(values)
+        band = allowed if name == "failed share" else allowed * center
+        if not allowed or len(values) < len(measured) or max(values) - min(values) > 2.0 * band:
+            continue
+        median = _median(name, simulated)
+        found.append(
+            {
+                "runs": ", ".join(runs),
+                "number": name,
+                "measured": center,
+                "median": median,
+                "allowed": f"{allowed:g} points" if band == allowed else f"{100 * allowed:g} %",
+                "met": median is not None and abs(median - center) <= band + _ROUNDING,
+            }
+        )
+    return found
+
+
+def narrow(rows: Sequence[Row]) -> tuple[int, int]:
+    """Of the rows with repeats: how many intervals are at most 1.5 times as wide, and all."""
+    judged = [row for row in rows if "width_ratio" in row]
+    return sum(_is_narrow(row) for row in judged), len(judged)
+
+
+def _is_narrow(row: Row) -> bool:
+    ratio = row.get("width_ratio")
+    return ratio is not None and ratio <= _WIDEST
+
+
+def enough(replications: int) -> bool:
+    """Whether intervals can come from so many replications."""
+    return replications >= FEWEST_FOR_INTERVALS
+
+
+Report = dict[str, Any]
