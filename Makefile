@@ -6,10 +6,10 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup incident test contract lint types layers lock clean
+.PHONY: help setup incident test contract scale-check fixes fixes-full coverage lint types layers lock clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-10s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
 
 setup: $(READY) ## create .venv from the lock file (does nothing when it is up to date)
 
@@ -28,6 +28,18 @@ test: $(READY) ## every test
 
 contract: $(READY) ## only the tests against a real redis-server and PyJWT
 	@$(BIN)/python -m pytest tests/contract
+
+scale-check: $(READY) ## the incident at several scales, five seeds each (a quarter of an hour)
+	$(BIN)/python -m experiments.scale_check
+
+fixes: $(READY) ## every shipped fix against the incident at a tenth of the size; resumes
+	$(BIN)/ticketsim compare incident --scale 0.1 --replications 3 --out runs/fixes
+
+fixes-full: $(READY) ## the same at full size: hours; resumes where it stopped
+	$(BIN)/ticketsim compare incident --replications 3 --workers 2 --out runs/fixes-full
+
+coverage: $(READY) ## how often the intervals and verdicts of compare are right
+	$(BIN)/python -m tests.support.coverage 1000
 
 lint: $(READY) ## ruff
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""The command line: `ticketsim run | compare | gate | list | show | schema | serve`.
+"""The command line: `ticketsim run | compare | sweep | gate | list | show | schema | serve`.
 
 Text for people goes to standard error; standard output carries only what a program may read.
 Heavy libraries are imported by the command that needs them, so that `-h` answers at once.
@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from experiments.cli_evaluate import add_compare, add_gate, add_validate
 from experiments.cli_options import add_common, add_config
+from experiments.cli_sweep import add_sweep
 from experiments.errors import TicketsimError
 
 INTERRUPTED = 130
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     for add in (
         _add_run,
         add_compare,
+        add_sweep,
         add_gate,
         add_validate,
         _add_list,
@@ -132,7 +134,7 @@ def _add_schema(commands: Commands[_Parser]) -> _Parser:
     parser.set_defaults(command=_schema)
     parser.add_argument(
         "--output",
-        choices=["run", "compare", "gate"],
+        choices=["run", "compare", "sweep", "gate"],
         metavar="COMMAND",
         help="of what this command prints with --json instead",
     )
@@ -203,6 +205,8 @@ def _schema(options: argparse.Namespace) -> int:
         from experiments.summary import json_schema
     elif options.output == "compare":
         from experiments.compare import json_schema
+    elif options.output == "sweep":
+        from experiments.sweep import json_schema
     elif options.output == "gate":
         from experiments.gate import json_schema
     else:

@@ -69,16 +69,17 @@ class Plan:
 
     looks: Sequence[int]
     checks: int
+    error: float = ERROR
 
     @property
     def error_of_pass(self) -> float:
         """Passing needs every check to pass, so they need no correction for their number."""
-        return ERROR / len(self.looks)
+        return self.error / len(self.looks)
 
     @property
     def error_of_fail(self) -> float:
         """Failing needs one."""
-        return ERROR / (len(self.looks) * self.checks)
+        return self.error / (len(self.looks) * self.checks)
 
 
 def holds(value: float, operator: str, limit: float) -> bool:
@@ -280,6 +281,7 @@ def judge(
     looks: Sequence[int],
     runs: Callable[[int], Sequence[RunResult]],
     baseline: Mapping[int, RunResult] | None = None,
+    error: float = ERROR,
 ) -> list[Check]:
     """The whole procedure, its stopping rule included.
 
@@ -288,9 +290,10 @@ def judge(
         looks: numbers of replications at which decisions are tried, growing.
         runs: makes replications up to a number and returns them; fewer when it could not.
         baseline: seed -> stored run to compare with.
+        error: probability of a false alarm, and of a false pass, at most.
     """
     compared = sum(1 for one in criteria if one.worse) if baseline is not None else 0
-    referee = Judge(criteria, Plan(looks, max(1, len(criteria) + compared)), baseline)
+    referee = Judge(criteria, Plan(looks, max(1, len(criteria) + compared), error), baseline)
     checks: list[Check] = []
     for number in looks:
         made = runs(number)

@@ -1,0 +1,51 @@
+"""Someone who only waits: asks for a token, then for the place, again and again.
+
+The stepwise ramp of waiting tokens: nobody looks at seats, books or pays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sim.customers.buyer import CHECK, CONCERT, GENERATION
+from sim.measure.funnel import Step
+
+if TYPE_CHECKING:
+    from sim.user import User
+
+
+@dataclass(slots=True)
+class Place:
+    """What a visitor keeps: the newest token."""
+
+    token: dict[str, Any] | None = None
+
+
+def visitor(user: User) -> None:
+    """Ask for a token, or for the place with the one at hand, then pause."""
+    place = user.memory
+    if place is None:
+        place = user.memory = Place()
+        user.reached(Step.ARRIVED)
+        # People do not all come at the same moment.
+        user.sleep(user.rng.uniform(0.0, user.options.poll_interval_s))
+    if place.token is None:
+        _ask_for_token(user, place)
+    elif place.token["type"] == "ACCESS":
+        user.finish(spin=False)
+        return
+    else:
+        answer = user.get(CHECK, "/v1/token/check", {"WaitingToken": place.token["jwt"]})
+        if not answer.ok:
+            place.token = None
+    user.sleep(user.options.poll_interval_s)
+
+
+def _ask_for_token(user: User, place: Place) -> None:
+    answer = user.post(
+        GENERATION, "/v1/token/generation", {}, {"userId": user.id, "concertId": CONCERT}
+    )
+    if answer.ok:
+        user.reached(Step.ADMITTED if answer.body["type"] == "ACCESS" else Step.WAITED)
+        place.token = answer.body

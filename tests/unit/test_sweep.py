@@ -1,0 +1,223 @@
+"""Sweeps: designs, sensitivities of a known function, the knee, and the command."""
+
+import json
+import math
+import subprocess
+
+import numpy as np
+import pytest
+
+from experiments.cli import main
+from experiments.designs import (
+    Parameter,
+    assignment,
+    grid,
+    latin_hypercube,
+    morris_points,
+    parse_parameter,
+    sobol_points,
+)
+from experiments.errors import ConfigError
+from experiments.knee import find_knee, most_tries
+from experiments.quantities import QUANTITIES
+from experiments.sweep import morris_sensitivities, sobol_sensitivities
+
+UNIT = [Parameter("a", low=0.0, high=1.0), Parameter("b", low=0.0, high=1.0)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("pool.connections=5,10", Parameter("pool.connections", (5, 10))),
+        ('redis.maxmemory="1mb","2mb"', Parameter("redis.maxmemory", ("1mb", "2mb"))),
+        ("a=true", Parameter("a", (True,))),
+        ("a=[1, 2],[3]", Parameter("a", ([1, 2], [3]))),
+        ("a=1..9", Parameter("a", (), 1.0, 9.0, whole=True)),
+        ("a=0.5..9", Parameter("a", (), 0.5, 9.0)),
+    ],
+)
+def test_parameters_are_values_or_ranges(text, expected):
+    assert parse_parameter(text) == expected
+
+
+@pytest.mark.parametrize("text", ["a", "a=", "=3", "a=x", "a=9..1", "a=1..1", "a=1..x", "a=1,,2"])
+def test_everything_else_is_refused_with_what_is_allowed(text):
+    with pytest.raises(ConfigError, match="allowed"):
+        parse_parameter(text)
+
+
+def test_a_long_text_value_is_assigned_whole():
+    assert assignment("x", "y" * 100) == f'x="{"y" * 100}"'
+    assert assignment("x", [True, {"a": 0.5}]) == "x=[true, {a = 0.5}]"
+
+
+def test_a_grid_is_every_combination_and_needs_values():
+    found = grid([Parameter("a", (1, 2)), Parameter("b", ("x", "y", "z"))])
+    assert len(set(found)) == 6
+    with pytest.raises(ConfigError, match="a grid needs values"):
+        grid(UNIT)
+
+
+def test_a_latin_hypercube_has_one_point_in_every_slice_of_every_range():
+    points = np.array(latin_hypercube(UNIT, 20, seed=1))
+    for column in points.T:
+        assert sorted(np.floor(column * 20)) == list(range(20))
+    assert latin_hypercube(UNIT, 20, seed=1) == latin_hypercube(UNIT, 20, seed=1)
+    with pytest.raises(ConfigError, match="needs a range"):
+        latin_hypercube([Parameter("a", (1,))], 3, seed=1)
+
+
+def at(points, function):
+    """Points of a sweep at which every quantity is a function of the values."""
+    return [
+        {
+            "values": {"a": a, "b": b},
+            "quantities": {
+                quantity.name: {"mean": function(a, b), "ci95": None} for quantity in QUANTITIES
+            },
+        }
+        for a, b in points
+    ]
+
+
+def test_sobol_indices_of_a_linear_function_are_its_shares_of_variance():
+    points = at(sobol_points(UNIT, 512, seed=1), lambda a, b: 3 * a + 4 * b)
+    a, b = sobol_sensitivities(UNIT, points, seed=1)[:2]
+    assert (a["first"], b["first"]) == pytest.approx((9 / 25, 16 / 25), abs=0.02)
+    assert (a["total"], b["total"]) == pytest.approx((9 / 25, 16 / 25), abs=0.02)
+
+
+def test_morris_effects_of_a_linear_function_are_its_slopes():
+    points = at(morris_points(UNIT, 10, seed=1), lambda a, b: 3 * a - 4 * b)
+    a, b = morris_sensitivities(UNIT, points, 10, seed=1)[:2]
+    assert (a["mu_star"], b["mu_star"]) == pytest.approx((3, 4))
+    assert (a["sigma"], b["sigma"]) == pytest.approx((0, 0), abs=1e-9)
+
+
+def test_a_quantity_that_never_varies_has_no_sensitivities():
+    points = at(sobol_points(UNIT, 8, seed=1), lambda _a, _b: 1.0)
+    assert sobol_sensitivities(UNIT, points, seed=1) == []
+
+
+@pytest.mark.parametrize("limit", [100, 537, 999])
+def test_the_knee_is_bracketed_to_a_64th_of_the_range(limit):
+    tried = []
+    parameter = Parameter("load.vus", (), 100, 1_000, whole=True)
+
+    def outcome(value):
+        tried.append(value)
+        return "pass" if value <= limit else "fail"
+
+    bracket = find_knee(parameter, outcome)
+    assert bracket.meets <= limit < bracket.does_not
+    assert bracket.does_not - bracket.meets <= math.ceil(900 / 64) + 1
+    assert len(tried) <= most_tries(parameter)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "meets", "does_not"),
+    [
+        ({0: "fail"}, None, 0),
+        ({0: "inconclusive"}, None, 0),
+        ({0: None}, None, None),
+        ({0: "pass", 4: "pass"}, 4, None),
+        ({0: "pass", 4: None}, 0, None),
+        ({0: "pass", 4: "fail", 2: None}, 0, 4),
+        ({0: "pass", 4: "fail", 2: "inconclusive", 1: "pass"}, 1, 2),
+    ],
+)
+def test_a_knee_outside_the_range_or_the_budget_is_said(outcomes, meets, does_not):
+    bracket = find_knee(Parameter("x", (), 0, 4, whole=True), outcomes.__getitem__)
+    assert (bracket.meets, bracket.does_not) == (meets, does_not)
+
+
+QUICK = [
+    "smoke",
+    "--workers=1",
+    "--set",
+    "load.stages=[{ duration_s = 5.0, target = 10 }, { duration_s = 10.0, target = 10 }]",
+    "--set",
+    "load.graceful_stop_s=0.0",
+]
+
+
+def swept(capsys, *arguments, code=0):
+    assert main(["sweep", *QUICK, "--quiet", *map(str, arguments), "--json"]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_grid_is_run_resumed_and_written(capsys, tmp_path):
+    out = tmp_path / "out"
+    arguments = ["--param", "pool.connections=1,4", "--param", "host.speed=0.5,1.0", "--out", out]
+    part = swept(capsys, *arguments, "--budget=3")
+    assert part["partial"]
+    assert len(part["points"]) == 3
+    whole = swept(capsys, *arguments)
+    assert [point["values"] for point in whole["points"]] == [
+        {"pool.connections": connections, "host.speed": speed}
+        for connections in (1, 4)
+        for speed in (0.5, 1.0)
+    ]
+    assert whole["points"][:3] == part["points"]
+    assert len((out / "runs.jsonl").read_text().splitlines()) == 4
+    assert len((out / "points.csv").read_text().splitlines()) == 5
+    assert "<svg" in (out / "response.svg").read_text()
+
+
+def test_sensitivities_name_every_parameter(capsys):
+    ranges = ["--param", "host.speed=0.2..1.0", "--param", "catalogue.capacity=1..10"]
+    for design in (["--morris", "2"], ["--sobol", "2"]):
+        found = swept(capsys, *ranges, *design)["sensitivities"]
+        assert {row["parameter"] for row in found} == {"host.speed", "catalogue.capacity"}
+
+
+def test_the_knee_of_a_sweep_names_what_breaks_first(capsys, tmp_path):
+    config = tmp_path / "knee.toml"
+    config.write_text('extends = "smoke"\nname = "knee"\n[thresholds]\nhttp_reqs = ["count<100"]\n')
+    arguments = ["sweep", str(config), *QUICK[1:], "--quiet", "--json", "--replications=3"]
+    assert main([*arguments, "--param", "load.stages.1.target=10..40", "--knee"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    knee = found["knee"]
+    assert 10 <= knee["meets"] < knee["does_not"] <= 40
+    outcomes = {point["values"][knee["parameter"]]: point["outcome"] for point in found["points"]}
+    assert outcomes[knee["meets"]] == "pass"
+    assert outcomes[knee["does_not"]] != "pass"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--param", "pool.conections=1"], "did you mean pool.connections"),
+        (["--param", "pool.connections=0,1"], "pool.connections = 0: allowed"),
+        (["--param", "pool.connections=1..4"], "a grid needs values"),
+        (["--param", "pool.connections=1..4", "--knee"], "--knee needs some"),
+        (["--param", "pool.connections=1,4", "--latin=3"], "needs a range"),
+    ],
+)
+def test_bad_input_is_one_clear_line_with_104(capsys, tmp_path, arguments, says):
+    assert main(["sweep", *QUICK, *arguments, "--out", str(tmp_path / "out")]) == 104
+    message = capsys.readouterr().err
+    assert says in message
+    assert message.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_step_of_the_waiting_ramp_creates_and_checks_tokens_only(capsys):
+    arguments = ["run", "ramp-waiting-tokens", "--replications=1", "--set", "load.vus=40"]
+    assert main([*arguments, "--json", "--quiet"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found["outcomes"]) == {"POST /v1/token/generation", "GET /v1/token/check"}
+    assert found["outcomes"]["GET /v1/token/check"]["200"] > 100
+    assert found["tables"]["booking"] == 0
+
+
+def test_start_up_does_not_load_the_heavy_libraries():
+    code = (
+        "import sys, experiments.cli as c\n"
+        "try: c.main(['sweep', '-h'])\nexcept SystemExit: pass\n"
+        "sys.exit(bool({'SALib', 'pandas', 'scipy', 'matplotlib'} & set(sys.modules)))"
+    )
+    import sys
+
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
+    assert done.returncode == 0
