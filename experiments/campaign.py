@@ -9,7 +9,7 @@ from experiments.budget import Budget
 from experiments.config import Config
 from experiments.journal import Journal, key_of
 from experiments.progress import progress_bar
-from experiments.replications import Task, seed_of, stream_replications
+from experiments.replications import Task, Workers, seed_of, stream_replications
 from experiments.store import identity_of
 from sim.result import RunResult
 
@@ -22,7 +22,7 @@ class CommonOptions:
     assignments: tuple[str, ...] = ()
     seed: int | None = None
     replications: int | None = None
-    workers: int | None = None
+    workers: Workers = None
     scale: float = 1.0
     out: str | None = None
     json: bool = False

@@ -39,8 +39,15 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="independent runs; intervals need at least 3",
     )
-    parser.add_argument(
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
         "--workers", type=positive, metavar="N", help="processes (default: one for each core)"
+    )
+    where.add_argument(
+        "--cluster",
+        dest="workers",
+        metavar="ADDRESS",
+        help="a running Dask cluster instead, such as tcp://10.0.0.1:8786",
     )
     parser.add_argument(
         "--scale",

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from experiments.cluster import Cluster
 from sim.result import RunResult
 from sim.run import Progress, simulate
 from sim.world import World
@@ -26,6 +27,9 @@ from sim.world import World
 _PATIENCE_S = 0.2
 Report = Callable[[int, Progress], None]
 """Called with the number of a replication and how far it is."""
+Workers = int | str | None
+"""Processes to use, or the address of a Dask cluster; None: as many as there are cores and tasks.
+"""
 Finished = Callable[[int, RunResult], bool]
 """Called with the number of a replication and its result; true when no further one may begin."""
 
@@ -190,13 +194,13 @@ def _stopping_on_interrupt(stop: Callable[[], None]) -> Iterator[None]:
 
 
 def run_replications(
-    tasks: Sequence[Task], workers: int | None, report: Report
+    tasks: Sequence[Task], workers: Workers, report: Report
 ) -> dict[int, RunResult]:
     """Run tasks and return replication -> result, in order of replication.
 
     Args:
         tasks: what to run.
-        workers: processes to use; None means as many as there are cores and tasks.
+        workers: where to run them.
         report: hears how far each replication is.
 
     A replication that the user's Ctrl-C kept from starting is absent; one that it stopped is
@@ -213,13 +217,13 @@ def run_replications(
 
 
 def stream_replications(
-    tasks: Sequence[Task], workers: int | None, report: Report, finished: Finished
+    tasks: Sequence[Task], workers: Workers, report: Report, finished: Finished
 ) -> bool:
     """Run tasks and hand over each result as soon as it is there, in any order.
 
     Args:
         tasks: what to run; their numbers tell them apart.
-        workers: processes to use; None means as many as there are cores and tasks.
+        workers: where to run them.
         report: hears how far each one is.
         finished: takes the results; says whether to begin no further one. Those under way then
             still end and are handed over.
@@ -229,8 +233,14 @@ def stream_replications(
     Returns:
         whether there was a Ctrl-C.
     """
-    count = min(workers or os.cpu_count() or 1, len(tasks))
-    runner = _Pool(count, report) if count > 1 else _Local(report)
+    runner = _runner(len(tasks), workers, report)
     with _stopping_on_interrupt(runner.stop):
         runner.run(tasks, finished)
     return runner.stopped
+
+
+def _runner(tasks: int, workers: Workers, report: Report) -> _Local | _Pool | Cluster:
+    if isinstance(workers, str):
+        return Cluster(workers)
+    count = min(workers or os.cpu_count() or 1, tasks)
+    return _Pool(count, report) if count > 1 else _Local(report)
