@@ -31,6 +31,7 @@ from experiments.fit_service import (
     ServiceFit,
     endpoint,
     jvm_ms,
+    service_heats,
     steps,
     warm_up,
 )
@@ -52,6 +53,7 @@ _WRITING_COMMITS: Final = {
 _BUSY: Final = 0.8
 _NULL_CHECK: Final = "hot check_WAIT_valid(NPE)"
 _MOST: Final = 0.9
+_RARE: Final = ("booking_success", "booking_409_occupied", "payment_success")
 # Seconds of a load during which all threads are busy and few users come or go.
 _FULL_LOAD: Final = (30, 125)
 
@@ -290,6 +292,37 @@ def locked_share(fits: Fits) -> float:
     return alone.cpu_ms / sharing / fits.service.values["null"]
 
 
+def speed_variation(fits: Fits) -> dict[str, float]:
+    """Split the variation of the JVM's speed into that within runs and that between them.
+
+    One-way analysis of variance of the windows in which the generator takes its whole core.
+    """
+    runs: dict[str, list[float]] = {}
+    for window in busy_windows(fits):
+        runs.setdefault(window.run, []).append(float(np.log(window.ratio)))
+    groups = list(runs.values())
+    count = sum(map(len, groups))
+    inside = sum(len(g) * float(np.var(g)) for g in groups) / (count - len(groups))
+    means = float(np.var([np.mean(g) for g in groups], ddof=1))
+    between = max(0.0, means - inside * len(groups) / count)
+    return {"speed_cv": float(np.sqrt(inside)), "run_speed_cv": float(np.sqrt(between))}
+
+
+def rare_code_factor(fits: Fits) -> float:
+    """Measured against fitted work of bookings and payments in a JVM that reads have heated.
+
+    The warm-up curve lets them share what all requests heat; writes do so less.
+    """
+    values = fits.service.values
+    rows = fits.measurements.service_times
+    logs = [
+        np.log(row.jvm_ms / jvm_ms(values, steps(row), warm_up(values, heat)))
+        for row, heat in zip(rows, service_heats(rows), strict=True)
+        if not row.hot and row.path in _RARE
+    ]
+    return float(np.exp(np.mean(logs)))
+
+
 def busy_factor(fits: Fits) -> float:
     """Factor on the JVM's work while the generator takes its whole core."""
     return float(np.exp(np.mean([np.log(window.ratio) for window in busy_windows(fits)])))
@@ -303,7 +336,6 @@ def table(fits: Fits) -> dict[str, dict[str, float]]:
     visited_ms = min(row_ms / 2, fits.history["history_row"] + fits.history.error("history_row"))
     idle = idle_cores(runs)
     sending_ms, receiving_ms = generator_io_ms(fits.measurements)
-    log_ratios = np.log([window.ratio for window in busy_windows(fits)])
     return {
         "service": {
             "jvm_request_s": 1e-3 * service["request"],
@@ -347,8 +379,9 @@ def table(fits: Fits) -> dict[str, dict[str, float]]:
         },
         "variability": {"request_cv": variability(fits.measurements.service_times)},
         "machine": {
-            "busy_generator_factor": float(np.exp(log_ratios.mean())),
-            "speed_cv": float(log_ratios.std()),
+            "busy_generator_factor": busy_factor(fits),
+            **speed_variation(fits),
+            "rare_code_factor": rare_code_factor(fits),
         },
         "generator": {
             "request_s": 1e-3 * fits.generator["request"],

@@ -230,6 +230,10 @@ class Costs:
     """Factor on the JVM's work (not the database's) while the generator fills its own core."""
     speed_cv: float
     """Coefficient of variation of the JVM's speed from ten seconds to the next, within a run."""
+    run_speed_cv: float
+    """The same from one run to another, beyond what the seconds explain."""
+    rare_code_factor: float
+    """Factor on work of endpoints that few requests use, in a JVM that only others have heated."""
     exceptions: ExceptionCosts
     warm_up: WarmUp
     generator: GeneratorCosts

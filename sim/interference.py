@@ -39,6 +39,7 @@ class Interference:
         self._rng = rng
         self._beside = costs.busy_generator_factor if world.generator.beside_service else 1.0
         self._cv = costs.speed_cv if world.host.speed_varies else 0.0
+        self._run = self._factor(costs.run_speed_cv) if world.host.speed_varies else 1.0
         self._drift = 1.0
 
     def start(self) -> None:
@@ -48,9 +49,13 @@ class Interference:
         if self._cv or self._beside > 1.0:
             self._look()
 
+    def _factor(self, cv: float) -> float:
+        """Draw a log-normal factor of mean 1."""
+        variance = math.log1p(cv**2)
+        return math.exp(math.sqrt(variance) * self._rng.normal() - variance / 2.0)
+
     def _redraw(self) -> None:
-        variance = math.log1p(self._cv**2)
-        self._drift = math.exp(math.sqrt(variance) * self._rng.normal() - variance / 2.0)
+        self._drift = self._run * self._factor(self._cv)
         self._env.call_in(_REDRAW_S, self._redraw)
 
     def _look(self) -> None:

@@ -42,15 +42,20 @@ _BEFORE: Final = {
     "GET /v1/concerts/{id}/available-dates": "dates",
     "GET /v1/concerts/{id}/available-seats": "seats",
 }
-# Scheduled jobs and outbox events are few: their code's warm-up is not modelled.
-_HOT: Final = Factor(1.0, 1.0, 1.0)
+# Endpoints that few requests use: those of everything else heat their code less.
+_RARE: Final = frozenset({"POST /v1/concerts/{id}/booking", "POST /v1/bookings/{id}/payment"})
+# Requests after which an endpoint's own code is as hot as the curve of the others says.
+_RARE_UNTIL: Final = 5_000
+# Scheduled jobs run a few times: their own code stays cold, what they share with requests is hot.
+_MANY: Final = 10_000_000
 
 
 class SimulatedRuntime:
     """`model.ports.Runtime`: the service's own threads on simulated time."""
 
-    def __init__(self, env: Environment, async_threads: int) -> None:
+    def __init__(self, env: Environment, async_threads: int, factor: Factor) -> None:
         self._env = env
+        self._factor = factor
         self.threads: list[Thread] = []
         self.executor: WorkerPool[Callable[[], None]] = WorkerPool(
             env, "async", async_threads, self._run
@@ -59,7 +64,7 @@ class SimulatedRuntime:
     def spawn(self, name: str, target: Callable[[], None]) -> None:
         """Start a thread of its own."""
         thread = self._env.spawn(name, target)
-        thread.local = Task(name, _HOT)
+        thread.local = Task(name, self._factor)
         self.threads.append(thread)
 
     def submit(self, task: Callable[[], None]) -> None:
@@ -79,7 +84,7 @@ class SimulatedRuntime:
     def _run(self, task: Callable[[], None]) -> None:
         thread = self._env.current
         assert thread is not None  # noqa: S101 - called by the executor's threads
-        thread.local = Task("async", _HOT)
+        thread.local = Task("async", self._factor)
         task()
 
 
@@ -140,6 +145,7 @@ class Server:
         self.clock = SimulatedClock(env, world.catalogue.opening_epoch_s)
         self.broker = SimulatedBroker(env, world.broker, self.charges.event)
         self._ids = streams.stream("request ids")
+        self._warm_up = WarmUpTable(costs.warm_up, warm=world.service.warm)
         self._build_service()
         self.connector = Connector(
             env, world.service, world.generator, world.network, streams.stream("network")
@@ -148,7 +154,6 @@ class Server:
         self.workers = self._new_workers()
         self.up = True
         self._handled = 0
-        self._warm_up = WarmUpTable(costs.warm_up, warm=world.service.warm)
         before = world.service.requests_before
         self._served = {
             endpoint: getattr(before, name) * size for endpoint, name in _BEFORE.items()
@@ -159,9 +164,11 @@ class Server:
         """Told of every run of the sweep; times in epoch seconds."""
 
     def _wake_up(self) -> None:
-        """Let the time pass until a thread that was woken runs: others finish their slices."""
-        if self.host.cpu.crowded:
-            self._env.sleep(self.world.host.slice_s)
+        """Let the time pass until a thread that was woken runs: the others have a slice each."""
+        cpu = self.host.cpu
+        before = cpu.runnable
+        if before >= cpu.cores:
+            self._env.sleep(self.world.host.slice_s * before / cpu.cores)
 
     def _new_pool(self) -> ConnectionPool:
         settings = self.world.pool
@@ -180,7 +187,9 @@ class Server:
     def _build_service(self) -> None:
         """The service's own objects: what a new process of it begins with."""
         ids = self._ids
-        self.runtime = SimulatedRuntime(self._env, self.world.service.async_threads)
+        self.runtime = SimulatedRuntime(
+            self._env, self.world.service.async_threads, self._warm_up.factor(0, _MANY, 1.0)
+        )
         self._redis_client = self.redis.client(self.redis_turn.before_command)
         self.service = TicketService(
             policy=self.world.policy,
@@ -246,6 +255,8 @@ class Server:
         served = self._served[endpoint] = self._served.get(endpoint, 0.0) + 1.0
         self._served_all += 1.0
         size = self._size
+        if endpoint in _RARE and served < _RARE_UNTIL * size and not self.world.service.warm:
+            noise *= self.costs.rare_code_factor
         return self._warm_up.factor(int(served / size), int(self._served_all / size), noise)
 
     def response_bytes(self, endpoint: str, response: Response) -> float:

@@ -312,13 +312,14 @@ class Host:
         float,
         Ge(0),
         Setting(
-            "how long a thread that was woken for a connection waits for a core while all are busy",
+            "time slice: when all cores are busy, a thread woken for a connection waits for one of "
+            "each thread that is to run before it",
             "s",
-            "Linux: base slice, 0.75 ms x (1 + log2 of the cores): 3 ms from 8 cores",
+            "Linux: a slice of 0.7 to 3 ms ends with a timer tick, 4 ms at 250 Hz",
             0.0005,
             0.01,
         ),
-    ] = 0.003
+    ] = 0.004
     speed_varies: Annotated[
         bool,
         Setting(

@@ -72,9 +72,9 @@ class Cpu:
         return Process(self, self._limited)
 
     @property
-    def crowded(self) -> bool:
-        """Whether every core has something to do."""
-        return self._busy_rate >= self.cores
+    def runnable(self) -> float:
+        """Threads that compute or would, if there were cores enough."""
+        return sum(min(s.limit, len(s.jobs) + s.background) for s in self._shares)
 
     def set_slowdown(self, factor: float) -> None:
         """Divide the speed of every core by `factor` (1 = none) from now on."""

@@ -84,8 +84,8 @@ def test_a_failing_borrow_waits_thirty_seconds_and_the_request_longer(overloaded
     took_s = overloaded.durations_s(error="PoolTimeoutError")
 
     assert pool.timeouts > 500
-    # A thread that was told of a connection just before may look a time slice later.
-    assert POOL_TIMEOUT_S <= pool.max_wait_s <= POOL_TIMEOUT_S + 0.01
+    # A thread that was told of a connection just before looks when it gets a core.
+    assert POOL_TIMEOUT_S <= pool.max_wait_s <= POOL_TIMEOUT_S + 1.0
     assert min(took_s) >= POOL_TIMEOUT_S
     # Time in the queue for a thread, and borrows that went well, come on top.
     assert max(took_s) > POOL_TIMEOUT_S + 5.0
