@@ -137,7 +137,7 @@ def _statistics(name: str, statistics: Mapping[str, Any]) -> Iterator[str]:
         if "rate" in statistics:
             yield f"{show(statistics['rate'])}/s"
     else:
-        yield number(statistics["value"])
+        yield (duration if _is_duration(name) else number)(statistics["value"])
         yield from (
             f"{key}={number(statistics[key])}" for key in ("min", "max") if key in statistics
         )
@@ -151,7 +151,8 @@ def _trend(statistics: Mapping[str, Any], show: Callable[[float], str]) -> list[
 
 
 def _is_duration(name: str) -> bool:
-    return name == "iteration_duration" or name.startswith(("http_req_", "{"))
+    names = {"iteration_duration", "waiting_time", "time_to_sell_out"}
+    return name in names or name.startswith(("http_req_", "{"))
 
 
 def _observed(summary: RunSummary, width: int) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
     metric{tag:value,...}: aggregation operator number
 
-    metric       one of k6's, such as http_req_failed, http_req_duration, http_reqs, vus
+    metric       one of k6's, such as http_req_failed, http_req_duration, http_reqs, vus,
+                 or of the waiting room, such as waiting_time, order_inversions, goodput
     tags         endpoint, status, method, expected_response
     aggregation  rate: rate; counter: count, rate; gauge: value;
                  trend: avg, min, med, max, p(0), p(50), p(90), p(95), p(99), p(100)
@@ -41,10 +42,14 @@ _AGGREGATIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "trend": _TREND,
 }
 _KINDS: Final[Mapping[str, str]] = {
+    "admissions": "counter",
+    "admissions_per_minute": "trend",
+    "booked_not_paid": "counter",
     "checks": "rate",
     "data_received": "counter",
     "data_sent": "counter",
     "dropped_iterations": "counter",
+    "goodput": "gauge",
     "http_req_blocked": "trend",
     "http_req_connecting": "trend",
     "http_req_duration": "trend",
@@ -56,9 +61,15 @@ _KINDS: Final[Mapping[str, str]] = {
     "interrupted_iterations": "counter",
     "iteration_duration": "trend",
     "iterations": "counter",
+    "never_let_in": "counter",
+    "order_inversions": "counter",
+    "places_lost": "trend",
+    "position_went_up": "counter",
     "script_errors": "counter",
+    "time_to_sell_out": "gauge",
     "vus": "gauge",
     "vus_max": "gauge",
+    "waiting_time": "trend",
 }
 _COUNTED: Final = ("http_req_failed", "http_reqs")
 """Metrics of which every combination of tags can be counted."""

@@ -27,6 +27,7 @@ from sim.measure.funnel import Funnel, Step
 from sim.measure.invariants import Watch
 from sim.measure.requests import RequestLog
 from sim.measure.series import Series
+from sim.measure.waiting_room import WaitingRoom
 from sim.opening import fill_tables
 from sim.processes import Processes
 from sim.random_streams import Streams
@@ -150,8 +151,16 @@ class _Run:
         self.log = RequestLog()
         self.executor: Executor = make_executor(env, world.load, self._iterate, self)
         self.funnel = Funnel(0)
+        self.room = WaitingRoom()
         self.site = Site(
-            env, self.server, self.generator, self.log, self.funnel, streams, world.customer
+            env,
+            self.server,
+            self.generator,
+            self.log,
+            self.funnel,
+            self.room,
+            streams,
+            world.customer,
         )
         self.watch = Watch(self.server, world.catalogue.capacity)
         self.server.redis_turn.watch = self.watch.before_command
@@ -329,7 +338,7 @@ class _Run:
         database = self.server.database
         measured_s = max(self._load_ended_s - self.site.start_s, 1e-9)
         self.log.spun_iterations, self.log.spun_s = self.generator.spun()
-        metrics = self.log.metrics(measured_s)
+        metrics = self.log.metrics(measured_s) | self.room.metrics(measured_s)
         metrics["vus_max"] = {"value": self.executor.allocated_vus}
         metrics["interrupted_iterations"] = {"count": self.executor.interrupted_iterations}
         metrics["script_errors"] = {"count": self.script_errors}

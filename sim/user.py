@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from model.http import Request, Response
 from sim.connector import Connection
+from sim.exchange import Exchange
 from sim.kernel import TIMEOUT
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sim.load.executors import VirtualUser
     from sim.measure.funnel import Funnel, Step
     from sim.measure.requests import RequestLog
+    from sim.measure.waiting_room import WaitingRoom
     from sim.random_streams import Stream, Streams
     from sim.server import Server
 
@@ -38,23 +40,6 @@ class Answer:
     def ok(self) -> bool:
         """Whether it counts as not failed, as k6 counts: status 200 to 399."""
         return _LOWEST_OK <= self.status < _LOWEST_FAILED
-
-
-class Exchange:
-    """One request on its way through the service."""
-
-    __slots__ = ("connection", "endpoint", "noise", "request", "response", "waiter")
-
-    def __init__(
-        self, endpoint: str, request: Request, connection: Connection, waiter: Waiter, noise: float
-    ) -> None:
-        self.endpoint = endpoint
-        self.request = request
-        self.connection = connection
-        self.waiter = waiter
-        self.noise = noise
-        """Factor on the service's work for this request, drawn from the user's own stream."""
-        self.response: Response
 
 
 class _RequestTimedOut(BaseException):
@@ -89,6 +74,7 @@ class Site:
         generator: Generator,
         log: RequestLog,
         funnel: Funnel,
+        room: WaitingRoom,
         streams: Streams,
         options: Customer,
     ) -> None:
@@ -97,6 +83,7 @@ class Site:
         self.generator = generator
         self.log = log
         self.funnel = funnel
+        self.room = room
         self.streams = streams
         self.options = options
         self.start_s = env.now
@@ -172,6 +159,11 @@ class User:
     def reached(self, step: Step) -> None:
         """Note how far this user came."""
         self._site.funnel.reach(self.id, step)
+        self._site.room.reached(self.id, step, self.now_s)
+
+    def told_position(self, position: int) -> None:
+        """Note which place in the queue this user was told."""
+        self._site.room.told_position(self.id, position)
 
     def finish(self, *, spin: bool) -> None:
         """Be done for good: spin until the load ends, or stop."""

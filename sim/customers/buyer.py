@@ -98,7 +98,10 @@ def _poll(user: User, slot: Slot, token: dict[str, Any]) -> None:
     body = answer.body if isinstance(answer.body, dict) else None
     if body is None and not options.backs_off:
         raise ScriptError("the answer is not JSON")
-    let_in = body is not None and body.get("position") == 0
+    position = None if body is None else body.get("position")
+    if answer.ok and position is not None:
+        user.told_position(position)
+    let_in = position == 0
     if let_in or (options.backs_off and answer.status == _UNAUTHORISED):
         slot.token = None
     if options.backs_off and not (answer.ok and let_in):

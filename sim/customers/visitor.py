@@ -37,7 +37,9 @@ def visitor(user: User) -> None:
         return
     else:
         answer = user.get(CHECK, "/v1/token/check", {"WaitingToken": place.token["jwt"]})
-        if not answer.ok:
+        if answer.ok:
+            user.told_position(answer.body["position"])
+        else:
             place.token = None
     user.sleep(user.options.poll_interval_s)
 

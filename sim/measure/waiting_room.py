@@ -1,0 +1,142 @@
+"""What a waiting room is judged by besides failed requests: order, places, waiting, goodput.
+
+Times are kept in seconds since the load began; metrics have k6's shapes, durations in milliseconds.
+Someone comes when first given a token of either kind, and gets in when first given an access token.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from sim.measure.funnel import Step
+from sim.measure.requests import trend
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+COHORTS: Final = 4
+"""People are divided into so many groups of equal size by when they came."""
+_MS: Final = 1e3
+_MINUTE_S: Final = 60.0
+
+Metrics = dict[str, dict[str, float]]
+
+
+class WaitingRoom:
+    """When each user came, got in and paid, and what they were told about their place."""
+
+    def __init__(self) -> None:
+        self._came_s: dict[int, float] = {}
+        self._got_in_s: dict[int, float] = {}
+        self._booked: set[int] = set()
+        self._paid: set[int] = set()
+        self._position: dict[int, int] = {}
+        self.position_went_up = 0
+        self.sold_out_s: float | None = None
+
+    def reached(self, user: int, step: Step, now_s: float) -> None:
+        """Note a step of a user; only the first time of each counts."""
+        if step in {Step.WAITED, Step.ADMITTED}:
+            self._came_s.setdefault(user, now_s)
+        if step is Step.ADMITTED:
+            self._got_in_s.setdefault(user, now_s)
+            self._position.pop(user, None)
+        elif step is Step.SOLD_OUT and self.sold_out_s is None:
+            self.sold_out_s = now_s
+        elif step is Step.BOOKED:
+            self._booked.add(user)
+        elif step is Step.PAID:
+            self._paid.add(user)
+
+    def told_position(self, user: int, position: int) -> None:
+        """Note what a check answered; 0 means: no longer waiting."""
+        before = self._position.get(user, 0)
+        if position > before > 0:
+            self.position_went_up += 1
+        self._position[user] = position
+
+    def metrics(self, measured_s: float) -> Metrics:
+        """Return the metrics of a run of `measured_s`; those without samples are absent.
+
+        `order_inversions` counts pairs in which who came later got in earlier, or got in while the
+        other never did; `places_lost` is, for each who came, how many such pairs they lost.
+        """
+        minutes = measured_s / _MINUTE_S
+        result: Metrics = {
+            "goodput": {"value": len(self._paid) / minutes},
+            "booked_not_paid": {"count": len(self._booked - self._paid)},
+            "position_went_up": {"count": self.position_went_up},
+        }
+        if self.sold_out_s is not None:
+            result["time_to_sell_out"] = {"value": self.sold_out_s * _MS}
+        if self._came_s:
+            result |= self._order()
+        if self._got_in_s:
+            result |= self._waiting()
+            result["admissions"] = {
+                "count": len(self._got_in_s),
+                "rate": len(self._got_in_s) / measured_s,
+            }
+            result["admissions_per_minute"] = self._per_minute(measured_s)
+        return result
+
+    def _order(self) -> Metrics:
+        everyone = sorted(self._came_s, key=lambda user: (self._came_s[user], user))
+        got_in = [self._got_in_s.get(user, float("inf")) for user in everyone]
+        lost = overtaken(got_in)
+        return {
+            "order_inversions": {"count": float(lost.sum())},
+            "places_lost": trend(lost.astype(np.float64)),
+            "never_let_in": {"count": len(self._came_s) - len(self._got_in_s)},
+        }
+
+    def _waiting(self) -> Metrics:
+        """Waiting times of those who got in, all together and by when they came."""
+        everyone = sorted(self._came_s, key=lambda user: (self._came_s[user], user))
+        result: Metrics = {"waiting_time": trend(self._waits(everyone, self._got_in_s))}
+        for cohort, members in enumerate(np.array_split(np.array(everyone), COHORTS), start=1):
+            waits = self._waits(members.tolist(), self._got_in_s)
+            if len(waits):
+                result[f"waiting_time{{cohort:{cohort}}}"] = trend(waits)
+        return result
+
+    def _waits(self, users: Sequence[int], got_in_s: Mapping[int, float]) -> NDArray[np.float64]:
+        waits = [got_in_s[user] - self._came_s[user] for user in users if user in got_in_s]
+        return np.array(waits, dtype=np.float64) * _MS
+
+    def _per_minute(self, measured_s: float) -> dict[str, float]:
+        """Statistics over the whole minutes of the run; `cv`, their variation, is smoothness."""
+        minutes = max(1, int(measured_s // _MINUTE_S))
+        edges = np.arange(minutes + 1) * _MINUTE_S
+        counts = np.histogram(list(self._got_in_s.values()), edges)[0].astype(np.float64)
+        found = trend(counts)
+        mean = found["avg"]
+        found["cv"] = float(counts.std() / mean) if mean else 0.0
+        return found
+
+
+def overtaken(got_in_s: Sequence[float]) -> NDArray[np.int64]:
+    """How many who came later got in strictly earlier, for each; infinity: never.
+
+    By a Fenwick tree over the ranks of the times, in O(n log n).
+    """
+    times = np.array(got_in_s, dtype=np.float64)
+    ranks = np.unique(times, return_inverse=True)[1].tolist()
+    tree = [0] * (max(ranks, default=0) + 2)
+    result = np.zeros(len(times), dtype=np.int64)
+    for index in range(len(times) - 1, -1, -1):
+        place = ranks[index]
+        lost = 0
+        while place > 0:
+            lost += tree[place]
+            place -= place & -place
+        result[index] = lost
+        place = ranks[index] + 1
+        while place < len(tree):
+            tree[place] += 1
+            place += place & -place
+    return result
