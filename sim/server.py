@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     from model.http import Response
     from model.scheduler import JobRun
+    from sim.exchange import Exchange
     from sim.host import Host
     from sim.kernel import Environment
     from sim.random_streams import Streams
     from sim.redis.server import RedisServer
     from sim.stations.cpu import Process
-    from sim.user import Exchange
     from sim.world import World
 
 # Tomcat closes the connection after these (AbstractHttp11Processor.statusDropsConnection).

@@ -1,0 +1,27 @@
+"""What a user and the service hand each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from model.http import Request, Response
+    from sim.connector import Connection
+    from sim.kernel import Waiter
+
+
+class Exchange:
+    """One request on its way through the service."""
+
+    __slots__ = ("connection", "endpoint", "noise", "request", "response", "waiter")
+
+    def __init__(
+        self, endpoint: str, request: Request, connection: Connection, waiter: Waiter, noise: float
+    ) -> None:
+        self.endpoint = endpoint
+        self.request = request
+        self.connection = connection
+        self.waiter = waiter
+        self.noise = noise
+        """Factor on the service's work for this request, drawn from the user's own stream."""
+        self.response: Response
