@@ -54,7 +54,7 @@ _TABLES: Final[Mapping[tuple[str, str], str]] = {
     ("payment", "all"): "payment",
     ("outbox", "PUBLISHED"): "outbox:PUBLISHED",
     ("outbox", "PENDING"): "outbox:PENDING",
-    ("distinct_seats_booked", "all"): "booking:seats",
+    ("distinct_seats_booked", "all"): "booked_seats",
 }
 _JOBS: Final = "TaskUtils"
 

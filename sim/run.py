@@ -381,6 +381,6 @@ class _Run:
             for value, rows in database.counts_by(column).items():
                 counts[f"{column.table.name}:{value}"] = rows
         booked = database.counts_by(booking.c.seat_id)
-        counts["booking:seats"] = sum(1 for rows in booked.values() if rows)
+        counts["booked_seats"] = sum(1 for rows in booked.values() if rows)
         counts["seat:occupied"] = database.counts_by(seat.c.is_occupied).get(1, 0)
         return counts
