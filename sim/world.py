@@ -197,8 +197,6 @@ class Service:
             "when not given",
             "s",
             "incident: unknown; by hand, so not within a run",
-            0,
-            600,
         ),
     ] = None
 

@@ -16,9 +16,7 @@ class Customer:
 
     script: Annotated[
         str,
-        Setting(
-            "import path of the customer function, package.module:function; its code is run"
-        ),
+        Setting("import path of the customer function, package.module:function; its code is run"),
     ] = "sim.customers.buyer:buyer"
     backs_off: Annotated[
         bool,

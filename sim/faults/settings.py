@@ -21,7 +21,7 @@ OverS = Annotated[
 class RedisRestart:
     """Redis is killed and started again."""
 
-    kind: Literal["redis_restart"]
+    kind: Annotated[Literal["redis_restart"], Setting("Redis is killed and started again")]
     at_s: AtS
     restart_after_s: Annotated[
         float, Ge(0), Setting("how long nobody listens on its port", "s", low=0, high=600)
@@ -36,7 +36,7 @@ class RedisRestart:
 class RedisMemoryHog:
     """Another program writes keys of its own into the same Redis."""
 
-    kind: Literal["redis_memory_hog"]
+    kind: Annotated[Literal["redis_memory_hog"], Setting("other keys fill Redis")]
     at_s: AtS
     keys: Annotated[int, Gt(0), Setting("how many keys, at full size", "keys", low=1, high=1e6)]
     value_bytes: Annotated[
@@ -55,7 +55,7 @@ class RedisMemoryHog:
 class HostMemoryHog:
     """Another program on the service's machine takes memory and keeps it."""
 
-    kind: Literal["host_memory_hog"]
+    kind: Annotated[Literal["host_memory_hog"], Setting("another program takes the host's memory")]
     at_s: AtS
     memory_mb: Annotated[float, Gt(0), Setting("how much, at full size", "MB", low=1, high=262_144)]
     over_s: OverS = 0.0

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from sim.redis.persistence import Fork
     from sim.redis.server import Eviction
 
-_TOGETHER_S: Final = 1.0
 _MOST_LINES: Final = 12
 _LONG_STALL_S: Final = 0.001
 _MB: Final = 1e6
@@ -90,13 +89,9 @@ class Events:
 
     # The story.
 
-    def evicted_together(self) -> int:
-        """How many of the sets were evicted within a second of another one."""
-        times = [gone.time_s for gone in self.sets_evicted]
-        return sum(
-            any(abs(time_s - other_s) <= _TOGETHER_S for other_s in (*times[:at], *times[at + 1 :]))
-            for at, time_s in enumerate(times)
-        )
+    def sets_at_once(self) -> list[int]:
+        """How many sets went at each moment at which any went, in order of time."""
+        return list(Counter(gone.time_s for gone in self.sets_evicted).values())
 
     def notes(self) -> list[str]:
         """Everything worth telling, in order of time; what happened often in one line."""
@@ -112,11 +107,12 @@ class Events:
         if self.sets_evicted:
             by_key = Counter(gone.key for gone in self.sets_evicted)
             keys = ", ".join(f"{key} {count}" for key, count in sorted(by_key.items()))
-            together = self.evicted_together()
-            alone = len(self.sets_evicted) - together
+            at_once = self.sets_at_once()
+            alone = at_once.count(1)
             totals.append(
-                f"whole sets evicted by Redis: {keys}; {alone} alone, {together} within a second "
-                f"of another; the first {min(_MOST_LINES, len(self.sets_evicted))} below"
+                f"whole sets evicted by Redis: {keys}; {alone} times one set, "
+                f"{len(at_once) - alone} times several at the same moment; "
+                f"the first {min(_MOST_LINES, len(self.sets_evicted))} below"
             )
         if self.keys_evicted.kinds:
             totals.append(f"other keys evicted by Redis: {self.keys_evicted}")

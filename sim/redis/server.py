@@ -14,6 +14,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Final
 
 import redis
@@ -58,6 +59,7 @@ _EVICTIONS_PER_LOOK_AT_TIME: Final = 16
 _PROCESS_BYTES: Final = 10 * 1024**2
 """Resident memory of the process besides the data: 12.3 MB resident at 1 MB used."""
 _MAX_CYCLES_AT_ONCE: Final = 10_000
+_LONG_VALUE_BYTES: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,6 +376,7 @@ class RedisServer(FakeServer):
             self.persistence.on_disk = {}
         self.up = True
         self._start(self.configuration.settings)
+        self.persistence.last_save_s = self.now_s
         self._load(self.persistence.on_disk)
 
     def _contents(self) -> Snapshot:
@@ -426,8 +429,18 @@ class RedisServer(FakeServer):
         """
         if not self.up:
             return b""
+        hashes: dict[int, tuple[int, str]] = {}
+
+        def shown(value: Any) -> Any:
+            """Shows a value; a long text by its hash, taken once for all keys that share it."""
+            if not isinstance(value, bytes) or len(value) <= _LONG_VALUE_BYTES:
+                return listing(value)
+            if id(value) not in hashes:
+                hashes[id(value)] = (len(value), sha256(value).hexdigest())
+            return hashes[id(value)]
+
         lines = [
-            f"{number} {key!r} {entry.expireat!r} {listing(entry.value)!r}"
+            f"{number} {key!r} {entry.expireat!r} {shown(entry.value)!r}"
             for number, database in sorted(self.databases())
             for key in sorted(database)
             if (entry := database.peek(key)) is not None

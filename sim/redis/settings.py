@@ -91,7 +91,7 @@ class RedisSettings:
     """
 
     maxmemory: Annotated[
-        str,
+        str | int,
         Setting(
             "memory limit in Redis's spelling (10mb, 1gb; plain bytes without a unit); 0: no limit",
             "bytes",
@@ -194,8 +194,6 @@ class RedisSettings:
             "time from being killed by the kernel until it is up again; never when not given",
             "s",
             "Docker: no restart policy by default",
-            0,
-            600,
         ),
     ] = None
     restart_loses_data: Annotated[
@@ -208,14 +206,14 @@ class RedisSettings:
     ] = True
 
     def __post_init__(self) -> None:
-        parse_memory(self.maxmemory)
+        parse_memory(str(self.maxmemory))
         check_policy(self.maxmemory_policy)
         parse_save(self.save)
 
     @property
     def maxmemory_bytes(self) -> int:
         """`maxmemory` in bytes; 0 means no limit."""
-        return parse_memory(self.maxmemory)
+        return parse_memory(str(self.maxmemory))
 
     def warnings(self) -> tuple[str, ...]:
         """What is allowed but hardly meant."""
