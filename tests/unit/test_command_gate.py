@@ -121,3 +121,11 @@ def test_a_threshold_that_is_not_right_is_one_clear_line(
 def test_a_junit_file_that_cannot_be_written_is_said_before_anything_runs(config, capsys):
     assert gate(config('http_reqs = ["count>1"]'), "--junit", "/nowhere/j.xml") == 1
     assert "--junit /nowhere/j.xml: cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["compare", "sweep", "gate"])
+def test_every_command_with_json_has_a_schema(command, capsys):
+    assert main(["schema", "--output", command]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    assert schema["properties"]["schema"] == {"const": 1, "title": "Schema", "type": "integer"}
+    assert "digest" in schema["required"]
