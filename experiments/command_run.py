@@ -19,6 +19,7 @@ from experiments.store import RunFolder, identity_of
 from experiments.summary import RunSummary, Setup, summarise
 from experiments.text import render
 from sim.result import RunResult
+from sim.scale import scaled
 
 _OK, _INTERRUPTED = 0, 130
 
@@ -49,6 +50,8 @@ def run(options: RunOptions) -> int:
     """
     began = time.perf_counter()
     config = load(options.config, options.assignments)
+    for warning in scaled(config.world, options.scale).redis.warnings():
+        sys.stderr.write(f"warning: redis.{warning}\n")
     setup = _setup(config, options)
     folder = _folder(config, setup, options)
     known = folder.open() if folder else {}

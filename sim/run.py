@@ -370,7 +370,7 @@ class _Run:
                 self._leaked_connections(),
             ),
             sweeps=[*self._sweeps, *self._overdue_sweep(measured_s)],
-            notes=self.events.notes(),
+            notes=self.events.notes(self.redis),
             series=self.series.columns(),
         )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from sim.kernel import Environment
     from sim.redis.persistence import Fork
-    from sim.redis.server import Eviction
+    from sim.redis.server import Eviction, RedisServer
 
 _MOST_LINES: Final = 12
 _LONG_STALL_S: Final = 0.001
@@ -93,17 +93,21 @@ class Events:
         """How many sets went at each moment at which any went, in order of time."""
         return list(Counter(gone.time_s for gone in self.sets_evicted).values())
 
-    def notes(self) -> list[str]:
+    def notes(self, redis: RedisServer) -> list[str]:
         """Everything worth telling, in order of time; what happened often in one line."""
         lines = self._notes + [
             (gone.time_s, f"Redis evicted {gone.key} whole ({gone.members:,} members)")
             for gone in self.sets_evicted[:_MOST_LINES]
         ]
         told = [f"{time_s:.1f} s: {text}" for time_s, text in sorted(lines)]
-        return [*self._totals(), *told]
+        return [*self._totals(redis), *told]
 
-    def _totals(self) -> list[str]:
+    def _totals(self, redis: RedisServer) -> list[str]:
         totals = []
+        if redis.limit_bytes:
+            totals.append(
+                f"Redis used up to {redis.peak_bytes:,} bytes; maxmemory {redis.limit_bytes:,}"
+            )
         if self.sets_evicted:
             by_key = Counter(gone.key for gone in self.sets_evicted)
             keys = ", ".join(f"{key} {count}" for key, count in sorted(by_key.items()))

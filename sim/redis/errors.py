@@ -27,3 +27,8 @@ class RedisSettingError(RedisSimulationError, ValueError):
     def __init__(self, value: str, complaint: str, hint: str = "") -> None:
         super().__init__(f"{value!r}: {complaint}{hint}")
         self.complaint = complaint
+
+    def named(self, key: str) -> RedisSettingError:
+        """The same error with the name of the setting before the value."""
+        self.args = (f"{key} = {self.args[0]}",)
+        return self

@@ -206,9 +206,16 @@ class RedisSettings:
     ] = True
 
     def __post_init__(self) -> None:
-        parse_memory(str(self.maxmemory))
-        check_policy(self.maxmemory_policy)
-        parse_save(self.save)
+        checks = (
+            ("maxmemory", parse_memory, str(self.maxmemory)),
+            ("maxmemory_policy", check_policy, self.maxmemory_policy),
+            ("save", parse_save, self.save),
+        )
+        for key, check, value in checks:
+            try:
+                check(value)
+            except RedisSettingError as error:
+                raise error.named(key) from None
 
     @property
     def maxmemory_bytes(self) -> int:

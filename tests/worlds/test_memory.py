@@ -72,7 +72,8 @@ def test_h1_says_what_was_evicted_and_when():
     notes = played("memory-pressure", *FIRST_108_S).result.notes
     first = played("memory-pressure", *FIRST_108_S).run.events.sets_evicted[0]
 
-    assert notes[0].startswith(f"whole sets evicted by Redis: {EXPIRY} ")
+    assert notes[0].endswith("bytes; maxmemory 1,408,000")
+    assert notes[1].startswith(f"whole sets evicted by Redis: {EXPIRY} ")
     assert f"{first.time_s:.1f} s: Redis evicted {first.key} whole ({first.members:,} members)" in (
         notes
     )
