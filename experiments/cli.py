@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from experiments.cli_evaluate import add_compare, add_gate, add_validate
+from experiments.cli_evaluate import add_calibrate, add_compare, add_gate, add_validate
 from experiments.cli_options import add_common, add_config
 from experiments.cli_sweep import add_sweep
 from experiments.errors import TicketsimError
@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         add_sweep,
         add_gate,
         add_validate,
+        add_calibrate,
         _add_list,
         _add_show,
         _add_schema,

@@ -40,6 +40,12 @@ limit lies between the bounds, replications are added: --replications at first (
   ticketsim gate mine.toml --junit gate.xml
   ticketsim gate mine.toml --json > accepted.json
   ticketsim gate mine.toml --baseline accepted.json    # fails also when it got worse"""
+_CALIBRATE = """\
+Fit service times and station parameters to raw k6 output and print them as TOML that a
+config can name under `include`. Each parameter is identified, with its 95 % interval,
+or not identified by these files, with the reason; then the default stays.
+
+  ticketsim calibrate --k6 single-user.csv.gz ramp.csv.gz --out mine-calibrated.toml"""
 _VALIDATE = """\
 Simulate every measured run of the real system and hold the numbers beside each other:
 failure rate, requests per endpoint and status, latencies, rows per table, exceptions
@@ -118,6 +124,34 @@ def add_validate(commands: Any) -> argparse.ArgumentParser:
     add_common(parser)
     add_budget(parser)
     return parser
+
+
+def add_calibrate(commands: Any) -> argparse.ArgumentParser:
+    """Add `calibrate`."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "calibrate",
+        help="service times and station parameters from k6 output, as a TOML fragment",
+        description=_CALIBRATE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=_calibrate)
+    parser.add_argument(
+        "--k6",
+        nargs="+",
+        required=True,
+        metavar="FILE",
+        help="k6's --out csv or --out json, also gzipped: one user, and a ramp of users",
+    )
+    parser.add_argument("--out", metavar="FILE", help="write the TOML fragment there")
+    parser.add_argument("--json", action="store_true", help="print all of it as JSON")
+    parser.add_argument("--quiet", action="store_true", help="no report as text")
+    return parser
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    from experiments.command_calibrate import CalibrateOptions, calibrate
+
+    return calibrate(CalibrateOptions(tuple(options.k6), options.out, options.json, options.quiet))
 
 
 def _validate(options: argparse.Namespace) -> int:

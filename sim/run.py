@@ -25,7 +25,7 @@ from sim.load.executors import Executor, VirtualUser, make_executor
 from sim.measure.events import Events
 from sim.measure.funnel import Funnel, Step
 from sim.measure.invariants import Watch
-from sim.measure.requests import RequestLog
+from sim.measure.requests import Listener, RequestLog
 from sim.measure.series import Series
 from sim.measure.waiting_room import WaitingRoom
 from sim.opening import fill_tables
@@ -66,14 +66,17 @@ def simulate(
     *,
     scale: float = 1.0,
     progress: Callable[[Progress], bool | None] | None = None,
+    listener: Listener | None = None,
 ) -> RunResult:
     """Run `world` once, at `scale` times its size (see `sim.scale`).
 
     `progress` is called once per simulated second; if it returns true the run ends there and its
-    result is marked as interrupted. The result depends on the arguments only.
+    result is marked as interrupted. `listener` is told of every request as it ends. The result
+    depends on the arguments only.
     """
     with _seldom_garbage_collected():
         run = _Run(scaled(world, scale), scale, seed, progress)
+        run.log.listener = listener
         try:
             run.run()
             return run.result(seed)

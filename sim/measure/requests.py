@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from array import array
 from collections import Counter
+from collections.abc import Callable
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -56,6 +57,10 @@ def weighted_trend(values: NDArray[np.float64], weights: NDArray[np.float64]) ->
     }
 
 
+Listener = Callable[[float, str, int, float], None]
+"""Told of each request: when it ended, endpoint, status (0 for none), duration; seconds."""
+
+
 class RequestLog:
     """Every client request, in the order in which they ended."""
 
@@ -78,6 +83,7 @@ class RequestLog:
         self.spun_s = 0.0
         self._hash = sha256()
         self._buffer = bytearray()
+        self.listener: Listener | None = None
 
     def record(
         self,
@@ -94,6 +100,8 @@ class RequestLog:
 
         `error` is the primary cause of a failed request, None for one that did not fail.
         """
+        if self.listener is not None:
+            self.listener(time_s, endpoint, status, duration_s)
         name = (endpoint, status, error)
         key = self._keys.get(name)
         if key is None:

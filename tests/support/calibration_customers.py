@@ -1,0 +1,16 @@
+"""A customer that asks for what the calibration files have: a token, a refused check, dates."""
+
+from sim.customers.buyer import CHECK, CONCERT, DATES, GENERATION
+
+
+def asks_in_turn(user):
+    """One round as somebody new: a token for the next user, a check without one, the dates."""
+    rounds = user.memory or 0
+    user.memory = rounds + 1
+    number = (user.id + 100 * rounds) % 50_000 + 1
+    body = {"userId": number, "concertId": CONCERT}
+    answer = user.post(GENERATION, "/v1/token/generation", {}, body)
+    user.get(CHECK, "/v1/token/check", {"WaitingToken": "undefined"})
+    if answer.ok:
+        headers = {"Authorization": f"Bearer {answer.body['jwt']}"}
+        user.get(DATES, f"/v1/concerts/{CONCERT}/available-dates", headers)
