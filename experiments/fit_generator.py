@@ -131,6 +131,11 @@ def generator_io_ms(measurements: Measurements) -> tuple[float, float]:
     return sending, receiving
 
 
+def looped_s(runs: Sequence[Run]) -> float:
+    """CPU of an iteration that sends one request and then fails on its answer (`looping`)."""
+    return 1e-3 * float(np.mean([request_ms for run in runs for _, request_ms in looping(run)]))
+
+
 def busy_connect_ms(runs: Sequence[Run]) -> float:
     """Mean time to open a connection in runs where nearly every answer closes one.
 

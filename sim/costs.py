@@ -170,6 +170,8 @@ class GeneratorCosts:
     """CPU per byte of response body: reading, parsing, printing."""
     vu_start_s: float
     """CPU to start a virtual user."""
+    script_error_s: float
+    """CPU, beyond its request's, of an iteration that ends with an error of the script."""
     busy_connect_s: float
     """Time to open a connection while the generator fills its cores."""
     spin_iteration_s: float

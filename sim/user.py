@@ -101,6 +101,7 @@ class User:
         "_connection",
         "_debt_s",
         "_noise",
+        "_report_s",
         "_rng",
         "_site",
         "id",
@@ -116,6 +117,7 @@ class User:
         self._connection = Connection()
         self._debt_s = 0.0
         self._body_bytes = 0.0
+        self._report_s = 0.0
         self._rng: Stream | None = None
         self._noise = site.streams.stream("service work", vu.id)
 
@@ -145,9 +147,15 @@ class User:
         """Run one iteration: it costs processor time even if it does nothing."""
         env = self._site.env
         began_s = env.now
-        self._debt_s = self._site.generator.costs.spin_iteration_s
+        costs = self._site.generator.costs
+        self._debt_s = costs.spin_iteration_s + self._report_s
+        self._report_s = 0.0
         try:
             customer(self)
+        except Exception:
+            # The script failed: the generator reports that before the next iteration.
+            self._report_s = costs.script_error_s
+            raise
         finally:
             if env.now == began_s:
                 self._site.generator.process.compute(self._debt_s)
