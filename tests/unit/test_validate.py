@@ -1,0 +1,125 @@
+"""The comparison with the measured runs: what is compared, with which world, and how judged."""
+
+from math import sqrt
+
+import pytest
+from scipy import stats
+
+from experiments.measured_runs import measured_runs
+from experiments.sources import read_merged, read_source
+from experiments.validate_compare import compare_run, medians, narrow, spreads
+from experiments.validate_numbers import measured_numbers
+from experiments.validate_text import render
+from experiments.validate_worlds import Preludes, config_of
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return measured_runs()
+
+
+@pytest.fixture(scope="module")
+def worlds(runs):
+    base, preludes = read_merged(read_source("measured")), Preludes(list(runs.values()))
+    return {name: config_of(run, base, preludes).world for name, run in runs.items()}
+
+
+def test_a_run_changes_what_its_meta_file_says_and_nothing_else(worlds):
+    assert worlds["C_cap50_1000"] == worlds["C_cap50_1000_r2"]
+    plain, repaired = worlds["C_cap50_1000"], worlds["D_cap50_fix12"]
+    assert not plain.policy.wait_token_expires
+    assert repaired.policy.wait_token_expires
+    assert (repaired.policy.access_ttl_s, repaired.policy.waiting_ttl_s) == (35.0, 25.0)
+    assert worlds["D_cap50_sweep"].policy.sweep_by_score
+    assert worlds["C_cap20000_1000"].catalogue.capacity == 20_000
+    for world in worlds.values():
+        assert (world.host, world.generator, world.pool) == (
+            plain.host,
+            plain.generator,
+            plain.pool,
+        )
+
+
+def test_long_seat_lists_leave_time_for_fewer_requests_before_the_load(worlds):
+    short = worlds["C_cap50_1000"].service.requests_before
+    long = worlds["C_cap20000_1000"].service.requests_before
+    assert short.generation == long.generation
+    assert 500 < short.seats < 700
+    assert 70 < long.seats < 120
+
+
+def test_every_run_has_numbers_of_every_kind(runs):
+    for run in runs.values():
+        numbers = measured_numbers(run)
+        kinds = {name.split()[0] for name in numbers}
+        assert kinds == {"failed", "requests", "iterations", "mean", "p95", "rows", "exceptions"}
+        per_status = [v for n, v in numbers.items() if n.startswith("requests ")]
+        assert sum(per_status) == numbers["requests"]
+
+
+def test_the_warm_up_before_the_load_does_not_count(runs):
+    numbers = measured_numbers(runs["C_cap20000_1000_r2"])
+    assert numbers["exceptions MalformedJwtException"] == 167
+    assert numbers["requests GET /v1/token/check 401"] == 167
+
+
+def test_a_number_is_inside_or_not():
+    simulated = [{"requests": float(v)} for v in (90, 100, 110)]
+    half = float(stats.t.ppf(0.975, 2)) * 10.0 * sqrt(1 + 1 / 3)
+    for measured, inside in ((100 + half - 1, True), (100 + half + 1, False)):
+        table = compare_run("x", {"requests": measured}, simulated, {"requests": 4 * half})
+        (row,) = table["rows"]
+        assert row["inside"] is inside
+        assert row["pi95"] == pytest.approx((100 - half, 100 + half))
+        assert row["width_ratio"] == pytest.approx(0.5)
+    assert narrow(table["rows"]) == (1, 1)
+
+
+def test_what_only_the_simulation_does_is_a_number_measured_as_zero():
+    simulated = [{"requests": 1.0, "requests X 500": v} for v in (4.0, 5.0, 6.0)]
+    table = compare_run("x", {"requests": 1.0}, simulated, {})
+    assert [(row["number"], row["inside"]) for row in table["rows"]] == [
+        ("requests", True),
+        ("requests X 500", False),
+    ]
+
+
+def test_repeats_pool_their_variance():
+    groups = [[{"a": 1.0}, {"a": 3.0}], [{"a": 10.0}, {"a": 12.0}, {"a": 14.0}], [{"a": 5.0}]]
+    pair, triple, single = spreads(groups)
+    variance = (2.0 + 8.0) / 3
+    t = stats.t.ppf(0.975, 3)
+    assert pair["a"] == pytest.approx(2 * t * sqrt(variance * 1.5))
+    assert triple["a"] == pytest.approx(2 * t * sqrt(variance * (1 + 1 / 3)))
+    assert single == {}
+
+
+def test_medians_are_judged_where_the_real_system_is_steady():
+    simulated = [{"requests": 110.0, "rows b": 5.0, "failed share": 93.5}] * 3
+    measured = [
+        {"requests": 100.0, "rows b": 1.0, "failed share": 90.0},
+        {"requests": 102.0, "rows b": 4.0, "failed share": 91.0},
+    ]
+    judged = {row["number"]: row for row in medians(["x", "y"], measured, simulated)}
+    assert set(judged) == {"requests", "failed share"}
+    assert judged["requests"]["met"]
+    assert judged["failed share"]["met"]
+
+
+def test_the_table_names_every_miss():
+    table = compare_run("run A", {"requests": 7.0}, [{"requests": v} for v in (1.0, 1.0, 1.0)], {})
+    text = render(
+        {
+            "hits": 0,
+            "total": 1,
+            "misses": 1,
+            "replications": 3,
+            "seed": 1,
+            "widths": {"met": 0, "total": 0},
+            "medians": {"met": 0, "total": 0, "rows": []},
+            "by_kind": {"requests": {"hits": 0, "total": 1}},
+            "runs": [table],
+        }
+    )
+    assert "0 of 1 measured numbers" in text
+    assert "| requests | 7 | 1 | 1 to 1 | **no** |" in text
