@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NotRequired
+from typing import Final, NotRequired
 
 from typing_extensions import TypedDict
 
-from experiments.intervals import FEWEST_FOR_INTERVALS, Interval, pi95
+from experiments.intervals import Interval, pi95
 from experiments.validate_numbers import Numbers, is_latency, kind
 
 _WIDEST: Final = 1.5
@@ -173,11 +173,15 @@ def medians(
                 "number": name,
                 "measured": center,
                 "median": median,
-                "allowed": f"{allowed:g} points" if band == allowed else f"{100 * allowed:g} %",
+                "allowed": _limit(name, allowed),
                 "met": median is not None and abs(median - center) <= band + _ROUNDING,
             }
         )
     return found
+
+
+def _limit(name: str, allowed: float) -> str:
+    return f"{allowed:g} points" if name == "failed share" else f"{100 * allowed:g} %"
 
 
 def narrow(rows: Sequence[Row]) -> tuple[int, int]:
@@ -189,11 +193,3 @@ def narrow(rows: Sequence[Row]) -> tuple[int, int]:
 def _is_narrow(row: Row) -> bool:
     ratio = row.get("width_ratio")
     return ratio is not None and ratio <= _WIDEST
-
-
-def enough(replications: int) -> bool:
-    """Whether intervals can come from so many replications."""
-    return replications >= FEWEST_FOR_INTERVALS
-
-
-Report = dict[str, Any]
