@@ -25,6 +25,7 @@ from experiments.errors import InterruptedRunError
 from experiments.intervals import FEWEST_FOR_INTERVALS
 from experiments.journal import Journal
 from experiments.measured_runs import beside
+from experiments.scale_check import warnings as scale_warnings
 from experiments.sources import Merged, apply_set, read_merged, read_source
 from experiments.store import identity_of
 from experiments.summary import combined_digest
@@ -86,7 +87,7 @@ def compare(options: CompareOptions) -> int:
         "correction": CORRECTION,
         "base": means,
         "variants": rows,
-        "warnings": _warnings(design, campaign, len(rows), len(alternatives)),
+        "warnings": _warnings(common.scale, design, campaign, len(rows), len(alternatives)),
         "digest": combined_digest(
             [run.digest for run in campaign.results(base)] + sorted(row["digest"] for row in rows)
         ),
@@ -117,8 +118,10 @@ def _first_stage(config: Config, common: CommonOptions) -> int:
     return own if own >= FEWEST_FOR_INTERVALS else _FIRST_STAGE
 
 
-def _warnings(design: Design, campaign: Campaign, compared: int, wanted: int) -> list[str]:
-    found: list[str] = []
+def _warnings(
+    scale: float, design: Design, campaign: Campaign, compared: int, wanted: int
+) -> list[str]:
+    found = scale_warnings(scale)
     if design.first < FEWEST_FOR_INTERVALS:
         found.append("no intervals and no verdicts below 3 replications")
     if compared < wanted:

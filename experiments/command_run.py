@@ -15,6 +15,7 @@ from experiments.config import Config, load
 from experiments.errors import InterruptedRunError
 from experiments.progress import progress_bar
 from experiments.replications import Task, run_replications, seed_of
+from experiments.scale_check import warnings as scale_warnings
 from experiments.store import RunFolder, identity_of
 from experiments.summary import RunSummary, Setup, summarise
 from experiments.text import render
@@ -76,6 +77,7 @@ def _setup(config: Config, options: RunOptions) -> Setup:
         replications=options.replications or header.replications,
         scale=options.scale,
         observed=header.observed,
+        warnings=scale_warnings(options.scale),
     )
 
 

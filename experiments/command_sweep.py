@@ -26,6 +26,7 @@ from experiments.gate import ERROR, Outcome, judge, overall
 from experiments.intervals import FEWEST_FOR_INTERVALS
 from experiments.journal import Journal
 from experiments.knee import find_knee, most_tries
+from experiments.scale_check import warnings as scale_warnings
 from experiments.sources import Merged, apply_set, read_merged, read_source
 from experiments.statistics import looks
 from experiments.store import identity_of
@@ -206,7 +207,10 @@ class _Sweep:
             "replications": self._replications,
             "partial": missing > 0 or self._campaign.interrupted,
             "points": points,
-            "warnings": [f"{missing} points have no finished run"] if missing else [],
+            "warnings": [
+                *scale_warnings(common.scale),
+                *([f"{missing} points have no finished run"] if missing else []),
+            ],
             "digest": combined_digest([point["digest"] for point in points]),
             "wall_seconds": round(time.perf_counter() - self._began, 3),
         }
