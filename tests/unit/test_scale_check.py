@@ -15,8 +15,10 @@ def found(scale):
 
 def test_nothing_is_wrong_at_a_scale_at_which_everything_agrees():
     assert found(0.31) == [
-        "p(95) of durations is off at scale 0.31: on the incident it agrees with full size down "
-        "to 1; at 0.3 it is 650 instead of 500"
+        (
+            "p(95) of durations is off at scale 0.31: on the incident it agrees with full size down "
+            "to 1; at 0.3 it is 650 instead of 500"
+        )
     ]
 
 
