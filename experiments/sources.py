@@ -77,7 +77,7 @@ def read_source(name: str, folder: Path = Path()) -> Source:
 
 def _read_file(path: Path, name: str) -> Source:
     try:
-        return Source(str(path), path.read_text("utf-8"), path.parent)
+        return Source(str(path), path.read_text("utf-8-sig"), path.parent)
     except OSError as error:
         raise ConfigError(name, "", f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -7,9 +7,11 @@ begins `started_before_s` later, users come and go, the load ends, the books are
 from __future__ import annotations
 
 import gc
+import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
@@ -100,7 +102,7 @@ def customer_function(path: str) -> Callable[[User], None]:
     module_name, _, name = path.partition(":")
     try:
         function = getattr(import_module(module_name), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, SyntaxError, ValueError) as error:
         raise ValueError(f"{path}: {error}; allowed: package.module:function") from error
     if not callable(function):
         raise ValueError(  # noqa: TRY004 - the value of a config key is wrong, whatever its type
@@ -108,6 +110,11 @@ def customer_function(path: str) -> Callable[[User], None]:
         )
     customer: Callable[[User], None] = function
     return customer
+
+
+def _place_of(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" (line {frames[-1].lineno} of {Path(frames[-1].filename).name})" if frames else ""
 
 
 class _Run:
@@ -176,6 +183,7 @@ class _Run:
         self.server.on_sweep = self._swept
         self._sweeps: list[Sweep] = []
         self.script_errors = 0
+        self._first_script_error = ""
 
     def _swept(self, run: JobRun) -> None:
         origin_s = self.world.catalogue.opening_epoch_s + self._start_s
@@ -289,8 +297,10 @@ class _Run:
             self.log.iteration_s.append(duration_s)
 
     def script_failed(self, vu: VirtualUser, error: Exception) -> None:  # noqa: ARG002
-        """Count a script error."""
+        """Count a script error, and keep the first: it tells a broken script from a hard day."""
         self.script_errors += 1
+        if not self._first_script_error:
+            self._first_script_error = f"{type(error).__name__}: {error}{_place_of(error)}"
 
     def spin(self, vu: VirtualUser) -> None:  # noqa: ARG002
         """Let a finished user spin until the executor ends it."""
@@ -373,9 +383,19 @@ class _Run:
                 self._leaked_connections(),
             ),
             sweeps=[*self._sweeps, *self._overdue_sweep(measured_s)],
-            notes=self.events.notes(self.redis),
+            notes=[*self._script_notes(), *self.events.notes(self.redis)],
             series=self.series.columns(),
         )
+
+    def _script_notes(self) -> list[str]:
+        if not self.script_errors:
+            return []
+        return [
+            (
+                f"{self.script_errors:,} iterations ended in a script error, the first: "
+                f"{self._first_script_error}"
+            )
+        ]
 
     def _tables(self) -> dict[str, int]:
         database = self.server.database
