@@ -34,6 +34,7 @@ Status and code are those of the incident's service where `behaviour.md` states 
     |  +- NoSuchRouteError                   9404  [NoHandlerFoundException]
     +- MethodNotAllowedError            405  9405  [HttpRequestMethodNotSupportedException]
     +- SeatTakenError                   409  3003  [AlreadyOccupiedException]
+    +- BookingGoneError                 409  3002  (the repaired service's BookingStatusError)
     +- IllegalStateError                500        [IllegalStateException]
     |  +- TokenExistsError                   5001
     |  +- BookingStatusError                 3002
@@ -254,6 +255,14 @@ class SeatTakenError(ServiceError):
     status = 409
     code = 3003
     desc = "seat already taken"
+
+
+class BookingGoneError(ServiceError):
+    """The booking was cancelled or paid before this payment came: late, not a failure of ours."""
+
+    status = 409
+    code = 3002
+    desc = "booking is not reserved any more"
 
 
 class IllegalStateError(ServiceError):

@@ -11,7 +11,12 @@ from sqlalchemy import Row, bindparam, insert, select, update
 
 from model.booking import find_user
 from model.clock import Clock, to_ms
-from model.errors import BookingNotFoundError, BookingStatusError, NotEnoughPointsError
+from model.errors import (
+    BookingGoneError,
+    BookingNotFoundError,
+    BookingStatusError,
+    NotEnoughPointsError,
+)
 from model.inventory import find_concert
 from model.outbox import Outbox
 from model.policy import Policy
@@ -95,8 +100,8 @@ class Cashier:
     def pay(self, token: Token, booking_id: int) -> int:
         """Pay a reserved booking; return the payment's id.
 
-        Raises `BookingNotFoundError`, `BookingStatusError`, `NotEnoughPointsError` and
-        `DatabaseError`s.
+        Raises `BookingNotFoundError`, `BookingGoneError` if it is not reserved any more (then
+        `BookingStatusError` under D10), `NotEnoughPointsError` and `DatabaseError`s.
         """
         with self._database.begin() as connection:
             paid = self._pay(connection, token, booking_id)
@@ -114,7 +119,7 @@ class Cashier:
         if found is None:
             raise BookingNotFoundError(str(booking_id))
         if found.status != RESERVED:
-            raise BookingStatusError(found.status)
+            raise self._not_reserved(found.status)
         self._set_paid(connection, booking_id)
         payer = find_user(connection, token.uuid)
         self._deduct(connection, payer.id, found.price)
@@ -128,7 +133,12 @@ class Cashier:
     def _set_paid(self, connection: Connection, booking_id: int) -> None:
         statement = _PAY_RESERVED if self._policy.seat_lock_owned else _PAY
         if connection.execute(statement, {"booking_id": booking_id}).rowcount == 0:
-            raise BookingStatusError("cancelled or paid meanwhile")
+            raise self._not_reserved("cancelled or paid meanwhile")
+
+    def _not_reserved(self, found: str) -> BookingGoneError | BookingStatusError:
+        # Who pays a moment too late has lost a race, and the service has done nothing wrong.
+        repaired = self._policy.seat_lock_owned
+        return BookingGoneError(found) if repaired else BookingStatusError(found)
 
     def _deduct(self, connection: Connection, user_id: int, price: int) -> None:
         account = connection.execute(_SELECT_POINT, {"owner_id": user_id}).first()
