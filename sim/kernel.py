@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import greenlet
 import simpy
-from simpy.core import EmptySchedule, StopSimulation
+from simpy.core import EmptySchedule
 from simpy.events import NORMAL, URGENT
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Source(Protocol):
     def pop(self) -> Thread | None:
         """Let the event happen; return the thread that it resumes, if any.
 
-        That thread is blocked in `Environment.park`.
+        That thread is blocked: it drives the event loop itself.
         """
         ...
 
@@ -107,7 +107,7 @@ class Waiter:
         """Block the thread until `wake` or `fail`; return the value given to `wake`."""
         thread = self.thread
         thread.waiter = self
-        return self.env._drive(thread)  # noqa: SLF001 - `park` without one more call
+        return self.env._drive(thread)  # noqa: SLF001 - whoever blocks drives the loop
 
     def wake(self, value: Any = None) -> bool:
         """End the wait with `value`; false if it had ended already."""
@@ -297,10 +297,6 @@ class Environment(simpy.Environment):
         thread.pending = wakeup
         heappush(queue, (time_s, NORMAL, next(self._eid), wakeup))
         self._drive(thread)
-
-    def park(self, thread: Thread) -> Any:
-        """Block `thread`, the current one, until it is woken, or a source resumes it."""
-        return self._drive(thread)
 
     def schedule_wakeup(self, thread: Thread, value: Any, error: BaseException | None) -> None:
         """Resume `thread` at the current time, after everything already due now."""
@@ -517,7 +513,6 @@ __all__ = [
     "Deadlines",
     "Environment",
     "KernelError",
-    "StopSimulation",
     "Thread",
     "ThreadKilled",
     "Timer",

@@ -108,7 +108,7 @@ class Cpu:
         heappush(share.jobs, (share.virtual_s + work_s, self._order, thread))
         self._changed()
         try:
-            env._drive(thread)  # noqa: SLF001 - `park` without one more call
+            env._drive(thread)  # noqa: SLF001 - whoever blocks drives the loop
         except BaseException:
             # Interrupted: its job is not worked on any more.
             self.advance()
