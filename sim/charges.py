@@ -74,6 +74,10 @@ class Charges:
         task: Task = thread.local
         return task
 
+    def exception_counts(self) -> Counter[str]:
+        """Exception class -> logged events so far, wherever they were logged."""
+        return sum(self.exceptions.values(), Counter())
+
     def settle(self) -> None:
         """Pay the current task's debt: blocks until the work is done."""
         task = self.task

@@ -57,7 +57,10 @@ class RunResult:
     notes: list[str]
     """Remarks on what the run could not show, for the summary."""
     series: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-    """Column -> values, all of one length; "t_s" is the end of each interval."""
+    """Column -> values, all of one length; "t_s" is the end of each interval.
+
+    Columns with a colon count since the load began: "requests:ENDPOINT", "failed:ENDPOINT",
+    "error:CAUSE" and "exception:CLASS"; one is absent if it never happened."""
 
     @property
     def partial(self) -> bool:

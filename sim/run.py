@@ -60,6 +60,8 @@ class Progress:
     failed: int
     vus: int
     waiting: int
+    top_exception: str = ""
+    """The class logged most often so far; empty while there is none."""
 
 
 def simulate(
@@ -179,7 +181,7 @@ class _Run:
             env, world, self.server, self.generator, generator_host, self.events, self._end
         )
         self.faults = Faults(env, world.faults, self.processes, self.events)
-        self.series = Series(env, self._gauges(), interval_s=1.0)
+        self.series = Series(env, self._gauges(), interval_s=1.0, tallies=self._tallies)
         self.server.on_sweep = self._swept
         self._sweeps: list[Sweep] = []
         self.script_errors = 0
@@ -265,12 +267,17 @@ class _Run:
                 failed=self.log.failed,
                 vus=self.executor.active_vus,
                 waiting=self.watch.waiting(),
+                top_exception=self._top_exception(),
             )
         )
         if stop:
             self._end("interrupted")
             return
         self.env.call_in(_PROGRESS_INTERVAL_S, self._report)
+
+    def _top_exception(self) -> str:
+        counts = self.server.charges.exception_counts()
+        return counts.most_common(1)[0][0] if counts else ""
 
     def _iterate(self, vu: VirtualUser) -> None:
         user = vu.state
@@ -344,6 +351,12 @@ class _Run:
                 self.generator.process.used_s + self.generator.process.background_s
             ),
             **self.processes.gauges(),
+        }
+
+    def _tallies(self) -> dict[str, float]:
+        exceptions = self.server.charges.exception_counts()
+        return self.log.tallies() | {
+            f"exception:{name}": float(count) for name, count in exceptions.items()
         }
 
     def result(self, seed: int) -> RunResult:

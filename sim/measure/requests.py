@@ -157,6 +157,17 @@ class RequestLog:
             for endpoint, row in sorted(table.items())
         }
 
+    def tallies(self) -> dict[str, float]:
+        """Return "requests:ENDPOINT" and "failed:ENDPOINT" so far, and "error:CAUSE" likewise."""
+        table: dict[str, float] = {}
+        for (endpoint, status, error), count in zip(self._names, self._counts, strict=True):
+            names = [f"requests:{endpoint}"]
+            if status < _LOWEST_OK or status >= _LOWEST_FAILED:
+                names += [f"failed:{endpoint}", f"error:{error or f'Status{status}'}"]
+            for name in names:
+                table[name] = table.get(name, 0.0) + count
+        return table
+
     def metrics(self, measured_s: float) -> dict[str, dict[str, float]]:
         """Return k6's metrics; rates are per second of `measured_s`. Without samples: absent."""
         result: dict[str, dict[str, float]] = {
