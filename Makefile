@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LOCK = $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 \
+	--fork-strategy fewest --no-annotate --custom-compile-command "make lock" --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup incident test contract scale-check fixes fixes-full coverage lint types layers lock clean
+.PHONY: help setup incident test contract notebooks notebooks-run scale-check fixes fixes-full coverage lint types layers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -31,6 +33,13 @@ contract: $(READY) ## only the tests against real programs, the slowest too; nee
 		echo "Debian, Ubuntu: apt-get install redis-server; macOS: brew install redis"; exit 1; }
 	@TICKETSIM_REQUIRE_PEERS=$${TICKETSIM_REQUIRE_PEERS-1} $(BIN)/python -m pytest tests/contract -m ""
 
+notebooks: $(READY) ## open the notebooks in JupyterLab (installs it at the first time)
+	$(PIP) install --require-hashes --requirement requirements-notebooks.lock
+	$(BIN)/jupyter lab notebooks
+
+notebooks-run: $(READY) ## run every notebook again and save what it shows
+	$(BIN)/python -m experiments.notebooks
+
 scale-check: $(READY) ## the incident at several scales, five seeds each (a quarter of an hour)
 	$(BIN)/python -m experiments.scale_check
 
@@ -54,10 +63,9 @@ layers: $(READY) ## imports point downwards only
 	$(BIN)/lint-imports
 
 lock: $(READY) ## resolve the dependencies again, with hashes and without naming an index
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes \
-		--python-version 3.11 --fork-strategy fewest --upgrade --no-annotate \
-		--custom-compile-command "make lock" --quiet --output-file requirements.lock
-	@! grep -nE 'http|index' requirements.lock
+	$(LOCK) --extra dev --upgrade --output-file requirements.lock
+	$(LOCK) --extra notebooks --constraint requirements.lock --output-file requirements-notebooks.lock
+	@! grep -nE '://|index-url' requirements.lock requirements-notebooks.lock
 
 clean: ## remove everything that can be made again
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

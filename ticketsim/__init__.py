@@ -1,0 +1,1 @@
+"""The door for notebooks and scripts: `from ticketsim import simulate, compare, sweep, load`."""
