@@ -7,6 +7,7 @@ import json
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 
 from experiments.campaign import Campaign, Cell, CommonOptions
 from experiments.compare import (
@@ -55,16 +56,29 @@ def compare(options: CompareOptions) -> int:
     Raises:
         TicketsimError: config, variants or `--out` cannot be used, or nothing was measured.
     """
-    began = time.perf_counter()
     common = options.common
-    merged, config = _read(common)
     variants = Variants().select(options.variants)
+    comparison = compare_variants(common, variants, options.precision)
+    _print(comparison, common)
+    return _INTERRUPTED if comparison["partial"] else _OK
+
+
+def compare_variants(
+    common: CommonOptions, variants: Sequence[Variant], precision: float | None
+) -> Comparison:
+    """Compare variants with a config, and keep what comes out where `--out` says.
+
+    Raises:
+        TicketsimError: config, variants or `--out` cannot be used, or nothing was measured.
+    """
+    began = time.perf_counter()
+    merged, config = _read(common)
     base = Cell(BASE, config)
     alternatives = [_alternative(variant, merged, config) for variant in variants]
     seed = config.header.seed if common.seed is None else common.seed
     journal = Journal(common.out, "compare", identity_of(config.resolved, seed, common.scale))
     campaign = Campaign(journal, common, seed)
-    design = Design(_first_stage(config, common), options.precision)
+    design = Design(_first_stage(config, common), precision)
     run_comparison(campaign, base, alternatives, design)
     means, rows = comparison_of(campaign, base, alternatives, design)
     if not rows:
@@ -93,8 +107,9 @@ def compare(options: CompareOptions) -> int:
         ),
         "wall_seconds": round(time.perf_counter() - began, 3),
     }
-    _report(comparison, common, journal)
-    return _INTERRUPTED if campaign.interrupted else _OK
+    journal.write("comparison.json", _as_json(comparison))
+    journal.write("comparison.txt", render(comparison, 120))
+    return comparison
 
 
 def _read(common: CommonOptions) -> tuple[Merged, Config]:
@@ -131,12 +146,12 @@ def _warnings(
     return found
 
 
-def _report(comparison: Comparison, common: CommonOptions, journal: Journal) -> None:
-    text = json.dumps(comparison, indent=2) + "\n"
-    width = shutil.get_terminal_size((100, 24)).columns
-    journal.write("comparison.json", text)
-    journal.write("comparison.txt", render(comparison, 120))
+def _as_json(comparison: Comparison) -> str:
+    return json.dumps(comparison, indent=2) + "\n"
+
+
+def _print(comparison: Comparison, common: CommonOptions) -> None:
     if not common.quiet:
-        sys.stderr.write(render(comparison, width))
+        sys.stderr.write(render(comparison, shutil.get_terminal_size((100, 24)).columns))
     if common.json:
-        sys.stdout.write(text)
+        sys.stdout.write(_as_json(comparison))

@@ -14,7 +14,7 @@ from typing import Any
 from experiments.config import Config, load
 from experiments.errors import InterruptedRunError
 from experiments.progress import progress_bar
-from experiments.replications import Task, run_replications, seed_of
+from experiments.replications import Task, Workers, run_replications, seed_of
 from experiments.scale_check import warnings as scale_warnings
 from experiments.store import RunFolder, identity_of
 from experiments.summary import RunSummary, Setup, summarise
@@ -33,11 +33,20 @@ class RunOptions:
     assignments: tuple[str, ...] = ()
     seed: int | None = None
     replications: int | None = None
-    workers: int | None = None
+    workers: Workers = None
     scale: float = 1.0
     out: str | None = None
     json: bool = False
     quiet: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """What a run came to: replication -> result, and the summary over them."""
+
+    config: Config
+    results: Mapping[int, RunResult]
+    summary: RunSummary
 
 
 def run(options: RunOptions) -> int:
@@ -49,6 +58,13 @@ def run(options: RunOptions) -> int:
     Raises:
         TicketsimError: the config or `--out` cannot be used, or nothing was measured.
     """
+    summary = perform(options).summary
+    _print(summary, options)
+    return _INTERRUPTED if summary["partial"] else _OK
+
+
+def perform(options: RunOptions) -> Finished:
+    """Run the replications of a config, and keep them where `out` says. Raises as `run`."""
     began = time.perf_counter()
     config = load(options.config, options.assignments)
     for warning in scaled(config.world, options.scale).redis.warnings():
@@ -65,8 +81,7 @@ def run(options: RunOptions) -> int:
     summary = summarise(setup, results, time.perf_counter() - began)
     if folder and fresh:
         folder.write(summary, every, _as_run(config, setup))
-    _print(summary, options)
-    return _INTERRUPTED if summary["partial"] else _OK
+    return Finished(config, results, summary)
 
 
 def _setup(config: Config, options: RunOptions) -> Setup:

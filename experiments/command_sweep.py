@@ -70,7 +70,14 @@ def sweep(options: SweepOptions) -> int:
     Raises:
         TicketsimError: config, parameters or `--out` cannot be used, or nothing was measured.
     """
-    return _Sweep(options).run()
+    one = _Sweep(options)
+    _print(one.measure(), options.common)
+    return _INTERRUPTED if one.interrupted else _OK
+
+
+def measure_sweep(options: SweepOptions) -> SweepResult:
+    """Try values of config keys, and keep what comes out where `--out` says. Raises as `sweep`."""
+    return _Sweep(options).measure()
 
 
 class _Sweep:
@@ -92,8 +99,13 @@ class _Sweep:
         self._replications = common.replications or header.replications
         self._criteria = criteria(header.thresholds, source.name)
 
-    def run(self) -> int:
-        """Plan, run, report."""
+    @property
+    def interrupted(self) -> bool:
+        """Whether the user interrupted it."""
+        return self._campaign.interrupted
+
+    def measure(self) -> SweepResult:
+        """Plan, run, and keep it where `--out` says."""
         knee = self._options.design == "knee"
         points = self._knee_ends() if knee else self._points()
         cells = {point: self._cell(point) for point in points}
@@ -106,8 +118,8 @@ class _Sweep:
                 (cell, number) for number in range(self._replications) for cell in cells.values()
             )
             result = self._result(self._measured(cells))
-        self._report(result)
-        return _INTERRUPTED if self._campaign.interrupted else _OK
+        self._keep(result)
+        return result
 
     def _journal(self) -> Journal:
         common = self._options.common
@@ -229,17 +241,22 @@ class _Sweep:
         by_values = {tuple(point["values"].values()): point for point in points}
         return [by_values[point] for point in self._points()]
 
-    def _report(self, result: SweepResult) -> None:
-        common = self._options.common
-        text = json.dumps(result, indent=2) + "\n"
-        if self._kept.folder is not None:
-            from experiments.sweep_plot import plot
+    def _keep(self, result: SweepResult) -> None:
+        if self._kept.folder is None:
+            return
+        from experiments.sweep_plot import plot
 
-            self._kept.write("sweep.json", text)
-            self._kept.write("points.csv", as_csv(result))
-            self._kept.write("response.svg", plot(result))
-        if not common.quiet:
-            width = shutil.get_terminal_size((100, 24)).columns
-            sys.stderr.write(render(result, width))
-        if common.json:
-            sys.stdout.write(text)
+        self._kept.write("sweep.json", _as_json(result))
+        self._kept.write("points.csv", as_csv(result))
+        self._kept.write("response.svg", plot(result))
+
+
+def _as_json(result: SweepResult) -> str:
+    return json.dumps(result, indent=2) + "\n"
+
+
+def _print(result: SweepResult, common: CommonOptions) -> None:
+    if not common.quiet:
+        sys.stderr.write(render(result, shutil.get_terminal_size((100, 24)).columns))
+    if common.json:
+        sys.stdout.write(_as_json(result))
