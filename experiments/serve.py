@@ -163,9 +163,11 @@ def build_service(world: World, redis_url: str, database: Path) -> TicketService
     if new:
         create_all(engine, world.policy)
         fill_tables(_Seeding(engine), world.catalogue)
+    clock = WallClock()
+    opens_after_s = world.catalogue.opens_after_s
     return TicketService(
         policy=world.policy,
-        clock=WallClock(),
+        clock=clock,
         redis=client,
         database=port,
         broker=LoggedBroker(),
@@ -173,6 +175,7 @@ def build_service(world: World, redis_url: str, database: Path) -> TicketService
         log=LoggedExceptions(),
         signing_key=secrets.token_bytes(_KEY_BYTES),
         new_id=lambda: str(uuid.uuid4()),
+        opens_at_s=0.0 if opens_after_s is None else clock.now() + opens_after_s,
     )
 
 

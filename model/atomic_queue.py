@@ -35,10 +35,12 @@ is given up, and the user, asking again, gets a new one at the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from model.clock import Clock
+from model.opening import Opening
+from model.pace import Pace
 from model.tokens import TokenType
 
 BATCH: Final = 100
@@ -60,6 +62,11 @@ class Keys(NamedTuple):
         """Name the keys of a concert."""
         prefix = f"concert:{concert_id}:queue:"
         return cls(prefix + "passed", prefix + "waiting", prefix + "expiry")
+
+    @property
+    def tickets(self) -> str:
+        """Name the set of tickets for admission, which members are not in as such."""
+        return self.passed.removesuffix("passed") + "admitted"
 
 
 class _Look(NamedTuple):
@@ -84,12 +91,23 @@ class AtomicQueue:
         clock: scores are its time in ms.
         place_ttl_s: a place not renewed for so long is given up; None: places are not renewed,
             and the expiry set is not used.
+        opening: which place who joins the line gets.
+        pace: tickets for admission, if these are limited in time.
     """
 
-    def __init__(self, store: Any, clock: Clock, place_ttl_s: float | None) -> None:
+    def __init__(
+        self,
+        store: Any,
+        clock: Clock,
+        place_ttl_s: float | None,
+        opening: Opening,
+        pace: Pace | None,
+    ) -> None:
         self._redis = store
         self._clock = clock
         self._place_ttl_s = place_ttl_s
+        self._opening = opening
+        self._pace = pace
 
     def enter(self, keys: Keys, uuid: str, capacity: int, now_s: float, *, helps: bool) -> bool:
         """Let `uuid` in or line it up; who is there already keeps the place. True if in.
@@ -141,7 +159,13 @@ class AtomicQueue:
         if examine is not None:
             for member in heads:
                 examine(member)
-        return bool(heads) and self._admit_in_order(keys, capacity, heads, now_ms)
+        if not heads:
+            return False
+        may = heads if self._pace is None else self._pace.reserve(keys.tickets, heads)
+        admitted = self._admit_in_order(keys, capacity, may, now_ms) if may else ()
+        if self._pace is not None:
+            self._pace.settle(keys.tickets, may, admitted)
+        return len(admitted) == len(heads)
 
     def drop_expired(self, keys: Keys) -> None:
         """Take those out of the line whose newest token has expired."""
@@ -186,7 +210,8 @@ class AtomicQueue:
         batch = self._batch()
         if joins:
             # The clock is read as late as can be: the score is when one comes to the line.
-            batch.zadd(keys.waiting, {uuid: self._clock.now() * 1000.0}, nx=True)
+            place_ms = self._opening.place_ms(self._clock.now() * 1000.0)
+            batch.zadd(keys.waiting, {uuid: place_ms}, nx=True)
             if self._place_ttl_s is not None:
                 batch.zadd(keys.expiry, {uuid: self.place_expiry_ms(now_s)}, gt=True)
         batch.zrank(keys.waiting, uuid)
@@ -196,8 +221,8 @@ class AtomicQueue:
 
     def _admit_in_order(
         self, keys: Keys, capacity: int, heads: Mapping[str, float], now_ms: float
-    ) -> bool:
-        """Admit members seen at the head with these places; False if not all of them got in."""
+    ) -> Collection[str]:
+        """Admit members seen at the head with these places; return those who got in."""
         batch = self._batch()
         for member in heads:
             batch.zscore(keys.waiting, member)
@@ -225,7 +250,7 @@ class AtomicQueue:
         if late:
             self._remove_unchanged(keys.passed, late)
         self._leave_line(keys, admitted)
-        return len(admitted) == len(heads)
+        return admitted.keys()
 
     def _leave_line(self, keys: Keys, looks: Mapping[str, _Look]) -> None:
         """Take members out of the line, unless they have joined it again since the look."""

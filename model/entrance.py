@@ -61,8 +61,8 @@ class Entrance:
         self._waiting_room = waiting_room
         self._log = log
 
-    def issue(self, user_id: int, concert_id: int) -> dict[str, str]:
-        """Answer a request for a token: `{"jwt", "type"}`.
+    def issue(self, user_id: int, concert_id: int) -> dict[str, Any]:
+        """Answer a request for a token: `{"jwt", "type"}`, for who waits perhaps `"pollAfter"`.
 
         Raises `UserNotFoundError`, `ConcertNotFoundError`, and without guard_asks_queue
         `TokenExistsError`.
@@ -77,10 +77,15 @@ class Entrance:
             kind = self._waiting_room.enter(concert_id, visitor.uuid, capacity, now_s)
             raw = self._mint(concert_id, visitor.uuid, kind, now_s)
             self._record(connection, concert_id, visitor.uuid, kind, now_s)
-        return {"jwt": raw, "type": str(kind)}
+        waits = kind is TokenType.WAIT
+        poll_after_s = self._waiting_room.poll_after_s(concert_id) if waits else None
+        return _with_pause({"jwt": raw, "type": str(kind)}, poll_after_s)
 
-    def check(self, raw: str) -> dict[str, int]:
-        """Tell a waiting user's position: `{"position": n}`, 0 for who waits no longer.
+    def check(self, raw: str) -> dict[str, Any]:
+        """Tell a waiting user's position: `{"position": n}`, perhaps with `"pollAfter"`.
+
+        The position is 0 for who waits no longer, None until places are drawn; `pollAfter` says
+        in how many seconds to ask again.
 
         Raises `NotValidTokenError`, `NotWaitingTokenError` and `NullDereferenceError`.
         """
@@ -104,13 +109,15 @@ class Entrance:
             token = self._verify(raw, ACCESS_CODE)
         return _of_concert(token, concert_in_path)
 
-    def _position(self, raw: str) -> dict[str, int]:
+    def _position(self, raw: str) -> dict[str, Any]:
         token = self._verify(raw, WAITING_CODE)
         require_waiting(token)
         if not self._policy.position_is_set:
             raise NullDereferenceError("position is null")
         member = token.uuid if self._policy.position_by_uuid else raw
-        return {"position": self._waiting_room.position(token.concert_id, member)}
+        expires_s = float(token.claims["exp"])
+        place = self._waiting_room.place(token.concert_id, member, expires_s)
+        return _with_pause({"position": place.position}, place.poll_after_s)
 
     def _admitted(self, raw: str) -> Token:
         token = self._verify(raw, ACCESS_CODE)
@@ -163,6 +170,10 @@ class Entrance:
             "expires_at": to_ms(now_s + self._ttl_s(kind)),
         }
         connection.execute(_INSERT_HISTORY, row)
+
+
+def _with_pause(body: dict[str, Any], poll_after_s: float | None) -> dict[str, Any]:
+    return body if poll_after_s is None else {**body, "pollAfter": poll_after_s}
 
 
 def _find_visitor(connection: Connection, user_id: int) -> Row[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from annotated_types import Ge, Gt
 
@@ -194,6 +194,65 @@ class Policy:
         Gt(0),
     ] = 60.0
 
+    order: Annotated[
+        Literal["arrival", "random_at_opening"],
+        Setting(
+            "Who comes before the opening lines up in order of arrival, or gets a random place, "
+            "told at the opening; who comes after it is behind all of them, in order of arrival."
+        ),
+    ] = "arrival"
+    admissions_per_min: Annotated[
+        int | None,
+        Setting(
+            "A fixed serving rate: at most so many are let in within any minute, by the sweep, an "
+            "even share each time; not given: everyone for whom there is room.",
+            "people/min",
+            "none: the incident's service has no such limit",
+            1,
+            100_000,
+        ),
+        Ge(1),
+    ] = None
+    absence_s: Annotated[
+        float | None,
+        Setting(
+            "A place is given up when its holder has not asked for it for so long; not given: when "
+            "the newest waiting token expires.",
+            "s",
+            "none: the incident's service does not notice",
+            10,
+            3600,
+        ),
+        Gt(0),
+    ] = None
+    checks_per_s: Annotated[
+        float | None,
+        Setting(
+            "Those who wait are told when to ask again (`pollAfter`, seconds), so that all of them "
+            "together ask so often, as long as that is at most half the life of a place; not "
+            "given: they are not told.",
+            "1/s",
+            "none: the incident's service does not tell",
+            0.1,
+            100_000,
+        ),
+        Gt(0),
+    ] = None
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for what cannot be."""
+        if self.admissions_per_min is not None and not (
+            self.admission_atomic and self.promote_from_waiting and self.promote_by_uuid
+        ):
+            raise ValueError(
+                f"admissions_per_min: value {self.admissions_per_min}; allowed: only with "
+                "admission_atomic, promote_from_waiting and promote_by_uuid"
+            )
+        if self.absence_s is not None and not self.guard_asks_queue:
+            raise ValueError(
+                f"absence_s: value {self.absence_s}; allowed: only with guard_asks_queue"
+            )
+
     @classmethod
     def incident(cls) -> Policy:
         """Make the service as it was: every defect on, the incident's numbers."""
@@ -201,7 +260,8 @@ class Policy:
 
     def with_defect(self, defect: str) -> Policy:
         """Turn one defect of causes.md on, by its id ("D3"). Raises ValueError on other ids."""
-        return replace(self, **{_lookup(defect, DEFECTS, "defect"): False})
+        switch: dict[str, Any] = {_lookup(defect, DEFECTS, "defect"): False}
+        return replace(self, **switch)
 
     def with_fix(self, fix: str) -> Policy:
         """Apply one fix of causes.md, by its id ("F3"). Raises ValueError on other ids."""

@@ -30,6 +30,7 @@ from model.errors import (
 )
 from model.http import AUTHORIZATION, WAITING_TOKEN, Request, Response
 from model.inventory import Inventory, as_date
+from model.opening import Opening
 from model.outbox import Outbox
 from model.payment import Cashier
 from model.policy import Policy
@@ -105,6 +106,7 @@ class TicketService:
         signing_key: HS256 secret of at least 32 bytes.
         new_id: makes unique strings (owners of seat locks).
         on_job: told of every run of a scheduled job ("sweep", "outbox", "cancel").
+        opens_at_s: when the sale opens, in epoch seconds; before, everyone only lines up.
     """
 
     def __init__(
@@ -120,6 +122,7 @@ class TicketService:
         signing_key: bytes,
         new_id: Callable[[], str],
         on_job: Callable[[JobRun], None] | None = None,
+        opens_at_s: float = 0.0,
     ) -> None:
         self.policy = policy
         self._database = database
@@ -132,7 +135,9 @@ class TicketService:
             else self._scheduler
         )
         self.tokens = TokenIssuer(signing_key, clock)
-        self._waiting_room = WaitingRoom(redis, policy, clock, self.tokens)
+        draws = policy.order == "random_at_opening"
+        opening = Opening(opens_at_s, draws=draws, clock=clock, new_id=new_id)
+        self._waiting_room = WaitingRoom(redis, policy, clock, self.tokens, opening)
         self._entrance = Entrance(
             policy=policy,
             clock=clock,
@@ -212,11 +217,11 @@ class TicketService:
 
     # The endpoints, in the order in which a customer meets them.
 
-    def _generate(self, request: Request) -> dict[str, str]:
+    def _generate(self, request: Request) -> dict[str, Any]:
         body = _body(request)
         return self._entrance.issue(_id(body, "userId"), _id(body, "concertId"))
 
-    def _check(self, request: Request) -> dict[str, int]:
+    def _check(self, request: Request) -> dict[str, Any]:
         raw = request.headers.get(WAITING_TOKEN)
         if raw is None:
             raise MissingHeaderError(WAITING_TOKEN)

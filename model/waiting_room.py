@@ -4,7 +4,8 @@ Keys, per concert:
     concert:{id}:queue:passed    sorted set of those let in, scored by when (epoch ms)
     concert:{id}:queue:waiting   sorted set of those waiting, scored by when they came (epoch ms)
     concert:{id}:queue:expiry    (with guard_asks_queue) those waiting, scored by when their
-                                 newest token expires (epoch ms)
+                                 newest token expires, or their absence is noticed (epoch ms)
+    concert:{id}:queue:admitted  (with admissions_per_min) see `pace`
 
 What the repaired service does is in `atomic_queue`; what the incident's did is here, one command
 after another, with others running in between.
@@ -12,36 +13,63 @@ after another, with others running in between.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Final, NamedTuple, cast
 
 import redis
 
 from model.atomic_queue import BATCH, AtomicQueue, Keys, text
 from model.clock import Clock, to_ms
+from model.opening import Opening
+from model.pace import Pace
 from model.policy import Policy
 from model.tokens import TokenIssuer, TokenType
+
+POLL_AFTER_LEAST_S: Final = 1.0
+"""Nobody is told to ask again sooner."""
+
+
+class Place(NamedTuple):
+    """What someone who waits is told."""
+
+    position: int | None
+    """From 1; 0 for who does not wait (any longer); None until places are drawn."""
+    poll_after_s: float | None
+    """When to ask again; None: not told."""
 
 
 class WaitingRoom:
     """Who is in, who waits, in which order."""
 
     def __init__(
-        self, store: redis.Redis, policy: Policy, clock: Clock, tokens: TokenIssuer
+        self,
+        store: redis.Redis,
+        policy: Policy,
+        clock: Clock,
+        tokens: TokenIssuer,
+        opening: Opening,
     ) -> None:
         # redis-py types every answer as "perhaps awaitable"; this client never is.
         self._redis = cast("Any", store)
         self._policy = policy
         self._clock = clock
         self._tokens = tokens
-        place_ttl_s = policy.waiting_ttl_s if policy.guard_asks_queue else None
-        self._queue = AtomicQueue(store, clock, place_ttl_s)
+        self._opening = opening
+        self._pace = (
+            None
+            if policy.admissions_per_min is None
+            else Pace(store, clock, policy.admissions_per_min, policy.sweep_interval_s)
+        )
+        place_ttl_s = self._place_ttl_s() if policy.guard_asks_queue else None
+        self._queue = AtomicQueue(store, clock, place_ttl_s, opening, self._pace)
 
     def enter(self, concert_id: int, uuid: str, capacity: int, now_s: float) -> TokenType:
         """Let `uuid` in or line it up; with guard_asks_queue who is there keeps the place."""
         keys = Keys.of(concert_id)
         if self._policy.admission_atomic:
             helps = self._policy.promote_from_waiting and self._policy.promote_by_uuid
-            admitted = self._queue.enter(keys, uuid, capacity, now_s, helps=helps)
+            # At a fixed rate people are let in by the sweep, evenly; nobody just walks in.
+            room = capacity if self._pace is None and self._opening.is_open() else 0
+            admitted = self._queue.enter(keys, uuid, room, now_s, helps=helps)
             return TokenType.ACCESS if admitted else TokenType.WAIT
         kind = self._queue.renew(keys, uuid, now_s) if self._policy.guard_asks_queue else None
         return self._enter_by_count(keys, uuid, capacity, now_s) if kind is None else kind
@@ -50,10 +78,27 @@ class WaitingRoom:
         """Tell whether `uuid` is among those let in."""
         return self._redis.zscore(Keys.of(concert_id).passed, uuid) is not None
 
-    def position(self, concert_id: int, member: str) -> int:
-        """Place in the line, from 1; 0 for a member that does not wait (any longer)."""
-        rank = self._redis.zrank(Keys.of(concert_id).waiting, member)
-        return 0 if rank is None else int(rank) + 1
+    def place(self, concert_id: int, member: str, token_expires_s: float) -> Place:
+        """Tell a member's place in the line; who asks stays there, but no longer than the token."""
+        keys = Keys.of(concert_id)
+        if self._policy.absence_s is not None:
+            until_s = min(self._clock.now() + self._policy.absence_s, token_expires_s)
+            self._redis.zadd(keys.expiry, {member: until_s * 1000.0}, xx=True, gt=True)
+        rank = self._redis.zrank(keys.waiting, member)
+        if rank is None:
+            return Place(0, None)
+        position = int(rank) + 1 if self._opening.places_are_final() else None
+        return Place(position, self.poll_after_s(concert_id))
+
+    def poll_after_s(self, concert_id: int) -> float | None:
+        """Tell how long to wait before asking for one's place (again); None: as one likes."""
+        if self._policy.checks_per_s is None:
+            return None
+        waiting = int(self._redis.zcard(Keys.of(concert_id).waiting))
+        # Twice within the life of a place, so that it can be renewed.
+        longest_s = self._place_ttl_s() / 2.0
+        wanted_s = max(POLL_AFTER_LEAST_S, waiting / self._policy.checks_per_s)
+        return round(min(wanted_s, longest_s), 3)
 
     def release(self, concert_id: int, uuid: str) -> None:
         """Give the slot back."""
@@ -83,25 +128,35 @@ class WaitingRoom:
 
     def promote(self, concert_id: int, capacity: int) -> None:
         """Give free slots to those who wait. Raises a `TokenError` under D5."""
+        if not self._opening.is_open():
+            return
         keys = Keys.of(concert_id)
         examine = None if self._policy.promote_by_uuid else self._tokens.verify_waiting
         if not (self._policy.admission_atomic and self._policy.promote_from_waiting):
             self._promote_by_count(keys, capacity, examine)
             return
-        while (free := self._free(keys, capacity)) > 0:
-            if not self._queue.admit_from_head(keys, capacity, min(free, BATCH), examine):
+        share = capacity if self._pace is None else self._pace.share
+        while (limit := min(self._free(keys, capacity), BATCH, share)) > 0:
+            if not self._queue.admit_from_head(keys, capacity, limit, examine):
                 return
+            if self._pace is not None:
+                share -= limit
+
+    def _place_ttl_s(self) -> float:
+        absence_s = self._policy.absence_s
+        return min(self._policy.waiting_ttl_s, absence_s or self._policy.waiting_ttl_s)
 
     def _free(self, keys: Keys, capacity: int) -> int:
         return capacity - int(self._redis.zcard(keys.passed))
 
     def _enter_by_count(self, keys: Keys, uuid: str, capacity: int, now_s: float) -> TokenType:
         """Count, then add (D12): between the two, others count as well."""
-        admitted = self._free(keys, capacity) > 0
+        admitted = self._free(keys, capacity) > 0 and self._opening.is_open()
         self._redis.zcard(keys.waiting)
-        self._redis.zadd(keys.passed if admitted else keys.waiting, {uuid: to_ms(now_s)})
         if admitted:
+            self._redis.zadd(keys.passed, {uuid: to_ms(now_s)})
             return TokenType.ACCESS
+        self._redis.zadd(keys.waiting, {uuid: self._opening.place_ms(to_ms(now_s))})
         if self._policy.guard_asks_queue:
             self._redis.zadd(keys.expiry, {uuid: self._queue.place_expiry_ms(now_s)})
         return TokenType.WAIT

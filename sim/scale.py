@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sim.faults.settings import Fault, HostMemoryHog, RedisMemoryHog, RedisRestart
+from sim.faults.settings import Fault, GeneratorStarved, HostMemoryHog, RedisMemoryHog
 from sim.load.settings import (
     ConstantArrivalRate,
     ConstantVUs,
@@ -24,6 +24,7 @@ from sim.load.settings import (
 )
 
 if TYPE_CHECKING:
+    from model.policy import Policy
     from sim.world import Generator, Host, World
 
 
@@ -37,7 +38,7 @@ def scaled(world: World, scale: float) -> World:
     wanted = pool.connections * scale
     return replace(
         world,
-        policy=replace(world.policy, seat_page_size=_units(world.policy.seat_page_size, scale)),
+        policy=_policy(world.policy, scale),
         load=_load(world.load, scale),
         catalogue=replace(
             world.catalogue,
@@ -76,13 +77,25 @@ def scaled(world: World, scale: float) -> World:
     )
 
 
+def _policy(policy: Policy, scale: float) -> Policy:
+    per_min, checks_per_s = policy.admissions_per_min, policy.checks_per_s
+    return replace(
+        policy,
+        seat_page_size=_units(policy.seat_page_size, scale),
+        admissions_per_min=None if per_min is None else _units(per_min, scale),
+        checks_per_s=None if checks_per_s is None else checks_per_s * scale,
+    )
+
+
 def _fault(fault: Fault, scale: float) -> Fault:
     match fault:
         case RedisMemoryHog():
             return replace(fault, keys=_units(fault.keys, scale))
         case HostMemoryHog():
             return replace(fault, memory_mb=fault.memory_mb * scale)
-        case RedisRestart():
+        case GeneratorStarved():
+            return replace(fault, threads=fault.threads * scale)
+        case _:
             return fault
 
 

@@ -21,13 +21,17 @@ from sim.stations.worker_pool import WorkerPool
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from redis import Redis
+
     from model.http import Response
     from model.scheduler import JobRun
     from sim.exchange import Exchange
+    from sim.faults.way import Way
     from sim.host import Host
     from sim.kernel import Environment
     from sim.random_streams import Streams
     from sim.redis.server import RedisServer
+    from sim.second_instance import SecondInstance
     from sim.stations.cpu import Process
     from sim.world import World
 
@@ -131,7 +135,7 @@ class Server:
             size,
             UnfairLock(env, streams.stream("log lock")) if world.service.one_log else None,
         )
-        self.pool = self._new_pool()
+        self.pool = self.new_pool()
         self._charged_pool = ChargedPool(self.pool, self.charges)
         self.database = SimulatedDatabase(
             env,
@@ -141,7 +145,9 @@ class Server:
             charge=self.charges,
             lock_wait_timeout_s=world.database.lock_wait_timeout_s,
         )
-        self.redis_turn = ChargedRedis(env, self.charges, costs, self.redis_process)
+        self.redis_turn = ChargedRedis(
+            env, self.charges, costs, self.redis_process, world.service.redis_timeout_s
+        )
         self.clock = SimulatedClock(env, world.catalogue.opening_epoch_s)
         self.broker = SimulatedBroker(env, world.broker, self.charges.event)
         self._ids = streams.stream("request ids")
@@ -162,6 +168,9 @@ class Server:
         self._sizes: dict[tuple[str, int, str | None, int], int] = {}
         self.on_sweep: Callable[[JobRun], None] = lambda _run: None
         """Told of every run of the sweep; times in epoch seconds."""
+        self.way: Way | None = None
+        """Between it and the load generator, when something is the matter with that."""
+        self.second: SecondInstance | None = None
 
     def _wake_up(self) -> None:
         """Let the time pass until a thread that was woken runs: the others have a slice each."""
@@ -170,7 +179,8 @@ class Server:
         if before >= cpu.cores:
             self._env.sleep(self.world.host.slice_s * before / cpu.cores)
 
-    def _new_pool(self) -> ConnectionPool:
+    def new_pool(self) -> ConnectionPool:
+        """A connection pool as the config has it."""
         settings = self.world.pool
         return ConnectionPool(
             self._env,
@@ -186,23 +196,47 @@ class Server:
 
     def _build_service(self) -> None:
         """The service's own objects: what a new process of it begins with."""
-        ids = self._ids
-        self.runtime = SimulatedRuntime(
+        self.runtime = self.new_runtime()
+        self._redis_client = self.redis.client(self.redis_turn.before_command)
+        self.service = self.new_service(
+            self.runtime, self._redis_client, self.database, self.charges
+        )
+
+    def new_runtime(self) -> SimulatedRuntime:
+        """Threads of one process of the service."""
+        return SimulatedRuntime(
             self._env, self.world.service.async_threads, self._warm_up.factor(0, _MANY, 1.0)
         )
-        self._redis_client = self.redis.client(self.redis_turn.before_command)
-        self.service = TicketService(
+
+    def new_service(
+        self,
+        runtime: SimulatedRuntime,
+        redis_client: Redis,
+        database: SimulatedDatabase,
+        charges: Charges,
+    ) -> TicketService:
+        """The service itself, on the ports of one process."""
+        ids = self._ids
+        return TicketService(
             policy=self.world.policy,
             clock=self.clock,
-            redis=self._redis_client,
-            database=self.database,
+            redis=redis_client,
+            database=database,
             broker=self.broker,
-            runtime=self.runtime,
-            log=self.charges,
+            runtime=runtime,
+            log=charges,
             signing_key=_SIGNING_KEY,
             new_id=lambda: f"{ids.bits():016x}{ids.bits():016x}",
             on_job=self._job_ran,
+            opens_at_s=self._opens_at_s(),
         )
+
+    def _opens_at_s(self) -> float:
+        opens_after_s = self.world.catalogue.opens_after_s
+        if opens_after_s is None:
+            return 0.0
+        load_begins_s = self.world.service.started_before_s
+        return self.world.catalogue.opening_epoch_s + load_begins_s + opens_after_s
 
     def start(self) -> None:
         """Start the service's scheduler, and what the programs do when nobody asks."""
@@ -229,25 +263,48 @@ class Server:
             self._env.sleep(_IDLE_PERIOD_S)
 
     def submit(self, exchange: Exchange) -> None:
-        """Take a request that has arrived on its connection. Does not block."""
+        """Take a request that was sent on its connection. Does not block."""
+        delay_s = 0.0 if self.way is None else self.way.delay_s()
+        if delay_s > 0.0:
+            self._env.call_in(delay_s, lambda: self._arrived(exchange))
+        else:
+            self._arrived(exchange)
+
+    def _arrived(self, exchange: Exchange) -> None:
         if not exchange.connection.open:
-            # It was cut while the request was on its way.
+            # It was cut, or the client gave up, while the request was on its way.
+            self.connector.forget(exchange.connection)
             exchange.waiter.wake(None)
             return
-        self.connector.begin_request(exchange.connection, lambda: self.workers.submit(exchange))
+        workers = self.workers
+        if self.second is not None:
+            workers = self.second.workers_or(workers)
+        self.connector.begin_request(exchange.connection, lambda: workers.submit(exchange))
 
     def _serve(self, exchange: Exchange) -> None:
+        self.serve(exchange, self.service, self.charges)
+
+    def serve(self, exchange: Exchange, service: TicketService, charges: Charges) -> None:
+        """Let a thread of one process of the service answer a request."""
         thread = self._env.current
         assert thread is not None  # noqa: S101 - called by the worker threads
         endpoint = exchange.endpoint
         self._handled += 1
         task = Task(endpoint, self._factor(endpoint, exchange.noise))
         thread.local = task
-        self.charges.request(task)
-        response = self.service.handle(exchange.request)
-        self.charges.response(task, self.response_bytes(endpoint, response))
-        self.charges.settle()
+        charges.request(task)
+        response = service.handle(exchange.request)
+        charges.response(task, self.response_bytes(endpoint, response))
+        charges.settle()
         exchange.response = response
+        delay_s = 0.0 if self.way is None else self.way.delay_s()
+        if delay_s > 0.0:
+            self._env.call_in(delay_s, lambda: self._answer(exchange))
+        else:
+            self._answer(exchange)
+
+    def _answer(self, exchange: Exchange) -> None:
+        response = exchange.response
         self.connector.end_request(exchange.connection, response.status in _CLOSING_STATUSES)
         exchange.waiter.wake(response)
 
@@ -276,6 +333,19 @@ class Server:
         if run.name == "sweep":
             self.on_sweep(run)
 
+    @property
+    def busy(self) -> bool:
+        """Whether any request or task is under way."""
+        if self.second is not None and self.second.busy:
+            return True
+        return self.workers.busy > 0 or self.runtime.executor.busy > 0
+
+    @property
+    def borrowed(self) -> int:
+        """Database connections that are out."""
+        second = 0 if self.second is None else self.second.pool.active
+        return self.pool.active + second
+
     def kill(self) -> None:
         """The process is gone: every request under way is lost, nobody listens any more."""
         self.up = False
@@ -290,7 +360,7 @@ class Server:
     def restart(self) -> None:
         """A new process of the service: cold code, an empty memory, the same tables and Redis."""
         gone = self.pool
-        self.pool = self._new_pool()
+        self.pool = self.new_pool()
         self.pool.take_over_counts(gone)
         self._charged_pool.replace(self.pool)
         self.workers = self._new_workers()

@@ -75,6 +75,18 @@ class Catalogue:
             3e9,
         ),
     ] = 1_732_000_000
+    opens_after_s: Annotated[
+        float | None,
+        Ge(0),
+        Setting(
+            "when the sale opens, after the load begins: before, people only line up; it has "
+            "always been open when not given",
+            "s",
+            "incident: the sale was open before the load began",
+            0,
+            7_200,
+        ),
+    ] = None
 
 
 _BEFORE = "measured: pool borrows before each load (docs/calibration.md); counts not per run"
@@ -148,6 +160,11 @@ class Service:
             200,
         ),
     ] = 8
+    redis_timeout_s: Annotated[
+        float,
+        Gt(0),
+        Setting("longest wait for an answer of Redis", "s", "Lettuce: commandTimeout", 0.1, 300),
+    ] = 60.0
     started_before_s: Annotated[
         float,
         Ge(0),

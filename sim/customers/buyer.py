@@ -79,7 +79,18 @@ def _ask_for_token(user: User, slot: Slot) -> bool:
     # D2: whatever came back is kept, an error's body too.
     slot.token = answer.body
     slot.expires_s = _expiry(answer.body.get("jwt"))
+    options = user.options
+    if options.backs_off and options.keeps_interval and "pollAfter" in answer.body:
+        user.sleep(pause_s(user, answer))
     return True
+
+
+def pause_s(user: User, answer: Answer) -> float:
+    """Return how long to wait before asking for one's place again, after this answer."""
+    own_s = user.options.poll_interval_s
+    if not (user.options.keeps_interval and isinstance(answer.body, dict)):
+        return own_s
+    return float(answer.body.get("pollAfter", own_s))
 
 
 def _expiry(jwt: Any) -> float:
@@ -105,8 +116,9 @@ def _poll(user: User, slot: Slot, token: dict[str, Any]) -> None:
     if let_in or (options.backs_off and answer.status == _UNAUTHORISED):
         slot.token = None
     if options.backs_off and not (answer.ok and let_in):
-        user.sleep(options.poll_interval_s if answer.ok else options.retry_interval_s)
-        if user.clock_s + options.poll_interval_s >= slot.expires_s:
+        next_s = pause_s(user, answer)
+        user.sleep(next_s if answer.ok else options.retry_interval_s)
+        if user.clock_s + next_s >= slot.expires_s:
             # Renewed in time, the place is kept and no request is refused. Not before the pause:
             # a token that lives no longer than it would be renewed again and again.
             slot.token = None

@@ -36,6 +36,13 @@ class Customer:
     stops_when_done: Annotated[
         bool, Setting("F16: finished users stop; off is D16, they spin", source="incident: D16")
     ] = True
+    keeps_interval: Annotated[
+        bool,
+        Setting(
+            "asks for its place again when the service says so (`pollAfter`), if it does (backing "
+            "off); off, always after poll_interval_s"
+        ),
+    ] = True
     poll_interval_s: Annotated[
         float,
         Gt(0),

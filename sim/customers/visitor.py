@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sim.customers.buyer import CHECK, CONCERT, GENERATION
+from sim.customers.buyer import CHECK, CONCERT, GENERATION, pause_s
 from sim.measure.funnel import Step
 
 if TYPE_CHECKING:
-    from sim.user import User
+    from sim.user import Answer, User
 
 
 @dataclass(slots=True)
@@ -31,23 +31,24 @@ def visitor(user: User) -> None:
         # People do not all come at the same moment.
         user.sleep(user.rng.uniform(0.0, user.options.poll_interval_s))
     if place.token is None:
-        _ask_for_token(user, place)
+        answer = _ask_for_token(user, place)
     elif place.token["type"] == "ACCESS":
         user.finish(spin=False)
         return
     else:
         answer = user.get(CHECK, "/v1/token/check", {"WaitingToken": place.token["jwt"]})
-        if answer.ok:
-            user.told_position(answer.body["position"])
-        else:
+        if not answer.ok:
             place.token = None
-    user.sleep(user.options.poll_interval_s)
+        elif answer.body["position"] is not None:
+            user.told_position(answer.body["position"])
+    user.sleep(pause_s(user, answer))
 
 
-def _ask_for_token(user: User, place: Place) -> None:
+def _ask_for_token(user: User, place: Place) -> Answer:
     answer = user.post(
         GENERATION, "/v1/token/generation", {}, {"userId": user.id, "concertId": CONCERT}
     )
     if answer.ok:
         user.reached(Step.ADMITTED if answer.body["type"] == "ACCESS" else Step.WAITED)
         place.token = answer.body
+    return answer

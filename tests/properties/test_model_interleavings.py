@@ -12,6 +12,7 @@ import pytest
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from model.atomic_queue import Keys
+from model.opening import Opening
 from model.policy import Policy
 from model.tokens import TokenIssuer, TokenType
 from model.waiting_room import WaitingRoom
@@ -68,7 +69,8 @@ class Hall:
         self.clock = HandClock()
         self.redis = fakeredis.FakeRedis(server=fakeredis.FakeServer(), decode_responses=True)
         issuer = TokenIssuer(KEY, self.clock)
-        self.room = WaitingRoom(StoppingRedis(self.redis), policy, self.clock, issuer)
+        opening = Opening(0.0, draws=False, clock=self.clock, new_id=str)
+        self.room = WaitingRoom(StoppingRedis(self.redis), policy, self.clock, issuer, opening)
         self.running = {}
         self.started_s = {}
         self.promised_until_s = {}
