@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: the command line without the program's name; `sys.argv` when left out.
     """
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     # Customers written by users are imported from where they work, after our own packages: theirs
     # may have the same names, and an editable installation is searched last.
     sys.path += [str(Path(__file__).resolve().parents[1]), str(Path.cwd())]
@@ -66,14 +66,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    whole = _Parser(
         prog="ticketsim",
         description="Simulate a ticketing service with a waiting queue under load.",
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    commands = whole.add_subparsers(metavar="COMMAND", required=True)
     for add in (
         _add_run,
         add_compare,
@@ -89,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         add(commands).add_argument(
             "--debug", action="store_true", help="show the traceback of an error"
         )
-    return parser
+    return whole
 
 
 Commands = argparse._SubParsersAction  # noqa: SLF001 (argparse names its type nowhere else)
