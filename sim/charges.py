@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import redis
+
 from sim.kernel import ThreadKilled
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from sim.costs import Costs, Factor
     from sim.database import StatementWork
+    from sim.faults.way import Way
     from sim.kernel import Environment
     from sim.redis_process import RedisProcess
     from sim.stations.connection_pool import ConnectionPool
@@ -65,6 +68,9 @@ class Charges:
         """Factor on the service's own work by what else goes on in the machine."""
         self.exceptions: dict[str, Counter[str]] = {}
         """Label of the task -> exception class -> logged events."""
+        self.holds: tuple[Callable[[], None], ...] = ()
+        """What a thread of the service goes through before it goes on; may block."""
+        self.database_way: Way | None = None
 
     @property
     def task(self) -> Task:
@@ -83,6 +89,8 @@ class Charges:
         task = self.task
         if task.killed:
             raise ThreadKilled
+        for hold in self.holds:
+            hold()
         own_s, database_s = task.debt_s * self.slowdown, task.database_debt_s
         work_s = own_s + database_s
         if work_s > 0.0:
@@ -125,12 +133,16 @@ class Charges:
             + work.rows_sorted * weight * costs.db_row_sorted_s
             + sent * costs.db_row_sent_s
         ) / self._database_speed
+        if self.database_way is not None:
+            self.database_way.travel()
         self.settle()
 
     def end(self, committed: bool, wrote: bool) -> None:
         """Charge the commit of a writing transaction; nothing is left to pay at the release."""
         if committed and wrote:
             self.task.database_debt_s += self._costs.db_commit_write_s / self._database_speed
+        if self.database_way is not None:
+            self.database_way.travel()
         self.settle()
 
     def event(self) -> None:
@@ -193,21 +205,31 @@ class ChargedRedis:
         charges: Charges,
         costs: Costs,
         server: RedisProcess,
+        timeout_s: float,
     ) -> None:
         self._env = env
         self._charges = charges
         self._costs = costs
         self._server = server
+        self._timeout_s = timeout_s
+        self.way: Way | None = None
         self.watch: Callable[[str], None] | None = None
         """Told the name of each command just before it runs."""
 
     def before_command(self, name: str, cost_ns: int) -> None:
-        """Pay what is owed, wait for the turn, and for the server's own work on the command."""
+        """Pay what is owed, wait for the turn, and for the server's own work on the command.
+
+        Raises:
+            redis.exceptions.ConnectionError: the server died, or cut the connection, meanwhile.
+            redis.exceptions.TimeoutError: the way to it was closed for too long.
+        """
         charges = self._charges
         task = charges.task
         task.debt_s += self._costs.jvm_redis_s * task.factor.code
         charges.settle()
         self._env.sleep(self._costs.redis_wait_s)
+        if self.way is not None and not self.way.travel(self._timeout_s):
+            raise redis.TimeoutError(f"Command timed out after {self._timeout_s:g} second(s)")
         self._server.serve(cost_ns)
         if self.watch is not None:
             self.watch(name)

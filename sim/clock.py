@@ -26,6 +26,10 @@ class SimulatedClock:
         """Return epoch seconds."""
         return self._epoch_s + self._env.now
 
+    def step(self, offset_s: float) -> None:
+        """Be set `offset_s` seconds ahead of what it says now; negative: back."""
+        self._epoch_s += offset_s
+
 
 class SimulatedEvent:
     """`model.ports.Event`: what `threading.Event` does, on simulated time."""

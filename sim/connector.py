@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sim.faults.way import Way
     from sim.kernel import Environment
     from sim.random_streams import Stream
     from sim.world import Generator, Network, Service
@@ -62,6 +63,7 @@ class Connector:
         self.accepted = 0
         self.listening = True
         self.refused = 0
+        self.way: Way | None = None
 
     @property
     def backlog(self) -> int:
@@ -86,6 +88,8 @@ class Connector:
                 if not self.listening:
                     return self._failed("ConnectionRefused")
                 lost = self._network.loss > 0.0 and self._rng.bernoulli(self._network.loss)
+                if self.way is not None:
+                    lost |= self.way.loses(env.now)
                 if not lost and self._connect(connection):
                     return None
                 next_s = began_s + retry_s
@@ -145,6 +149,11 @@ class Connector:
         reuses TIME-WAIT on loopback: tcp_tw_reuse = 2).
         """
         connection.open = False
+
+    def forget(self, connection: Connection) -> None:
+        """The client abandoned it before its request came; no effect if it was cut."""
+        if connection in self._established:
+            self._release(connection)
 
     def close(self, connection: Connection) -> None:
         """Close from either side; no effect on a closed one."""

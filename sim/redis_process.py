@@ -49,6 +49,12 @@ class RedisProcess:
         if life != self._life:
             raise redis.ConnectionError("Connection closed by server.")
 
+    def cut(self) -> None:
+        """Cut every connection: commands that have not begun are lost with theirs."""
+        if self.server.up:
+            self._life += 1
+            self.server.cut()
+
     def kill(self) -> None:
         """End it: a snapshot that was finished stays on disk."""
         if self.server.up:

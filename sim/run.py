@@ -180,7 +180,9 @@ class _Run:
         self.processes = Processes(
             env, world, self.server, self.generator, generator_host, self.events, self._end
         )
-        self.faults = Faults(env, world.faults, self.processes, self.events)
+        self.faults = Faults(
+            env, world.faults, self.server, self.processes, generator_host, self.events, streams
+        )
         self.series = Series(env, self._gauges(), interval_s=1.0, tallies=self._tallies)
         self.server.on_sweep = self._swept
         self._sweeps: list[Sweep] = []
@@ -244,16 +246,15 @@ class _Run:
     def _drain(self) -> None:
         """Let the service finish what it has begun; nobody waits for the answers any more."""
         give_up_s = self.env.now + _DRAIN_S
-        workers, background = self.server.workers, self.server.runtime.executor
-        while (workers.busy or background.busy) and self.env.now < give_up_s:
+        while self.server.busy and self.env.now < give_up_s:
             self.env.run(until=self.env.now + 1.0)
 
     def _leaked_connections(self) -> int:
         """Connections that are out although nothing is under way that could give them back."""
         server = self.server
-        if server.workers.busy or server.runtime.executor.busy:
+        if server.busy:
             return 0
-        return server.pool.active - len(server.database.open)
+        return server.borrowed - len(server.database.open)
 
     def _report(self) -> None:
         if self._progress is None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from model.http import Request, Response
+from sim.clock import SimulatedClock
 from sim.connector import Connection
 from sim.exchange import Exchange
 from sim.kernel import TIMEOUT
@@ -87,6 +88,8 @@ class Site:
         self.streams = streams
         self.options = options
         self.start_s = env.now
+        # Not the service's, which may be wrong.
+        self.clock = SimulatedClock(env, server.world.catalogue.opening_epoch_s)
 
 
 class User:
@@ -134,7 +137,7 @@ class User:
     @property
     def clock_s(self) -> float:
         """The user's clock: seconds since 1970."""
-        return self._site.server.clock.now()
+        return self._site.clock.now()
 
     @property
     def rng(self) -> Stream:

@@ -30,6 +30,7 @@ What differs:
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
@@ -110,6 +111,8 @@ class SimulatedDatabase:
         self.rollbacks = 0
         self.on_commit: Callable[[frozenset[str]], None] | None = None
         """Called with the tables that changed, right after a commit became visible."""
+        self.obstacles: Final[list[Callable[[Transaction, Prepared], None]]] = []
+        """Called before each statement that writes; raise what the database fails it with."""
         self.open: dict[Transaction, None] = {}
         """Transactions that have begun and not ended, oldest first."""
 
@@ -120,6 +123,12 @@ class SimulatedDatabase:
         can be handled, and a `DatabaseError` if it leaves it.
         """
         return Transaction(self, read_only)
+
+    def through(self, pool: ConnectionPool, charge: StatementCharge) -> SimulatedDatabase:
+        """The same database as another program reaches it; each counts its own commits."""
+        other = copy.copy(self)
+        other.pool, other.charge = pool, charge  # type: ignore[misc]  # it is still being made
+        return other
 
     @property
     def executed(self) -> Counter[str]:
@@ -289,6 +298,8 @@ class Transaction(LockOwner):
 
     def _write(self, prepared: Prepared, parameters: Parameters) -> CursorResult[Any]:
         database = self._database
+        for obstacle in database.obstacles:
+            obstacle(self, prepared)
         if prepared.kind == "insert":
             parameters, key = self._with_key(prepared, parameters)
             self._lock(prepared.table.name, key)

@@ -3,50 +3,170 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 import redis
 
-from sim.faults.settings import Fault, HostMemoryHog, RedisMemoryHog, RedisRestart
+from sim.faults.database import FullDisk, LockedRows, RolledBack
+from sim.faults.settings import (
+    ClockSkew,
+    DatabaseDeadlock,
+    DatabaseDiskFull,
+    DatabasePause,
+    DatabaseRowsLocked,
+    Fault,
+    GeneratorStarved,
+    HostMemoryHog,
+    JvmPause,
+    NetworkLoss,
+    RedisConnectionsDropped,
+    RedisLatency,
+    RedisMemoryHog,
+    RedisPause,
+    RedisRestart,
+    SecondInstance,
+)
+from sim.faults.way import Way
+from sim.second_instance import SecondInstance as Instance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sim.host import Host
     from sim.kernel import Environment
     from sim.measure.events import Events
     from sim.processes import Processes
+    from sim.random_streams import Stream, Streams
+    from sim.server import Server
+
+_MOST_NOTES: Final = 12
+"""Of one fault that happens again and again."""
 
 
 class Faults:
-    """The faults of one run, on the processes of its machines."""
+    """The faults of one run, on the programs and machines that they befall."""
 
     def __init__(
-        self, env: Environment, faults: Sequence[Fault], processes: Processes, events: Events
+        self,
+        env: Environment,
+        faults: Sequence[Fault],
+        server: Server,
+        processes: Processes,
+        generator_host: Host,
+        events: Events,
+        streams: Streams,
     ) -> None:
         self._env = env
         self._faults = faults
+        self._server = server
         self._processes = processes
         self._events = events
+        self._streams = streams
+        self._full_disk = FullDisk(env)
+        self._rolled_back = RolledBack()
+        self._cut_until_s = 0.0
+        self._cut: RedisConnectionsDropped | None = None
+        self._cut_rng = streams.stream("fault: connections to Redis")
+        self._starving_threads = 0.0
+        if faults:
+            self._open_ways(generator_host)
+
+    def _open_ways(self, generator_host: Host) -> None:
+        """Put what a fault can act on between the programs."""
+        env, server, streams = self._env, self._server, self._streams
+        self._ways = {
+            name: Way(env, streams.stream(f"fault: {name}"))
+            for name in ("generator-service", "service-redis", "service-database", "jvm")
+        }
+        server.way = server.connector.way = self._ways["generator-service"]
+        server.redis_turn.way = self._ways["service-redis"]
+        server.charges.database_way = self._ways["service-database"]
+        server.charges.holds = (*server.charges.holds, self._stand_still)
+        server.database.obstacles.extend([self._full_disk, self._rolled_back])
+        # Room for another program on the generator's machine.
+        self._neighbour = generator_host.cpu.process()
+
+    def _stand_still(self) -> None:
+        self._ways["jvm"].travel()
 
     def start(self) -> None:
         """Begin to count the time: the load begins now."""
         for number, fault in enumerate(self._faults, start=1):
             name = f"{fault.kind}-{number}"
-            self._env.spawn(name, partial(self._happen, fault, name))
+            rng = self._streams.stream("fault", number)
+            self._env.spawn(name, partial(self._live, fault, name, rng))
 
-    def _happen(self, fault: Fault, name: str) -> None:
+    def _live(self, fault: Fault, name: str, rng: Stream) -> None:
+        """Let a fault happen whenever its time has come."""
         self._env.sleep(fault.at_s)
+        notes = 0
+        while True:
+            if fault.mean_interval_s > 0.0:
+                self._env.sleep(rng.exponential(fault.mean_interval_s))
+            if rng.bernoulli(fault.probability):
+                told = self._happen(fault, name)
+                notes += 1
+                if told and notes <= _MOST_NOTES:
+                    self._events.note(told)
+            if fault.mean_interval_s == 0.0:
+                return
+
+    def _happen(self, fault: Fault, name: str) -> str:
+        """Make it happen; return what to write down about it, if that is not done elsewhere."""
         match fault:
-            case RedisRestart():
-                self._processes.restart_redis(fault.restart_after_s, lose_data=fault.lose_data)
+            case RedisRestart() | RedisPause() | RedisLatency() | RedisConnectionsDropped():
+                return self._disturb_redis(fault)
+            case DatabasePause() | DatabaseDeadlock() | DatabaseRowsLocked() | DatabaseDiskFull():
+                return self._disturb_database(fault)
+            case JvmPause() | ClockSkew() | SecondInstance():
+                return self._disturb_service(fault)
             case RedisMemoryHog():
-                self._fill_redis(fault, name)
+                return self._fill_redis(fault, name)
             case HostMemoryHog():
-                self._fill_host(fault, name)
+                return self._fill_host(fault, name)
+            case NetworkLoss() | GeneratorStarved():
+                return self._disturb_surroundings(fault)
             case _:
                 assert_never(fault)
 
-    def _fill_redis(self, fault: RedisMemoryHog, name: str) -> None:
+    # Redis
+
+    def _disturb_redis(
+        self, fault: RedisRestart | RedisPause | RedisLatency | RedisConnectionsDropped
+    ) -> str:
+        way = self._ways["service-redis"]
+        match fault:
+            case RedisRestart():
+                self._processes.restart_redis(fault.restart_after_s, lose_data=fault.lose_data)
+                return ""
+            case RedisPause():
+                way.close(fault.for_s)
+                return f"Redis stood still for {fault.for_s:g} s"
+            case RedisLatency():
+                way.slow_down(fault.extra_s, fault.for_s)
+                return f"commands to Redis took {fault.extra_s:g} s more for {fault.for_s:g} s"
+            case RedisConnectionsDropped():
+                self._cut_connections(fault)
+                return f"connections to Redis were cut, for {fault.for_s:g} s"
+
+    def _cut_connections(self, fault: RedisConnectionsDropped) -> None:
+        self._processes.redis.cut()
+        self._cut = fault
+        self._cut_until_s = self._env.now + fault.for_s
+        before, after = (None, self._drop) if fault.after_command else (self._drop, None)
+        self._ways["service-redis"].on_arrival = before
+        self._server.redis.before_reply = after
+
+    def _drop(self) -> None:
+        """Lose the connection of the command that is under way, if it is one of the share."""
+        fault = self._cut
+        if fault is None or self._env.now >= self._cut_until_s:
+            return
+        if self._cut_rng.bernoulli(fault.share):
+            self._processes.redis.server.cut()
+            raise redis.ConnectionError("Connection reset by peer")
+
+    def _fill_redis(self, fault: RedisMemoryHog, name: str) -> str:
         server = self._processes.redis
         client = server.server.client(lambda _command, cost_ns: server.serve(cost_ns))
         value = b"x" * fault.value_bytes
@@ -61,12 +181,68 @@ class Faults:
                 pass
             self._env.sleep(fault.over_s / fault.keys)
         client.close()
-        self._events.note(
+        return (
             f"another program wrote {written:,} of {fault.keys:,} keys of "
             f"{fault.value_bytes:,} bytes into Redis"
         )
 
-    def _fill_host(self, fault: HostMemoryHog, name: str) -> None:
+    # The database
+
+    def _disturb_database(
+        self, fault: DatabasePause | DatabaseDeadlock | DatabaseRowsLocked | DatabaseDiskFull
+    ) -> str:
+        match fault:
+            case DatabasePause():
+                self._ways["service-database"].close(fault.for_s)
+                return f"the database stood still for {fault.for_s:g} s"
+            case DatabaseDeadlock():
+                self._rolled_back.transactions += fault.transactions
+                return f"{fault.transactions:,} transactions were chosen as victims of deadlocks"
+            case DatabaseRowsLocked():
+                rows = LockedRows(self._server.database).hold(self._env, fault.table, fault.for_s)
+                return f"{rows:,} rows of {fault.table} were locked for {fault.for_s:g} s"
+            case DatabaseDiskFull():
+                self._full_disk.fill(fault.for_s)
+                return f"the database's disk was full for {fault.for_s:g} s"
+
+    # The service
+
+    def _disturb_service(self, fault: JvmPause | ClockSkew | SecondInstance) -> str:
+        match fault:
+            case JvmPause():
+                self._ways["jvm"].close(fault.for_s)
+                return f"the service stood still for {fault.for_s:g} s"
+            case ClockSkew():
+                clock = self._server.clock
+                clock.step(fault.offset_s)
+                if fault.for_s > 0.0:
+                    self._env.call_in(fault.for_s, lambda: clock.step(-fault.offset_s))
+                return f"the service's clock stepped by {fault.offset_s:+g} s"
+            case SecondInstance():
+                if self._server.second is not None:
+                    return "a second instance was running already"
+                self._server.second = Instance(
+                    self._env, self._server, takes_requests=fault.takes_requests
+                )
+                return "a second instance of the service started"
+
+    # Machines and what is between them
+
+    def _disturb_surroundings(self, fault: NetworkLoss | GeneratorStarved) -> str:
+        for_s = fault.for_s
+        if isinstance(fault, NetworkLoss):
+            self._ways[fault.between].lose(fault.share, for_s)
+            return f"{fault.share:.0%} of the messages {fault.between} were lost for {for_s:g} s"
+        threads = fault.threads
+        self._starve(threads)
+        self._env.call_in(for_s, lambda: self._starve(-threads))
+        return f"{threads:g} threads ran beside the load generator for {for_s:g} s"
+
+    def _starve(self, threads: float) -> None:
+        self._starving_threads += threads
+        self._neighbour.set_background(self._starving_threads)
+
+    def _fill_host(self, fault: HostMemoryHog, name: str) -> str:
         began_s = self._env.now
 
         def held_mb() -> float:
@@ -74,3 +250,4 @@ class Faults:
             return fault.memory_mb * min(1.0, elapsed_s / fault.over_s if fault.over_s else 1.0)
 
         self._processes.host.add(name, held_mb, lambda: None)
+        return ""

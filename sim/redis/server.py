@@ -108,6 +108,8 @@ class RedisServer(FakeServer):
         self.on_fork = on_fork
         self.on_evict: Callable[[Eviction], None] | None = None
         self.on_refuse: Callable[[str], None] | None = None
+        self.before_reply: Callable[[], None] | None = None
+        """Called when a command has run; what it raises reaches the caller instead of the reply."""
         self.plans: Mapping[str, Plan] = {**plans(), **introspection_plans()}
         self.substitution = Substitution(self._now, rng)
         self.configuration = Config(self, settings)
@@ -362,9 +364,13 @@ class RedisServer(FakeServer):
         if graceful and self.persistence.save_points:
             self.save_now()
         self.persistence.abort()
+        self.cut()
+        self.up = False
+
+    def cut(self) -> None:
+        """Close every client's connection; the next command of each opens another."""
         for connection in list(self.sockets):
             connection.kill()
-        self.up = False
 
     def restart(self, *, lose_data: bool, graceful: bool = False) -> None:
         """End the process and start it again: empty, or with the last snapshot that was finished.
