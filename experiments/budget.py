@@ -6,6 +6,8 @@ import dataclasses
 import re
 import time
 
+_LONGEST = 20
+"""Digits of a number of runs, far more than any can have."""
 _UNITS_S = {"s": 1.0, "m": 60.0, "h": 3_600.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smh])+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)([smh])")
@@ -21,7 +23,7 @@ class Budget:
     @classmethod
     def parse(cls, text: str) -> Budget:
         """Read `200` (runs) or `90s`, `15m`, `1h30m` (wall time). Raises ValueError otherwise."""
-        if text.isdecimal() and int(text) > 0:
+        if text.isdecimal() and len(text) < _LONGEST and int(text) > 0:
             return cls(runs=int(text))
         if _DURATION.fullmatch(text):
             total = sum(float(number) * _UNITS_S[unit] for number, unit in _PART.findall(text))

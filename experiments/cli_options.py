@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from experiments.budget import Budget
     from experiments.campaign import CommonOptions
+
+_MOST: Final = 100_000
+"""Of replications, processes and samples; a config's `replications` has the same limit."""
+_LONGEST: Final = 20
+"""Digits of a number on the command line, far more than any can have."""
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -104,17 +109,23 @@ def budget(text: str) -> Budget:
 
 def seed(text: str) -> int:
     """A seed."""
-    value = int(text) if text.isdecimal() else -1
+    value = _whole(text)
     if not 0 <= value < 2**63:
         raise argparse.ArgumentTypeError(f"{text}; allowed: a whole number from 0 to 2^63 - 1")
     return value
 
 
+def _whole(text: str) -> int:
+    """The number that digits mean; -1 for anything else."""
+    return int(text) if text.isdecimal() and len(text) < _LONGEST else -1
+
+
 def positive(text: str) -> int:
-    """A whole number from 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text}; allowed: a whole number from 1")
-    return int(text)
+    """A whole number from 1 to as many as can be meant."""
+    value = _whole(text)
+    if not 1 <= value <= _MOST:
+        raise argparse.ArgumentTypeError(f"{text}; allowed: a whole number from 1 to {_MOST}")
+    return value
 
 
 def scale(text: str) -> float:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import tomllib
+import json
+import math
+import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from experiments.errors import ConfigError
-from experiments.sources import show_value
+from experiments.sources import parse_value, show_value
+from experiments.toml_text import TomlError
 
 _OPTION = "--param"
+MOST_POINTS: Final = 10_000
+"""Each is a whole checked config."""
 Point = tuple[Any, ...]
 """One value per parameter, in their order."""
 
@@ -47,18 +52,21 @@ def parse_parameter(text: str) -> Parameter:
     key = key.strip()
     allowed = "allowed: key=v1,v2,v3 with TOML values, or key=low..high with numbers"
     if not equals or not key or not rest.strip():
-        raise ConfigError(_OPTION, "", f"'{text}': {allowed}")
+        shown = show_value(text).strip('"')
+        raise ConfigError(_OPTION, "", f"'{shown}': {allowed}")
     low, dots, high = rest.partition("..")
-    source = f"ends = [{low}, {high}]" if dots else f"values = [{rest}]"
+    shown = show_value(rest).strip('"')
     try:
-        found = next(iter(tomllib.loads(source).values()))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(_OPTION, key, allowed, value=rest) from error
+        found = parse_value(f"[{low}, {high}]" if dots else f"[{rest}]")
+    except TomlError as error:
+        raise ConfigError(_OPTION, key, allowed, value=shown) from error
+    if not isinstance(found, list) or not found:
+        raise ConfigError(_OPTION, key, allowed, value=shown)
     if not dots:
         return Parameter(key, tuple(found))
     numbers = [end for end in found if isinstance(end, int | float) and not isinstance(end, bool)]
     if len(numbers) != 2 or not numbers[0] < numbers[1]:  # noqa: PLR2004 (both ends)
-        raise ConfigError(_OPTION, key, "allowed: low..high, low below high", value=rest)
+        raise ConfigError(_OPTION, key, "allowed: low..high, low below high", value=shown)
     whole = all(isinstance(end, int) for end in numbers)
     return Parameter(key, (), float(numbers[0]), float(numbers[1]), whole)
 
@@ -72,22 +80,29 @@ def _toml(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_toml, value)) + "]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + "}"
+        items = [f"{_toml_key(key)} = {_toml(inner)}" for key, inner in value.items()]
+        return "{" + ", ".join(items) + "}"
     if isinstance(value, float):
         return repr(value)
-    # Not shortened, as `show_value` would.
-    return f'"{value}"' if isinstance(value, str) else show_value(value)
+    # JSON's escapes are TOML's, but for characters beyond 16 bits, which stay as they are.
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else show_value(value)
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
 
 
 def grid(parameters: Sequence[Parameter]) -> list[Point]:
     """Every combination. Raises ConfigError for a range, which has no values."""
     _demand(parameters, ranges=False, design="a grid")
+    _check_points(math.prod(len(parameter.values) for parameter in parameters))
     return list(itertools.product(*(parameter.values for parameter in parameters)))
 
 
 def latin_hypercube(parameters: Sequence[Parameter], samples: int, seed: int) -> list[Point]:
     """`samples` points, one in each of as many slices of every range."""
     _demand(parameters, ranges=True, design="a Latin hypercube")
+    _check_points(samples)
     from scipy.stats import qmc
 
     shares = qmc.LatinHypercube(len(parameters), rng=seed).random(samples)
@@ -103,6 +118,7 @@ def _point(parameters: Sequence[Parameter], shares: Sequence[float]) -> Point:
 def sobol_points(parameters: Sequence[Parameter], samples: int, seed: int) -> list[Point]:
     """Saltelli's sample for first and total indices: samples x (parameters + 2) points."""
     _demand(parameters, ranges=True, design="--sobol")
+    _check_points(samples * (len(parameters) + 2))
     from SALib.sample import sobol
 
     problem = unit_problem(parameters)
@@ -118,6 +134,7 @@ def morris_points(parameters: Sequence[Parameter], samples: int, seed: int) -> l
 def morris_shares(parameters: Sequence[Parameter], samples: int, seed: int) -> Any:
     """The trajectories in shares of the ranges: one row per point, one column per parameter."""
     _demand(parameters, ranges=True, design="--morris")
+    _check_points(samples * (len(parameters) + 1))
     from SALib.sample import morris
 
     return morris.sample(unit_problem(parameters), samples, num_levels=4, seed=seed)
@@ -137,3 +154,8 @@ def _demand(parameters: Sequence[Parameter], *, ranges: bool, design: str) -> No
         if parameter.is_range != ranges:
             wanted = "a range, key=low..high" if ranges else "values, key=v1,v2,v3"
             raise ConfigError(_OPTION, parameter.key, f"{design} needs {wanted}")
+
+
+def _check_points(count: int) -> None:
+    if count > MOST_POINTS:
+        raise ConfigError(_OPTION, "", f"{count:,} points; allowed: up to {MOST_POINTS:,}")

@@ -10,7 +10,19 @@ TicketsimError            1    anything else, said in one line
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+_LONGEST_LINE: Final = 2_000
+_LONGEST_KEY: Final = 120
+
+
+def one_line(text: str) -> str:
+    """A text in one line that no terminal takes for a command: control characters spelled out."""
+    joined = " ".join(text.split())
+    if not joined.isprintable():
+        shown = (c if c.isprintable() else ascii(c)[1:-1] for c in joined)
+        joined = "".join(shown)
+    return joined if len(joined) <= _LONGEST_LINE else f"{joined[: _LONGEST_LINE - 3]}..."
 
 
 class TicketsimError(Exception):
@@ -35,10 +47,12 @@ class ConfigError(TicketsimError):
     def __init__(
         self, source: str, key: str, problem: str, *, value: str = "", nearest: str = ""
     ) -> None:
+        if len(key) > _LONGEST_KEY:
+            key = f"{key[: _LONGEST_KEY - 3]}..."
         place = f"{key} = {value}" if value else key
         hint = f"; did you mean {nearest}?" if nearest else ""
         text = f"{': '.join(part for part in (source, place, problem) if part)}{hint}"
-        super().__init__(" ".join(text.split()))
+        super().__init__(one_line(text))
         self.source = source
         self.key = key
         self.nearest = nearest

@@ -7,7 +7,12 @@ import difflib
 import types
 import typing
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
+
+from model.setting import Setting
+
+_LONGEST_GUESSED: Final = 100
+"""Comparing texts takes time with the square of their length."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +72,7 @@ def nearest(wrong: str, valid: typing.Iterable[str]) -> str:
     A key of the same name in another table wins over a merely similar path.
     """
     paths = list(dict.fromkeys(valid))
+    wrong = wrong[:_LONGEST_GUESSED]
     leaf = wrong.rpartition(".")[2]
     same_leaf = [path for path in paths if path.rpartition(".")[2] == leaf]
     if same_leaf:
@@ -77,3 +83,19 @@ def nearest(wrong: str, valid: typing.Iterable[str]) -> str:
         if found:
             return found[0]
     return ""
+
+
+def numbers_in(owner: Any, prefix: str = "") -> Iterator[tuple[str, float, Setting]]:
+    """Every number below a dataclass instance: its dotted path, value and documentation."""
+    for name, annotation in hints_of(type(owner)).items():
+        value = getattr(owner, name)
+        path = f"{prefix}{name}"
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            notes = getattr(annotation, "__metadata__", ())
+            yield from ((path, value, note) for note in notes if isinstance(note, Setting))
+        elif isinstance(value, tuple):
+            for index, inner in enumerate(value):
+                if _is_dataclass_type(type(inner)):
+                    yield from numbers_in(inner, f"{path}.{index}.")
+        elif _is_dataclass_type(type(value)):
+            yield from numbers_in(value, f"{path}.")

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Final
 
+from experiments.keys import numbers_in
+from model.setting import Setting
 from sim.load.settings import ConstantArrivalRate, RampingArrivalRate, RampingVUs
 from sim.run import customer_function
 from sim.world import World
+
+_FAR: Final = 1e6
+"""Times the upper end of a plausible range."""
+_LEAST: Final = 1e-9
+"""A nanosecond, a byte of a gigabyte: nothing smaller is ever meant."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,8 +28,23 @@ class Impossible:
 
 def impossibilities(world: World) -> Iterator[Impossible]:
     """Everything about a world that cannot be, key by key."""
+    yield from _absurd(world)
     yield from _load(world)
     yield from _customer(world)
+
+
+def _absurd(world: World) -> Iterator[Impossible]:
+    """Numbers so far beyond what is plausible that clocks stand still and quotients overflow."""
+    for path, value, setting in numbers_in(world):
+        most = _FAR * max(1.0, abs(setting.high or 0.0))
+        if abs(value) > most:
+            yield Impossible(path, f"allowed: up to {most:g}{_unit(setting)}")
+        elif 0 < abs(value) < _LEAST:
+            yield Impossible(path, f"allowed: 0, or from {_LEAST:g}{_unit(setting)}")
+
+
+def _unit(setting: Setting) -> str:
+    return f" {setting.unit}" if setting.unit else ""
 
 
 def _load(world: World) -> Iterator[Impossible]:

@@ -7,7 +7,6 @@ then every `--set`. Tables merge key by key; a table that names a `preset` start
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -15,8 +14,12 @@ from typing import Any
 
 from experiments.errors import ConfigError
 from experiments.keys import nearest
+from experiments.toml_text import DEEPEST, MOST_CHARS, TomlError, parse
 
 Table = dict[str, Any]
+
+_DEEPEST_CHAIN = 16
+_SHOWN_CHARS = 60
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +29,18 @@ class Source:
     name: str
     text: str
     folder: Path
+
+    @property
+    def identity(self) -> Path:
+        """The same for every spelling of one file."""
+        return Path(self.name).resolve()
+
+    def parsed(self) -> Table:
+        """The table that it says. Raises `ConfigError` if it says none."""
+        try:
+            return parse(self.text)
+        except TomlError as error:
+            raise ConfigError(self.name, error.place, error.problem) from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,41 +92,47 @@ def read_source(name: str, folder: Path = Path()) -> Source:
 
 def _read_file(path: Path, name: str) -> Source:
     try:
-        return Source(str(path), path.read_text("utf-8-sig"), path.parent)
+        with path.open(encoding="utf-8-sig") as file:
+            # No more than is needed to see that it is too much: a device has no end.
+            return Source(str(path), file.read(MOST_CHARS + 1), path.parent)
     except OSError as error:
         raise ConfigError(name, "", f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(name, "", "cannot be read: not UTF-8 text") from error
+    except ValueError as error:
+        raise ConfigError(name, "", f"cannot be read: {error}") from error
 
 
-def read_merged(source: Source, seen: tuple[str, ...] = ()) -> Merged:
+def read_merged(source: Source) -> Merged:
     """A config with everything that it extends and includes.
 
     Raises:
-        ConfigError: not TOML, a file that is missing, or files that extend one another in a circle.
+        ConfigError: not TOML, a file that is missing, or files that extend one another in a circle
+            or without end.
     """
-    if source.name in seen:
-        circle = " -> ".join([*seen, source.name])
+    return _merged(source, (), {})
+
+
+def _merged(source: Source, above: tuple[Source, ...], known: dict[Path, Merged]) -> Merged:
+    """See `read_merged`; `known` are the files read before, so that each is read once."""
+    if source.identity in known:
+        return known[source.identity]
+    if source.identity in [one.identity for one in above]:
+        circle = " -> ".join(one.name for one in [*above, source])
         raise ConfigError(source.name, "extends", f"files refer to one another: {circle}")
-    own = _parse(source)
+    if len(above) == _DEEPEST_CHAIN:
+        raise ConfigError(source.name, "extends", f"allowed: {_DEEPEST_CHAIN} files one on another")
+    own = source.parsed()
     table: Table = {}
     origins: dict[str, str] = {}
     for reference in [*_names(source, own, "extends"), *_names(source, own, "include")]:
-        part = read_merged(read_source(reference, source.folder), (*seen, source.name))
+        part = _merged(read_source(reference, source.folder), (*above, source), known)
         merge(table, part.table)
         origins.update(part.origins)
     merge(table, own)
     origins.update({".".join(path): source.name for path in leaves(own)})
-    return Merged(table, origins)
-
-
-def _parse(source: Source) -> Table:
-    try:
-        return tomllib.loads(source.text)
-    except tomllib.TOMLDecodeError as error:
-        reason, _, place = str(error).partition(" (at ")
-        line = place.split(",")[0].rstrip(")") or "end of file"
-        raise ConfigError(source.name, line, f"not valid TOML: {reason}") from error
+    known[source.identity] = Merged(table, origins)
+    return known[source.identity]
 
 
 def _names(source: Source, table: Table, key: str) -> list[str]:
@@ -156,18 +177,30 @@ def leaves(table: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 
 def show_value(value: Any) -> str:
     """A value as it would be written in TOML, shortened to fit into a message."""
+    text = _shown(value)
+    return text if len(text) <= _SHOWN_CHARS else f"{text[: _SHOWN_CHARS - 3]}..."
+
+
+def _shown(value: Any) -> str:
+    """The value in TOML, or at least as much of it as is shown."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        text = f'"{value}"'
-    elif isinstance(value, Mapping):
-        text = "{" + ", ".join(f"{key} = {show_value(inner)}" for key, inner in value.items()) + "}"
-    elif isinstance(value, list):
-        text = "[" + ", ".join(map(show_value, value)) + "]"
-    else:
-        text = str(value)
-    limit = 60
-    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+        return f'"{value[:_SHOWN_CHARS]}"'
+    if isinstance(value, Mapping):
+        items = list(value.items())[:_SHOWN_CHARS]
+        return "{" + ", ".join(f"{key} = {_shown(inner)}" for key, inner in items) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_shown, value[:_SHOWN_CHARS])) + "]"
+    return str(value)
+
+
+def parse_value(text: str) -> Any:
+    """One value, as TOML writes it. Raises `TomlError`."""
+    table = parse(f"value = {text}")
+    if list(table) != ["value"]:
+        raise TomlError("", "more than one value")
+    return table["value"]
 
 
 def apply_set(merged: Merged, assignment: str) -> Merged:
@@ -179,13 +212,17 @@ def apply_set(merged: Merged, assignment: str) -> Merged:
     option = "--set"
     key, equals, text = assignment.partition("=")
     path = [part.strip() for part in key.split(".")]
-    if not equals or not all(path):
-        raise ConfigError(option, "", f"'{assignment}': allowed: key=value, value as TOML")
+    if not equals or not all(path) or len(path) > DEEPEST:
+        shown = show_value(assignment).strip('"')
+        raise ConfigError(option, "", f"'{shown}': allowed: key=value, value as TOML")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError as error:
+        value = parse_value(text)
+    except TomlError as error:
         problem = "not a TOML value; allowed: 3, 0.5, true, [1, 2], and text in quotes"
-        raise ConfigError(option, key.strip(), problem, value=text.strip()) from error
+        if "not valid TOML" not in error.problem:
+            problem = error.problem
+        shown = show_value(text.strip()).strip('"')
+        raise ConfigError(option, key.strip(), problem, value=shown) from error
     table = _copy(merged.table)
     parent: Any = table
     for depth, part in enumerate(path[:-1]):

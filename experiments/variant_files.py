@@ -16,7 +16,6 @@ The shipped files (`experiments/variants/*.toml`) are always known.
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any
@@ -202,10 +201,7 @@ def _shipped() -> list[Source]:
 
 
 def _parsed(source: Source) -> Table:
-    try:
-        table = tomllib.loads(source.text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(source.name, "", f"not valid TOML: {error}") from error
+    table = source.parsed()
     unknown = [key for key in table if key not in {"variants", "sets"}]
     if unknown:
         raise ConfigError(source.name, unknown[0], "unknown key; allowed here: variants, sets")

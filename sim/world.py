@@ -29,7 +29,7 @@ class Catalogue:
     users: Annotated[
         int,
         Gt(0),
-        Le(10_000_000),
+        Le(1_000_000),
         Setting(
             "registered users; virtual user k uses user id k",
             "users",
@@ -52,6 +52,7 @@ class Catalogue:
     seats: Annotated[
         int,
         Gt(0),
+        Le(1_000_000),
         Setting(
             "seats of the one schedule on sale", "seats", "incident: the plan's 20,000", 1, 200_000
         ),
@@ -67,6 +68,7 @@ class Catalogue:
     opening_epoch_s: Annotated[
         int,
         Gt(0),
+        Le(250_000_000_000),
         Setting(
             "wall-clock time of simulated second 0",
             "s since 1970",
@@ -223,7 +225,10 @@ class Pool:
     """The database connection pool."""
 
     connections: Annotated[
-        int, Gt(0), Setting("connections", "connections", "HikariCP: maximumPoolSize", 1, 1_000)
+        int,
+        Gt(0),
+        Le(100_000),
+        Setting("connections", "connections", "HikariCP: maximumPoolSize", 1, 1_000),
     ] = 10
     timeout_s: Annotated[
         float,
@@ -483,10 +488,12 @@ class Generator:
     ] = 28_232
     mb_per_vu: Annotated[
         float | None,
+        Ge(0),
         Setting("memory of one virtual user; the measured table's when not given", "MB"),
     ] = None
     mb_per_body_mb: Annotated[
         float | None,
+        Ge(0),
         Setting(
             "memory kept per megabyte of response bodies read and printed; the measured table's "
             "when not given",

@@ -3,15 +3,44 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import inf
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from annotated_types import Ge, Gt, MinLen
+from annotated_types import Ge, Gt, Le, MinLen
 
 from model.setting import Setting
 
 Seconds = float
+MOST_USERS: Final = 1_000_000
+"""Virtual users at once; each is a simulated thread with its own memory."""
+MOST_CHANGES: Final = 10 * MOST_USERS
+"""Users that come and go over all stages; a plan has a step for each."""
+MOST_PER_S: Final = 1_000_000.0
+"""Iterations started per second."""
 _GRACEFUL = "k6: gracefulStop and gracefulRampDown default to 30s"
+_GIVEN = "none: always given"
+
+DurationS = Annotated[Seconds, Gt(0), Setting("length", "s", _GIVEN, 0, 86_400)]
+Users = Annotated[int, Gt(0), Le(MOST_USERS), Setting("virtual users", "VUs", "k6: 1", 1, 1e6)]
+MaxDurationS = Annotated[Seconds, Gt(0), Setting("longest time", "s", "k6: 10m", 1, 86_400)]
+GracefulStopS = Annotated[
+    Seconds, Ge(0), Setting("time iterations have to finish at the end", "s", _GRACEFUL, 0, 3_600)
+]
+PreAllocatedUsers = Annotated[
+    int,
+    Gt(0),
+    Le(MOST_USERS),
+    Setting("virtual users made in advance", "VUs", _GIVEN, 1, 1e6),
+]
+MaxUsers = Annotated[
+    int | None,
+    Le(MOST_USERS),
+    Setting("most virtual users; pre_allocated_vus when not given", low=1, high=1e6),
+]
+TimeUnitS = Annotated[
+    Seconds, Gt(0), Setting("the time unit of the rate", "s", "k6: 1s", 0.001, 86_400)
+]
 
 
 def _check(field: str, value: object, allowed: str, *, ok: bool) -> None:
@@ -35,6 +64,24 @@ def _check_rate(field: str, value: float, *, positive: bool = False) -> None:
         _check(field, value, "more than 0", ok=0 < value < inf)
     else:
         _check(field, value, "0 or more", ok=0 <= value < inf)
+
+
+def _check_per_s(field: str, rate: float, time_unit_s: float) -> None:
+    _check(
+        field,
+        rate,
+        f"up to {MOST_PER_S:,.0f} iterations per second",
+        ok=rate <= MOST_PER_S * time_unit_s,
+    )
+
+
+def _check_changes(stages: tuple[Stage, ...], start: float) -> None:
+    levels = [start, *(stage.target for stage in stages)]
+    changes = sum(abs(after - before) for before, after in pairwise(levels))
+    if changes > MOST_CHANGES:
+        raise ValueError(
+            f"stages: {changes:,.0f} users come and go; allowed: up to {MOST_CHANGES:,}"
+        )
 
 
 def _check_max_vus(max_vus: int | None, pre_allocated_vus: int) -> None:
@@ -66,15 +113,16 @@ class Stage:
     duration_s: Annotated[
         Seconds,
         Ge(0),
-        Setting("length of the stage; 0 jumps", "s", "none: always given", 0, 86_400),
+        Setting("length of the stage; 0 jumps", "s", _GIVEN, 0, 86_400),
     ]
     target: Annotated[
         float,
         Ge(0),
+        Le(MOST_USERS),
         Setting(
             "virtual users, or iterations per time unit, at its end",
             "",
-            "none: always given",
+            _GIVEN,
             0,
             1e6,
         ),
@@ -105,6 +153,7 @@ class RampingVUs:
     start_vus: Annotated[
         int,
         Ge(0),
+        Le(MOST_USERS),
         Setting(
             "virtual users at the start",
             "VUs",
@@ -118,11 +167,7 @@ class RampingVUs:
         Ge(0),
         Setting("time a ramped-down user has to finish its iteration", "s", _GRACEFUL, 0, 3_600),
     ] = 30.0
-    graceful_stop_s: Annotated[
-        Seconds,
-        Ge(0),
-        Setting("time iterations have to finish at the end", "s", _GRACEFUL, 0, 3_600),
-    ] = 30.0
+    graceful_stop_s: GracefulStopS = 30.0
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for what cannot be."""
@@ -130,6 +175,7 @@ class RampingVUs:
         for number, stage in enumerate(self.stages):
             _check_count(f"stages[{number}].target", stage.target, 0)
         _check_stages(self.stages, self.start_vus, "start_vus")
+        _check_changes(self.stages, self.start_vus)
         _check_seconds("graceful_ramp_down_s", self.graceful_ramp_down_s)
         _check_seconds("graceful_stop_s", self.graceful_stop_s)
 
@@ -139,13 +185,9 @@ class ConstantVUs:
     """A fixed number of virtual users that iterate for a fixed time."""
 
     executor: Annotated[Literal["constant-vus"], Setting("k6 executor")]
-    duration_s: Annotated[Seconds, Gt(0), Setting("length", "s", "none: always given", 0, 86_400)]
-    vus: Annotated[int, Gt(0), Setting("virtual users", "VUs", "k6: 1", 1, 1e6)] = 1
-    graceful_stop_s: Annotated[
-        Seconds,
-        Ge(0),
-        Setting("time iterations have to finish at the end", "s", _GRACEFUL, 0, 3_600),
-    ] = 30.0
+    duration_s: DurationS
+    vus: Users = 1
+    graceful_stop_s: GracefulStopS = 30.0
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for what cannot be."""
@@ -159,18 +201,12 @@ class PerVUIterations:
     """Each virtual user makes a fixed number of iterations."""
 
     executor: Annotated[Literal["per-vu-iterations"], Setting("k6 executor")]
-    vus: Annotated[int, Gt(0), Setting("virtual users", "VUs", "k6: 1", 1, 1e6)] = 1
+    vus: Users = 1
     iterations: Annotated[
         int, Gt(0), Setting("iterations per virtual user", "iterations", "k6: 1", 1, 1e9)
     ] = 1
-    max_duration_s: Annotated[
-        Seconds, Gt(0), Setting("longest time", "s", "k6: 10m", 1, 86_400)
-    ] = 600.0
-    graceful_stop_s: Annotated[
-        Seconds,
-        Ge(0),
-        Setting("time iterations have to finish at the end", "s", _GRACEFUL, 0, 3_600),
-    ] = 30.0
+    max_duration_s: MaxDurationS = 600.0
+    graceful_stop_s: GracefulStopS = 30.0
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for what cannot be."""
@@ -185,20 +221,14 @@ class SharedIterations:
     """A fixed number of iterations shared by the virtual users, whoever is free."""
 
     executor: Annotated[Literal["shared-iterations"], Setting("k6 executor")]
-    vus: Annotated[int, Gt(0), Setting("virtual users", "VUs", "k6: 1", 1, 1e6)] = 1
+    vus: Users = 1
     iterations: Annotated[
         int,
         Gt(0),
         Setting("iterations in all; at least the number of users", "iterations", "k6: 1", 1, 1e9),
     ] = 1
-    max_duration_s: Annotated[
-        Seconds, Gt(0), Setting("longest time", "s", "k6: 10m", 1, 86_400)
-    ] = 600.0
-    graceful_stop_s: Annotated[
-        Seconds,
-        Ge(0),
-        Setting("time iterations have to finish at the end", "s", _GRACEFUL, 0, 3_600),
-    ] = 30.0
+    max_duration_s: MaxDurationS = 600.0
+    graceful_stop_s: GracefulStopS = 30.0
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for what cannot be."""
@@ -219,30 +249,19 @@ class ConstantArrivalRate:
     """A fixed number of iterations started per time unit, whatever the answers."""
 
     executor: Annotated[Literal["constant-arrival-rate"], Setting("k6 executor")]
-    duration_s: Annotated[Seconds, Gt(0), Setting("length", "s", "none: always given", 0, 86_400)]
-    rate: Annotated[
-        float, Gt(0), Setting("iterations per time unit", "", "none: always given", 0, 1e6)
-    ]
-    pre_allocated_vus: Annotated[
-        int, Gt(0), Setting("virtual users made in advance", "VUs", "none: always given", 1, 1e6)
-    ]
-    time_unit_s: Annotated[
-        Seconds, Gt(0), Setting("the time unit of the rate", "s", "k6: 1s", 0.001, 86_400)
-    ] = 1.0
-    max_vus: Annotated[
-        int | None, Setting("most virtual users; pre_allocated_vus when not given")
-    ] = None
-    graceful_stop_s: Annotated[
-        Seconds,
-        Ge(0),
-        Setting("time iterations have to finish at the end", "s", _GRACEFUL, 0, 3_600),
-    ] = 30.0
+    duration_s: DurationS
+    rate: Annotated[float, Gt(0), Setting("iterations per time unit", "", _GIVEN, 0, 1e6)]
+    pre_allocated_vus: PreAllocatedUsers
+    time_unit_s: TimeUnitS = 1.0
+    max_vus: MaxUsers = None
+    graceful_stop_s: GracefulStopS = 30.0
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for what cannot be."""
         _check_seconds("duration_s", self.duration_s, positive=True)
         _check_rate("rate", self.rate, positive=True)
         _check_seconds("time_unit_s", self.time_unit_s, positive=True)
+        _check_per_s("rate", self.rate, self.time_unit_s)
         _check_max_vus(self.max_vus, self.pre_allocated_vus)
         _check_seconds("graceful_stop_s", self.graceful_stop_s)
 
@@ -253,29 +272,22 @@ class RampingArrivalRate:
 
     executor: Annotated[Literal["ramping-arrival-rate"], Setting("k6 executor")]
     stages: Annotated[tuple[Stage, ...], MinLen(1), Setting("the stages")]
-    pre_allocated_vus: Annotated[
-        int, Gt(0), Setting("virtual users made in advance", "VUs", "none: always given", 1, 1e6)
-    ]
+    pre_allocated_vus: PreAllocatedUsers
     start_rate: Annotated[
         float, Ge(0), Setting("iterations per time unit at the start", "", "k6: 0", 0, 1e6)
     ] = 0.0
-    time_unit_s: Annotated[
-        Seconds, Gt(0), Setting("the time unit of the rate", "s", "k6: 1s", 0.001, 86_400)
-    ] = 1.0
-    max_vus: Annotated[
-        int | None, Setting("most virtual users; pre_allocated_vus when not given")
-    ] = None
-    graceful_stop_s: Annotated[
-        Seconds,
-        Ge(0),
-        Setting("time iterations have to finish at the end", "s", _GRACEFUL, 0, 3_600),
-    ] = 30.0
+    time_unit_s: TimeUnitS = 1.0
+    max_vus: MaxUsers = None
+    graceful_stop_s: GracefulStopS = 30.0
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for what cannot be."""
         _check_rate("start_rate", self.start_rate)
         _check_stages(self.stages, self.start_rate, "start_rate")
         _check_seconds("time_unit_s", self.time_unit_s, positive=True)
+        for number, stage in enumerate(self.stages):
+            _check_per_s(f"stages[{number}].target", stage.target, self.time_unit_s)
+        _check_per_s("start_rate", self.start_rate, self.time_unit_s)
         _check_max_vus(self.max_vus, self.pre_allocated_vus)
         _check_seconds("graceful_stop_s", self.graceful_stop_s)
 

@@ -37,6 +37,7 @@ _UNITS = {
     "g": 1000**3,
     "gb": 1024**3,
 }
+_VERSION = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,3}", re.ASCII)
 _MEMORY = re.compile(r"(\d+)([a-z]*)", re.IGNORECASE | re.ASCII)
 
 
@@ -72,6 +73,12 @@ def parse_save(text: str) -> tuple[tuple[int, int], ...]:
         if all(seconds >= 1 for seconds, _ in points):
             return points
     raise RedisSettingError(text, "Invalid save parameters", " (pairs of seconds and changes)")
+
+
+def check_version(text: str) -> None:
+    """Refuse what is no version of Redis, such as "latest"."""
+    if _VERSION.fullmatch(text) is None:
+        raise RedisSettingError(text, "no version", " (three numbers, such as 7.2.5)")
 
 
 def check_policy(name: str) -> None:
@@ -210,6 +217,7 @@ class RedisSettings:
             ("maxmemory", parse_memory, str(self.maxmemory)),
             ("maxmemory_policy", check_policy, self.maxmemory_policy),
             ("save", parse_save, self.save),
+            ("version", check_version, self.version),
         )
         for key, check, value in checks:
             try:

@@ -1,0 +1,92 @@
+"""TOML that somebody else may have written: parsed within limits, so that no text can hurt.
+
+What TOML allows and a config never needs is refused here: numbers beyond 64 bits, control
+characters, tables nested without end, keys of thousands of parts (their parsing is quadratic).
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+MOST_CHARS: Final = 1_000_000
+"""The largest shipped config has about 5,000."""
+DEEPEST: Final = 16
+_MOST_PARTS: Final = 100
+_MANY_PARTS: Final = re.compile(rf"""(?:[\w"'-]*[ \t]*\.[ \t]*){{{_MOST_PARTS}}}""")
+_LEAST, _MOST = -(2**63), 2**63 - 1
+_NO_TEXT: Final = frozenset({"Cc", "Cn", "Co", "Cs"})
+_SPACES: Final = frozenset("\t\n\r")
+
+
+class TomlError(ValueError):
+    """A text is no TOML, or more than a config needs.
+
+    Args:
+        place: "line N" or the dotted path of a key; may be empty.
+        problem: what is wrong.
+    """
+
+    def __init__(self, place: str, problem: str) -> None:
+        super().__init__(f"{place}: {problem}" if place else problem)
+        self.place = place
+        self.problem = problem
+
+
+def parse(text: str) -> dict[str, Any]:
+    """The table that a text means. Raises `TomlError`, whatever the text is."""
+    if len(text) > MOST_CHARS:
+        raise TomlError("", f"more than {MOST_CHARS:,} characters")
+    if _MANY_PARTS.search(text):
+        raise TomlError("", f"a key of more than {_MOST_PARTS} parts")
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        reason, _, place = str(error).partition(" (at ")
+        line = place.split(",")[0].rstrip(")") or "end of file"
+        raise TomlError(line, f"not valid TOML: {reason}") from error
+    except RecursionError as error:
+        raise TomlError("", f"nested too deeply; allowed: {DEEPEST} levels") from error
+    except ValueError as error:
+        # Of Python's own limit on the digits of a whole number, which TOML does not know.
+        raise TomlError("", f"not valid TOML: {error}") from error
+    for path, value in _values(table):
+        _check(path, value)
+    return table
+
+
+def _values(table: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """All values with their paths, level by level. Raises `TomlError` below the deepest level."""
+    level: list[tuple[tuple[str, ...], Any]] = [((), table)]
+    for _ in range(DEEPEST):
+        level = [inner for path, value in level for inner in _inside(path, value)]
+        yield from level
+    if any(True for path, value in level for _ in _inside(path, value)):
+        raise TomlError(".".join(level[0][0]), f"nested too deeply; allowed: {DEEPEST} levels")
+
+
+def _inside(path: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if isinstance(value, Mapping):
+        yield from (((*path, key), inner) for key, inner in value.items())
+    elif isinstance(value, list):
+        yield from (((*path, str(index)), inner) for index, inner in enumerate(value))
+
+
+def _check(path: tuple[str, ...], value: Any) -> None:
+    place = ".".join(path)
+    if isinstance(value, int) and not _LEAST <= value <= _MOST:
+        raise TomlError(place, "a whole number beyond 64 bits")
+    for text in (path[-1], value):
+        if isinstance(text, str) and not is_text(text):
+            raise TomlError(place, "a control character or no character at all")
+
+
+def is_text(text: str) -> bool:
+    """Whether a text has only characters that can be shown, and spaces and ends of lines."""
+    return text.isprintable() or all(
+        character in _SPACES or unicodedata.category(character) not in _NO_TEXT
+        for character in text
+    )
