@@ -1,1 +1,38 @@
-"""The door for notebooks and scripts: `from ticketsim import simulate, compare, sweep, load`."""
+"""The door for notebooks and scripts: `from ticketsim import simulate, compare, sweep, load`.
+
+Every name here is `experiments.api`'s; docs/reference/python.md describes them.
+"""
+
+from experiments.api import (
+    Comparison,
+    Run,
+    Sweep,
+    Table,
+    TicketsimError,
+    compare,
+    configs,
+    keys,
+    load,
+    plot_together,
+    show,
+    simulate,
+    sweep,
+    variants,
+)
+
+__all__ = [
+    "Comparison",
+    "Run",
+    "Sweep",
+    "Table",
+    "TicketsimError",
+    "compare",
+    "configs",
+    "keys",
+    "load",
+    "plot_together",
+    "show",
+    "simulate",
+    "sweep",
+    "variants",
+]
