@@ -39,17 +39,9 @@ class KernelError(RuntimeError):
     """The kernel was asked for something that it cannot do, such as blocking in a callback."""
 
 
-class _Wakeup:
-    """An entry of the event queue that resumes one thread; to SimPy, an event without callbacks."""
-
-    __slots__ = ("error", "thread", "value")
-
-    callbacks: Final[list[Callable[[Any], None]]] = []
-
-    def __init__(self, thread: Thread, value: Any, error: BaseException | None) -> None:
-        self.thread = thread
-        self.value = value
-        self.error = error
+_Wakeup = tuple[float, int, int, "Thread", Any, BaseException | None]
+"""An entry of the event queue that resumes a thread: SimPy's (time, priority, order, what), and
+the value to return there or the error to raise."""
 
 
 class Timer:
@@ -69,11 +61,6 @@ class Timer:
         """Whether the call is still to come."""
         return self._function is not None
 
-    def _fire(self) -> None:
-        function, self._function = self._function, None
-        if function is not None:
-            function()
-
 
 class Source(Protocol):
     """Something whose next event often changes, such as the end of a job on a shared processor.
@@ -84,6 +71,13 @@ class Source(Protocol):
 
     next_s: float
     """Time of the next event; infinity when there is none."""
+
+    stale: bool
+    """Whether `next_s` has to be worked out again, by `refresh`, before time goes on."""
+
+    def refresh(self) -> None:
+        """Work out `next_s`."""
+        ...
 
     def pop(self) -> Thread | None:
         """Let the event happen; return the thread that it resumes, if any.
@@ -114,8 +108,11 @@ class Waiter:
         if self.done:
             return False
         self.done = True
-        self.thread.waiter = None
-        self.env.schedule_wakeup(self.thread, value, None)
+        thread, env = self.thread, self.env
+        thread.waiter = None
+        # As `schedule_wakeup`, without the call.
+        thread.pending = entry = (env._now, NORMAL, next(env._eid), thread, value, None)  # noqa: SLF001
+        env._ready.append(entry)  # noqa: SLF001
         return True
 
     def fail(self, error: BaseException) -> bool:
@@ -149,14 +146,15 @@ class Thread:
         wakeup = self.pending
         self.pending = None
         try:
-            if wakeup is None or wakeup.error is None:
+            error = None if wakeup is None else wakeup[5]
+            if error is None:
                 self.target()
-            elif not isinstance(wakeup.error, ThreadKilled):
-                env.crash = wakeup.error
+            elif not isinstance(error, ThreadKilled):
+                env.fail(error)
         except (ThreadKilled, greenlet.GreenletExit):
             pass
         except BaseException as error:  # noqa: BLE001 - whatever it is ends the run, in `Environment.run`
-            env.crash = error
+            env.fail(error)
         finally:
             self.done = True
             env.threads.pop(self, None)
@@ -174,7 +172,7 @@ class Thread:
             return False
         if self.waiter is not None:
             return self.waiter.fail(error)
-        if self.pending is None or self.pending.error is None:
+        if self.pending is None or self.pending[5] is None:
             # Asleep, or parked at a source: a failing wake-up takes the other one's place.
             self.env.schedule_wakeup(self, None, error)
             return True
@@ -244,6 +242,8 @@ class Environment(simpy.Environment):
         super().__init__()
         # SimPy's own queue, which it types as one of events only.
         self._entries: list[Any] = self._queue
+        # Wake-ups due at the current time, in order: most are, and need no heap.
+        self._ready: deque[_Wakeup] = deque()
         self.hub = greenlet.getcurrent()
         self.current: Thread | None = None
         self.crash: BaseException | None = None
@@ -286,23 +286,23 @@ class Environment(simpy.Environment):
         time_s = self._now + delay_s
         queue = self._entries
         # Nothing else happens in between: just move the clock.
-        if not self._stopping and (not queue or time_s < queue[0][0]):
+        if not (self._ready or self._stopping) and (not queue or time_s < queue[0][0]):
             for source in self._sources:
+                if source.stale:
+                    source.refresh()
                 if source.next_s <= time_s:
                     break
             else:
                 self._now = time_s
                 return
-        wakeup = _Wakeup(thread, None, None)
-        thread.pending = wakeup
-        heappush(queue, (time_s, NORMAL, next(self._eid), wakeup))
+        thread.pending = entry = (time_s, NORMAL, next(self._eid), thread, None, None)
+        heappush(queue, entry)
         self._drive(thread)
 
     def schedule_wakeup(self, thread: Thread, value: Any, error: BaseException | None) -> None:
         """Resume `thread` at the current time, after everything already due now."""
-        wakeup = _Wakeup(thread, value, error)
-        thread.pending = wakeup
-        heappush(self._entries, (self._now, NORMAL, next(self._eid), wakeup))
+        thread.pending = entry = (self._now, NORMAL, next(self._eid), thread, value, error)
+        self._ready.append(entry)
 
     def call_at(self, time_s: float, function: Callable[[], None]) -> Timer:
         """Call `function` at `time_s` (not before now)."""
@@ -334,6 +334,11 @@ class Environment(simpy.Environment):
         if not event.ok:
             raise event.value
         return event.value
+
+    def fail(self, error: BaseException) -> None:
+        """End `run` by raising `error` there."""
+        self.crash = error
+        self._stopping = True
 
     def stop(self) -> None:
         """End `run` as soon as the current thread or callback blocks or returns."""
@@ -386,6 +391,7 @@ class Environment(simpy.Environment):
         """End every thread where it waits, without any more simulated time."""
         self._closed = True
         self._entries.clear()
+        self._ready.clear()
         threads, self.threads = list(self.threads), {}
         for thread in threads:
             if thread.glet:
@@ -406,56 +412,83 @@ class Environment(simpy.Environment):
             crash, self.crash = self.crash, None
             raise crash
 
-    def _next(self) -> Thread | None:
-        """Let the next event happen; return the thread that it resumes, if any."""
-        queue = self._entries
-        time_s = queue[0][0] if queue else _INFINITY
-        first: Source | None = None
+    def peek(self) -> float:
+        """Return the time of the next event, infinity if there is none."""
+        if self._ready:
+            return self._now
+        time_s: float = self._entries[0][0] if self._entries else _INFINITY
+        source = self._first_source(time_s)
+        return time_s if source is None else source.next_s
+
+    def _first_source(self, time_s: float) -> Source | None:
+        """The source whose event comes next, if that is before `time_s`."""
+        first = None
         for source in self._sources:
+            if source.stale:
+                source.refresh()
             if source.next_s < time_s:
                 time_s = source.next_s
                 first = source
-        if first is not None:
-            self._now = time_s
-            return first.pop()
-        if not queue:
-            raise EmptySchedule
-        self._now, _, _, entry = heappop(queue)
-        if type(entry) is not _Wakeup:
-            self._process(entry, None)
-        elif entry.thread.pending is entry and not entry.thread.done:
-            return entry.thread
+        return first
+
+    def _next(self) -> Thread | None:
+        """Let the next event happen; return the thread that it resumes, if any."""
+        queue, ready = self._entries, self._ready
+        if ready and (not queue or ready[0] < queue[0]):
+            entry = ready.popleft()
+        else:
+            source = self._first_source(queue[0][0] if queue else _INFINITY)
+            if source is not None:
+                self._now = source.next_s
+                return source.pop()
+            if not queue:
+                raise EmptySchedule
+            entry = heappop(queue)
+            self._now = entry[0]
+        thread = entry[3]
+        if thread.__class__ is not Thread:
+            self._process(thread, None)
+        elif thread.pending is entry and not thread.done:
+            return thread
         return None
 
     def _process(self, entry: Any, me: Thread | None) -> None:
         """Run a timer or a SimPy event, which must not block; a failure ends the run."""
         self.current = None
         try:
-            if type(entry) is Timer:
-                entry._fire()  # noqa: SLF001 - the loop is its owner
+            if entry.__class__ is Timer:
+                function, entry._function = entry._function, None  # noqa: SLF001 - its owner
+                if function is not None:
+                    function()
             else:
                 callbacks, entry.callbacks = entry.callbacks, None
                 for callback in callbacks:
                     callback(entry)
                 if not entry._ok and not hasattr(entry, "_defused"):  # noqa: SLF001 - as in simpy
-                    self.crash = entry._value  # noqa: SLF001
+                    self.fail(entry._value)  # noqa: SLF001
         except BaseException as error:  # noqa: BLE001 - raised again by `run`
-            self.crash = error
+            self.fail(error)
         self.current = me
 
-    def _drive(self, me: Thread | None) -> Any:  # noqa: C901, PLR0912 - calls would slow down every event
+    def _drive(self, me: Thread | None) -> Any:  # noqa: C901, PLR0912, PLR0915 - calls would cost more
         """Process events until `me` is woken; with `me` None (the hub), until the run is over."""
         if self._closed:
             raise greenlet.GreenletExit
-        queue = self._entries
-        sources = self._sources
+        queue, ready, sources = self._entries, self._ready, self._sources
         while True:
-            if self._stopping or self.crash is not None:
+            if self._stopping:
                 thread = None
+            elif ready and (not queue or ready[0] < queue[0]):
+                entry = ready.popleft()
+                thread = entry[3]
+                if thread.pending is not entry or thread.done:
+                    continue
             else:
                 time_s = queue[0][0] if queue else _INFINITY
                 first: Source | None = None
                 for source in sources:
+                    if source.stale:
+                        source.refresh()
                     if source.next_s < time_s:
                         time_s = source.next_s
                         first = source
@@ -465,11 +498,12 @@ class Environment(simpy.Environment):
                     if thread is None:
                         continue
                 elif queue:
-                    self._now, _, _, entry = heappop(queue)
-                    if type(entry) is not _Wakeup:
-                        self._process(entry, me)
+                    entry = heappop(queue)
+                    self._now = time_s
+                    thread = entry[3]
+                    if thread.__class__ is not Thread:
+                        self._process(thread, me)
                         continue
-                    thread = entry.thread
                     if thread.pending is not entry or thread.done:
                         continue
                 else:
@@ -489,9 +523,9 @@ class Environment(simpy.Environment):
             if wakeup is None:
                 return None
             me.pending = None
-            if wakeup.error is not None:
-                raise wakeup.error
-            return wakeup.value
+            if wakeup[5] is not None:
+                raise wakeup[5]
+            return wakeup[4]
 
     def _hand_over(self, thread: Thread | None, me: Thread | None) -> None:
         """Switch to `thread` (None: to the hub) until `me` is resumed."""

@@ -25,15 +25,29 @@ _INFINITY: Final = float("inf")
 class _Share:
     """Jobs that advance on one virtual clock: all unlimited processes, or one limited process."""
 
-    __slots__ = ("background", "background_s", "jobs", "limit", "rate", "virtual_s")
+    __slots__ = ("background", "background_s", "gone", "jobs", "limit", "rate", "virtual_s")
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
         self.jobs: list[tuple[float, int, Thread]] = []
+        """A heap of (virtual time at which it ends, order of arrival, thread)."""
+        self.gone: set[int] = set()
+        """Orders of arrival of the jobs in it that were interrupted."""
         self.background = 0.0
         self.background_s = 0.0
         self.virtual_s = 0.0
         self.rate = 0.0
+
+    @property
+    def demand(self) -> float:
+        """Jobs that are worked on, the endless ones included."""
+        return len(self.jobs) - len(self.gone) + self.background
+
+    def forget_gone(self) -> None:
+        """Make sure that the first job is one that is worked on."""
+        jobs, gone = self.jobs, self.gone
+        while jobs and jobs[0][1] in gone:
+            gone.remove(heappop(jobs)[1])
 
 
 class Cpu:
@@ -56,6 +70,8 @@ class Cpu:
         self._first: _Share = self._open
         self.next_s = _INFINITY
         """When the next job ends."""
+        self.stale = False
+        """Whether jobs came or went since `next_s` was worked out: often several at one instant."""
         self.busy_core_s = 0.0
         """Core seconds used so far, up to the last change; `advance` brings it up to date."""
         self._busy_rate = 0.0
@@ -74,13 +90,13 @@ class Cpu:
     @property
     def runnable(self) -> float:
         """Threads that compute or would, if there were cores enough."""
-        return sum(min(s.limit, len(s.jobs) + s.background) for s in self._shares)
+        return sum(min(share.limit, share.demand) for share in self._shares)
 
     def set_slowdown(self, factor: float) -> None:
         """Divide the speed of every core by `factor` (1 = none) from now on."""
         self.advance()
         self._speed = self._base_speed / factor
-        self._changed()
+        self.stale = True
 
     def advance(self) -> None:
         """Bring virtual times and the accounts of used time up to now."""
@@ -104,42 +120,50 @@ class Cpu:
             raise KernelError("only a thread can compute; a callback must not block")
         if env._now > self._last_s:  # noqa: SLF001 - as in `advance`
             self.advance()
-        self._order += 1
-        heappush(share.jobs, (share.virtual_s + work_s, self._order, thread))
-        self._changed()
+        self._order = order = self._order + 1
+        heappush(share.jobs, (share.virtual_s + work_s, order, thread))
+        self.stale = True
         try:
             env._drive(thread)  # noqa: SLF001 - whoever blocks drives the loop
         except BaseException:
             # Interrupted: its job is not worked on any more.
             self.advance()
-            share.jobs = sorted(job for job in share.jobs if job[2] is not thread)
-            self._changed()
+            share.gone.add(order)
+            self.stale = True
             raise
 
     def pop(self) -> Thread:
         """End the job that is due now."""
         self.advance()
         share = self._first
-        tag, _, thread = heappop(share.jobs)
         # What rounding left over or took away is a matter of 1e-16 s: the job ends at its tag.
-        share.virtual_s = tag
-        self._changed()
+        share.virtual_s, _, thread = heappop(share.jobs)
+        self.stale = True
         return thread
 
     def set_background(self, share: _Share, weight: float) -> None:
         """Keep `weight` endless jobs running in `share` from now on."""
         self.advance()
         share.background = weight
-        self._changed()
+        self.stale = True
 
-    def _changed(self) -> None:
+    def refresh(self) -> None:  # noqa: C901, PLR0912 - once per event: calls would cost more
         """The set of jobs changed: new rates, and a new first job to end."""
+        self.stale = False
+        share = self._open
+        if share.gone:
+            share.forget_gone()
+        jobs = share.jobs
+        threads = wide = len(jobs) - len(share.gone) + share.background
         limited = self._limited
-        threads = wide = len(self._open.jobs) + self._open.background
         narrow = 0.0
+        crowded = False
         if limited is not None:
-            narrow = len(limited.jobs) + limited.background
-            threads += min(limited.limit, narrow)
+            if limited.gone:
+                limited.forget_gone()
+            narrow = len(limited.jobs) - len(limited.gone) + limited.background
+            crowded = narrow > limited.limit
+            threads += limited.limit if crowded else narrow
         cores = self.cores
         speed = self._speed
         if threads > cores:
@@ -149,23 +173,21 @@ class Cpu:
             self._busy_rate = threads
         soonest_s = _INFINITY
         if wide:
-            share = self._open
             share.rate = speed
-            if share.jobs:
-                soonest_s = (share.jobs[0][0] - share.virtual_s) / speed
+            if jobs:
+                soonest_s = (jobs[0][0] - share.virtual_s) / speed
                 self._first = share
         else:
-            self._open.rate = 0.0
-        if limited is not None and narrow:
-            share = limited
-            if narrow > share.limit:
-                speed *= share.limit / narrow
-            share.rate = speed
-            if share.jobs:
-                ends_s = (share.jobs[0][0] - share.virtual_s) / speed
+            share.rate = 0.0
+        if narrow and limited is not None:
+            if crowded:
+                speed *= limited.limit / narrow
+            limited.rate = speed
+            if limited.jobs:
+                ends_s = (limited.jobs[0][0] - limited.virtual_s) / speed
                 if ends_s < soonest_s:
                     soonest_s = ends_s
-                    self._first = share
+                    self._first = limited
         elif limited is not None:
             limited.rate = 0.0
         now = self._env._now  # noqa: SLF001 - as in `advance`
