@@ -41,6 +41,7 @@ from typing import Any, Final, NamedTuple
 from model.clock import Clock
 from model.opening import Opening
 from model.pace import Pace
+from model.removal import queue_removal
 from model.tokens import TokenType
 
 BATCH: Final = 100
@@ -284,18 +285,6 @@ class AtomicQueue:
         batch = self._batch()
         queue_removal(batch, key, scores)
         batch.execute()
-
-
-def queue_removal(batch: Any, key: str, scores: Mapping[str, float]) -> None:
-    """Queue the removal of members whose score is (still) the given one (3. above).
-
-    Exact, because scores are times that differ by less than a factor of 2; none is 0.
-    """
-    for member, score in scores.items():
-        batch.zadd(key, {member: -score}, xx=True, incr=True)
-    batch.zremrangebyscore(key, 0, 0)
-    for member, score in scores.items():
-        batch.zadd(key, {member: score}, xx=True, incr=True)
 
 
 def text(member: bytes | str) -> str:

@@ -80,6 +80,8 @@ class Hall:
         self.suspected = {}
         self.steps = 0
         self.admitted = []
+        self.entered_s = {}
+        self.let_in_s = []
 
     def start(self, work, tag=None):
         caller = greenlet(work)
@@ -159,6 +161,7 @@ class Hall:
         for user in waiting.keys() - seen_waiting.keys():
             self.joined[user] = self.steps
         for user in passed.keys() - seen_passed.keys():
+            self.entered_s[user] = self.clock.now()
             if user in waiting:
                 self.suspected[user] = [
                     other
@@ -171,9 +174,18 @@ class Hall:
             del self.suspected[user]
         for user in (seen_waiting.keys() - waiting.keys()) & self.suspected.keys():
             self.admitted.append(user)
+            self.let_in_s.append(self.entered_s[user])
+            self.look_at_pace()
             overtaken = self.suspected.pop(user)
             if overtaken:
                 raise ViolationError(f"{user} was let in before {overtaken}")
+
+    def look_at_pace(self):
+        most = self.policy.admissions_per_min
+        for end_s in self.let_in_s:
+            within = sum(end_s - 60.0 < at_s <= end_s for at_s in self.let_in_s)
+            if most is not None and within > most:
+                raise ViolationError(f"{within} let in within a minute, at most {most} may be")
 
     def look_at_promises(self, passed, waiting):
         now_s = self.clock.now()
@@ -213,6 +225,20 @@ def test_the_runs_really_let_people_in_and_have_them_wait():
     halls = [run(seed, Policy(**POLICY)) for seed in range(20)]
     assert sum(len(hall.admitted) for hall in halls) > 50
     assert any(hall.seen[1] for hall in halls)
+
+
+PACED = Policy(**POLICY, admissions_per_min=3, sweep_interval_s=60.0)
+
+
+def test_a_fixed_serving_rate_holds_in_every_minute_and_keeps_the_order():
+    assert violations(PACED, range(60)) == []
+    paced = [run(seed, PACED, deaths=False) for seed in range(10)]
+    assert sum(len(hall.let_in_s) for hall in paced) > 20
+
+
+def test_without_tickets_the_rate_would_be_exceeded(monkeypatch):
+    monkeypatch.setattr("model.pace.Pace.reserve", lambda _self, _key, heads: heads)
+    assert any("within a minute" in text for _, text in violations(PACED, range(10)))
 
 
 def test_count_then_add_lets_too_many_in():

@@ -67,4 +67,18 @@ def test_every_field_is_documented_and_every_number_has_source_and_range():
         if not isinstance(default, bool | str):
             assert setting.unit, name
             assert setting.source, name
-            assert setting.low <= default <= setting.high, name
+            assert setting.low < setting.high, name
+            assert default is None or setting.low <= default <= setting.high, name
+
+
+@pytest.mark.parametrize(
+    ("changes", "needs"),
+    [
+        ({"admissions_per_min": 60, "admission_atomic": False}, "admission_atomic"),
+        ({"admissions_per_min": 60, "promote_from_waiting": False}, "promote_from_waiting"),
+        ({"absence_s": 60.0, "guard_asks_queue": False}, "guard_asks_queue"),
+    ],
+)
+def test_a_policy_on_a_queue_that_cannot_keep_it_is_refused(changes, needs):
+    with pytest.raises(ValueError, match=needs):
+        Policy(**changes)
