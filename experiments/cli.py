@@ -16,7 +16,7 @@ from typing import NoReturn
 from experiments.cli_evaluate import add_calibrate, add_compare, add_gate, add_validate
 from experiments.cli_options import add_common, add_config
 from experiments.cli_sweep import add_sweep
-from experiments.errors import TicketsimError
+from experiments.errors import TicketsimError, one_line
 
 INTERRUPTED = 130
 _EXIT_CODES = """\
@@ -28,7 +28,7 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong with the options in one line, with the program's own exit code."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(1, f"{self.prog}: {message} (see {self.prog} -h)\n")
+        self.exit(1, f"{self.prog}: {one_line(message)} (see {self.prog} -h)\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TicketsimError as error:
         if options.debug:
             raise
-        print(f"ticketsim: {error}", file=sys.stderr)
+        print(f"ticketsim: {one_line(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("ticketsim: interrupted", file=sys.stderr)
@@ -61,8 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         # The contract: one clear line, no traceback.
         kind = type(error).__name__
-        line = " ".join(f"{kind}: {error}".split())
-        print(f"ticketsim: {line} (--debug shows where)", file=sys.stderr)
+        print(f"ticketsim: {one_line(f'{kind}: {error}')} (--debug shows where)", file=sys.stderr)
         return 1
 
 

@@ -74,5 +74,6 @@ def _customer(world: World) -> Iterator[Impossible]:
         )
     try:
         customer_function(customer.script)
-    except ValueError as error:
-        yield Impossible("customer.script", str(error))
+    except (Exception, SystemExit) as error:  # a module may raise anything when it is imported
+        told = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        yield Impossible("customer.script", told)

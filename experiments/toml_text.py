@@ -16,7 +16,10 @@ MOST_CHARS: Final = 1_000_000
 """The largest shipped config has about 5,000."""
 DEEPEST: Final = 16
 _MOST_PARTS: Final = 100
-_MANY_PARTS: Final = re.compile(rf"""(?:[\w"'-]*[ \t]*\.[ \t]*){{{_MOST_PARTS}}}""")
+_MANY_PARTS: Final = re.compile(
+    # From the beginning of such a key only, or the search itself would be quadratic.
+    rf"""(?<![\w"'. \t-])(?:[\w"'-]*[ \t]*\.[ \t]*){{{_MOST_PARTS}}}"""
+)
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _NO_TEXT: Final = frozenset({"Cc", "Cn", "Co", "Cs"})
 _SPACES: Final = frozenset("\t\n\r")
