@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from heapq import heappop, heappush
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import greenlet
@@ -18,7 +19,7 @@ from simpy.core import EmptySchedule
 from simpy.events import NORMAL, URGENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _INFINITY: Final = float("inf")
 
@@ -85,6 +86,20 @@ class Source(Protocol):
         That thread is blocked: it drives the event loop itself.
         """
         ...
+
+
+class Bits(Protocol):
+    """A source of random numbers."""
+
+    def bits(self) -> int:
+        """Return the next 64 random bits."""
+        ...
+
+
+def _shuffled(rng: Bits) -> Iterator[int]:
+    """Numbers in a random order, each of them once."""
+    for number in count():
+        yield rng.bits() << 64 | number
 
 
 class Waiter:
@@ -253,6 +268,10 @@ class Environment(simpy.Environment):
         # In order of their start; greenlets are not garbage collected while they are suspended.
         self.threads: dict[Thread, None] = {}
         """Threads that have been spawned and are not over."""
+
+    def shuffle_ties(self, rng: Bits) -> None:
+        """Let what is due at the same time happen in an order of `rng`, not of its planning."""
+        self._eid = _shuffled(rng)  # type: ignore[assignment]  # also numbers in no order
 
     def add_source(self, source: Source) -> None:
         """Ask `source` for its events from now on."""

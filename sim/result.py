@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 Counts = dict[str, int]
+
+INVARIANT_BROKEN: Final = "invariant_broken"
+"""How an inspected run ended that was stopped where its first invariant broke."""
 
 
 @dataclass(frozen=True, slots=True)

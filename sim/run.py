@@ -14,8 +14,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import text
-
 from model.schema import booking, outbox, seat, token_history
 from sim.costs import Costs
 from sim.faults.injection import Faults
@@ -26,6 +24,7 @@ from sim.kernel import Environment
 from sim.load.executors import Executor, VirtualUser, make_executor
 from sim.measure.events import Events
 from sim.measure.funnel import Funnel, Step
+from sim.measure.inspection import InspectedEnvironment, Inspection
 from sim.measure.invariants import Watch
 from sim.measure.requests import Listener, RequestLog
 from sim.measure.series import Series
@@ -34,7 +33,7 @@ from sim.opening import fill_tables
 from sim.processes import Processes
 from sim.random_streams import Streams
 from sim.redis.server import RedisServer
-from sim.result import RunResult, Sweep
+from sim.result import INVARIANT_BROKEN, RunResult, Sweep
 from sim.scale import scaled
 from sim.server import Server
 from sim.user import Site, User
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from model.scheduler import JobRun
+    from sim.result import Counts
     from sim.world import World
 
 _PROGRESS_INTERVAL_S = 1.0
@@ -130,12 +130,14 @@ class _Run:
         progress: Callable[[Progress], bool | None] | None,
     ) -> None:
         self.world = world
-        self.env = env = Environment()
+        self.env = env = InspectedEnvironment() if world.search.inspects else Environment()
         self._progress = progress
         self._ended = "completed"
         self._load_ended_s = 0.0
         self._customer = customer_function(world.customer.script)
         streams = Streams(seed)
+        if world.search.shuffles_ties:
+            env.shuffle_ties(streams.stream("ties"))
         service = world.service
         jitter_s = service.start_jitter_s * streams.stream("start of the load").uniform(-1.0, 1.0)
         self._start_s = max(0.0, service.started_before_s + jitter_s)
@@ -174,7 +176,7 @@ class _Run:
             streams,
             world.customer,
         )
-        self.watch = Watch(self.server, world.catalogue.capacity)
+        self.watch = Watch(env, self.server, world.catalogue.capacity)
         self.server.redis_turn.watch = self.watch.before_command
         self.events = Events(env, self._start_s)
         self.processes = Processes(
@@ -184,6 +186,17 @@ class _Run:
             env, world.faults, self.server, self.processes, generator_host, self.events, streams
         )
         self.series = Series(env, self._gauges(), interval_s=1.0, tallies=self._tallies)
+        self.inspection = (
+            Inspection(
+                env,
+                self.server,
+                lambda: self._violations(leaked_connections=0),
+                lambda: self.log.requests,
+                lambda: self._end(INVARIANT_BROKEN),
+            )
+            if isinstance(env, InspectedEnvironment)
+            else None
+        )
         self.server.on_sweep = self._swept
         self._sweeps: list[Sweep] = []
         self.script_errors = 0
@@ -234,6 +247,8 @@ class _Run:
             env.run(until=self._start_s)
         self.site.start_s = env.now
         self.series.start()
+        if self.inspection is not None:
+            self.inspection.start()
         self.faults.start()
         self.executor.start()
         self.generator.initialised_vus = self.executor.allocated_vus
@@ -252,7 +267,7 @@ class _Run:
     def _leaked_connections(self) -> int:
         """Connections that are out although nothing is under way that could give them back."""
         server = self.server
-        if server.busy:
+        if server.busy or self._ended == INVARIANT_BROKEN:
             return 0
         return server.borrowed - len(server.database.open)
 
@@ -375,7 +390,6 @@ class _Run:
                 "rate": self.executor.dropped_iterations / measured_s,
             }
         self.funnel.reach(max(1, self.executor.allocated_vus), Step.NEVER_ARRIVED)
-        watch = self.watch
         return RunResult(
             seed=seed,
             digest=self.log.digest(repr(database.final_rows()).encode(), self.redis.final_keys()),
@@ -390,16 +404,24 @@ class _Run:
             },
             tables=self._tables(),
             funnel=self.funnel.counts(),
-            invariants=watch.violations(
-                lambda sql: database.query(text(sql)),
-                self.funnel,
-                self.log,
-                self._leaked_connections(),
-            ),
+            invariants=self._invariants(),
             sweeps=[*self._sweeps, *self._overdue_sweep(measured_s)],
-            notes=[*self._script_notes(), *self.events.notes(self.redis)],
+            notes=[*self._script_notes(), *self.events.notes(self.redis), *self._story()],
             series=self.series.columns(),
         )
+
+    def _violations(self, *, leaked_connections: int) -> Counts:
+        counts = self.watch.violations(self.funnel, self.log, leaked_connections)
+        if isinstance(self.env, InspectedEnvironment):
+            counts["time_reversals"] = max(counts["time_reversals"], self.env.reversals)
+        return counts
+
+    def _invariants(self) -> Counts:
+        """What is broken at the end, and in an inspected run what was when it ended there."""
+        counts = self._violations(leaked_connections=self._leaked_connections())
+        if self.inspection is not None:
+            counts = self.inspection.counts(counts)
+        return counts
 
     def _script_notes(self) -> list[str]:
         if not self.script_errors:
@@ -410,6 +432,9 @@ class _Run:
                 f"{self._first_script_error}"
             )
         ]
+
+    def _story(self) -> list[str]:
+        return [] if self.inspection is None else self.inspection.story()
 
     def _tables(self) -> dict[str, int]:
         database = self.server.database

@@ -28,7 +28,7 @@ class SecondInstance:
         self._turn = 0
         # Counts exceptions together with the first; stands still by itself.
         self._charges = copy.copy(server.charges)
-        self._charges.holds = ()
+        self._charges.holds = (server.stalls.hold,) if server.stalls.wanted else ()
         self.pool = server.new_pool()
         database = server.database.through(ChargedPool(self.pool, self._charges), self._charges)
         turn = ChargedRedis(

@@ -15,6 +15,7 @@ from sim.database import SimulatedDatabase
 from sim.kernel import Deadlines, Thread
 from sim.redis_process import RedisProcess
 from sim.stations.connection_pool import ConnectionPool
+from sim.search import Stalls
 from sim.stations.unfair_lock import UnfairLock
 from sim.stations.worker_pool import WorkerPool
 
@@ -152,6 +153,9 @@ class Server:
         self.broker = SimulatedBroker(env, world.broker, self.charges.event)
         self._ids = streams.stream("request ids")
         self._warm_up = WarmUpTable(costs.warm_up, warm=world.service.warm)
+        self.stalls = Stalls(env, world.search, streams.stream("stalls"))
+        if self.stalls.wanted:
+            self.charges.holds = (self.stalls.hold,)
         self._build_service()
         self.connector = Connector(
             env, world.service, world.generator, world.network, streams.stream("network")

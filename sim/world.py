@@ -20,6 +20,7 @@ from sim.customers.settings import Customer
 from sim.faults.settings import Fault
 from sim.load.settings import Load, RampingVUs
 from sim.redis.settings import RedisSettings
+from sim.search import Search
 
 
 @dataclass(frozen=True, slots=True)
@@ -551,3 +552,6 @@ class World:
     generator: Annotated[Generator, Setting("load generator")] = field(default_factory=Generator)
     network: Annotated[Network, Setting("network")] = field(default_factory=Network)
     faults: Annotated[tuple[Fault, ...], Setting("what goes wrong, and when")] = ()
+    search: Annotated[
+        Search, Setting("other orders of events, and how closely invariants are watched")
+    ] = field(default_factory=Search)

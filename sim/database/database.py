@@ -102,8 +102,8 @@ class SimulatedDatabase:
         lock_wait_timeout_s: float,
         memo_rows: int = 200_000,
     ) -> None:
-        self.pool: Final = pool
-        self.charge: Final = charge
+        self.pool = pool
+        self.charge = charge
         self.storage: Final = Storage(metadata, create, memo_rows=memo_rows)
         self.costs: Final = Costs(self.storage)
         self.locks: Final = LockTable(env, lock_wait_timeout_s)
@@ -127,7 +127,7 @@ class SimulatedDatabase:
     def through(self, pool: ConnectionPool, charge: StatementCharge) -> SimulatedDatabase:
         """The same database as another program reaches it; each counts its own commits."""
         other = copy.copy(self)
-        other.pool, other.charge = pool, charge  # type: ignore[misc]  # it is still being made
+        other.pool, other.charge = pool, charge
         return other
 
     @property

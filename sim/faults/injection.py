@@ -82,6 +82,8 @@ class Faults:
         server.redis_turn.way = self._ways["service-redis"]
         server.charges.database_way = self._ways["service-database"]
         server.charges.holds = (*server.charges.holds, self._stand_still)
+        self._ways["service-redis"].on_arrival = self._drop_before
+        server.redis.after_command.append(self._drop_after)
         server.database.obstacles.extend([self._full_disk, self._rolled_back])
         # Room for another program on the generator's machine.
         self._neighbour = generator_host.cpu.process()
@@ -153,14 +155,20 @@ class Faults:
         self._processes.redis.cut()
         self._cut = fault
         self._cut_until_s = self._env.now + fault.for_s
-        before, after = (None, self._drop) if fault.after_command else (self._drop, None)
-        self._ways["service-redis"].on_arrival = before
-        self._server.redis.before_reply = after
 
-    def _drop(self) -> None:
+    def _drop_before(self) -> None:
+        """A command has arrived at Redis."""
+        if self._cut is not None and not self._cut.after_command:
+            self._drop(self._cut)
+
+    def _drop_after(self, _name: str, _args: object) -> None:
+        """A command has run."""
+        if self._cut is not None and self._cut.after_command:
+            self._drop(self._cut)
+
+    def _drop(self, fault: RedisConnectionsDropped) -> None:
         """Lose the connection of the command that is under way, if it is one of the share."""
-        fault = self._cut
-        if fault is None or self._env.now >= self._cut_until_s:
+        if self._env.now >= self._cut_until_s:
             return
         if self._cut_rng.bernoulli(fault.share):
             self._processes.redis.server.cut()

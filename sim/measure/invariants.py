@@ -1,17 +1,36 @@
 """What must never happen in a correct world: counted during the run, checked at its end.
 
 Every count is 0 under the correct policy. The incident's defects make some of them positive; that
-is what a run shows, not an error of the simulator.
+is what a run shows, not an error of the simulator. `sim.measure.inspection` checks the same after
+every event.
+
+    oversold                   seats sold more than once
+    payments_without_booking   payments of bookings that are not paid, or not there
+    paid_twice                 payments beyond the first of a booking
+    paid_without_payment       paid bookings without a payment
+    held_seats_marked_free     seats that somebody holds and the list of free seats shows
+    free_seats_marked_held     seats that nobody holds and nobody can book
+    bookings_unaccounted       bookings neither reserved nor paid nor cancelled
+    seats_miscounted           difference of a schedule's occupied seats and its standing bookings
+    answers_without_rows       people told that they have booked, or paid, of whom no row says so
+    over_capacity              people let in beyond capacity
+    connections_leaked         pool connections that nobody uses and nobody gave back
+    users_unaccounted          users not in exactly one state of the funnel
+    failures_unaccounted       failed requests without a primary cause, or with more than one
+    time_reversals             events earlier than the one before
+    overtaken                  (inspected runs only) people let in before somebody who came earlier
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import text
+
+from sim.measure.funnel import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import Any
-
+    from sim.kernel import Environment
     from sim.measure.funnel import Funnel
     from sim.measure.requests import RequestLog
     from sim.result import Counts
@@ -23,7 +42,7 @@ WAITING = "concert:1:queue:waiting"
 _ADDING = frozenset({"zadd", "exec"})
 _REMOVING = frozenset({"zremrangebyrank", "zremrangebyscore"})
 
-_SQL = {
+_SQL: Final = {
     "oversold": """
         SELECT COALESCE(SUM(holders - 1), 0) FROM (
             SELECT COUNT(*) AS holders FROM booking
@@ -44,17 +63,33 @@ _SQL = {
         SELECT COUNT(*) FROM seat WHERE seat.is_occupied = 1 AND NOT EXISTS (
             SELECT 1 FROM booking
             WHERE booking.seat_id = seat.id AND booking.status IN ('RESERVED', 'PAID'))""",
+    "bookings_unaccounted": """
+        SELECT COUNT(*) FROM booking WHERE status NOT IN ('RESERVED', 'PAID', 'CANCELLED')""",
+    "seats_miscounted": """
+        SELECT COALESCE(SUM(ABS(occupied_count - (
+            SELECT COUNT(*) FROM booking JOIN seat ON seat.id = booking.seat_id
+            WHERE seat.schedule_id = concert_schedule.id
+            AND booking.status IN ('RESERVED', 'PAID')))), 0) FROM concert_schedule""",
 }
+_WHO: Final = {
+    "booked": "SELECT COUNT(DISTINCT user_id) FROM booking",
+    "paid": "SELECT COUNT(DISTINCT user_id) FROM payment",
+}
+# One statement, so that it can be asked after every event.
+_ALL: Final = text("SELECT " + ", ".join(f"({sql})" for sql in (*_SQL.values(), *_WHO.values())))
 
 
 class Watch:
     """Looks at both sets of the queue after every command that may have let someone in."""
 
-    def __init__(self, server: Server, capacity: int) -> None:
+    def __init__(self, env: Environment, server: Server, capacity: int) -> None:
+        self._env = env
+        self._last_s = env.now
         self._server = server
         self._capacity = capacity
         self.most_passed = 0
         self.let_in_beyond_capacity = 0
+        self.time_reversals = 0
         self._was_beyond = 0
         self._changed = False
         self.sizes_before_removal: tuple[int, int] | None = None
@@ -62,6 +97,10 @@ class Watch:
 
     def before_command(self, name: str) -> None:
         """Told of every Redis command just before it runs, so after the one before it ran."""
+        now_s = self._env.now
+        if now_s < self._last_s:
+            self.time_reversals += 1
+        self._last_s = now_s
         if self._changed:
             self._changed = False
             self.look()
@@ -87,19 +126,19 @@ class Watch:
             self.let_in_beyond_capacity += beyond - self._was_beyond
         self._was_beyond = beyond
 
-    def violations(
-        self,
-        query: Callable[[str], Sequence[Any]],
-        funnel: Funnel,
-        log: RequestLog,
-        leaked_connections: int,
-    ) -> Counts:
-        """Return invariant -> violations; `query` runs SQL on the final tables."""
+    def violations(self, funnel: Funnel, log: RequestLog, leaked_connections: int) -> Counts:
+        """Return invariant -> violations, of the tables as they are committed now."""
         self.look()
-        counts = {name: int(query(sql)[0][0]) for name, sql in _SQL.items()}
+        *found, booked, paid = map(int, self._server.database.query(_ALL)[0])
+        counts = dict(zip(_SQL, found, strict=True))
+        came = funnel.counts()
+        have_paid = came[Step.PAID.name.lower()]
+        have_booked = have_paid + came[Step.BOOKED.name.lower()]
+        counts["answers_without_rows"] = max(0, have_booked - booked) + max(0, have_paid - paid)
         counts["over_capacity"] = self.let_in_beyond_capacity
         counts["connections_leaked"] = leaked_connections
-        counts["users_unaccounted"] = abs(funnel.users - sum(funnel.counts().values()))
+        counts["users_unaccounted"] = abs(funnel.users - sum(came.values()))
         causes = sum(sum(row.values()) for row in log.errors().values())
         counts["failures_unaccounted"] = abs(log.failed - causes)
+        counts["time_reversals"] = self.time_reversals
         return counts

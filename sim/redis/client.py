@@ -196,8 +196,8 @@ class Link:
         if connection is None or connection.is_closed:
             connection = self._open()
         reply = connection.call(plan, fields)
-        if self._server.before_reply is not None:
-            self._server.before_reply()
+        for told in self._server.after_command:
+            told(plan.name, fields)
         if self._encoder.decode_responses and not never_decode:
             return self._decoded(reply)
         return reply
@@ -223,8 +223,8 @@ class Link:
             cost_ns = self._server.transaction_cost_ns(batch)
             self._before_command("exec", cost_ns)
         refused, replies = self._open().call_transaction(batch)
-        if self._server.before_reply is not None:
-            self._server.before_reply()
+        for told in self._server.after_command:
+            told("exec", batch)
         return refused, self._decoded(replies)
 
     @property

@@ -108,8 +108,9 @@ class RedisServer(FakeServer):
         self.on_fork = on_fork
         self.on_evict: Callable[[Eviction], None] | None = None
         self.on_refuse: Callable[[str], None] | None = None
-        self.before_reply: Callable[[], None] | None = None
-        """Called when a command has run; what it raises reaches the caller instead of the reply."""
+        self.after_command: list[Callable[[str, Any], None]] = []
+        """Called with the name and the arguments (of "exec": the commands) of each command that
+        has run; what they raise reaches the caller instead of the reply."""
         self.plans: Mapping[str, Plan] = {**plans(), **introspection_plans()}
         self.substitution = Substitution(self._now, rng)
         self.configuration = Config(self, settings)

@@ -1,0 +1,232 @@
+"""Invariants looked at after every event, and the events that led to the first violation.
+
+For worlds of a handful of users: every look costs as much as the world is large.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from sim.kernel import Environment
+from sim.measure.invariants import PASSED, WAITING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sim.charges import Charges
+    from sim.database import StatementWork
+    from sim.result import Counts
+    from sim.server import Server
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-0*(\d+)\b")
+"""As `sim.opening` numbers the users."""
+_MOST_LINES: Final = 2_000
+"""Events kept: more than a request of every user of a small world takes."""
+_MOST_TOLD: Final = 200
+"""Of these, the last ones are told in the remarks of the run."""
+
+
+class InspectedEnvironment(Environment):
+    """An environment in which somebody looks after every event, and time is seen to go on."""
+
+    def __init__(self) -> None:
+        self._time_s = 0.0
+        self.inspect: Callable[[], None] | None = None
+        """Called when an event is over, before the next one; must not block."""
+        self.reversals = 0
+        super().__init__()
+
+    @property
+    def _now(self) -> float:
+        return self._time_s
+
+    @_now.setter
+    def _now(self, time_s: float) -> None:
+        self.reversals += time_s < self._time_s
+        if self.inspect is not None:
+            self.inspect()
+        self._time_s = time_s
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """The first invariant that broke: when (seconds since the load began), and how often."""
+
+    time_s: float
+    invariants: Counts
+    events: int
+    """Events before it."""
+
+
+class Trace:
+    """What the service's threads did last, one line each."""
+
+    def __init__(self, env: Environment) -> None:
+        self._env = env
+        self.begins_s = 0.0
+        self._lines: deque[tuple[float, str, str]] = deque(maxlen=_MOST_LINES)
+
+    def add(self, text: str) -> None:
+        """Note what the current thread has done just now."""
+        thread = self._env.current
+        who = "-"
+        if thread is not None:
+            label = getattr(thread.local, "label", "")
+            who = f"{thread.name} {label}" if label and label != thread.name else thread.name
+        self._lines.append((self._env.now - self.begins_s, who, text))
+
+    def command(self, name: str, args: Any) -> None:
+        """A Redis command has run; `args` are its own, or the commands of a transaction."""
+        if name == "exec":
+            shown = "; ".join(f"{plan.name} {_shown(inner)}" for plan, inner in args)
+            self.add(f"redis multi {shown}")
+        else:
+            self.add(f"redis {name} {_shown(args)}")
+
+    def lines(self) -> list[str]:
+        """The events in order."""
+        return [f"{time_s:.4f} s  {who}: {text}" for time_s, who, text in self._lines]
+
+
+def _shown(args: list[bytes]) -> str:
+    return _UUID.sub(r"user-\1", " ".join(arg.decode(errors="replace") for arg in args))
+
+
+class TracedCharge:
+    """Notes each statement on its way to being charged."""
+
+    def __init__(self, charges: Charges, trace: Trace) -> None:
+        self._charges = charges
+        self._trace = trace
+
+    def begin(self, read_only: bool) -> None:
+        """A transaction starts."""
+        self._trace.add("begin")
+        self._charges.begin(read_only)
+
+    def statement(self, work: StatementWork) -> None:
+        """A statement has run."""
+        self._trace.add(f"{work.kind} {work.table}")
+        self._charges.statement(work)
+
+    def end(self, committed: bool, wrote: bool) -> None:
+        """A transaction is about to commit, or has rolled back."""
+        self._charges.end(committed, wrote)
+        self._trace.add("commit" if committed else "rollback")
+
+
+class Line:
+    """Who came when, and whether anyone was let in before somebody who came earlier.
+
+    Came earlier: stood in the line before, both by the place that the service noted and by the
+    order in which the places were written. A place noted before another one, and written after
+    it, is nobody's right.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._joined: dict[bytes, int] = {}
+        self._places: Mapping[bytes, float] = {}
+        self._inside: set[bytes] = set()
+        self._number = 0
+        self.overtaken = 0
+        """People who were let in before somebody who had come earlier and still waited."""
+
+    def look(self) -> None:
+        """Compare both sets with what they were at the last look."""
+        passed, places = self._members(PASSED), self._members(WAITING)
+        # A member of both sets with an older score in passed is a late helper's mistake, not in.
+        inside = {
+            member
+            for member, score in passed.items()
+            if member not in places or score >= places[member]
+        }
+        for member in places:
+            if member not in self._joined:
+                self._number += 1
+                self._joined[member] = self._number
+        before = {**self._places, **places}
+        waiting = [member for member in places if member not in inside]
+        for member in inside - self._inside:
+            self._number += 1
+            joined = self._joined.get(member, self._number)
+            place = before.get(member, float("inf"))
+            self.overtaken += any(
+                self._joined[other] < joined and places[other] < place for other in waiting
+            )
+        self._joined = {member: self._joined[member] for member in places}
+        self._places = places
+        self._inside = inside
+
+    def _members(self, key: str) -> dict[bytes, float]:
+        redis = self._server.redis
+        entry = redis.keyspaces[0].peek(key.encode()) if redis.up else None
+        return {} if entry is None else dict(entry.value.items())
+
+
+class Inspection:
+    """Looks at everything that an event may have changed, and ends the run where that is broken."""
+
+    def __init__(
+        self,
+        env: InspectedEnvironment,
+        server: Server,
+        violations: Callable[[], Counts],
+        requests: Callable[[], int],
+        end: Callable[[], None],
+    ) -> None:
+        self._env = env
+        self._server = server
+        self._violations = violations
+        self._requests = requests
+        self._end = end
+        self._seen = (-1, -1, -1)
+        self._line = Line(server)
+        self.trace = Trace(env)
+        self.events = 0
+        self.found: Violation | None = None
+
+    def start(self) -> None:
+        """Look from now on: the load begins."""
+        server = self._server
+        self.trace.begins_s = self._env.now
+        server.redis.after_command.append(self.trace.command)
+        server.database.charge = TracedCharge(server.charges, self.trace)
+        self._env.inspect = self.look
+
+    def look(self) -> None:
+        """An event is over."""
+        self.events += 1
+        server = self._server
+        seen = (server.redis.commands_processed, server.database.storage.version, self._requests())
+        if seen == self._seen or self.found is not None:
+            return
+        if seen[0] != self._seen[0]:
+            self._line.look()
+        self._seen = seen
+        broken = {name: count for name, count in self.counts(self._violations()).items() if count}
+        if broken:
+            time_s = self._env.now - self.trace.begins_s
+            self.found = Violation(time_s, broken, self.events)
+            self._end()
+
+    def counts(self, counts: Counts) -> Counts:
+        """Add what only inspection sees, and what was broken where it ended the run."""
+        counts = {**counts, "overtaken": self._line.overtaken}
+        found = {} if self.found is None else self.found.invariants
+        return {name: max(count, found.get(name, 0)) for name, count in counts.items()}
+
+    def story(self) -> list[str]:
+        """Remarks: the first violation, and what led to it."""
+        found = self.found
+        if found is None:
+            return [f"invariants kept after each of {self.events:,} events"]
+        broken = ", ".join(f"{name} {count:,}" for name, count in found.invariants.items())
+        lines = self.trace.lines()
+        return [
+            *lines[-_MOST_TOLD:],
+            f"{found.time_s:.4f} s  broken after {found.events:,} events: {broken}",
+        ]
