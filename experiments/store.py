@@ -305,14 +305,21 @@ def _write_parquet(path: Path, columns: Columns) -> None:
 
 def read_replications(folder: Path) -> dict[int, RunResult]:
     """The complete replications in a results folder; interrupted ones have to run again."""
+    return {number: run for number, run in read_results(folder).items() if not run.partial}
+
+
+def read_results(folder: Path) -> dict[int, RunResult]:
+    """Every replication in a results folder, those that were interrupted too.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError: a file is missing or not as it was written.
+    """
     plain = json.loads((folder / _REPLICATIONS).read_text("utf-8"))
     series = _read_series(folder / _SERIES)
     results: dict[int, RunResult] = {}
     for entry in plain:
         number = entry.pop("replication")
-        run = read_plain(entry, series.get(number))
-        if not run.partial:
-            results[number] = run
+        results[number] = read_plain(entry, series.get(number))
     return results
 
 
