@@ -226,6 +226,8 @@ class _Sweep:
             "digest": combined_digest([point["digest"] for point in points]),
             "wall_seconds": round(time.perf_counter() - self._began, 3),
         }
+        if self._criteria:
+            result["thresholds"] = self._thresholds()
         if not missing and self._options.design == "sobol":
             result["sensitivities"] = sobol_sensitivities(
                 self._parameters, self._in_order(points), self._seed % 2**32
@@ -235,6 +237,13 @@ class _Sweep:
                 self._parameters, self._in_order(points), samples, self._seed % 2**32
             )
         return result
+
+    def _thresholds(self) -> dict[str, list[str]]:
+        """Metric -> its thresholds, as the config has them."""
+        found: dict[str, list[str]] = {}
+        for criterion in self._criteria:
+            found.setdefault(criterion.measure.name, []).append(criterion.text)
+        return found
 
     def _in_order(self, points: list[PointResult]) -> list[PointResult]:
         """The points as the design lists them: one that comes twice was run once."""

@@ -4,6 +4,7 @@ TicketsimError            1    anything else, said in one line
   ConfigError           104    the config is invalid
   OutputMismatchError   104    --out names results of another config or version
   OutputError             1    --out cannot be written
+  ResultsError            1    a folder of results cannot be read, or lacks what is asked for
   ModelMissingError       1    a program or library that a command needs is not there
   InterruptedRunError   130    Ctrl-C before anything was measured
 """
@@ -60,6 +61,10 @@ class ConfigError(TicketsimError):
 
 class OutputError(TicketsimError):
     """The results cannot be written where `--out` says."""
+
+
+class ResultsError(TicketsimError):
+    """A folder of results is none, is broken, or lacks what is asked for."""
 
 
 class OutputMismatchError(TicketsimError):

@@ -76,6 +76,7 @@ class SweepResult(TypedDict):
     points: list[PointResult]
     sensitivities: NotRequired[list[Sensitivity]]
     knee: NotRequired[Knee]
+    thresholds: NotRequired[dict[str, list[str]]]
     warnings: list[str]
     digest: str
     wall_seconds: float

@@ -165,7 +165,7 @@ def _observed(summary: RunSummary, width: int) -> Iterator[str]:
     columns += ["95 % of runs"] * (summary["replications"] > 2)  # noqa: PLR2004 (as intervals)
     yield "  " + " " * longest + "".join(f"{column:>14}" for column in columns)
     for name, row in rows.items():
-        show = _shown_as(row["metric"])
+        show = shown_as(row["metric"])
         cells = [show(row["observed"]), show(row["simulated"])]
         if scaled:
             cells.append(show(row.get("extrapolated")))
@@ -178,14 +178,14 @@ def _observed(summary: RunSummary, width: int) -> Iterator[str]:
             yield from wrapped("      ", row["note"].split(), width, " ")
 
 
-def _shown_as(metric: str) -> Callable[[float | None], str]:
-    """How the number at a path is written."""
+def shown_as(metric: str) -> Callable[[float | None], str]:
+    """How the number at a path of a summary is written."""
     name, _, statistic = metric.partition(".")
 
     def show(value: float | None) -> str:
         if value is None:
             return "-"
-        if name == "http_req_failed" and statistic == "rate":
+        if statistic == "rate" or name == "exception_share":
             return percent(value)
         if _is_duration(name) and not is_count(metric):
             return duration(value)

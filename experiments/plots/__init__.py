@@ -11,6 +11,7 @@ from experiments.plots.funnel import funnel
 from experiments.plots.latency import latency
 from experiments.plots.occupancy import occupancy
 from experiments.plots.outcomes import outcomes
+from experiments.plots.response import response
 from experiments.plots.steps import steps
 from experiments.plots.style import svg
 from experiments.plots.waiting_room import waiting_room
@@ -23,6 +24,7 @@ __all__ = [
     "latency",
     "occupancy",
     "outcomes",
+    "response",
     "steps",
     "svg",
     "waiting_room",

@@ -12,13 +12,23 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _AT_LEAST: Mapping[str, tuple[str, ...]] = {
-    "came": ("arrived", "waited", "admitted", "saw_seats", "sold_out", "booked", "paid"),
+    "came": (
+        "arrived",
+        "abandoned",
+        "waited",
+        "admitted",
+        "saw_seats",
+        "sold_out",
+        "booked",
+        "paid",
+    ),
     "got a token": ("waited", "admitted", "saw_seats", "sold_out", "booked", "paid"),
     "were let in": ("admitted", "saw_seats", "sold_out", "booked", "paid"),
     "saw a free seat": ("saw_seats", "booked", "paid"),
     "booked a seat": ("booked", "paid"),
     "paid": ("paid",),
 }
+_STAYED = {"got a token": "got a token, stayed"}
 
 
 def at_least(counts: Mapping[str, float]) -> dict[str, float]:
@@ -27,9 +37,14 @@ def at_least(counts: Mapping[str, float]) -> dict[str, float]:
     Args:
         counts: furthest state -> people, as in a summary's `funnel`.
     """
-    return {
+    found = {
         step: sum(counts.get(state, 0.0) for state in states) for step, states in _AT_LEAST.items()
     }
+    if counts.get("abandoned"):
+        # How far they had come when they left is not kept.
+        found = {_STAYED.get(step, step): people for step, people in found.items()}
+        found["lost patience"] = counts["abandoned"]
+    return found
 
 
 @styled
