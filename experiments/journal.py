@@ -1,7 +1,8 @@
 """Results on disk as they come: a folder that an interrupted compare, sweep or gate goes on from.
 
 manifest.json   what the folder belongs to: command, config, seed, scale, version
-runs.jsonl      one line per finished run, under the digest of (config, seed, scale, version)
+runs.jsonl      one line per finished run, under the digest of (config, seed, scale, version);
+                a line that a killed process or a full disk left unfinished is passed over
 NAME.json, ...  what the command reports in the end
 """
 
@@ -10,11 +11,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from experiments.errors import OutputError, OutputMismatchError
+from experiments.folder import Folder, explaining
 from experiments.store import Identity, read_plain, write_plain
 from sim.result import RunResult
 
@@ -45,24 +48,24 @@ class Journal:
             OutputError: it cannot be written, or holds something else.
         """
         self._runs: dict[str, RunResult] = {}
-        self._path = None if folder is None else Path(folder)
-        self._file: IO[str] | None = None
-        if self._path is not None:
-            with _explaining(self._path):
-                self._open(self._path, command, identity)
+        self._folder = None if folder is None else Folder(Path(folder))
+        self._file: IO[bytes] | None = None
+        if self._folder is not None:
+            with explaining(self._folder.path):
+                self._open(self._folder, command, identity)
 
-    def _open(self, path: Path, command: str, identity: Identity) -> None:
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    def _open(self, folder: Folder, command: str, identity: Identity) -> None:
+        path = folder.path
+        if folder.names():
             _check_manifest(path, command, identity)
             self._runs = dict(_read_runs(path / _RUNS))
         else:
-            path.mkdir(parents=True, exist_ok=True)
             manifest = {"format": FORMAT, "command": command, **dataclasses.asdict(identity)}
-            (path / _MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
-        # What a killed process left unfinished in the last line goes.
-        with (path / _RUNS).open("w", encoding="utf-8") as file:
-            file.writelines(_line(key, run) for key, run in self._runs.items())
-        self._file = (path / _RUNS).open("a", encoding="utf-8")
+            folder.write({_MANIFEST: (json.dumps(manifest, indent=2) + "\n").encode()})
+        lines = "".join(_line(key, run) for key, run in self._runs.items()).encode()
+        if not (path / _RUNS).exists() or (path / _RUNS).stat().st_size != len(lines):
+            folder.write({_RUNS: lines})
+        self._file = (path / _RUNS).open("ab")
 
     def get(self, key: str) -> RunResult | None:
         """The run under a key, if it is finished. Its time series is not kept."""
@@ -71,35 +74,21 @@ class Journal:
     def add(self, key: str, run: RunResult) -> None:
         """Keep a finished run. Raises OutputError when the disk does not take it."""
         self._runs[key] = dataclasses.replace(run, series={})
-        if self._file is not None and self._path is not None:
-            with _explaining(self._path):
-                self._file.write(_line(key, run))
+        if self._file is not None and self._folder is not None:
+            with explaining(self._folder.path):
+                self._file.write(_line(key, run).encode())
                 self._file.flush()
+                os.fsync(self._file.fileno())
 
     def write(self, name: str, text: str) -> None:
         """Put a report beside the runs. Does nothing without a folder."""
-        if self._path is not None:
-            with _explaining(self._path):
-                (self._path / name).write_text(text, "utf-8")
+        if self._folder is not None:
+            self._folder.write({name: text.encode()})
 
     @property
     def folder(self) -> Path | None:
         """Where it is kept."""
-        return self._path
-
-
-class _explaining:  # noqa: N801 (used as a statement)
-    """Say in one line what the disk said."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        if isinstance(error, OSError):
-            raise OutputError(f"--out {self._path}: cannot be written: {error.strerror}") from error
+        return None if self._folder is None else self._folder.path
 
 
 def _line(key: str, run: RunResult) -> str:
@@ -107,13 +96,14 @@ def _line(key: str, run: RunResult) -> str:
 
 
 def _read_runs(path: Path) -> Iterator[tuple[str, RunResult]]:
-    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    lines = path.read_text("utf-8", errors="replace").splitlines() if path.exists() else []
     for line in lines:
         try:
             entry = json.loads(line)
-        except ValueError:
+            found = str(entry.pop("key")), read_plain(entry)
+        except (ValueError, KeyError, TypeError, AttributeError):
             continue
-        yield entry.pop("key"), read_plain(entry)
+        yield found
 
 
 def _check_manifest(path: Path, command: str, identity: Identity) -> None:

@@ -1,7 +1,8 @@
 """Independent replications, here or over a pool of processes, with the same result either way.
 
-Ctrl-C asks every running replication to stop where it is; what it has measured is kept, marked as
-interrupted. A second Ctrl-C ends the program at once.
+Ctrl-C or SIGTERM asks every running replication to stop where it is; what it has measured is kept,
+marked as interrupted. A second one ends the program at once. A worker process that is killed is
+replaced, and what it was running runs again, with the same result.
 """
 
 from __future__ import annotations
@@ -15,16 +16,22 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.context import SpawnContext
 from types import FrameType
 from typing import Any
 
 from experiments.cluster import Cluster
+from experiments.errors import TicketsimError
 from sim.result import RunResult
 from sim.run import Progress, simulate
 from sim.world import World
 
 _PATIENCE_S = 0.2
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_MOST_DEATHS = 3
+"""Pools that may break one after the other without any run coming to its end."""
 Report = Callable[[int, Progress], None]
 """Called with the number of a replication and how far it is."""
 Workers = int | str | None
@@ -83,6 +90,10 @@ class _Local:
         return hear
 
 
+class LostWorkersError(TicketsimError):
+    """Worker processes are killed again and again, so that no run comes to its end."""
+
+
 class _Worker:
     """What a worker process keeps between tasks: where it reports to and what stops it."""
 
@@ -91,8 +102,16 @@ class _Worker:
 
     @classmethod
     def begin(cls, reports: Any, stop: Any) -> None:
-        """Take over the channels."""
+        """Take over the channels, and end with the process that began us, however it ends."""
         cls.reports, cls.stop = reports, stop
+        threading.Thread(target=cls._follow_parent, daemon=True).start()
+
+    @staticmethod
+    def _follow_parent() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
 
     @classmethod
     def run(cls, task: Task) -> RunResult | None:
@@ -107,58 +126,103 @@ class _Worker:
         return task.simulate(hear)
 
 
+class _Channels:
+    """From and to the workers of one pool; a worker that was killed may leave them locked."""
+
+    def __init__(self, context: SpawnContext) -> None:
+        self.reports: Any = context.Queue()
+        self.stop = context.Event()
+
+
 class _Pool:
     """Runs tasks in worker processes, each started afresh."""
 
     def __init__(self, workers: int, report: Report) -> None:
         self._workers = workers
         self._report = report
-        context = multiprocessing.get_context("spawn")
-        self._context = context
-        self._reports = context.Queue()
-        self._stop = context.Event()
+        self._context = multiprocessing.get_context("spawn")
+        self._channels = _Channels(self._context)
+        self._stopped = False
+        self._enough = False
 
     def stop(self) -> None:
-        self._stop.set()
+        self._stopped = True
+        self._channels.stop.set()
 
     @property
     def stopped(self) -> bool:
-        return bool(self._stop.is_set())
+        return self._stopped
 
     def run(self, tasks: Sequence[Task], finished: Finished) -> None:
+        left = {task.replication: task for task in tasks}
+        deaths = 0
+        while left and not self._stopped and not self._enough:
+            before = len(left)
+            try:
+                self._run_pool(left, finished)
+            except BrokenProcessPool:
+                deaths = deaths + 1 if len(left) == before else 1
+                if deaths == _MOST_DEATHS:
+                    raise LostWorkersError(
+                        f"worker processes were killed {deaths} times, and no run ended between; "
+                        "allowed: fewer --workers, if memory is short"
+                    ) from None
+                self._channels = _Channels(self._context)
+            else:
+                return
+
+    def _run_pool(self, left: dict[int, Task], finished: Finished) -> None:
+        """Run what is left in one pool, and take out what has ended."""
         done = threading.Event()
-        listener = threading.Thread(target=self._listen, args=(done,), daemon=True)
+        channels = self._channels
+        listener = threading.Thread(target=self._listen, args=(channels, done), daemon=True)
         listener.start()
         try:
             with ProcessPoolExecutor(
-                self._workers, self._context, _Worker.begin, (self._reports, self._stop)
+                min(self._workers, len(left)),
+                self._context,
+                _Worker.begin,
+                (channels.reports, channels.stop),
             ) as pool:
                 with _interrupts_blocked():
-                    futures = {pool.submit(_Worker.run, task): task.replication for task in tasks}
-                self._gather(futures, finished)
+                    futures = {
+                        pool.submit(_Worker.run, task): number for number, task in left.items()
+                    }
+                self._gather(futures, left, finished)
         finally:
             done.set()
             # A worker that was killed in the middle of a report must not hold us up.
             listener.join(timeout=2 * _PATIENCE_S)
 
-    @staticmethod
-    def _gather(futures: Mapping[Future[RunResult | None], int], finished: Finished) -> None:
+    def _gather(
+        self,
+        futures: Mapping[Future[RunResult | None], int],
+        left: dict[int, Task],
+        finished: Finished,
+    ) -> None:
         pending = set(futures)
         while pending:
             done, pending = wait(pending, timeout=_PATIENCE_S, return_when=FIRST_COMPLETED)
-            for future in done:
+            for future in sorted(done, key=_is_broken):
                 result = None if future.cancelled() else future.result()
+                del left[futures[future]]
                 if result is not None and finished(futures[future], result):
+                    self._enough = True
                     for waiting in pending:
                         waiting.cancel()
 
-    def _listen(self, done: threading.Event) -> None:
+    def _listen(self, channels: _Channels, done: threading.Event) -> None:
         while not done.is_set():
             try:
-                message = self._reports.get(timeout=_PATIENCE_S)
+                message = channels.reports.get(timeout=_PATIENCE_S)
             except queue.Empty:
                 continue
             self._report(*message)
+
+
+def _is_broken(future: Future[Any]) -> bool:
+    """Whether its worker was killed; what has come to its end is handed over before."""
+    return not future.cancelled() and future.exception() is not None
 
 
 @contextmanager
@@ -167,7 +231,7 @@ def _interrupts_blocked() -> Iterator[None]:
 
     The mask is inherited; an interrupt that comes meanwhile is delivered to us afterwards.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         yield
     finally:
@@ -176,21 +240,26 @@ def _interrupts_blocked() -> Iterator[None]:
 
 @contextmanager
 def _stopping_on_interrupt(stop: Callable[[], None]) -> Iterator[None]:
-    """Turn the first Ctrl-C into a call of `stop`; the second has its usual effect."""
+    """Turn the first Ctrl-C or SIGTERM into a call of `stop`; the second has its usual effect."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+
+    def usual() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     def interrupted(_signal: int, _frame: FrameType | None) -> None:
         stop()
-        signal.signal(signal.SIGINT, before)
+        usual()
 
-    signal.signal(signal.SIGINT, interrupted)
+    for number in _SIGNALS:
+        signal.signal(number, interrupted)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        usual()
 
 
 def run_replications(

@@ -1,4 +1,4 @@
-"""Results on disk: one folder per run, which appears whole or not at all.
+"""Results on disk: one folder per run, whose files appear whole or not at all.
 
     manifest.json      the config as resolved, seeds, versions, digest, whether it is partial
     config.toml        the config as resolved, to run again
@@ -11,6 +11,8 @@
     funnel.parquet     replication, state, users
     tables.parquet     replication, table, rows
 
+The manifest is written last; while a folder is written again, it says that it is partial. So
+what a killed process leaves is nothing, or marked as partial, and can be read and resumed.
 A folder that exists is resumed when it was made from the same config, seed, scale and version.
 """
 
@@ -18,11 +20,9 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import io
 import json
-import os
 import platform
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 
 from experiments.errors import OutputError, OutputMismatchError
+from experiments.folder import ALLOWED, Folder
 from experiments.summary import RunSummary
 from sim.result import RunResult, Sweep
 
@@ -37,6 +38,11 @@ FORMAT = 1
 _MANIFEST = "manifest.json"
 _REPLICATIONS = "replications.json"
 _SERIES = "series.parquet"
+_NAMES = (
+    *("series.parquet", "requests.parquet", "errors.parquet", "sweeps.parquet"),
+    *("funnel.parquet", "tables.parquet"),
+    *(_REPLICATIONS, "config.toml", "summary.json", _MANIFEST),
+)
 _LIBRARIES = ("numpy", "sqlalchemy", "redis", "fakeredis", "pyjwt", "simpy", "greenlet")
 
 
@@ -75,59 +81,69 @@ def _first_difference(mine: Any, theirs: Any, path: str) -> str:
 
 def identity_of(resolved: Mapping[str, Any], seed: int, scale: float) -> Identity:
     """The identity of a run; what does not change a replication is left out of the config."""
-    apart = {"name", "description", "observed", "replications", "seed", "thresholds"}
+    apart = {"name", "description", "explain", "observed", "replications", "seed", "thresholds"}
     config = {key: value for key, value in resolved.items() if key not in apart}
     # Through JSON, so that it compares equal with what a manifest says.
     return Identity(json.loads(json.dumps(config)), seed, scale, program_version())
 
 
 class RunFolder:
-    """The folder named by `--out`."""
+    """The folder named by `--out`; nobody else may write there from `open` on."""
 
     def __init__(self, path: Path, identity: Identity) -> None:
-        self._path = path.absolute()
+        self._path = path
         self._identity = identity
+        self._folder: Folder | None = None
 
     def open(self) -> dict[int, RunResult]:
         """Check that the folder can be written, and read the complete replications in it.
 
         Raises:
             OutputMismatchError: it holds the results of another config, seed, scale or version.
-            OutputError: it cannot be written, or holds something else.
+            OutputError: it cannot be written, is being written, or holds something else.
         """
-        self._check_writable()
-        if not self._path.exists() or (self._path.is_dir() and not any(self._path.iterdir())):
+        folder = self._locked()
+        manifest = self._read_manifest(folder)
+        if manifest is None:
             return {}
-        manifest = self._read_manifest()
         difference = self._identity.difference(manifest)
         if difference:
             raise OutputMismatchError(
-                f"--out {self._path}: holds the results of another run ({difference}); "
+                f"--out {folder.path}: holds the results of another run ({difference}); "
                 "allowed: the same run, or another folder"
             )
-        return read_replications(self._path)
-
-    def _check_writable(self) -> None:
-        folder = self._path.parent
-        while not folder.exists():
-            folder = folder.parent
         try:
-            with tempfile.TemporaryDirectory(dir=folder, prefix=".ticketsim-"):
-                pass
-            if self._path.is_dir() and not os.access(self._path, os.W_OK):
-                raise PermissionError(13, "Permission denied")
-        except OSError as error:
-            raise OutputError(f"--out {self._path}: cannot be written: {error.strerror}") from error
+            return read_replications(folder.path)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise OutputError(
+                f"--out {folder.path}: the results there cannot be read: "
+                f"{type(error).__name__}: {error}; allowed: another folder"
+            ) from error
 
-    def _read_manifest(self) -> dict[str, Any]:
+    def close(self) -> None:
+        """Let others write there."""
+        if self._folder is not None:
+            self._folder.close()
+            self._folder = None
+
+    def _locked(self) -> Folder:
+        if self._folder is None:
+            self._folder = Folder(self._path)
+        return self._folder
+
+    @staticmethod
+    def _read_manifest(folder: Folder) -> dict[str, Any] | None:
+        """The manifest; None where nothing is, or only what was never finished."""
+        names = folder.names()
+        if _MANIFEST not in names and set(names) <= set(_NAMES):
+            return None
         try:
-            manifest = json.loads((self._path / _MANIFEST).read_text("utf-8"))
+            manifest = json.loads((folder.path / _MANIFEST).read_text("utf-8"))
         except (OSError, ValueError):
             manifest = None
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
             raise OutputError(
-                f"--out {self._path}: exists and holds no results of ticketsim; "
-                "allowed: a new or empty folder, or one written by ticketsim"
+                f"--out {folder.path}: exists and holds no results of ticketsim; {ALLOWED}"
             )
         return manifest
 
@@ -137,32 +153,17 @@ class RunFolder:
         results: Mapping[int, RunResult],
         config: Mapping[str, Any],
     ) -> Path:
-        """Write everything beside the folder and put it in place in one step.
+        """Write everything, in the place of what was there.
 
         Raises:
             OutputError: the disk does not take it.
         """
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            staging = Path(tempfile.mkdtemp(dir=self._path.parent, prefix=f".{self._path.name}-"))
-            try:
-                staging.chmod(0o755)
-                _write_files(staging, self._manifest(summary, results), summary, results, config)
-                self._put_in_place(staging)
-            finally:
-                shutil.rmtree(staging, ignore_errors=True)
-        except OSError as error:
-            raise OutputError(f"--out {self._path}: cannot be written: {error.strerror}") from error
-        return self._path
-
-    def _put_in_place(self, staging: Path) -> None:
-        if not self._path.exists():
-            staging.rename(self._path)
-            return
-        old = Path(tempfile.mkdtemp(dir=self._path.parent, prefix=f".{self._path.name}-old-"))
-        self._path.rename(old)
-        staging.rename(self._path)
-        shutil.rmtree(old)
+        folder = self._locked()
+        before = self._read_manifest(folder)
+        if before is not None:
+            folder.write({_MANIFEST: _json({**before, "partial": True})})
+        folder.write(_files(self._manifest(summary, results), summary, results, config))
+        return folder.path
 
     def _manifest(self, summary: RunSummary, results: Mapping[int, RunResult]) -> dict[str, Any]:
         return {
@@ -191,25 +192,27 @@ class RunFolder:
         }
 
 
-def _write_files(
-    folder: Path,
+def _files(
     manifest: Mapping[str, Any],
     summary: RunSummary,
     results: Mapping[int, RunResult],
     config: Mapping[str, Any],
-) -> None:
+) -> dict[str, bytes]:
+    """Name -> content, in the order in which they may be seen: nothing names what is not there."""
     import tomli_w
 
-    _write_json(folder / "summary.json", summary)
-    _write_json(folder / _REPLICATIONS, _numbered(results))
-    (folder / "config.toml").write_text(tomli_w.dumps(config), "utf-8")
-    for name, rows in _tables(results).items():
-        _write_parquet(folder / f"{name}.parquet", rows)
-    _write_json(folder / _MANIFEST, manifest)
+    tables = {f"{name}.parquet": _parquet(rows) for name, rows in _tables(results).items()}
+    return {
+        **tables,
+        _REPLICATIONS: _json(_numbered(results)),
+        "config.toml": tomli_w.dumps(config).encode(),
+        "summary.json": _json(summary),
+        _MANIFEST: _json(manifest),
+    }
 
 
-def _write_json(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+def _json(content: Any) -> bytes:
+    return (json.dumps(content, indent=2) + "\n").encode()
 
 
 def _numbered(results: Mapping[int, RunResult]) -> list[dict[str, Any]]:
@@ -296,11 +299,13 @@ def _series(results: Mapping[int, RunResult]) -> Columns:
     return {name: np.concatenate(parts) for name, parts in columns.items()}
 
 
-def _write_parquet(path: Path, columns: Columns) -> None:
+def _parquet(columns: Columns) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    pq.write_table(pa.table(dict(columns)), path)
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(dict(columns)), buffer)
+    return buffer.getvalue()
 
 
 def read_replications(folder: Path) -> dict[int, RunResult]:
