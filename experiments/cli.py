@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 from experiments.cli_evaluate import add_calibrate, add_compare, add_gate, add_validate
@@ -43,7 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.path += [str(Path(__file__).resolve().parents[1]), str(Path.cwd())]
     command: Callable[[argparse.Namespace], int] = options.command
     try:
-        return command(options)
+        with _terminated_as_interrupted():
+            code = command(options)
+            sys.stdout.flush()
+            return code
     except TicketsimError as error:
         if options.debug:
             raise
@@ -54,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has enough; keep the interpreter's last flush quiet.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 1
     except Exception as error:
         if options.debug:
@@ -62,7 +69,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The contract: one clear line, no traceback.
         kind = type(error).__name__
         print(f"ticketsim: {one_line(f'{kind}: {error}')} (--debug shows where)", file=sys.stderr)
+        if isinstance(error, OSError):
+            _drop_output()  # It may be the output that the disk does not take.
         return 1
+
+
+def _drop_output() -> None:
+    """Send what is still to be written to standard output nowhere."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError:
+        return
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Take SIGTERM for Ctrl-C: both keep partial results, and both have their exit code."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminated(_signal: int, _frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, terminated)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def parser() -> argparse.ArgumentParser:
