@@ -18,7 +18,7 @@ from types import FrameType
 from typing import NoReturn
 
 from experiments.cli_evaluate import add_calibrate, add_compare, add_gate, add_validate
-from experiments.cli_options import add_common, add_config
+from experiments.cli_options import add_common, add_config, common_options
 from experiments.cli_sweep import add_sweep
 from experiments.errors import TicketsimError, one_line
 
@@ -196,21 +196,9 @@ def _add_serve(commands: Commands[_Parser]) -> _Parser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from experiments.command_run import RunOptions, run
+    from experiments.command_run import run
 
-    return run(
-        RunOptions(
-            config=options.config,
-            assignments=tuple(options.assignments),
-            seed=options.seed,
-            replications=options.replications,
-            workers=options.workers,
-            scale=options.scale,
-            out=options.out,
-            json=options.json,
-            quiet=options.quiet,
-        )
-    )
+    return run(common_options(options))
 
 
 def _list(_options: argparse.Namespace) -> int:
