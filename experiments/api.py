@@ -82,12 +82,13 @@ def simulate(
     Raises:
         TicketsimError: the config, a change or `out` cannot be used; says what is allowed.
     """
-    from experiments.command_run import RunOptions, perform
+    from experiments.campaign import CommonOptions
+    from experiments.command_run import perform
 
     _check_numbers("simulate", seed, scale, replications)
     with _changes_explained():
         finished = perform(
-            RunOptions(
+            CommonOptions(
                 config=str(config),
                 assignments=_assignments(changes, keys),
                 seed=seed,

@@ -16,7 +16,7 @@ from sim.result import RunResult
 
 @dataclasses.dataclass(frozen=True)
 class CommonOptions:
-    """What compare, sweep and gate have in common; None where config or machine decides."""
+    """What run, compare, sweep and gate have in common; None where config or machine decides."""
 
     config: str
     assignments: tuple[str, ...] = ()

@@ -79,7 +79,7 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
 
 
 def common_options(options: argparse.Namespace) -> CommonOptions:
-    """The common options as read."""
+    """The common options as read; `run` has no budget."""
     from experiments.budget import Budget
     from experiments.campaign import CommonOptions
 
@@ -93,7 +93,7 @@ def common_options(options: argparse.Namespace) -> CommonOptions:
         out=options.out,
         json=options.json,
         quiet=options.quiet,
-        budget=options.budget or Budget(),
+        budget=getattr(options, "budget", None) or Budget(),
     )
 
 

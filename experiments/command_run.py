@@ -7,14 +7,15 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from experiments.campaign import CommonOptions
 from experiments.config import Config, load
 from experiments.errors import InterruptedRunError
 from experiments.progress import progress_bar
-from experiments.replications import Task, Workers, run_replications, seed_of
+from experiments.replications import Task, seed_of, stream_replications
 from experiments.scale_check import warnings as scale_warnings
 from experiments.store import RunFolder, identity_of
 from experiments.summary import RunSummary, Setup, summarise
@@ -22,22 +23,9 @@ from experiments.text import render
 from sim.result import RunResult
 from sim.scale import scaled
 
+SAVED_EVERY_S: Final = 30.0
+"""Wall time after which the replications that have ended are written, others still running."""
 _OK, _INTERRUPTED = 0, 130
-
-
-@dataclasses.dataclass(frozen=True)
-class RunOptions:
-    """The options of the command line; None where the config or the machine decides."""
-
-    config: str
-    assignments: tuple[str, ...] = ()
-    seed: int | None = None
-    replications: int | None = None
-    workers: Workers = None
-    scale: float = 1.0
-    out: str | None = None
-    json: bool = False
-    quiet: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +37,7 @@ class Finished:
     summary: RunSummary
 
 
-def run(options: RunOptions) -> int:
+def run(options: CommonOptions) -> int:
     """Run the replications of a config and report them.
 
     Returns:
@@ -63,28 +51,80 @@ def run(options: RunOptions) -> int:
     return _INTERRUPTED if summary["partial"] else _OK
 
 
-def perform(options: RunOptions) -> Finished:
+def perform(options: CommonOptions) -> Finished:
     """Run the replications of a config, and keep them where `out` says. Raises as `run`."""
-    began = time.perf_counter()
-    config = load(options.config, options.assignments)
-    for warning in scaled(config.world, options.scale).redis.warnings():
-        sys.stderr.write(f"warning: redis.{warning}\n")
-    setup = _setup(config, options)
-    folder = _folder(config, setup, options)
-    known = folder.open() if folder else {}
-    wanted = range(setup.replications)
-    fresh = _simulate(config, setup, options, [n for n in wanted if n not in known])
-    every = dict(sorted({**known, **fresh}.items()))
-    results = {number: every[number] for number in wanted if number in every}
-    if not results:
-        raise InterruptedRunError("interrupted before anything was measured")
-    summary = summarise(setup, results, time.perf_counter() - began)
-    if folder and fresh:
-        folder.write(summary, every, _as_run(config, setup))
-    return Finished(config, results, summary)
+    work = _Work(options)
+    try:
+        return work.done()
+    finally:
+        work.close()
 
 
-def _setup(config: Config, options: RunOptions) -> Setup:
+class _Work:
+    """One run: what is asked for, what there is of it, and where it is kept."""
+
+    def __init__(self, options: CommonOptions) -> None:
+        self._began_s = self._saved_s = time.monotonic()
+        self._options = options
+        self._config = load(options.config, options.assignments)
+        self._setup = _setup(self._config, options)
+        self._folder = _folder(self._config, self._setup, options)
+        self._every: dict[int, RunResult] = {}
+
+    def done(self) -> Finished:
+        """Run what is missing and keep all of it."""
+        options = self._options
+        for warning in scaled(self._config.world, options.scale).redis.warnings():
+            sys.stderr.write(f"warning: redis.{warning}\n")
+        self._every = self._folder.open() if self._folder else {}
+        known = len(self._every)
+        self._simulate([n for n in range(self._setup.replications) if n not in self._every])
+        results = self._results()
+        if not results:
+            raise InterruptedRunError("interrupted before anything was measured")
+        summary = self._summary()
+        if len(self._every) > known:
+            self._save(summary)
+        return Finished(self._config, results, summary)
+
+    def close(self) -> None:
+        """Let others write to the folder."""
+        if self._folder is not None:
+            self._folder.close()
+
+    def _simulate(self, missing: Sequence[int]) -> None:
+        if not missing:
+            return
+        setup, options = self._setup, self._options
+        world = self._config.world
+        tasks = [Task(n, world, seed_of(setup.seed, n), setup.scale) for n in missing]
+        with progress_bar(len(tasks), quiet=options.quiet) as report:
+            stream_replications(tasks, options.workers, report, self._keep)
+
+    def _keep(self, number: int, result: RunResult) -> bool:
+        """Take a finished replication, and save the run so far if it has not been for a while."""
+        self._every[number] = result
+        missing = len(self._results()) < self._setup.replications
+        if missing and time.monotonic() - self._saved_s >= SAVED_EVERY_S:
+            self._save(self._summary())
+        return False
+
+    def _save(self, summary: RunSummary) -> None:
+        if self._folder is not None:
+            every = dict(sorted(self._every.items()))
+            self._folder.write(summary, every, _as_run(self._config, self._setup))
+        self._saved_s = time.monotonic()
+
+    def _results(self) -> dict[int, RunResult]:
+        """What is there of what is asked for, in order."""
+        wanted = range(self._setup.replications)
+        return {number: self._every[number] for number in wanted if number in self._every}
+
+    def _summary(self) -> RunSummary:
+        return summarise(self._setup, self._results(), time.monotonic() - self._began_s)
+
+
+def _setup(config: Config, options: CommonOptions) -> Setup:
     header = config.header
     return Setup(
         config=header.name,
@@ -96,7 +136,7 @@ def _setup(config: Config, options: RunOptions) -> Setup:
     )
 
 
-def _folder(config: Config, setup: Setup, options: RunOptions) -> RunFolder | None:
+def _folder(config: Config, setup: Setup, options: CommonOptions) -> RunFolder | None:
     if options.out is None:
         return None
     return RunFolder(Path(options.out), identity_of(config.resolved, setup.seed, setup.scale))
@@ -107,19 +147,7 @@ def _as_run(config: Config, setup: Setup) -> Mapping[str, Any]:
     return {**config.resolved, "seed": setup.seed, "replications": setup.replications}
 
 
-def _simulate(
-    config: Config, setup: Setup, options: RunOptions, missing: list[int]
-) -> dict[int, RunResult]:
-    if not missing:
-        return {}
-    tasks = [
-        Task(number, config.world, seed_of(setup.seed, number), setup.scale) for number in missing
-    ]
-    with progress_bar(len(tasks), quiet=options.quiet) as report:
-        return run_replications(tasks, options.workers, report)
-
-
-def _print(summary: RunSummary, options: RunOptions) -> None:
+def _print(summary: RunSummary, options: CommonOptions) -> None:
     if not options.quiet:
         sys.stderr.write(render(summary, shutil.get_terminal_size((100, 24)).columns))
     if options.json:

@@ -184,11 +184,16 @@ class _Pool:
                 _Worker.begin,
                 (channels.reports, channels.stop),
             ) as pool:
-                with _interrupts_blocked():
-                    futures = {
-                        pool.submit(_Worker.run, task): number for number, task in left.items()
-                    }
-                self._gather(futures, left, finished)
+                try:
+                    with _interrupts_blocked():
+                        futures = {
+                            pool.submit(_Worker.run, task): number for number, task in left.items()
+                        }
+                    self._gather(futures, left, finished)
+                except BaseException:
+                    # Nobody waits for what is still under way, and the pool closes only after it.
+                    channels.stop.set()
+                    raise
         finally:
             done.set()
             # A worker that was killed in the middle of a report must not hold us up.
