@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.api_results import Comparison, Run, Sweep, plot_together
-from experiments.api_tables import Table, from_records
+from experiments.api_tables import Table, changes_in_words, from_records
 from experiments.budget import Budget
 from experiments.campaign import CommonOptions
 from experiments.designs import assignment
@@ -257,7 +257,7 @@ def variants(names: str | Sequence[str] = ("all-fixes-singly", "combinations")) 
         {
             "variant": variant.name,
             "description": variant.description,
-            "changes": ", ".join(f"{key} = {value}" for key, value in variant.keys().items()),
+            "changes": changes_in_words(variant.keys()),
         }
         for variant in Variants().select(wanted)
     )

@@ -290,7 +290,7 @@ class Comparison:
             {
                 "variant": row["name"],
                 "description": row["description"],
-                "changes": ", ".join(f"{key} = {value}" for key, value in row["changes"].items()),
+                "changes": api_tables.changes_in_words(row["changes"]),
             }
             for row in self.data["variants"]
         ]

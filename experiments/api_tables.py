@@ -21,6 +21,8 @@ from sim.result import RunResult, Sweep
 
 _LONGEST = 60
 """Rows of a table that are shown; all of them are in it."""
+_MANY_KEYS = 4
+_SMALLEST_SHARE = 5e-5
 _STATISTICS = {
     "avg": "avg_ms",
     "min": "min_ms",
@@ -63,7 +65,8 @@ def _cell(column: str, value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     if column == "share" or column.endswith("_share"):
-        return percent(value)
+        # Never minus nothing.
+        return percent(value if abs(value) >= _SMALLEST_SHARE else 0.0)
     if column.endswith("_ms"):
         return f"{'-' if value < 0 else ''}{duration(abs(value))}"
     return f"{value:,.1f} s" if column.endswith("_s") else number(value)
@@ -299,6 +302,13 @@ def points(sweep: SweepResult) -> Table:
 def sensitivities(sweep: SweepResult) -> Table:
     """How much each key matters to each quantity; empty without a design that tells."""
     return Table(pd.DataFrame(sweep.get("sensitivities", [])))
+
+
+def changes_in_words(changes: Mapping[str, Any]) -> str:
+    """The keys that a variant sets, or how many, if they are too many to read."""
+    if len(changes) > _MANY_KEYS:
+        return f"{len(changes)} keys"
+    return ", ".join(f"{key} = {value}" for key, value in changes.items())
 
 
 def from_records(rows: Iterable[Mapping[str, Any]], index: str) -> Table:

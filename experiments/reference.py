@@ -95,7 +95,8 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 def _item(annotation: Any) -> str:
     """The part of a path that tells items of a list, or tables by name, apart."""
     bare = typing.get_args(annotation)[0] if hasattr(annotation, "__metadata__") else annotation
-    return {tuple: "N.", list: "N.", dict: "NAME."}.get(typing.get_origin(bare) or object, "")
+    kinds: dict[Any, str] = {tuple: "N.", list: "N.", dict: "NAME."}
+    return kinds.get(typing.get_origin(bare), "")
 
 
 def _tag(member: type[Any]) -> str:
