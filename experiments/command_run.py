@@ -14,7 +14,7 @@ from typing import Any, Final
 from experiments.campaign import CommonOptions
 from experiments.config import Config, load
 from experiments.errors import InterruptedRunError
-from experiments.progress import progress_bar
+from experiments.live import live_view
 from experiments.replications import Task, seed_of, stream_replications
 from experiments.scale_check import warnings as scale_warnings
 from experiments.store import RunFolder, identity_of
@@ -98,7 +98,8 @@ class _Work:
         setup, options = self._setup, self._options
         world = self._config.world
         tasks = [Task(n, world, seed_of(setup.seed, n), setup.scale) for n in missing]
-        with progress_bar(len(tasks), quiet=options.quiet) as report:
+        load = scaled(world, setup.scale).load
+        with live_view(load, len(tasks), quiet=options.quiet) as report:
             stream_replications(tasks, options.workers, report, self._keep)
 
     def _keep(self, number: int, result: RunResult) -> bool:

@@ -1,4 +1,4 @@
-"""The progress bar of long work: simulated time, requests, failure rate so far, time left."""
+"""The progress bar of many runs: simulated time, requests, failure rate so far, time left."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sim.run import Progress
 Report = Callable[[int, Progress], None]
 
 
-def _silent(_replication: int, _progress: Progress) -> None:
-    pass
+def silent(_replication: int, _progress: Progress) -> None:
+    """Show nothing."""
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def progress_bar(replications: int, *, quiet: bool) -> Iterator[Report]:
         quiet: show nothing.
     """
     if quiet or not sys.stderr.isatty():
-        yield _silent
+        yield silent
         return
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -58,10 +58,11 @@ def share(progress: Progress) -> float:
 
 
 def _time(progress: Progress) -> str:
-    return f"{_clock(progress.now_s)} of {_clock(progress.end_s)}"
+    return f"{clock(progress.now_s)} of {clock(progress.end_s)}"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Minutes and seconds."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes:d}:{rest:02d}"
 
