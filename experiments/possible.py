@@ -8,7 +8,7 @@ from typing import Final
 
 from experiments.keys import numbers_in
 from model.setting import Setting
-from sim.load.settings import ConstantArrivalRate, RampingArrivalRate, RampingVUs
+from sim.load.settings import ConstantArrivalRate, OpeningCrowd, RampingArrivalRate, RampingVUs
 from sim.run import customer_function
 from sim.world import World
 
@@ -62,6 +62,8 @@ def virtual_users(world: World) -> int:
         return int(max(load.start_vus, *(stage.target for stage in load.stages)))
     if isinstance(load, ConstantArrivalRate | RampingArrivalRate):
         return load.max_vus or load.pre_allocated_vus
+    if isinstance(load, OpeningCrowd):
+        return load.people
     return load.vus
 
 

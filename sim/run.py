@@ -26,7 +26,7 @@ from sim.measure.events import Events
 from sim.measure.funnel import Funnel, Step
 from sim.measure.inspection import InspectedEnvironment, Inspection
 from sim.measure.invariants import Watch
-from sim.measure.requests import Listener, RequestLog
+from sim.measure.requests import Listener, RequestLog, Sample
 from sim.measure.series import Series
 from sim.measure.waiting_room import WaitingRoom
 from sim.opening import fill_tables
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from model.scheduler import JobRun
     from sim.result import Counts
+    from sim.search import Stall
     from sim.world import World
 
 _PROGRESS_INTERVAL_S = 1.0
@@ -71,19 +72,35 @@ def simulate(
     scale: float = 1.0,
     progress: Callable[[Progress], bool | None] | None = None,
     listener: Listener | None = None,
+    sampler: Callable[[Sample], None] | None = None,
 ) -> RunResult:
     """Run `world` once, at `scale` times its size (see `sim.scale`).
 
     `progress` is called once per simulated second; if it returns true the run ends there and its
-    result is marked as interrupted. `listener` is told of every request as it ends. The result
-    depends on the arguments only.
+    result is marked as interrupted. `listener` is told of every request as it ends, `sampler`
+    all about it. The result depends on the arguments only.
     """
     with _seldom_garbage_collected():
         run = _Run(scaled(world, scale), scale, seed, progress)
         run.log.listener = listener
+        run.log.sampler = sampler
         try:
             run.run()
             return run.result(seed)
+        finally:
+            run.env.close()
+
+
+def investigate(world: World, seed: int) -> tuple[RunResult, tuple[Stall, ...]]:
+    """Run `world` once; return its result and the stalls that its threads met.
+
+    With these stalls instead of random ones the world gives the same run again.
+    """
+    with _seldom_garbage_collected():
+        run = _Run(world, 1.0, seed, None)
+        try:
+            run.run()
+            return run.result(seed), tuple(run.server.stalls.made)
         finally:
             run.env.close()
 
@@ -163,7 +180,14 @@ class _Run:
         )
         fill_tables(self.server.database, world.catalogue)
         self.log = RequestLog()
-        self.executor: Executor = make_executor(env, world.load, self._iterate, self)
+        self.executor: Executor = make_executor(
+            env,
+            world.load,
+            self._iterate,
+            self,
+            opens_s=world.catalogue.opens_after_s or 0.0,
+            rng=streams.stream("arrivals"),
+        )
         self.funnel = Funnel(0)
         self.room = WaitingRoom()
         self.site = Site(
@@ -193,6 +217,7 @@ class _Run:
                 lambda: self._violations(leaked_connections=0),
                 lambda: self.log.requests,
                 lambda: self._end(INVARIANT_BROKEN),
+                world.search.only,
             )
             if isinstance(env, InspectedEnvironment)
             else None

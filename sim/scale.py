@@ -17,6 +17,7 @@ from sim.load.settings import (
     ConstantArrivalRate,
     ConstantVUs,
     Load,
+    OpeningCrowd,
     PerVUIterations,
     RampingArrivalRate,
     RampingVUs,
@@ -133,10 +134,10 @@ def _load(load: Load, scale: float) -> Load:
                 ),
                 start_vus=round(load.start_vus * scale),
             )
-        case ConstantVUs():
+        case ConstantVUs() | PerVUIterations():
             return replace(load, vus=_units(load.vus, scale))
-        case PerVUIterations():
-            return replace(load, vus=_units(load.vus, scale))
+        case OpeningCrowd():
+            return replace(load, people=_units(load.people, scale))
         case SharedIterations():
             vus = _units(load.vus, scale)
             return replace(load, vus=vus, iterations=max(vus, round(load.iterations * scale)))

@@ -9,14 +9,15 @@ from model.http import Request, Response
 from sim.clock import SimulatedClock
 from sim.connector import Connection
 from sim.exchange import Exchange
-from sim.kernel import TIMEOUT
+from sim.kernel import TIMEOUT, KernelError
+from sim.load.user import IterationInterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sim.customers.settings import Customer
     from sim.generator import Generator
-    from sim.kernel import Environment, Waiter
+    from sim.kernel import Environment, Thread, Timer, Waiter
     from sim.load.executors import VirtualUser
     from sim.measure.funnel import Funnel, Step
     from sim.measure.requests import RequestLog
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from sim.server import Server
 
 NO_ANSWER = 0
+CANCELLED = "RequestCancelled"
+"""Error of a request that the user gave up before k6's own timeout."""
 _LOWEST_OK = 200
 _LOWEST_FAILED = 400
 
@@ -50,12 +53,13 @@ class _RequestTimedOut(BaseException):
 class _Patience:
     """The request timeout: ends the wait for an answer, or the reading of it."""
 
-    __slots__ = ("_thread", "_waiter", "done")
+    __slots__ = ("_thread", "_waiter", "done", "reason")
 
     def __init__(self, waiter: Waiter) -> None:
         self._waiter = waiter
         self._thread = waiter.thread
         self.done = False
+        self.reason = "RequestTimeout"
 
     def wake(self, value: Any = None, /) -> bool:
         """Run out."""
@@ -63,6 +67,12 @@ class _Patience:
             return False
         self.done = True
         return self._waiter.wake(value) or self._thread.interrupt(_RequestTimedOut())
+
+    def cancel(self) -> None:
+        """Run out because the user wants no answer any more."""
+        if not self.done:
+            self.reason = CANCELLED
+            self.wake(TIMEOUT)
 
 
 class Site:
@@ -100,29 +110,37 @@ class User:
     """
 
     __slots__ = (
+        "_blocked_s",
         "_body_bytes",
+        "_closed",
         "_connection",
         "_debt_s",
         "_noise",
         "_report_s",
         "_rng",
         "_site",
+        "_tab",
+        "_tabs",
         "id",
         "memory",
         "vu",
     )
 
-    def __init__(self, site: Site, vu: VirtualUser) -> None:
+    def __init__(self, site: Site, vu: VirtualUser, tab: int = 0) -> None:
         self._site = site
+        self._tab = tab
+        self._tabs: list[_Tab] = []
+        self._closed = False
         self.vu = vu
         self.id = vu.id
         self.memory: Any = None
         self._connection = Connection()
         self._debt_s = 0.0
+        self._blocked_s = 0.0
         self._body_bytes = 0.0
         self._report_s = 0.0
         self._rng: Stream | None = None
-        self._noise = site.streams.stream("service work", vu.id)
+        self._noise = site.streams.stream(_in_tab("service work", tab), vu.id)
 
     @property
     def options(self) -> Customer:
@@ -135,6 +153,11 @@ class User:
         return self._site.env.now - self._site.start_s
 
     @property
+    def opens_s(self) -> float:
+        """When the sale opens, in seconds since the load began; 0 if it has always been open."""
+        return self._site.server.world.catalogue.opens_after_s or 0.0
+
+    @property
     def clock_s(self) -> float:
         """The user's clock: seconds since 1970."""
         return self._site.clock.now()
@@ -143,7 +166,7 @@ class User:
     def rng(self) -> Stream:
         """This user's own random numbers."""
         if self._rng is None:
-            self._rng = self._site.streams.stream("customer", self.id)
+            self._rng = self._site.streams.stream(_in_tab("customer", self._tab), self.id)
         return self._rng
 
     def iterate(self, customer: Callable[[User], None]) -> None:
@@ -160,12 +183,42 @@ class User:
             self._report_s = costs.script_error_s
             raise
         finally:
+            for tab in self._tabs:
+                tab.close()
+            self._tabs.clear()
             if env.now == began_s:
                 self._site.generator.process.compute(self._debt_s)
 
     def sleep(self, duration_s: float) -> None:
         """Do nothing for a while."""
+        self._check_open()
         self._site.env.sleep(duration_s)
+
+    def close_tab(self) -> None:
+        """Let this tab do nothing more: its next request or pause ends its work."""
+        self._closed = True
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise IterationInterrupted
+
+    def open_tab(self, work: Callable[[User], None]) -> None:
+        """Let the same person do `work` at the same time in another tab.
+
+        The `User` given to it has the same id, but a connection and random numbers of its own.
+        All tabs are closed when the iteration ends.
+        """
+        number = len(self._tabs) + 1
+        self._tabs.append(_Tab(self._site.env, User(self._site, self.vu, number), number, work))
+
+    def wait_for_tabs(self) -> None:
+        """Block until the work in every other tab is over; raise the first error in one of them."""
+        for tab in self._tabs:
+            tab.join()
+
+    def is_bot(self) -> None:
+        """Note that this user is a program."""
+        self._site.room.bots.add(self.id)
 
     def reached(self, step: Step) -> None:
         """Note how far this user came."""
@@ -193,17 +246,30 @@ class User:
         path: str,
         headers: Mapping[str, str],
         query: Mapping[str, str] | None = None,
+        *,
+        patience_s: float | None = None,
     ) -> Answer:
-        """Send a GET request and wait for the answer."""
-        return self._send(endpoint, Request("GET", path, headers, query or {}, None))
+        """Send a GET request and wait for the answer.
+
+        After `patience_s` the user wants no answer any more: the request is cancelled and its
+        connection closed, but the service does its work all the same. (Not while connecting.)
+        """
+        return self._send(endpoint, Request("GET", path, headers, query or {}, None), patience_s)
 
     def post(
-        self, endpoint: str, path: str, headers: Mapping[str, str], body: Mapping[str, Any]
+        self,
+        endpoint: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: Mapping[str, Any],
+        *,
+        patience_s: float | None = None,
     ) -> Answer:
-        """Send a POST request and wait for the answer."""
-        return self._send(endpoint, Request("POST", path, headers, {}, body))
+        """Send a POST request and wait for the answer; `patience_s` as in `get`."""
+        return self._send(endpoint, Request("POST", path, headers, {}, body), patience_s)
 
-    def _send(self, endpoint: str, request: Request) -> Answer:
+    def _send(self, endpoint: str, request: Request, patience_s: float | None) -> Answer:
+        self._check_open()
         site = self._site
         env = site.env
         connection = self._connection
@@ -213,18 +279,18 @@ class User:
             if refused is None and site.generator.full:
                 # Its runtime looks after the network late while others compute.
                 env.sleep(site.generator.costs.busy_connect_s)
-            waited_s = env.now - began_s
+            waited_s = self._blocked_s = env.now - began_s
             site.log.connected(waited_s, waited_s)
             if refused is not None:
                 # Reporting the failure costs the generator what reading an answer costs.
                 site.generator.process.compute(site.generator.costs.request_s)
                 return self._ended(endpoint, None, refused, 0.0, 0.0, 0.0)
-        answer = self._exchange(endpoint, request)
+        answer = self._exchange(endpoint, request, patience_s)
         # Parsing and printing the body is the script's work, not the request's.
         site.generator.process.compute(self._body_bytes * site.generator.costs.body_byte_s)
         return answer
 
-    def _exchange(self, endpoint: str, request: Request) -> Answer:
+    def _exchange(self, endpoint: str, request: Request, patience_s: float | None) -> Answer:
         site = self._site
         env = site.env
         server = site.server
@@ -251,6 +317,9 @@ class User:
         server.submit(exchange)
         patience = _Patience(waiter)
         server.client_deadlines.add(patience)
+        timer: Timer | None = None
+        if patience_s is not None:
+            timer = env.call_in(patience_s, patience.cancel)
         receiving_s = 0.0
         response: Response | None = None
         try:
@@ -267,10 +336,12 @@ class User:
             raise
         finally:
             patience.done = True
+            if timer is not None:
+                timer.cancel()
         duration_s = env.now - began_s
         if response is None:
             self._abandon()
-            reason = "RequestTimeout" if outcome is TIMEOUT else "ConnectionReset"
+            reason = patience.reason if outcome is TIMEOUT else "ConnectionReset"
             return self._ended(endpoint, None, reason, duration_s, sending_s, 0.0)
         return self._ended(endpoint, response, response.error, duration_s, sending_s, receiving_s)
 
@@ -306,7 +377,65 @@ class User:
         receiving_s: float,
     ) -> Answer:
         status = NO_ANSWER if response is None else response.status
+        blocked_s, self._blocked_s = self._blocked_s, 0.0
         self._site.log.record(
-            self.now_s, self.id, endpoint, status, error, duration_s, sending_s, receiving_s
+            self.now_s,
+            self.id,
+            endpoint,
+            status,
+            error,
+            duration_s,
+            sending_s,
+            receiving_s,
+            blocked_s,
         )
         return Answer(status, None if response is None else response.body, error)
+
+
+def _in_tab(purpose: str, tab: int) -> str:
+    """The name of a stream of random numbers: every tab of a user has its own."""
+    return f"{purpose} in tab {tab}" if tab else purpose
+
+
+class _Tab:
+    """Another tab of a user, and the thread that its work runs in."""
+
+    __slots__ = ("_begun", "_closed", "_error", "_thread", "_user", "_work")
+
+    def __init__(
+        self, env: Environment, user: User, number: int, work: Callable[[User], None]
+    ) -> None:
+        self._user = user
+        self._work = work
+        self._begun = False
+        self._closed = False
+        self._error: Exception | None = None
+        self._thread: Thread = env.spawn(f"vu-{user.id}-tab-{number}", self._run)
+
+    def _run(self) -> None:
+        self._begun = True
+        if self._closed:
+            return
+        try:
+            self._work(self._user)
+        except IterationInterrupted:
+            pass
+        except KernelError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a script may fail in any way; `join` raises it
+            self._error = error
+        finally:
+            self._user.leave()
+
+    def join(self) -> None:
+        """Block until the work is over; raise what it failed with."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        """End the work where it is."""
+        self._closed = True
+        self._user.close_tab()
+        if self._begun:
+            self._thread.interrupt(IterationInterrupted())

@@ -42,6 +42,7 @@ class Slot:
     expires_s: float = _INFINITY
     """When the token expires, in seconds since 1970, as it says itself."""
     finished: bool = False
+    saw_seats: bool = False
     decided: bool = False
     """Has lost the race for a chosen seat: takes the next one without another long thought."""
 
@@ -59,7 +60,7 @@ def buyer(user: User) -> None:
         return
     token = slot.token
     if token is not None and token.get("type") == "ACCESS":
-        _buy(user, slot, token)
+        buy(user, slot, token, (user.options.think_low_s, user.options.think_high_s))
     elif token is not None:
         _poll(user, slot, token)
 
@@ -78,7 +79,7 @@ def _ask_for_token(user: User, slot: Slot) -> bool:
         raise ScriptError("the answer is not JSON")
     # D2: whatever came back is kept, an error's body too.
     slot.token = answer.body
-    slot.expires_s = _expiry(answer.body.get("jwt"))
+    slot.expires_s = expiry_s(answer.body.get("jwt"))
     options = user.options
     if options.backs_off and options.keeps_interval and "pollAfter" in answer.body:
         user.sleep(pause_s(user, answer))
@@ -93,8 +94,8 @@ def pause_s(user: User, answer: Answer) -> float:
     return float(answer.body.get("pollAfter", own_s))
 
 
-def _expiry(jwt: Any) -> float:
-    """Read when a token expires; infinity if it does not say."""
+def expiry_s(jwt: Any) -> float:
+    """Read when a token expires, in seconds since 1970; infinity if it does not say."""
     if not isinstance(jwt, str):
         return _INFINITY
     payload = jwt.split(".")[1]
@@ -124,8 +125,11 @@ def _poll(user: User, slot: Slot, token: dict[str, Any]) -> None:
             slot.token = None
 
 
-def _buy(user: User, slot: Slot, token: dict[str, Any]) -> None:
-    """Choose a seat, think, book, think, pay."""
+def buy(user: User, slot: Slot, token: dict[str, Any], think_s: tuple[float, float]) -> None:
+    """Choose a seat, think, book, think, pay; what comes of it stands in the slot.
+
+    Each thought takes a time between the two of `think_s`.
+    """
     options = user.options
     headers = {"Authorization": f"Bearer {token['jwt']}"}
     seat = _choose(user, slot, headers)
@@ -133,12 +137,12 @@ def _buy(user: User, slot: Slot, token: dict[str, Any]) -> None:
         return
     date, seat_id = seat
     if not slot.decided:
-        user.sleep(user.rng.uniform(options.think_low_s, options.think_high_s))
+        user.sleep(user.rng.uniform(*think_s))
     booked = _book(user, slot, headers, date, seat_id)
     if options.backs_off and not booked.ok:
         return
     if user.rng.bernoulli(options.pay_probability):
-        user.sleep(user.rng.uniform(options.think_low_s, options.think_high_s))
+        user.sleep(user.rng.uniform(*think_s))
         if not _pay(user, slot, headers, booked):
             return
     slot.finished = True
@@ -162,6 +166,7 @@ def _choose(user: User, slot: Slot, headers: dict[str, str]) -> tuple[str, int] 
     if not _has_items(user, slot, answer, len(answer.body) if answer.ok else 0):
         return None
     user.reached(Step.SAW_SEATS)
+    slot.saw_seats = True
     seats = answer.body.seats
     chosen = user.rng.index(len(seats)) if options.picks_random_seat else 0
     return query["date"], int(seats[chosen][0])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
 
 from model.setting import Setting
+from sim.customers.human_settings import Human
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,10 @@ class Customer:
         Le(1),
         Setting("share of those with a booking who pay", "", "incident: the plan's 90 %", 0, 1),
     ] = 0.9
+
+    human: Annotated[
+        Human, Setting("what people are like, for the customer sim.customers.human:human")
+    ] = field(default_factory=Human)
 
     @classmethod
     def incident(cls) -> Customer:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sim.kernel import Environment
 from sim.load.arrivals import Arrivals
 from sim.load.counted import IterationsEach, IterationsShared
+from sim.load.crowd import crowd_arrivals
 from sim.load.executor import Executor, Iterate
 from sim.load.looping import LoopingUsers
 from sim.load.plan import constant_arrivals, constant_plan, ramping_arrivals, ramping_plan
@@ -12,6 +15,7 @@ from sim.load.settings import (
     ConstantArrivalRate,
     ConstantVUs,
     Load,
+    OpeningCrowd,
     PerVUIterations,
     RampingArrivalRate,
     RampingVUs,
@@ -19,10 +23,23 @@ from sim.load.settings import (
 )
 from sim.load.user import IterationInterrupted, LoadHooks, VirtualUser
 
+if TYPE_CHECKING:
+    from sim.random_streams import Stream
 
-def make_executor(env: Environment, settings: Load, iterate: Iterate, hooks: LoadHooks) -> Executor:
+
+def make_executor(
+    env: Environment,
+    settings: Load,
+    iterate: Iterate,
+    hooks: LoadHooks,
+    *,
+    opens_s: float,
+    rng: Stream,
+) -> Executor:
     """Make the executor that `settings` describe; nothing happens before its `start`.
 
+    A crowd comes around `opens_s` seconds after the start, at times drawn from `rng`; the load
+    generator's own executors need neither.
     `iterate` is the customer's iteration: it runs in the user's thread, may block, and may raise
     any `Exception`, which ends the iteration as a failing script does.
     """
@@ -35,13 +52,21 @@ def make_executor(env: Environment, settings: Load, iterate: Iterate, hooks: Loa
             return IterationsEach(env, settings, iterate, hooks)
         case SharedIterations():
             return IterationsShared(env, settings, iterate, hooks)
+        case OpeningCrowd():
+            times = iter(crowd_arrivals(settings, opens_s, rng))
+            regular_s, users = settings.duration_s, (settings.people, settings.people)
         case ConstantArrivalRate():
             times, regular_s = constant_arrivals(settings), settings.duration_s
+            users = _users(settings)
         case RampingArrivalRate():
             times = ramping_arrivals(settings)
             regular_s = sum(stage.duration_s for stage in settings.stages)
-    users = (settings.pre_allocated_vus, settings.max_vus or settings.pre_allocated_vus)
+            users = _users(settings)
     return Arrivals(env, times, regular_s, settings.graceful_stop_s, users, iterate, hooks)
+
+
+def _users(settings: ConstantArrivalRate | RampingArrivalRate) -> tuple[int, int]:
+    return settings.pre_allocated_vus, settings.max_vus or settings.pre_allocated_vus
 
 
 __all__ = [

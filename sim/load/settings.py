@@ -292,6 +292,63 @@ class RampingArrivalRate:
         _check_seconds("graceful_stop_s", self.graceful_stop_s)
 
 
+_CROWD = "assumed: waiting rooms open 30 to 60 min before a sale (help pages of ticket sellers)"
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningCrowd:
+    """People who come once each, at random times around the opening of the sale; not k6's.
+
+    Those who come early come before the opening by an exponential time, the others after it by
+    another one, both cut off where the load begins and ends. One virtual user is one person.
+    """
+
+    executor: Annotated[Literal["opening-crowd"], Setting("not one of k6's: people, not scripts")]
+    people: Annotated[
+        int, Gt(0), Setting("people who come in all", "people", "none: always given", 1, 1e6)
+    ]
+    duration_s: Annotated[Seconds, Gt(0), Setting("length", "s", "none: always given", 0, 86_400)]
+    early_share: Annotated[
+        float,
+        Ge(0),
+        Le(1),
+        Setting("share of them who come before the opening, if there is one", "", _CROWD, 0, 0.95),
+    ] = 0.5
+    early_mean_s: Annotated[
+        Seconds,
+        Gt(0),
+        Setting(
+            "how long before the opening the early ones come, on average", "s", _CROWD, 30, 7200
+        ),
+    ] = 600.0
+    late_mean_s: Annotated[
+        Seconds,
+        Gt(0),
+        Setting(
+            "how long after the opening the others come, on average",
+            "s",
+            "assumed: flash crowds rise within minutes (Jung, Krishnamurthy and Rabinovich, Flash "
+            "Crowds and Denial of Service Attacks, 2002)",
+            10,
+            7200,
+        ),
+    ] = 300.0
+    graceful_stop_s: Annotated[
+        Seconds,
+        Ge(0),
+        Setting("time visits have to finish at the end", "s", _GRACEFUL, 0, 3_600),
+    ] = 30.0
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for what cannot be."""
+        _check_count("people", self.people, 1)
+        _check_seconds("duration_s", self.duration_s, positive=True)
+        _check("early_share", self.early_share, "0 to 1", ok=0 <= self.early_share <= 1)
+        _check_seconds("early_mean_s", self.early_mean_s, positive=True)
+        _check_seconds("late_mean_s", self.late_mean_s, positive=True)
+        _check_seconds("graceful_stop_s", self.graceful_stop_s)
+
+
 Load = (
     RampingVUs
     | ConstantVUs
@@ -299,4 +356,5 @@ Load = (
     | SharedIterations
     | ConstantArrivalRate
     | RampingArrivalRate
+    | OpeningCrowd
 )

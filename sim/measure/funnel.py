@@ -19,12 +19,14 @@ class Step(IntEnum):
     """Was given a waiting token, never an access token."""
     ADMITTED = 3
     """Was given an access token."""
-    SAW_SEATS = 4
+    ABANDONED = 4
+    """Lost patience and left before seeing a free seat."""
+    SAW_SEATS = 5
     """Saw at least one free seat."""
-    SOLD_OUT = 5
+    SOLD_OUT = 6
     """Was let in and found no free seat."""
-    BOOKED = 6
-    PAID = 7
+    BOOKED = 7
+    PAID = 8
 
 
 class Funnel:
@@ -45,6 +47,12 @@ class Funnel:
         self._furthest[user] = max(self._furthest[user], step)
 
     def counts(self) -> Counts:
-        """Return step name -> users whose furthest step it is; sums to `users`."""
+        """Return step name -> users whose furthest step it is; sums to `users`.
+
+        `abandoned` is there only if somebody was: the load script's customers never are.
+        """
         everyone = self._furthest[1:]
-        return {step.name.lower(): everyone.count(step.value) for step in Step}
+        counts = {step.name.lower(): everyone.count(step.value) for step in Step}
+        if not counts["abandoned"]:
+            del counts["abandoned"]
+        return counts

@@ -30,6 +30,10 @@ class WaitingRoom:
     """When each user came, got in and paid, and what they were told about their place."""
 
     def __init__(self) -> None:
+        self.bots: set[int] = set()
+        """Users who are programs."""
+        self._arrived_s: dict[int, float] = {}
+        self._abandoned_s: dict[int, float] = {}
         self._came_s: dict[int, float] = {}
         self._got_in_s: dict[int, float] = {}
         self._booked: set[int] = set()
@@ -45,6 +49,10 @@ class WaitingRoom:
         if step is Step.ADMITTED:
             self._got_in_s.setdefault(user, now_s)
             self._position.pop(user, None)
+        elif step is Step.ARRIVED:
+            self._arrived_s.setdefault(user, now_s)
+        elif step is Step.ABANDONED:
+            self._abandoned_s.setdefault(user, now_s)
         elif step is Step.SOLD_OUT and self.sold_out_s is None:
             self.sold_out_s = now_s
         elif step is Step.BOOKED:
@@ -82,6 +90,18 @@ class WaitingRoom:
                 "rate": len(self._got_in_s) / measured_s,
             }
             result["admissions_per_minute"] = self._per_minute(measured_s)
+        return result | self._leaving()
+
+    def _leaving(self) -> Metrics:
+        """Who left without seeing a seat, how long after arriving, and how bots fared."""
+        result: Metrics = {}
+        if self._abandoned_s:
+            stays_s = [at_s - self._arrived_s[user] for user, at_s in self._abandoned_s.items()]
+            result["abandoned"] = {"count": len(stays_s)}
+            result["abandoned_after"] = trend(np.array(stays_s, dtype=np.float64) * _MS)
+        if self.bots:
+            result["bots"] = {"count": len(self.bots)}
+            result["bots_paid"] = {"count": len(self.bots & self._paid)}
         return result
 
     def _order(self) -> Metrics:

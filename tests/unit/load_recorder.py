@@ -7,6 +7,7 @@ from collections.abc import Callable
 from sim.kernel import Environment
 from sim.load.executors import VirtualUser, make_executor
 from sim.load.settings import Load
+from sim.random_streams import Streams
 
 Script = Callable[["Recorder", VirtualUser], None]
 
@@ -18,7 +19,9 @@ class Recorder:
     iteration), `ends` (time, user id, interrupted), and `lives` (time, +1 or -1, user id).
     """
 
-    def __init__(self, load: Load, script: Script, overhead_s: float = 0.0) -> None:
+    def __init__(
+        self, load: Load, script: Script, overhead_s: float = 0.0, opens_s: float = 0.0
+    ) -> None:
         self.env = Environment()
         self.script = script
         self.overhead_s = overhead_s
@@ -32,7 +35,8 @@ class Recorder:
         self.spins: list[tuple[float, float, int]] = []
         self.curve: list[tuple[float, int]] = []
         self.users: dict[int, VirtualUser] = {}
-        self.executor = make_executor(self.env, load, self.iterate, self)
+        rng = Streams(1).stream("arrivals")
+        self.executor = make_executor(self.env, load, self.iterate, self, opens_s=opens_s, rng=rng)
 
     def run(self) -> Recorder:
         self.executor.start()

@@ -16,6 +16,7 @@ from sim.load.settings import (
     SharedIterations,
     Stage,
 )
+from sim.random_streams import Streams
 from tests.unit.load_recorder import Recorder
 
 
@@ -397,7 +398,10 @@ def test_thirty_thousand_users_come_and_go_in_no_time():
     env = Environment()
     load = ramp((10, 30_000), (10, 0))
     begin_s = time.process_time()
-    executor = make_executor(env, load, lambda _vu: env.sleep(1_000), Nothing())
+    rng = Streams(1).stream("arrivals")
+    executor = make_executor(
+        env, load, lambda _vu: env.sleep(1_000), Nothing(), opens_s=0.0, rng=rng
+    )
     executor.start()
     env.run(until=executor.all_done)
     spent_s = time.process_time() - begin_s

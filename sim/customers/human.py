@@ -1,0 +1,164 @@
+"""A person at an on-sale: comes once, waits as long as patience lasts, reloads, has several tabs.
+
+One virtual user is one person, and one iteration the whole visit. Every tab is logged in to the
+same account and does what the waiting page does: asks for a token, then for the place. The first
+tab that is let in is the one in which the person buys; the others are closed. Some of those who
+come are programs (bots). What the page does after errors is the script's (`buyer`, backing off).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import gamma, log
+from typing import TYPE_CHECKING, Any, Final
+
+from sim.customers.buyer import CHECK, CONCERT, GENERATION, Slot, buy, expiry_s, pause_s
+from sim.measure.funnel import Step
+from sim.user import CANCELLED
+
+if TYPE_CHECKING:
+    from sim.customers.human_settings import Human
+    from sim.random_streams import Stream
+    from sim.user import Answer, User
+
+_FOR_EVER: Final = float("inf")
+_UNAUTHORISED: Final = 401
+_MOST_EXTRA_TABS: Final = 20
+
+
+def human(user: User) -> None:
+    """Come, wait in every tab, buy in one of them, or leave."""
+    if user.memory is None:
+        user.memory = person = Person(user)
+        user.reached(Step.ARRIVED)
+        for _ in range(person.extra_tabs):
+            user.open_tab(person.visit)
+        person.visit(user)
+        user.wait_for_tabs()
+        user.leave()
+    user.finish(spin=False)
+
+
+def patience_s(settings: Human, rng: Stream) -> float:
+    """Draw how long somebody waits: Weibull, with the mean and shape of the settings."""
+    scale_s = settings.patience_mean_s / gamma(1.0 + 1.0 / settings.patience_shape)
+    return scale_s * float((-log(1.0 - rng.random())) ** (1.0 / settings.patience_shape))
+
+
+def extra_tabs(settings: Human, rng: Stream) -> int:
+    """Draw how many tabs somebody opens besides the first: geometric, from 0."""
+    another = settings.extra_tabs_mean / (1.0 + settings.extra_tabs_mean)
+    tabs = 0
+    while tabs < _MOST_EXTRA_TABS and rng.bernoulli(another):
+        tabs += 1
+    return tabs
+
+
+@dataclass(slots=True)
+class _Page:
+    """What one tab knows."""
+
+    slot: Slot
+    reload_at_s: float
+
+
+class Person:
+    """What the tabs of one person share."""
+
+    def __init__(self, user: User) -> None:
+        settings = user.options.human
+        # All is drawn for everyone, so that another share of bots changes nobody else.
+        self._bot = user.rng.bernoulli(settings.bots_share)
+        waits_s = patience_s(settings, user.rng)
+        tabs = extra_tabs(settings, user.rng)
+        self._main = user
+        self._buys_in: User | None = None
+        self._over = False
+        if self._bot:
+            user.is_bot()
+            self._leaves_s, self.extra_tabs = _FOR_EVER, 0
+        else:
+            self._leaves_s = max(user.now_s, user.opens_s) + waits_s
+            self.extra_tabs = tabs
+
+    def visit(self, tab: User) -> None:
+        """Do in one tab what is to be done, until the visit is over or another tab is let in."""
+        page = _Page(Slot(), self._next_reload_s(tab))
+        slot = page.slot
+        while self._buys_in in {None, tab} and not self._over:
+            if tab.now_s >= self._leaves_s and not slot.saw_seats:
+                self._give_up()
+            elif slot.token is None:
+                self._ask_for_token(tab, page)
+            elif slot.token["type"] == "ACCESS":
+                self._buys_in = tab
+                buy(tab, slot, slot.token, self._think_s(tab))
+                self._over = slot.finished
+            else:
+                self._poll(tab, page, slot.token)
+
+    def _give_up(self) -> None:
+        self._over = True
+        self._main.reached(Step.ABANDONED)
+
+    def _ask_for_token(self, tab: User, page: _Page) -> None:
+        """Load the page."""
+        body = {"userId": tab.id, "concertId": CONCERT}
+        answer = tab.post(
+            GENERATION, "/v1/token/generation", {}, body, patience_s=self._request_patience_s(tab)
+        )
+        if answer.ok:
+            token = answer.body
+            tab.reached(Step.ADMITTED if token["type"] == "ACCESS" else Step.WAITED)
+            page.slot.token, page.slot.expires_s = token, expiry_s(token["jwt"])
+            if token["type"] == "WAIT":
+                self._pause(tab, page, self._interval_s(tab, answer))
+        elif answer.error != CANCELLED:
+            self._pause(tab, page, self._retry_s(tab))
+
+    def _poll(self, tab: User, page: _Page, token: dict[str, Any]) -> None:
+        """Ask for the place, as the waiting page does; look again later."""
+        slot = page.slot
+        headers = {"WaitingToken": str(token["jwt"])}
+        patience = self._request_patience_s(tab)
+        answer = tab.get(CHECK, "/v1/token/check", headers, patience_s=patience)
+        position = answer.body["position"] if answer.ok else None
+        if position is not None and tab is self._main:
+            tab.told_position(position)
+        if position == 0 or answer.error == CANCELLED or answer.status == _UNAUTHORISED:
+            # Let in, fed up, or no longer known: load the page again.
+            slot.token = None
+        if position == 0 or answer.error == CANCELLED:
+            return
+        interval_s = self._interval_s(tab, answer)
+        self._pause(tab, page, interval_s if answer.ok else self._retry_s(tab))
+        if tab.clock_s + interval_s >= slot.expires_s:
+            slot.token = None
+
+    def _pause(self, tab: User, page: _Page, duration_s: float) -> None:
+        """Wait, but reload before if one cannot, and leave when patience is over."""
+        until_s = min(tab.now_s + duration_s, page.reload_at_s, self._leaves_s)
+        tab.sleep(max(0.0, until_s - tab.now_s))
+        if tab.now_s >= page.reload_at_s:
+            page.reload_at_s = self._next_reload_s(tab)
+            page.slot.token = None
+
+    def _next_reload_s(self, tab: User) -> float:
+        if self._bot:
+            return _FOR_EVER
+        return tab.now_s + tab.rng.exponential(tab.options.human.reload_mean_s)
+
+    def _request_patience_s(self, tab: User) -> float | None:
+        return None if self._bot else tab.options.human.slow_answer_s
+
+    def _interval_s(self, tab: User, answer: Answer) -> float:
+        return tab.options.human.bot_interval_s if self._bot else pause_s(tab, answer)
+
+    def _retry_s(self, tab: User) -> float:
+        return tab.options.human.bot_interval_s if self._bot else tab.options.retry_interval_s
+
+    def _think_s(self, tab: User) -> tuple[float, float]:
+        options = tab.options
+        if self._bot:
+            return options.human.bot_think_s, options.human.bot_think_s
+        return options.think_low_s, options.think_high_s
