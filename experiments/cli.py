@@ -1,4 +1,4 @@
-"""The command line: `ticketsim run | compare | sweep | gate | list | show | schema | serve`.
+"""The command line: `ticketsim run | compare | sweep | gate | explain | ... | serve`.
 
 Text for people goes to standard error; standard output carries only what a program may read.
 Heavy libraries are imported by the command that needs them, so that `-h` answers at once.
@@ -18,7 +18,9 @@ from types import FrameType
 from typing import NoReturn
 
 from experiments.cli_evaluate import add_calibrate, add_compare, add_gate, add_validate
+from experiments.cli_explain import add_explain
 from experiments.cli_options import add_common, add_config, common_options
+from experiments.cli_results import add_report
 from experiments.cli_sweep import add_sweep
 from experiments.errors import TicketsimError, one_line
 
@@ -113,8 +115,10 @@ def parser() -> argparse.ArgumentParser:
         add_compare,
         add_sweep,
         add_gate,
+        add_explain,
         add_validate,
         add_calibrate,
+        add_report,
         _add_list,
         _add_show,
         _add_schema,
@@ -169,7 +173,7 @@ def _add_schema(commands: Commands[_Parser]) -> _Parser:
     parser.set_defaults(command=_schema)
     parser.add_argument(
         "--output",
-        choices=["run", "compare", "sweep", "gate"],
+        choices=["run", "compare", "sweep", "gate", "explain"],
         metavar="COMMAND",
         help="of what this command prints with --json instead",
     )
@@ -232,6 +236,8 @@ def _schema(options: argparse.Namespace) -> int:
         from experiments.sweep import json_schema
     elif options.output == "gate":
         from experiments.gate import json_schema
+    elif options.output == "explain":
+        from experiments.explain.results import json_schema
     else:
         from experiments.config import json_schema
     print(json.dumps(json_schema(), indent=2))

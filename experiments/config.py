@@ -18,6 +18,7 @@ import annotated_types as at
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from experiments.errors import ConfigError
+from experiments.explain.settings import Explain
 from experiments.keys import dataclasses_in, hints_of, keys_of, nearest
 from experiments.possible import impossibilities
 from experiments.sources import Merged, apply_set, read_merged, read_source, show_value
@@ -36,11 +37,24 @@ class Observed:
         str,
         Setting(
             "where the simulated number stands in the summary, such as http_req_failed.rate, "
-            "tables.booking or exception_classes.GET /v1/token/check"
+            "tables.booking, exception_classes.GET /v1/token/check, exception_share.GET "
+            "/v1/token/check or refused_tokens.rate (401 apart from checks)"
         ),
     ]
     value: Annotated[float, Setting("the observed number; durations in milliseconds")]
     note: Annotated[str, Setting("where it comes from, and what it can and cannot tell")] = ""
+    bound: Annotated[
+        typing.Literal["equal", "at_least", "at_most"],
+        Setting("whether the number itself was observed, or a limit read off words"),
+    ] = "equal"
+    spread: Annotated[
+        float | None,
+        at.Gt(0),
+        Setting(
+            "how far a simulated number may be off and still count as the same: of shares and "
+            "classes in their own unit, of durations and counts as a share of the number"
+        ),
+    ] = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +93,9 @@ class Header:
         dict[str, tuple[str | Threshold, ...]],
         Setting("what `ticketsim gate` asks of a run: metric{tag:value} to k6's expressions"),
     ] = dataclasses.field(default_factory=dict)
+    explain: Annotated[
+        Explain, Setting("unknowns, hypotheses and players of `ticketsim explain`")
+    ] = dataclasses.field(default_factory=Explain)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,7 +221,7 @@ def _default_tag(annotation: Any) -> dict[str, str]:
 def _preset_values(key: str, annotation: Any, merged: Merged, name: str) -> dict[str, Any]:
     choices = _presets(annotation)
     preset = merged.table[key][_PRESET_KEY]
-    if preset in choices:
+    if isinstance(preset, str) and preset in choices:
         return dataclasses.asdict(choices[preset]())
     allowed = " or ".join(f'"{choice}"' for choice in choices) or "no preset in this table"
     source = merged.origin((key, _PRESET_KEY), name)
@@ -297,7 +314,7 @@ def _check_possible(world: World, resolved: Mapping[str, Any], merged: Merged, n
         path = wrong.key.split(".")
         value: Any = resolved
         for part in path:
-            value = value[part]
+            value = value[int(part)] if isinstance(value, list) else value[part]
         source = merged.origin(path, name)
         raise ConfigError(source, wrong.key, wrong.problem, value=show_value(value))
 

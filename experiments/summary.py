@@ -19,6 +19,7 @@ from sim.result import RunResult
 SCHEMA: Final = 1
 POLL = "GET /v1/token/check"
 _CONFLICT = "409"
+_UNAUTHORISED = "401"
 _PRINCIPAL = ("count", "rate", "avg", "value")
 """The statistic of a metric that its intervals are about: the first of these that it has. So of a
 counter the count, of a rate the rate, of a trend the mean, of a gauge the value."""
@@ -226,11 +227,30 @@ def number_at(run: RunResult, path: str) -> float | None:
         return run.tables.get(rest, 0)
     if root == "exception_classes":
         return len(run.exceptions.get(rest, {}))
+    if root == "exception_share":
+        return _exception_share(run, rest)
+    if root == "refused_tokens":
+        return _refused_tokens(run)
     if root in {"errors", "exceptions", "outcomes"}:
         endpoint, _, name = rest.rpartition(".")
         counts: dict[str, dict[str, int]] = getattr(run, root)
         return counts.get(endpoint, {}).get(name, 0)
     return run.metrics.get(root, {}).get(rest)
+
+
+def _exception_share(run: RunResult, endpoint: str) -> float | None:
+    """Of all exceptions that the service logged, those of one endpoint; None without any."""
+    total = sum(sum(counts.values()) for counts in run.exceptions.values())
+    return sum(run.exceptions.get(endpoint, {}).values()) / total if total else None
+
+
+def _refused_tokens(run: RunResult) -> float | None:
+    """Of all requests, those whose access token was refused (401); None without requests."""
+    total = sum(sum(counts.values()) for counts in run.outcomes.values())
+    refused = sum(
+        counts.get(_UNAUTHORISED, 0) for label, counts in run.outcomes.items() if label != POLL
+    )
+    return refused / total if total else None
 
 
 def is_count(path: str) -> bool:

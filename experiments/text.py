@@ -185,7 +185,9 @@ def shown_as(metric: str) -> Callable[[float | None], str]:
     def show(value: float | None) -> str:
         if value is None:
             return "-"
-        if statistic == "rate" or name == "exception_share":
+        if name in {"exception_share", "refused_tokens"}:
+            return percent(value)
+        if name == "http_req_failed" and statistic == "rate":
             return percent(value)
         if _is_duration(name) and not is_count(metric):
             return duration(value)

@@ -153,6 +153,11 @@ class Criterion:
         return {"<": 1, ">": -1}.get(self.operator[0], 0)
 
 
+def measures() -> dict[str, list[str]]:
+    """Every metric of a run and the statistics that it has."""
+    return {metric: list(_AGGREGATIONS[kind]) for metric, kind in _KINDS.items()}
+
+
 def criteria(thresholds: Mapping[str, Sequence[str | Threshold]], source: str) -> list[Criterion]:
     """Parse the thresholds of a config.
 

@@ -1,0 +1,87 @@
+"""How much work an explanation is: shared out from `--budget`, or the default of 20 minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from experiments.budget import Budget
+from experiments.errors import ConfigError
+from experiments.explain.inference import Plan
+
+FEWEST_PARTICLES: Final = 8
+_FEWEST_LEVELS: Final = 2
+_LEVELS: Final = 5
+_PARTICLES: Final = 56
+_FULL_SIZE: Final = 8
+_REPLICATIONS: Final = 3
+_TO_INFERENCE: Final = 0.65
+_TO_FULL_SIZE: Final = 0.05
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is run: the inference, worlds of the best region at full size, the attribution.
+
+    `replications` of every coalition; 0 leaves the attribution out.
+    """
+
+    inference: Plan
+    full_size: int
+    replications: int
+
+
+@dataclass(frozen=True)
+class Thorough:
+    """What `--full` adds: random orders of single defects, and worlds to infer back."""
+
+    orders: int
+    truths: int
+    calibration: Plan
+
+
+THOROUGH: Final = Thorough(orders=12, truths=40, calibration=Plan(24, 3))
+
+
+def work_of(budget: Budget, models: int, coalitions: int, own: int | None) -> Work:
+    """Share out a budget.
+
+    Args:
+        budget: a number of runs decides how much is done; wall time only ends it early.
+        models: that are compared.
+        coalitions: of the attribution, 0 without one.
+        own: replications that the user asked for.
+
+    Raises:
+        ConfigError: too few runs for any answer.
+    """
+    replications = own or _REPLICATIONS
+    if budget.runs is None:
+        return Work(Plan(_PARTICLES, _LEVELS), _FULL_SIZE, replications if coalitions else 0)
+    fewest = Plan(FEWEST_PARTICLES, _FEWEST_LEVELS).runs(models) + 1
+    if budget.runs < fewest:
+        raise ConfigError(
+            "--budget",
+            "",
+            f"{budget.runs} runs are too few for any answer; allowed: at least {fewest} for "
+            f"{models} models",
+        )
+    inference = _inference(budget.runs, models)
+    left = budget.runs - inference.runs(models)
+    full_size = min(left, _FULL_SIZE, max(1, round(_TO_FULL_SIZE * budget.runs)))
+    affordable = (left - full_size) // coalitions if coalitions else 0
+    return Work(inference, full_size, min(replications, affordable))
+
+
+def _inference(runs: int, models: int) -> Plan:
+    for levels in range(_LEVELS, _FEWEST_LEVELS - 1, -1):
+        particles = int(_TO_INFERENCE * runs / (models * (1 + levels / 2)))
+        if particles >= 2 * FEWEST_PARTICLES:
+            return Plan(particles, levels)
+    return Plan(FEWEST_PARTICLES, _FEWEST_LEVELS)
+
+
+def budget_in_words(budget: Budget) -> Mapping[str, float | None]:
+    """The budget as it is reported."""
+    return {"runs": budget.runs, "seconds": budget.duration_s}
