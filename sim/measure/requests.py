@@ -6,6 +6,7 @@ import struct
 from array import array
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -57,6 +58,23 @@ def weighted_trend(values: NDArray[np.float64], weights: NDArray[np.float64]) ->
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One request. Times in simulated seconds; `time_s` since the load began, when it ended."""
+
+    time_s: float
+    user: int
+    endpoint: str
+    status: int
+    """0 when there was no answer."""
+    error: str | None
+    duration_s: float
+    blocked_s: float
+    """How long it waited for its connection; 0 if it had one."""
+    sending_s: float
+    receiving_s: float
+
+
 Listener = Callable[[float, str, int, float], None]
 """Told of each request: when it ended, endpoint, status (0 for none), duration; seconds."""
 
@@ -84,6 +102,8 @@ class RequestLog:
         self._hash = sha256()
         self._buffer = bytearray()
         self.listener: Listener | None = None
+        self.sampler: Callable[[Sample], None] | None = None
+        """Told everything about each request."""
 
     def record(
         self,
@@ -95,6 +115,7 @@ class RequestLog:
         duration_s: float,
         sending_s: float = 0.0,
         receiving_s: float = 0.0,
+        blocked_s: float = 0.0,
     ) -> None:
         """Add a request that ended at `time_s`; `status` 0 means that there was no answer.
 
@@ -102,6 +123,13 @@ class RequestLog:
         """
         if self.listener is not None:
             self.listener(time_s, endpoint, status, duration_s)
+        if self.sampler is not None:
+            self.sampler(
+                Sample(
+                    *(time_s, user, endpoint, status, error),
+                    *(duration_s, blocked_s, sending_s, receiving_s),
+                )
+            )
         name = (endpoint, status, error)
         key = self._keys.get(name)
         if key is None:
