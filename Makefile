@@ -7,8 +7,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 \
 	--fork-strategy fewest --no-annotate --custom-compile-command "make lock" --quiet
 
+PARALLEL := --numprocesses=logical --maxprocesses=4 --dist=worksteal
+# Which of the contract tests: all, or those of one marker.
+MARKS ?=
+
 .DEFAULT_GOAL := help
-.PHONY: help setup incident test contract notebooks notebooks-run scale-check fixes fixes-full coverage lint types layers lock clean
+.PHONY: help setup incident test contract fuzz-configs audit notebooks notebooks-run scale-check fixes fixes-full coverage lint types layers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -26,12 +30,12 @@ incident: $(READY) ## the main job: the incident at full size
 	$(BIN)/ticketsim run incident
 
 test: $(READY) ## every test but the slowest comparisons with a real redis-server
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(PARALLEL)
 
 contract: $(READY) ## only the tests against real programs, the slowest too; needs redis-server
 	@command -v redis-server >/dev/null || { echo "make contract: no redis-server on the path, and nothing is installed for you."; \
 		echo "Debian, Ubuntu: apt-get install redis-server; macOS: brew install redis"; exit 1; }
-	@TICKETSIM_REQUIRE_PEERS=$${TICKETSIM_REQUIRE_PEERS-1} $(BIN)/python -m pytest tests/contract -m ""
+	@TICKETSIM_REQUIRE_PEERS=$${TICKETSIM_REQUIRE_PEERS-1} $(BIN)/python -m pytest tests/contract -m "$(MARKS)"
 
 notebooks: $(READY) ## open the notebooks in JupyterLab (installs it at the first time)
 	$(PIP) install --require-hashes --requirement requirements-notebooks.lock
@@ -48,6 +52,12 @@ fixes: $(READY) ## every shipped fix against the incident at a tenth of the size
 
 fixes-full: $(READY) ## the same at full size: hours; resumes where it stopped
 	$(BIN)/ticketsim compare incident --replications 3 --workers 2 --out runs/fixes-full
+
+fuzz-configs: $(READY) ## 50 times the tests' tries at configs, options and input files that break the program
+	@TICKETSIM_FUZZ=50 $(BIN)/python -m pytest tests/properties/test_config_fuzz.py $(PARALLEL)
+
+audit: $(READY) ## lock file, what is installed, and known vulnerabilities if their database can be reached
+	@$(BIN)/python -m tests.support.audit
 
 coverage: $(READY) ## how often the intervals and verdicts of compare are right
 	$(BIN)/python -m tests.support.coverage 1000
