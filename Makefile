@@ -42,7 +42,7 @@ notebooks: $(READY) ## open the notebooks in JupyterLab (installs it at the firs
 	$(BIN)/jupyter lab notebooks
 
 notebooks-run: $(READY) ## run every notebook again and save what it shows
-	$(BIN)/python -m experiments.notebooks
+	$(BIN)/python notebooks/execute.py
 
 scale-check: $(READY) ## the incident at several scales, five seeds each (a quarter of an hour)
 	$(BIN)/python -m experiments.scale_check

@@ -174,7 +174,7 @@ def observed(summary: RunSummary) -> Table:
     """What was observed on the real system beside what was simulated.
 
     Columns: observed, simulated, at_full_size (counts divided by the scale), low and high (95 %
-    prediction interval of one run; empty below 3 replications), note. Durations in milliseconds.
+    prediction interval of one run; absent below 3 replications), note. Durations in milliseconds.
     """
     rows = {}
     for name, row in summary.get("observed", {}).items():
@@ -187,7 +187,7 @@ def observed(summary: RunSummary) -> Table:
             "high": high,
             "note": row["note"],
         }
-    return _indexed(rows, "number")
+    return Table(_indexed(rows, "number").dropna(axis="columns", how="all"))
 
 
 def series(results: Mapping[int, RunResult]) -> Table:
