@@ -20,7 +20,7 @@ from typing import NoReturn
 from experiments.cli_evaluate import add_calibrate, add_compare, add_gate, add_validate
 from experiments.cli_explain import add_explain
 from experiments.cli_options import add_common, add_config, common_options
-from experiments.cli_results import add_report
+from experiments.cli_results import add_export, add_report
 from experiments.cli_sweep import add_sweep
 from experiments.errors import TicketsimError, one_line
 
@@ -119,6 +119,7 @@ def parser() -> argparse.ArgumentParser:
         add_validate,
         add_calibrate,
         add_report,
+        add_export,
         _add_list,
         _add_show,
         _add_schema,
@@ -144,6 +145,9 @@ def _add_run(commands: Commands[_Parser]) -> _Parser:
     parser.set_defaults(command=_run)
     add_config(parser)
     add_common(parser)
+    parser.add_argument(
+        "--samples", action="store_true", help="keep every request in --out, for ticketsim export"
+    )
     return parser
 
 
@@ -202,7 +206,7 @@ def _add_serve(commands: Commands[_Parser]) -> _Parser:
 def _run(options: argparse.Namespace) -> int:
     from experiments.command_run import run
 
-    return run(common_options(options))
+    return run(common_options(options), samples=options.samples)
 
 
 def _list(_options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""The commands that read what others kept with `--out`: report."""
+"""The commands that read what others kept with `--out`: report and export."""
 
 from __future__ import annotations
 
@@ -13,8 +13,22 @@ first, then tables and figures. It needs nothing else: open it from disk, print 
   ticketsim report runs/incident
 
 Partial results are reported too, and marked."""
+_EXPORT = """\
+Results of run in the forms that other programs read:
+
+  k6-summary   the data that k6 hands to handleSummary, as JSON (one replication)
+  k6-csv       k6's --out csv: nine rows per request, and users over time (one replication);
+               needs run --samples; packed when FILE ends in .gz
+  openmetrics  time series with timestamps as OpenMetrics text, to backfill a metrics server
+  parquet      every request as one row of one table; needs run --samples
+
+  ticketsim run incident --scale 0.1 --samples --out runs/incident
+  ticketsim export runs/incident --format k6-csv
+
+Time series are in DIR/series.parquet anyway. Of several replications the k6 formats take
+the first, or the one that --replication names."""
 _EXIT_CODES = """\
-exit codes: 0 ok; 1 no results there, or the page cannot be written, in one line"""
+exit codes: 0 ok; 1 no results there, or the file cannot be written, in one line"""
 
 
 def add_report(commands: Any) -> argparse.ArgumentParser:
@@ -37,3 +51,45 @@ def _report(options: argparse.Namespace) -> int:
     from experiments.command_report import ReportOptions, report
 
     return report(ReportOptions(options.folder, options.out, options.quiet))
+
+
+def add_export(commands: Any) -> argparse.ArgumentParser:
+    """Add `export`."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "export",
+        help="results for k6's tools, metrics servers and data frames",
+        description=_EXPORT,
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=_export)
+    parser.add_argument("folder", metavar="DIR", help="what --out of run named")
+    parser.add_argument(
+        "--format",
+        required=True,
+        choices=["k6-summary", "k6-csv", "openmetrics", "parquet"],
+        help="see above",
+    )
+    parser.add_argument("--out", metavar="FILE", help="write it there (default: a file in DIR)")
+    parser.add_argument(
+        "--replication", type=count, metavar="N", help="this replication only, counted from 0"
+    )
+    parser.add_argument("--quiet", action="store_true", help="do not say where it is")
+    return parser
+
+
+def count(text: str) -> int:
+    """A whole number from 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text}; allowed: a whole number from 0")
+    return int(text)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from experiments.command_export import ExportOptions, export
+
+    return export(
+        ExportOptions(
+            options.folder, options.format, options.out, options.replication, options.quiet
+        )
+    )

@@ -13,9 +13,10 @@ from typing import Any, Final
 
 from experiments.campaign import CommonOptions
 from experiments.config import Config, load
-from experiments.errors import InterruptedRunError
+from experiments.errors import InterruptedRunError, OutputError
 from experiments.live import live_view
 from experiments.replications import Task, seed_of, stream_replications
+from experiments.samples import path_of
 from experiments.scale_check import warnings as scale_warnings
 from experiments.store import RunFolder, identity_of
 from experiments.summary import RunSummary, Setup, summarise
@@ -37,8 +38,12 @@ class Finished:
     summary: RunSummary
 
 
-def run(options: CommonOptions) -> int:
+def run(options: CommonOptions, *, samples: bool = False) -> int:
     """Run the replications of a config and report them.
+
+    Args:
+        options: the options of the command line.
+        samples: keep every request beside the results.
 
     Returns:
         0, or 130 when the user interrupted the run.
@@ -46,14 +51,14 @@ def run(options: CommonOptions) -> int:
     Raises:
         TicketsimError: the config or `--out` cannot be used, or nothing was measured.
     """
-    summary = perform(options).summary
+    summary = perform(options, samples=samples).summary
     _print(summary, options)
     return _INTERRUPTED if summary["partial"] else _OK
 
 
-def perform(options: CommonOptions) -> Finished:
-    """Run the replications of a config, and keep them where `out` says. Raises as `run`."""
-    work = _Work(options)
+def perform(options: CommonOptions, *, samples: bool = False) -> Finished:
+    """Run the replications of a config, and keep them where `out` says. As `run`."""
+    work = _Work(options, samples=samples)
     try:
         return work.done()
     finally:
@@ -63,7 +68,10 @@ def perform(options: CommonOptions) -> Finished:
 class _Work:
     """One run: what is asked for, what there is of it, and where it is kept."""
 
-    def __init__(self, options: CommonOptions) -> None:
+    def __init__(self, options: CommonOptions, *, samples: bool) -> None:
+        if samples and (options.out is None or isinstance(options.workers, str)):
+            raise OutputError("--samples: needs --out DIR, and no --cluster")
+        self._samples = samples
         self._began_s = self._saved_s = time.monotonic()
         self._options = options
         self._config = load(options.config, options.assignments)
@@ -76,7 +84,7 @@ class _Work:
         options = self._options
         for warning in scaled(self._config.world, options.scale).redis.warnings():
             sys.stderr.write(f"warning: redis.{warning}\n")
-        self._every = self._folder.open() if self._folder else {}
+        self._every = {n: run for n, run in self._found().items() if self._is_whole(n)}
         known = len(self._every)
         self._simulate([n for n in range(self._setup.replications) if n not in self._every])
         results = self._results()
@@ -87,6 +95,25 @@ class _Work:
             self._save(summary)
         return Finished(self._config, results, summary)
 
+    def _found(self) -> dict[int, RunResult]:
+        return self._folder.open() if self._folder else {}
+
+    def _is_whole(self, number: int) -> bool:
+        """Whether everything asked for was kept of a replication."""
+        return not self._samples or self._samples_of(number).is_file()
+
+    def _samples_of(self, number: int) -> Path:
+        return path_of(Path(self._options.out or "."), number)
+
+    def _task(self, number: int) -> Task:
+        setup = self._setup
+        samples = self._samples_of(number)
+        if self._folder is not None:
+            # What was kept of another try would not be that of this one.
+            samples.unlink(missing_ok=True)
+        world, seed = self._config.world, seed_of(setup.seed, number)
+        return Task(number, world, seed, setup.scale, samples if self._samples else None)
+
     def close(self) -> None:
         """Let others write to the folder."""
         if self._folder is not None:
@@ -96,9 +123,8 @@ class _Work:
         if not missing:
             return
         setup, options = self._setup, self._options
-        world = self._config.world
-        tasks = [Task(n, world, seed_of(setup.seed, n), setup.scale) for n in missing]
-        load = scaled(world, setup.scale).load
+        tasks = [self._task(number) for number in missing]
+        load = scaled(self._config.world, setup.scale).load
         with live_view(load, len(tasks), quiet=options.quiet) as report:
             stream_replications(tasks, options.workers, report, self._keep)
 

@@ -19,6 +19,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.context import SpawnContext
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -57,10 +58,19 @@ class Task:
     world: World
     seed: int
     scale: float
+    samples: Path | None = None
+    """The file to keep every request in; None keeps them nowhere."""
 
     def simulate(self, hear: Callable[[Progress], bool]) -> RunResult:
         """Run it here; `hear` is told how far it is and says whether to stop."""
-        return simulate(self.world, self.seed, scale=self.scale, progress=hear)
+        if self.samples is None:
+            return simulate(self.world, self.seed, scale=self.scale, progress=hear)
+        from experiments.samples import SampleWriter
+
+        with SampleWriter(self.samples) as writer:
+            return simulate(
+                self.world, self.seed, scale=self.scale, progress=hear, sampler=writer.add
+            )
 
 
 class _Local:

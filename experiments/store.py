@@ -10,6 +10,7 @@
     sweeps.parquet     replication and one row per sweep
     funnel.parquet     replication, state, users
     tables.parquet     replication, table, rows
+    samples/           every request, if asked for: see `experiments.samples`
 
 The manifest is written last; while a folder is written again, it says that it is partial. So
 what a killed process leaves is nothing, or marked as partial, and can be read and resumed.
@@ -42,6 +43,7 @@ _NAMES = (
     *("series.parquet", "requests.parquet", "errors.parquet", "sweeps.parquet"),
     *("funnel.parquet", "tables.parquet"),
     *(_REPLICATIONS, "config.toml", "summary.json", _MANIFEST),
+    "samples",
 )
 _LIBRARIES = ("numpy", "sqlalchemy", "redis", "fakeredis", "pyjwt", "simpy", "greenlet")
 
