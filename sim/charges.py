@@ -75,9 +75,7 @@ class Charges:
     @property
     def task(self) -> Task:
         """The current thread's task."""
-        thread = self._env.current
-        assert thread is not None  # noqa: S101 - charged work runs in threads only
-        task: Task = thread.local
+        task: Task = self._env.current.local  # type: ignore[union-attr]  # only threads are charged
         return task
 
     def exception_counts(self) -> Counter[str]:
@@ -154,7 +152,9 @@ class Charges:
     def exception(self, logger: str, error: BaseException) -> None:
         """Count a logged exception and charge its stack trace."""
         task = self.task
-        counts = self.exceptions.setdefault(task.label, Counter())
+        counts = self.exceptions.get(task.label)
+        if counts is None:
+            counts = self.exceptions[task.label] = Counter()
         name = type(error).__name__
         counts[name] += 1
         work_s = self._costs.exceptions.of(logger, name) * task.factor.exception

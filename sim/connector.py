@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sim.faults.way import Way
-    from sim.kernel import Environment
+    from sim.kernel import Environment, Thread, Timer, Waiter
     from sim.random_streams import Stream
     from sim.world import Generator, Network, Service
 
+_LOST: Final = "DialTimeout"
 _SYN_RETRIES_S: Final = (1.0, 3.0, 7.0, 15.0, 31.0, 63.0)
 
 
@@ -37,6 +38,74 @@ class Connection:
         """A request that was sent before the service accepted the connection."""
         self.epoch = 0
         """Counts how often it was opened, so that old idle entries can be told."""
+
+
+class _Dial:
+    """One dial after its first SYN: sends SYNs again until one is answered or patience ends."""
+
+    __slots__ = (
+        "_began_s",
+        "_connection",
+        "_connector",
+        "_env",
+        "_give_up_s",
+        "_sent",
+        "_timer",
+        "_waiter",
+    )
+
+    def __init__(
+        self, connector: Connector, connection: Connection, env: Environment, timeout_s: float
+    ) -> None:
+        self._connector = connector
+        self._connection = connection
+        self._env = env
+        self._began_s = env.now
+        self._give_up_s = self._began_s + timeout_s
+        self._sent = 0
+        self._waiter: Waiter
+        self._timer: Timer
+
+    def attempt(self) -> str | None:
+        """See what has become of a SYN: None when connected, or why not."""
+        return self._connector.answer(self._connection)
+
+    def wait(self) -> str | None:
+        """Block until it is over; return why it failed, or None."""
+        self._waiter = self._env.waiter()
+        self._send_again()
+        try:
+            reason: str | None = self._waiter.wait()
+        except BaseException:
+            self._timer.cancel()
+            raise
+        return reason
+
+    def _send_again(self) -> None:
+        env = self._env
+        now = env.now
+        next_s = self._began_s + _SYN_RETRIES_S[self._sent]
+        self._sent += 1
+        if next_s >= self._give_up_s:
+            self._timer = env.call_at(now + max(0.0, self._give_up_s - now), self._give_up)
+            return
+        sends_s = now + max(0.0, next_s - now)
+        if self._sent == len(_SYN_RETRIES_S):
+            self._timer = env.call_at(sends_s, self._give_up)
+        else:
+            self._timer = env.call_at(sends_s + self._connector.round_trip_s, self._look)
+
+    def _look(self) -> Thread | None:
+        if self._waiter.done:
+            return None
+        reason = self.attempt()
+        if reason is not _LOST:
+            return self._waiter.resume(reason)
+        self._send_again()
+        return None
+
+    def _give_up(self) -> Thread | None:
+        return self._waiter.resume(_LOST)
 
 
 class Connector:
@@ -80,32 +149,35 @@ class Connector:
             self.refused += 1
             return "PortsExhausted"
         self.ports_used += 1
-        began_s = env.now
-        give_up_s = began_s + self._generator.dial_timeout_s
+        dial = _Dial(self, connection, env, self._generator.dial_timeout_s)
         try:
-            for retry_s in _SYN_RETRIES_S:
-                env.sleep(2.0 * self._network.one_way_s)
-                if not self.listening:
-                    return self._failed("ConnectionRefused")
-                lost = self._network.loss > 0.0 and self._rng.bernoulli(self._network.loss)
-                if self.way is not None:
-                    lost |= self.way.loses(env.now)
-                if not lost and self._connect(connection):
-                    return None
-                next_s = began_s + retry_s
-                if next_s >= give_up_s:
-                    env.sleep(max(0.0, give_up_s - env.now))
-                    break
-                env.sleep(max(0.0, next_s - env.now))
+            env.sleep(2.0 * self._network.one_way_s)
+            reason = dial.attempt()
+            if reason is _LOST:
+                # The kernel goes on by itself; the thread has nothing to do until it is done.
+                reason = dial.wait()
         except BaseException:
-            self.ports_used -= 1
+            if not connection.open:
+                self.ports_used -= 1
             raise
-        return self._failed("DialTimeout")
-
-    def _failed(self, reason: str) -> str:
-        self.ports_used -= 1
-        self.refused += 1
+        if reason is not None:
+            self.ports_used -= 1
+            self.refused += 1
         return reason
+
+    def answer(self, connection: Connection) -> str | None:
+        """Answer a SYN; return None when connected, or why not."""
+        if not self.listening:
+            return "ConnectionRefused"
+        lost = self._network.loss > 0.0 and self._rng.bernoulli(self._network.loss)
+        if self.way is not None:
+            lost |= self.way.loses(self._env.now)
+        return _LOST if lost or not self._connect(connection) else None
+
+    @property
+    def round_trip_s(self) -> float:
+        """Time from a SYN to its answer."""
+        return 2.0 * self._network.one_way_s
 
     def _connect(self, connection: Connection) -> bool:
         if self.accepted < self._service.max_connections and not self._backlog:
@@ -123,14 +195,14 @@ class Connector:
         self._rest(connection)
         return True
 
-    def begin_request(self, connection: Connection, deliver: Callable[[], None]) -> None:
-        """Send a request: `deliver` is called once the service has accepted the connection."""
+    def begin_request(self, connection: Connection) -> bool:
+        """Note that a request has arrived; return whether the service can have it at once.
+
+        If not, `on_accepted` of the connection will be called when it can.
+        """
         connection.idle_since_s = -1.0
         connection.requests += 1
-        if connection.accepted:
-            deliver()
-        else:
-            connection.on_accepted = deliver
+        return connection.accepted
 
     def end_request(self, connection: Connection, closes: bool) -> None:
         """The answer was sent; the server closes the connection or keeps it alive."""
@@ -200,7 +272,11 @@ class Connector:
         """The connection is idle from now on: the server closes it after its keep-alive time."""
         now = self._env.now
         connection.idle_since_s = now
-        self._idle.append((connection, connection.epoch, now))
+        idle = self._idle
+        # Nobody has to remember connections that are not idle any more.
+        while idle and (idle[0][0].idle_since_s != idle[0][2] or not idle[0][0].open):
+            idle.popleft()
+        idle.append((connection, connection.epoch, now))
         if not self._idle_timer:
             self._idle_timer = True
             self._env.call_in(self._service.connection_timeout_s, self._close_idle)

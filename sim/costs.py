@@ -10,15 +10,18 @@ from __future__ import annotations
 import math
 import tomllib
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 _CONTAINER: Final = "dispatcherServlet"
 # Warm-up is looked up: below this many requests one entry each, then eight per doubling.
 _EXACT: Final = 256
 _PER_DOUBLING: Final = 8
 _ENTRIES: Final = _EXACT + 56 * _PER_DOUBLING
+_EXACT_BITS: Final = _EXACT.bit_length()
+_INSIDE_BITS: Final = _EXACT_BITS - _PER_DOUBLING.bit_length()
 
 
 class CostsError(ValueError):
@@ -93,8 +96,7 @@ class WarmUp:
         return 1.0 + self.row_excess / (1.0 + math.pow(ratio, self.exponent))
 
 
-@dataclass(frozen=True, slots=True)
-class Factor:
+class Factor(NamedTuple):
     """Factors on the service's work for one request: warm-up times noise."""
 
     code: float
@@ -125,26 +127,27 @@ class WarmUpTable:
             noise: factor of this request alone, of mean 1.
         """
         warm_up, growth = self._warm_up, self._growth
+        own_index = _index_of(own)
         excess = (
             warm_up.shared * growth[_index_of(total)]
-            + (1.0 - warm_up.shared) * growth[_index_of(own)]
+            + (1.0 - warm_up.shared) * growth[own_index]
             - 1.0
         )
         return Factor(
             noise * (1.0 + excess),
             noise * (1.0 + warm_up.exception_sensitivity * excess),
-            noise * self._row_growth[_index_of(own)],
+            noise * self._row_growth[own_index],
         )
 
 
 def _index_of(count: int) -> int:
     if count < _EXACT:
         return count
-    doublings = count.bit_length() - _EXACT.bit_length()
-    inside = (count >> (doublings + _EXACT.bit_length() - _PER_DOUBLING.bit_length())) % (
-        _PER_DOUBLING
+    doublings = count.bit_length() - _EXACT_BITS
+    index = (
+        _EXACT + doublings * _PER_DOUBLING + (count >> (doublings + _INSIDE_BITS)) % _PER_DOUBLING
     )
-    return min(_EXACT + doublings * _PER_DOUBLING + inside, _ENTRIES - 1)
+    return index if index < _ENTRIES else _ENTRIES - 1
 
 
 def _middle(index: int) -> float:
@@ -260,8 +263,15 @@ class Costs:
 
     def draw_noise(self, rng: NormalStream) -> float:
         """Return a factor on the CPU of one request: log-normal, mean 1, CV `request_cv`."""
-        variance = math.log1p(self.request_cv**2)
-        return math.exp(math.sqrt(variance) * rng.normal() - variance / 2.0)
+        sigma, half_variance = _log_normal(self.request_cv)
+        return math.exp(sigma * rng.normal() - half_variance)
+
+
+@lru_cache
+def _log_normal(cv: float) -> tuple[float, float]:
+    """Return sigma and half the variance of the logarithm of a factor of mean 1."""
+    variance = math.log1p(cv**2)
+    return math.sqrt(variance), variance / 2.0
 
 
 _T = TypeVar("_T")

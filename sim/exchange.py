@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 class Exchange:
     """One request on its way through the service."""
 
-    __slots__ = ("connection", "endpoint", "noise", "request", "response", "waiter")
+    __slots__ = (
+        "body_bytes",
+        "connection",
+        "endpoint",
+        "noise",
+        "request",
+        "response",
+        "waiter",
+    )
 
     def __init__(
         self, endpoint: str, request: Request, connection: Connection, waiter: Waiter, noise: float
@@ -25,3 +33,5 @@ class Exchange:
         self.noise = noise
         """Factor on the service's work for this request, drawn from the user's own stream."""
         self.response: Response
+        self.body_bytes: float
+        """Size of the response's body, as it would be at full size."""

@@ -31,6 +31,12 @@ class Generator:
         self._env = env
         self.settings = settings
         self.costs = costs
+        self.sending_s = costs.request_s * costs.sending_share
+        """Work of one request until it is sent, the script's not included."""
+        self.receiving_s = costs.request_s * costs.receiving_share
+        """Work on its answer."""
+        self.script_s = costs.request_s * (1.0 - costs.sending_share - costs.receiving_share)
+        """The script's work on a request."""
         self.process = host.cpu.process(threads=max(1.0, host.cpu.cores))
         self.spinning = 0
         self.initialised_vus = 0

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from heapq import heappop, heappush
 from itertools import count
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import greenlet
@@ -46,12 +47,15 @@ the value to return there or the error to raise."""
 
 
 class Timer:
-    """A call in the future that can be cancelled. Its function must not block."""
+    """A call in the future that can be cancelled. Its function must not block.
+
+    If the function returns a thread (see `Waiter.resume`), that goes on at once.
+    """
 
     __slots__ = ("_function",)
 
-    def __init__(self, function: Callable[[], None]) -> None:
-        self._function: Callable[[], None] | None = function
+    def __init__(self, function: Callable[[], object]) -> None:
+        self._function: Callable[[], object] | None = function
 
     def cancel(self) -> None:
         """Never make the call; no effect once it was made."""
@@ -102,6 +106,18 @@ def _shuffled(rng: Bits) -> Iterator[int]:
         yield rng.bits() << 64 | number
 
 
+class _InHeap(deque[_Wakeup]):
+    """Stands where wake-ups queue in order, when there is no such order: always empty."""
+
+    def __init__(self, entries: list[Any]) -> None:
+        super().__init__()
+        self._entries = entries
+
+    def append(self, entry: _Wakeup) -> None:
+        """Put it in the heap."""
+        heappush(self._entries, entry)
+
+
 class Waiter:
     """One wait of one thread: whoever holds it can end the wait, once."""
 
@@ -129,6 +145,16 @@ class Waiter:
         thread.pending = entry = (env._now, NORMAL, next(env._eid), thread, value, None)  # noqa: SLF001
         env._ready.append(entry)  # noqa: SLF001
         return True
+
+    def resume(self, value: Any = None) -> Thread | None:
+        """End the wait with `value`, at once: for a timer's function to return."""
+        if self.done:
+            return None
+        self.done = True
+        thread = self.thread
+        thread.waiter = None
+        thread.pending = (self.env.now, NORMAL, 0, thread, value, None)
+        return thread
 
     def fail(self, error: BaseException) -> bool:
         """End the wait by raising `error` in the thread; false if it had ended already."""
@@ -234,10 +260,15 @@ class Deadlines:
         """Wake `waiter` with `TIMEOUT` after `timeout_s`, unless its wait ended before."""
         if self.timeout_s == _INFINITY:
             return
-        self._queue.append((self._env.now + self.timeout_s, waiter))
+        queue = self._queue
+        # Nobody has to remember what is over.
+        while queue and queue[0][1].done:
+            queue.popleft()
+        deadline_s = self._env._now + self.timeout_s  # noqa: SLF001 - every request comes here
+        queue.append((deadline_s, waiter))
         if not self._running:
             self._running = True
-            self._env.call_at(self._queue[0][0], self._expire)
+            self._env.call_at(deadline_s, self._expire)
 
     def _expire(self) -> None:
         queue = self._queue
@@ -252,6 +283,10 @@ class Deadlines:
 
 class Environment(simpy.Environment):
     """SimPy's environment with blocking `Thread`s beside processes. Time in seconds from 0."""
+
+    if not TYPE_CHECKING:
+        # SimPy's property, read without a call of Python code.
+        now = property(attrgetter("_now"))
 
     def __init__(self) -> None:
         super().__init__()
@@ -271,6 +306,7 @@ class Environment(simpy.Environment):
 
     def shuffle_ties(self, rng: Bits) -> None:
         """Let what is due at the same time happen in an order of `rng`, not of its planning."""
+        self._ready = _InHeap(self._entries)
         self._eid = _shuffled(rng)  # type: ignore[assignment]  # also numbers in no order
 
     def add_source(self, source: Source) -> None:
@@ -323,8 +359,8 @@ class Environment(simpy.Environment):
         thread.pending = entry = (self._now, NORMAL, next(self._eid), thread, value, error)
         self._ready.append(entry)
 
-    def call_at(self, time_s: float, function: Callable[[], None]) -> Timer:
-        """Call `function` at `time_s` (not before now)."""
+    def call_at(self, time_s: float, function: Callable[[], object]) -> Timer:
+        """Call `function` at `time_s` (not before now); see `Timer`."""
         if time_s < self._now:
             message = f"cannot call at {time_s} s: it is already {self._now} s"
             raise KernelError(message)
@@ -332,7 +368,7 @@ class Environment(simpy.Environment):
         heappush(self._entries, (time_s, NORMAL, next(self._eid), timer))
         return timer
 
-    def call_in(self, delay_s: float, function: Callable[[], None]) -> Timer:
+    def call_in(self, delay_s: float, function: Callable[[], object]) -> Timer:
         """Call `function` after `delay_s` seconds."""
         return self.call_at(self._now + delay_s, function)
 
@@ -455,6 +491,7 @@ class Environment(simpy.Environment):
         queue, ready = self._entries, self._ready
         if ready and (not queue or ready[0] < queue[0]):
             entry = ready.popleft()
+            self._now = entry[0]
         else:
             source = self._first_source(queue[0][0] if queue else _INFINITY)
             if source is not None:
@@ -466,19 +503,23 @@ class Environment(simpy.Environment):
             self._now = entry[0]
         thread = entry[3]
         if thread.__class__ is not Thread:
-            self._process(thread, None)
-        elif thread.pending is entry and not thread.done:
+            return self._process(thread, None)
+        if thread.pending is entry and not thread.done:
             return thread
         return None
 
-    def _process(self, entry: Any, me: Thread | None) -> None:
-        """Run a timer or a SimPy event, which must not block; a failure ends the run."""
+    def _process(self, entry: Any, me: Thread | None) -> Thread | None:
+        """Run a timer or a SimPy event; return the thread that it resumes.
+
+        It must not block; a failure ends the run.
+        """
         self.current = None
+        thread: Any = None
         try:
             if entry.__class__ is Timer:
                 function, entry._function = entry._function, None  # noqa: SLF001 - its owner
                 if function is not None:
-                    function()
+                    thread = function()
             else:
                 callbacks, entry.callbacks = entry.callbacks, None
                 for callback in callbacks:
@@ -488,6 +529,7 @@ class Environment(simpy.Environment):
         except BaseException as error:  # noqa: BLE001 - raised again by `run`
             self.fail(error)
         self.current = me
+        return thread if thread.__class__ is Thread else None
 
     def _drive(self, me: Thread | None) -> Any:  # noqa: C901, PLR0912, PLR0915 - calls would cost more
         """Process events until `me` is woken; with `me` None (the hub), until the run is over."""
@@ -499,6 +541,7 @@ class Environment(simpy.Environment):
                 thread = None
             elif ready and (not queue or ready[0] < queue[0]):
                 entry = ready.popleft()
+                self._now = entry[0]
                 thread = entry[3]
                 if thread.pending is not entry or thread.done:
                     continue
@@ -521,9 +564,10 @@ class Environment(simpy.Environment):
                     self._now = time_s
                     thread = entry[3]
                     if thread.__class__ is not Thread:
-                        self._process(thread, me)
-                        continue
-                    if thread.pending is not entry or thread.done:
+                        thread = self._process(thread, me)
+                        if thread is None:
+                            continue
+                    elif thread.pending is not entry or thread.done:
                         continue
                 else:
                     thread = None

@@ -283,7 +283,10 @@ class Server:
         workers = self.workers
         if self.second is not None:
             workers = self.second.workers_or(workers)
-        self.connector.begin_request(exchange.connection, lambda: workers.submit(exchange))
+        if self.connector.begin_request(exchange.connection):
+            workers.submit(exchange)
+        else:
+            exchange.connection.on_accepted = lambda: workers.submit(exchange)
 
     def _serve(self, exchange: Exchange) -> None:
         self.serve(exchange, self.service, self.charges)
@@ -298,7 +301,8 @@ class Server:
         thread.local = task
         charges.request(task)
         response = service.handle(exchange.request)
-        charges.response(task, self.response_bytes(endpoint, response))
+        exchange.body_bytes = body_bytes = self.response_bytes(endpoint, response)
+        charges.response(task, body_bytes)
         charges.settle()
         exchange.response = response
         delay_s = 0.0 if self.way is None else self.way.delay_s()

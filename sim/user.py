@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from model.http import Request, Response
 from sim.clock import SimulatedClock
@@ -32,8 +31,7 @@ _LOWEST_OK = 200
 _LOWEST_FAILED = 400
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What came back: status 0 and body None when there was no answer."""
 
     status: int
@@ -294,22 +292,20 @@ class User:
         site = self._site
         env = site.env
         server = site.server
-        costs = site.generator.costs
+        generator = site.generator
         # From here on the server does not close it for being idle. (Should it close one just as a
         # request is on its way, k6's transport sends the request again on a new one.)
         self._connection.idle_since_s = -1.0
-        sending_work_s = costs.request_s * costs.sending_share
-        script_work_s = self._debt_s + costs.request_s * (
-            1.0 - costs.sending_share - costs.receiving_share
-        )
+        sending_work_s = generator.sending_s
+        work_s = self._debt_s + generator.script_s + sending_work_s
         self._debt_s = 0.0
         self._body_bytes = 0.0
         prepared_s = env.now
-        site.generator.process.compute(script_work_s + sending_work_s)
+        generator.process.compute(work_s)
         # The script's part is not the request's: its duration is as its share of the work.
-        elapsed_s = env.now - prepared_s
-        sending_s = elapsed_s * sending_work_s / (script_work_s + sending_work_s)
-        began_s = env.now - sending_s
+        sent_s = env.now
+        sending_s = (sent_s - prepared_s) * sending_work_s / work_s
+        began_s = sent_s - sending_s
         env.sleep(server.one_way_s)
         waiter = env.waiter()
         noise = server.costs.draw_noise(self._noise)
@@ -326,7 +322,7 @@ class User:
             outcome = waiter.wait()
             if outcome is not TIMEOUT and outcome is not None:
                 env.sleep(server.one_way_s)
-                receiving_s = self._receive(endpoint, exchange.response)
+                receiving_s = self._receive(exchange.body_bytes)
                 response = exchange.response
         except _RequestTimedOut:
             outcome = TIMEOUT
@@ -345,17 +341,18 @@ class User:
             return self._ended(endpoint, None, reason, duration_s, sending_s, 0.0)
         return self._ended(endpoint, response, response.error, duration_s, sending_s, receiving_s)
 
-    def _receive(self, endpoint: str, response: Response) -> float:
-        """Read an answer; return how long it took."""
+    def _receive(self, received: float) -> float:
+        """Read an answer of so many bytes; return how long it took."""
         site = self._site
-        costs = site.generator.costs
+        generator = site.generator
+        costs = generator.costs
         began_s = site.env.now
-        received = site.server.response_bytes(endpoint, response)
-        site.generator.process.compute(costs.request_s * costs.receiving_share)
+        log = site.log
+        generator.process.compute(generator.receiving_s)
         self._body_bytes = received
-        site.generator.body_bytes += received
-        site.log.received_bytes += received + costs.response_header_bytes
-        site.log.sent_bytes += costs.request_bytes
+        generator.body_bytes += received
+        log.received_bytes += received + costs.response_header_bytes
+        log.sent_bytes += costs.request_bytes
         return site.env.now - began_s
 
     def _abandon(self) -> None:
@@ -376,10 +373,11 @@ class User:
         sending_s: float,
         receiving_s: float,
     ) -> Answer:
-        status = NO_ANSWER if response is None else response.status
         blocked_s, self._blocked_s = self._blocked_s, 0.0
-        self._site.log.record(
-            self.now_s,
+        site = self._site
+        status, body = (NO_ANSWER, None) if response is None else (response.status, response.body)
+        site.log.record(
+            site.env.now - site.start_s,
             self.id,
             endpoint,
             status,
@@ -389,7 +387,7 @@ class User:
             receiving_s,
             blocked_s,
         )
-        return Answer(status, None if response is None else response.body, error)
+        return Answer(status, body, error)
 
 
 def _in_tab(purpose: str, tab: int) -> str:

@@ -40,7 +40,10 @@ def lost_share(servers, room, load, seed, customers=6_000):
         if connector.dial(connection) is not None:
             return
         waiter = env.waiter()
-        connector.begin_request(connection, waiter.wake)
+        if connector.begin_request(connection):
+            waiter.wake()
+        else:
+            connection.on_accepted = waiter.wake
         waiter.wait()
         env.sleep(service.exponential(MEAN_S))
         connector.end_request(connection, True)
