@@ -50,6 +50,10 @@ class Search:
             "and its remarks show the events before that"
         ),
     ] = False
+    only: Annotated[
+        tuple[str, ...],
+        Setting("end the run at violations of these invariants only; of any when empty"),
+    ] = ()
     shuffles_ties: Annotated[
         bool,
         Setting("what is due at the same time happens in an order of the seed"),

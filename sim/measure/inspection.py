@@ -14,7 +14,7 @@ from sim.kernel import Environment
 from sim.measure.invariants import PASSED, WAITING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from sim.charges import Charges
     from sim.database import StatementWork
@@ -67,28 +67,32 @@ class Trace:
     def __init__(self, env: Environment) -> None:
         self._env = env
         self.begins_s = 0.0
-        self._lines: deque[tuple[float, str, str]] = deque(maxlen=_MOST_LINES)
+        self._lines: deque[tuple[float, str, str, str, Any]] = deque(maxlen=_MOST_LINES)
 
-    def add(self, text: str) -> None:
+    def add(self, text: str, args: Any = ()) -> None:
         """Note what the current thread has done just now."""
         thread = self._env.current
-        who = "-"
+        name, label = "-", ""
         if thread is not None:
-            label = getattr(thread.local, "label", "")
-            who = f"{thread.name} {label}" if label and label != thread.name else thread.name
-        self._lines.append((self._env.now - self.begins_s, who, text))
+            name, label = thread.name, getattr(thread.local, "label", "")
+        self._lines.append((self._env.now - self.begins_s, name, label, text, args))
 
     def command(self, name: str, args: Any) -> None:
         """A Redis command has run; `args` are its own, or the commands of a transaction."""
-        if name == "exec":
-            shown = "; ".join(f"{plan.name} {_shown(inner)}" for plan, inner in args)
-            self.add(f"redis multi {shown}")
-        else:
-            self.add(f"redis {name} {_shown(args)}")
+        self.add(name, args)
 
     def lines(self) -> list[str]:
         """The events in order."""
-        return [f"{time_s:.4f} s  {who}: {text}" for time_s, who, text in self._lines]
+        return [
+            f"{time_s:.4f} s  {name if label in name else f'{name} {label}'}: {_told(text, args)}"
+            for time_s, name, label, text, args in self._lines
+        ]
+
+
+def _told(text: str, args: Any) -> str:
+    if text == "exec":
+        return "redis multi " + "; ".join(f"{plan.name} {_shown(inner)}" for plan, inner in args)
+    return f"redis {text} {_shown(args)}" if args else text
 
 
 def _shown(args: list[bytes]) -> str:
@@ -128,6 +132,7 @@ class Line:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._started_s = server.redis.started_s
         self._joined: dict[bytes, int] = {}
         self._places: Mapping[bytes, float] = {}
         self._inside: set[bytes] = set()
@@ -150,6 +155,10 @@ class Line:
                 self._joined[member] = self._number
         before = {**self._places, **places}
         waiting = [member for member in places if member not in inside]
+        redis = self._server.redis
+        if redis.started_s != self._started_s:
+            # It came back with what it had saved: nobody was let in just now.
+            self._started_s, self._inside = redis.started_s, inside
         for member in inside - self._inside:
             self._number += 1
             joined = self._joined.get(member, self._number)
@@ -177,12 +186,14 @@ class Inspection:
         violations: Callable[[], Counts],
         requests: Callable[[], int],
         end: Callable[[], None],
+        only: Collection[str],
     ) -> None:
         self._env = env
         self._server = server
         self._violations = violations
         self._requests = requests
         self._end = end
+        self._only = only
         self._seen = (-1, -1, -1)
         self._line = Line(server)
         self.trace = Trace(env)
@@ -207,8 +218,9 @@ class Inspection:
         if seen[0] != self._seen[0]:
             self._line.look()
         self._seen = seen
-        broken = {name: count for name, count in self.counts(self._violations()).items() if count}
-        if broken:
+        counts = self.counts(self._violations())
+        broken = {name: count for name, count in counts.items() if count}
+        if any(not self._only or name in self._only for name in broken):
             time_s = self._env.now - self.trace.begins_s
             self.found = Violation(time_s, broken, self.events)
             self._end()

@@ -30,6 +30,8 @@ from sqlalchemy import text
 from sim.measure.funnel import Step
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sim.kernel import Environment
     from sim.measure.funnel import Funnel
     from sim.measure.requests import RequestLog
@@ -91,6 +93,8 @@ class Watch:
         self.let_in_beyond_capacity = 0
         self.time_reversals = 0
         self._was_beyond = 0
+        self._asked_at = -1
+        self._answers: Sequence[int] = ()
         self._changed = False
         self.sizes_before_removal: tuple[int, int] | None = None
         """(passed, waiting) when the sweep under way began to remove, None before."""
@@ -129,7 +133,7 @@ class Watch:
     def violations(self, funnel: Funnel, log: RequestLog, leaked_connections: int) -> Counts:
         """Return invariant -> violations, of the tables as they are committed now."""
         self.look()
-        *found, booked, paid = map(int, self._server.database.query(_ALL)[0])
+        *found, booked, paid = self._ask_tables()
         counts = dict(zip(_SQL, found, strict=True))
         came = funnel.counts()
         have_paid = came[Step.PAID.name.lower()]
@@ -142,3 +146,12 @@ class Watch:
         counts["failures_unaccounted"] = abs(log.failed - causes)
         counts["time_reversals"] = self.time_reversals
         return counts
+
+    def _ask_tables(self) -> Sequence[int]:
+        """Answers to all questions about the tables, kept until something is committed."""
+        database = self._server.database
+        version = database.storage.version
+        if version != self._asked_at:
+            self._asked_at = version
+            self._answers = [int(answer) for answer in database.query(_ALL)[0]]
+        return self._answers

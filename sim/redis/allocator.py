@@ -8,6 +8,7 @@ The formulas for Redis's own structures were fitted to MEMORY USAGE SAMPLES 0 an
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -93,6 +94,7 @@ def is_integer(value: bytes) -> bool:
     return -(2**63) <= int(value) < 2**63
 
 
+@functools.cache
 def _layout(name: str, *, startup_bytes: int, step: int, steps_up_to: int) -> Layout:
     small = tuple(size_class(n, step=step, steps_up_to=steps_up_to) for n in range(_TABLE_BYTES))
     small_sds = tuple(
