@@ -42,9 +42,13 @@ _AGGREGATIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "trend": _TREND,
 }
 _KINDS: Final[Mapping[str, str]] = {
+    "abandoned": "counter",
+    "abandoned_after": "trend",
     "admissions": "counter",
     "admissions_per_minute": "trend",
     "booked_not_paid": "counter",
+    "bots": "counter",
+    "bots_paid": "counter",
     "checks": "rate",
     "data_received": "counter",
     "data_sent": "counter",

@@ -214,9 +214,12 @@ class User:
         for tab in self._tabs:
             tab.join()
 
-    def is_bot(self) -> None:
-        """Note that this user is a program."""
-        self._site.room.bots.add(self.id)
+    def may_leave(self, *, bot: bool) -> None:
+        """Note that this user may lose patience, or is a program."""
+        room = self._site.room
+        room.may_leave = True
+        if bot:
+            room.bots.add(self.id)
 
     def reached(self, step: Step) -> None:
         """Note how far this user came."""

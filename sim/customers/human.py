@@ -74,8 +74,8 @@ class Person:
         self._main = user
         self._buys_in: User | None = None
         self._over = False
+        user.may_leave(bot=self._bot)
         if self._bot:
-            user.is_bot()
             self._leaves_s, self.extra_tabs = _FOR_EVER, 0
         else:
             self._leaves_s = max(user.now_s, user.opens_s) + waits_s

@@ -30,6 +30,8 @@ class WaitingRoom:
     """When each user came, got in and paid, and what they were told about their place."""
 
     def __init__(self) -> None:
+        self.may_leave = False
+        """There are users who lose patience."""
         self.bots: set[int] = set()
         """Users who are programs."""
         self._arrived_s: dict[int, float] = {}
@@ -94,14 +96,16 @@ class WaitingRoom:
 
     def _leaving(self) -> Metrics:
         """Who left without seeing a seat, how long after arriving, and how bots fared."""
-        result: Metrics = {}
+        if not self.may_leave:
+            return {}
+        result: Metrics = {
+            "abandoned": {"count": len(self._abandoned_s)},
+            "bots": {"count": len(self.bots)},
+            "bots_paid": {"count": len(self.bots & self._paid)},
+        }
         if self._abandoned_s:
             stays_s = [at_s - self._arrived_s[user] for user, at_s in self._abandoned_s.items()]
-            result["abandoned"] = {"count": len(stays_s)}
             result["abandoned_after"] = trend(np.array(stays_s, dtype=np.float64) * _MS)
-        if self.bots:
-            result["bots"] = {"count": len(self.bots)}
-            result["bots_paid"] = {"count": len(self.bots & self._paid)}
         return result
 
     def _order(self) -> Metrics:
