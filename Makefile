@@ -37,6 +37,9 @@ contract: $(READY) ## only the tests against real programs, the slowest too; nee
 		echo "Debian, Ubuntu: apt-get install redis-server; macOS: brew install redis"; exit 1; }
 	@TICKETSIM_REQUIRE_PEERS=$${TICKETSIM_REQUIRE_PEERS-1} $(BIN)/python -m pytest tests/contract -m "$(MARKS)"
 
+reference: $(READY) ## write docs/reference again
+	$(BIN)/python -m experiments.reference
+
 notebooks: $(READY) ## open the notebooks in JupyterLab (installs it at the first time)
 	$(PIP) install --require-hashes --requirement requirements-notebooks.lock
 	$(BIN)/jupyter lab notebooks
