@@ -192,6 +192,22 @@ class Run:
             (last["cpu_ns"] - first["cpu_ns"]) * 1e-6,
         )
 
+    def exceptions(self, name: str, begin_s: float, end_s: float) -> float:
+        """Logged exceptions of a class between two times of the load.
+
+        They are counted every ten seconds, and taken as evenly spread in between.
+        """
+        total = 0.0
+        for row in _rows(self.path / "server_exceptions10s.csv"):
+            if row["exception"].rsplit(".", maxsplit=1)[-1] != name:
+                continue
+            since_epoch = "ts" in row
+            time_s = float(row["ts"]) - self.k6_start if since_epoch else float(row["t_rel_s"])
+            inside_s = min(end_s, time_s) - max(begin_s, time_s - WINDOW_S)
+            count = float(row["count_in_interval" if since_epoch else "count"])
+            total += count * max(0.0, inside_s) / WINDOW_S
+        return total
+
     def hold_ms(self, begin_s: float, end_s: float) -> float:
         """Mean time that a connection was held per borrow, between two times of the load."""
         inside = [s for s in self.jvm if begin_s <= s["ts"] - self.k6_start <= end_s]

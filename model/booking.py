@@ -1,7 +1,7 @@
 """Reserve a seat, and cancel what was not paid in time.
 
-Row locks are taken in one order everywhere (booking, seat, schedule), so that the repaired
-statements cannot wait for each other in a circle.
+The repaired statements take row locks in one order (booking, seat, schedule), so that they cannot
+wait for each other in a circle.
 """
 
 from __future__ import annotations
@@ -233,27 +233,29 @@ class BookingDesk:
         with self._database.begin() as connection:
             booker = find_user(connection, uuid)
             schedule = find_schedule(connection, concert_id, concert_date)
-            booking_id = self._occupy_under_lock(connection, booker.id, seat_id, schedule.id)
+            booking_id = self._reserve_under_lock(connection, booker.id, seat_id, schedule.id)
             count = find_schedule(connection, concert_id, concert_date).occupied_count + 1
-            connection.execute(
-                _WRITE_COUNT, {"schedule_id": schedule.id, "new_occupied_count": count}
-            )
             payload = _payload(booking_id, seat_id)
             event_id = self._outbox.add(connection, TOPIC, payload)
             # Before the commit: if that fails, the cancellation will not find its booking.
             self._plan_cancellation(booking_id)
+            # The mapper inserts at once, for the ids, and updates as it commits, in the order in
+            # which the rows were read. By then the seat lock is gone, and two bookings of one
+            # seat share its row through their foreign keys: each waits for the other.
+            connection.execute(
+                _WRITE_COUNT, {"schedule_id": schedule.id, "new_occupied_count": count}
+            )
+            connection.execute(_OCCUPY_SEAT, {"seat_id": seat_id})
         return booking_id, event_id, payload
 
-    def _occupy_under_lock(
+    def _reserve_under_lock(
         self, connection: Connection, user_id: int, seat_id: int, schedule_id: int
     ) -> int:
         try:
             if self._lock.acquire(seat_id) is None:
                 raise SeatLockedError(str(seat_id))
             self._find_free_seat(connection, seat_id, schedule_id)
-            booking_id = self._insert(connection, user_id, seat_id)
-            connection.execute(_OCCUPY_SEAT, {"seat_id": seat_id})
-            return booking_id
+            return self._insert(connection, user_id, seat_id)
         finally:
             self._lock.release_unowned(seat_id)
 

@@ -19,10 +19,12 @@ from model.booking import BookingDesk, SeatLock
 from model.clock import Clock
 from model.entrance import Entrance
 from model.errors import (
+    DatabaseError,
     MethodNotAllowedError,
     MissingHeaderError,
     MissingTokenError,
     NoSuchRouteError,
+    NotValidTokenError,
     QueueStoreError,
     ServiceError,
     TypeMismatchError,
@@ -259,7 +261,11 @@ class TicketService:
         known = error if isinstance(error, ServiceError) else _translate(error)
         if known.logged:
             self._log.exception(logger, known)
-        return Response(known.status, known.body(), known.primary_cause())
+        status = known.status
+        if logger is CONTAINER_LOGGER and isinstance(known, DatabaseError):
+            # The container asks for its error page, and that is behind the same filter: refused.
+            status = NotValidTokenError.status
+        return Response(status, known.body(), known.primary_cause())
 
 
 def _translate(error: Exception) -> ServiceError:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import redis
 
+from model.entrance import PARSER_LOGGER
+from model.service import CHECK
 from sim.kernel import ThreadKilled
 
 if TYPE_CHECKING:
@@ -68,6 +70,8 @@ class Charges:
         """Factor on the service's own work by what else goes on in the machine."""
         self.exceptions: dict[str, Counter[str]] = {}
         """Label of the task -> exception class -> logged events."""
+        self.written: Counter[tuple[str, str]] | None = None
+        """Kind and table -> writing statements so far; None if their code is warm."""
         self.holds: tuple[Callable[[], None], ...] = ()
         """What a thread of the service goes through before it goes on; may block."""
         self.database_way: Way | None = None
@@ -103,6 +107,10 @@ class Charges:
         """Charge receiving, routing and answering a request."""
         task.debt_s += self._costs.jvm_request_s * task.factor.code
 
+    def refusal(self, task: Task) -> None:
+        """Charge a request that the access filter has refused."""
+        task.debt_s += self._costs.exceptions.refused_s * task.factor.exception
+
     def response(self, task: Task, body_bytes: float) -> None:
         """Charge writing the answer."""
         task.debt_s += self._costs.jvm_response_byte_s * body_bytes * task.factor.row
@@ -125,6 +133,10 @@ class Charges:
         task.debt_s += (
             costs.jvm_statement_s * factor.code + sent * costs.jvm_row_sent_s * factor.row
         )
+        if work.kind != "select" and self.written is not None:
+            before = self.written[work.kind, work.table]
+            self.written[work.kind, work.table] = before + 1
+            task.debt_s += costs.first_write_s / (1.0 + before * weight)
         task.database_debt_s += (
             costs.db_statement_s
             + visited * costs.db_row_visited_s
@@ -157,11 +169,13 @@ class Charges:
             counts = self.exceptions[task.label] = Counter()
         name = type(error).__name__
         counts[name] += 1
-        work_s = self._costs.exceptions.of(logger, name) * task.factor.exception
+        in_filter = logger == PARSER_LOGGER and task.label != CHECK
+        costs = self._costs.exceptions
+        work_s = costs.of(logger, name, in_filter=in_filter) * task.factor.exception
         if self._log is None:
             task.debt_s += work_s
             return
-        locked_s = work_s * self._costs.exceptions.locked_share
+        locked_s = work_s * costs.locked_share
         task.debt_s += work_s - locked_s
         self.settle()
         self._log.enter()

@@ -48,15 +48,18 @@ class ExceptionCosts:
     """By the error mapping: a null dereference (its message is worked out from the bytecode)."""
     handled_s: float
     """By the error mapping or anyone else: every other exception."""
-    container_s: float
-    """By the servlet container: out of the access filter."""
+    filter_s: float
+    """By the token parser or the servlet container: in or out of the access filter, where the
+    stack is shallow."""
+    refused_s: float
+    """No trace: a request that the access filter refuses, and the error page it is sent to."""
     locked_share: float
     """Share of it during which nobody else can write: the log is one."""
 
-    def of(self, logger: str, error_class: str) -> float:
+    def of(self, logger: str, error_class: str, *, in_filter: bool = False) -> float:
         """Return the cost of one exception logged by `logger`; `error_class` is a name."""
-        if _CONTAINER in logger:
-            return self.container_s
+        if in_filter or _CONTAINER in logger:
+            return self.filter_s
         if error_class == "NullDereferenceError":
             return self.null_s
         if error_class == "ExpiredTokenError":
@@ -239,6 +242,8 @@ class Costs:
     """The same from one run to another, beyond what the seconds explain."""
     rare_code_factor: float
     """Factor on work of endpoints that few requests use, in a JVM that only others have heated."""
+    first_write_s: float
+    """More for the first statement that writes a table in one way; for the n-th, 1 / n of it."""
     exceptions: ExceptionCosts
     warm_up: WarmUp
     generator: GeneratorCosts

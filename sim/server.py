@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from model.errors import NotAdmittedError
 from model.http import SeatList, to_json
-from model.schema import METADATA, create_all
+from model.schema import METADATA, create_all, token_history
 from model.service import TicketService
 from sim.charges import ChargedPool, ChargedRedis, Charges, Task
 from sim.clock import SimulatedBroker, SimulatedClock, SimulatedEvent
@@ -14,8 +16,8 @@ from sim.costs import Costs, Factor, WarmUpTable
 from sim.database import SimulatedDatabase
 from sim.kernel import Deadlines, Thread
 from sim.redis_process import RedisProcess
-from sim.stations.connection_pool import ConnectionPool
 from sim.search import Stalls
+from sim.stations.connection_pool import ConnectionPool
 from sim.stations.unfair_lock import UnfairLock
 from sim.stations.worker_pool import WorkerPool
 
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 
 # Tomcat closes the connection after these (AbstractHttp11Processor.statusDropsConnection).
 _CLOSING_STATUSES: Final = frozenset({400, 408, 411, 413, 414, 500, 501, 503})
+_REFUSED: Final = NotAdmittedError.__name__
+# What a generation writes.
+_HISTORY: Final = ("insert", token_history.name)
 _SIGNING_KEY: Final = b"0123456789abcdef0123456789abcdef"
 _IDLE_PERIOD_S: Final = 0.1
 # Field of `RequestsBefore` of each endpoint that has one.
@@ -151,11 +156,12 @@ class Server:
         )
         self.clock = SimulatedClock(env, world.catalogue.opening_epoch_s)
         self.broker = SimulatedBroker(env, world.broker, self.charges.event)
-        self._ids = streams.stream("request ids")
-        self._warm_up = WarmUpTable(costs.warm_up, warm=world.service.warm)
         self.stalls = Stalls(env, world.search, streams.stream("stalls"))
         if self.stalls.wanted:
             self.charges.holds = (self.stalls.hold,)
+        self._ids = streams.stream("request ids")
+        self._warm_up = WarmUpTable(costs.warm_up, warm=world.service.warm)
+        self._forget_writes()
         self._build_service()
         self.connector = Connector(
             env, world.service, world.generator, world.network, streams.stream("network")
@@ -169,6 +175,8 @@ class Server:
             endpoint: getattr(before, name) * size for endpoint, name in _BEFORE.items()
         }
         self._served_all = sum(self._served.values())
+        if self.charges.written is not None:
+            self.charges.written[_HISTORY] = round(before.generation * size)
         self._sizes: dict[tuple[str, int, str | None, int], int] = {}
         self.on_sweep: Callable[[JobRun], None] = lambda _run: None
         """Told of every run of the sweep; times in epoch seconds."""
@@ -194,6 +202,10 @@ class Server:
             barging=settings.barging,
             wake_up=self._wake_up,
         )
+
+    def _forget_writes(self) -> None:
+        """Begin with mapping code that has written nothing."""
+        self.charges.written = None if self.world.service.warm else Counter()
 
     def _new_workers(self) -> WorkerPool[Exchange]:
         return WorkerPool(self._env, "worker", self.world.service.threads, self._serve)
@@ -375,6 +387,7 @@ class Server:
         self._warm_up = WarmUpTable(self.costs.warm_up, warm=self.world.service.warm)
         self._served = {}
         self._served_all = sum(self._served.values())
+        self._forget_writes()
         self._handled = 0
         self._build_service()
         self.up = True

@@ -1,12 +1,13 @@
 """A pool of connections with a queue and a timeout.
 
 Two ways of giving a returned connection on. In order: it goes to whoever has waited longest. With
-barging, as HikariCP does it: the longest waiting thread is told, but whoever asks before that
-thread runs takes the connection, typically the one that has just returned it and needs another;
-the other goes to the end of the queue, its timeout running on (com.zaxxer.hikari.util
-.ConcurrentBag: `requite` marks the entry as not in use before it hands it over, and a `borrow`
-that lost it polls again). So requests that borrow several times in a row keep their connection,
-and a few of those that wait are unlucky again and again, up to the timeout.
+barging, as HikariCP does it: the longest waiting thread is told of this connection, but whoever
+asks before that thread runs takes it, typically the one that has just returned it and needs
+another; the other goes to the end of the queue, its timeout running on, even if another connection
+is idle meanwhile, of which someone else has been told (com.zaxxer.hikari.util.ConcurrentBag:
+`requite` marks the entry as not in use before it hands it over, and a `borrow` that finds the entry
+in use again polls again). So requests that borrow several times in a row keep their connection, and
+a few of those that wait are unlucky again and again, up to the timeout.
 """
 
 from __future__ import annotations
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
 
 def _at_once() -> None:
     pass
+
+
+class _Offer:
+    """An idle connection: whoever takes it first has it, told of it or not."""
+
+    __slots__ = ("taken",)
+
+    def __init__(self) -> None:
+        self.taken = False
 
 
 class _Turn:
@@ -62,7 +72,7 @@ class ConnectionPool:
     ) -> None:
         self._env = env
         self.size = size
-        self.idle = size
+        self._offers: deque[_Offer] = deque(_Offer() for _ in range(size))
         self.timeout_s = timeout_s
         self._slowdown = slowdown
         self._barging = barging
@@ -75,6 +85,11 @@ class ConnectionPool:
         self.acquired = 0
         self.timeouts = 0
         self.max_wait_s = 0.0
+
+    @property
+    def idle(self) -> int:
+        """Connections that nobody has, also those that a waiting thread was told of."""
+        return len(self._offers)
 
     @property
     def active(self) -> int:
@@ -94,8 +109,8 @@ class ConnectionPool:
     def acquire(self) -> float:
         """Borrow a connection; return the time of the borrow. Raises `PoolTimeoutError`."""
         env = self._env
-        if self.idle and (self._barging or not self._queue):
-            self.idle -= 1
+        if self._offers and (self._barging or not self._queue):
+            self._take(self._offers[0])
             self.acquired += 1
             try:
                 # Whoever is due now runs before this thread goes on.
@@ -133,25 +148,31 @@ class ConnectionPool:
             try:
                 outcome = waiter.wait()
             except BaseException:
-                if waiter.done and self._barging:
-                    # Told of a connection that it will not take: the next one's chance.
-                    self._tell_next()
-                waiter.done = True
+                told, waiter.done = waiter.done, True
+                if told and self._offers:
+                    # It will not take what it was told of: the next one's chance.
+                    self._tell_next(self._offers[0])
                 raise
-            if outcome is TIMEOUT or not self._barging:
+            if not isinstance(outcome, _Offer):
+                return outcome
+            if not self._barging:
                 return outcome
             self._wake_up()
-            if self.idle:
-                self.idle -= 1
+            if not outcome.taken:
+                self._take(outcome)
                 return outcome
             if turn.expired:
                 return TIMEOUT
             # Someone else was quicker: wait again, behind all others.
 
-    def _tell_next(self) -> bool:
+    def _take(self, offer: _Offer) -> None:
+        offer.taken = True
+        self._offers.remove(offer)
+
+    def _tell_next(self, offer: _Offer) -> bool:
         queue = self._queue
         while queue:
-            if queue.popleft().wake():
+            if queue.popleft().wake(offer):
                 return True
         return False
 
@@ -170,8 +191,9 @@ class ConnectionPool:
         self._hand_over()
 
     def _hand_over(self) -> None:
+        offer = _Offer()
         if self._barging:
-            self.idle += 1
-            self._tell_next()
-        elif not self._tell_next():
-            self.idle += 1
+            self._offers.append(offer)
+            self._tell_next(offer)
+        elif not self._tell_next(offer):
+            self._offers.append(offer)

@@ -104,13 +104,15 @@ def test_noise_has_mean_one_and_the_stated_variation(costs):
 
 
 def test_each_kind_of_exception_has_its_cost(costs):
-    found = {kind: costs.exceptions.of(*logged) for kind, logged in _LOGGERS.items()}
+    exceptions = costs.exceptions
+    found = {kind: exceptions.of(*logged) for kind, logged in _LOGGERS.items()}
+    assert exceptions.of(*_LOGGERS["expired"], in_filter=True) == exceptions.filter_s
     assert found == {
-        "malformed": costs.exceptions.malformed_s,
-        "expired": costs.exceptions.expired_s,
-        "null": costs.exceptions.null_s,
-        "handled": costs.exceptions.handled_s,
-        "container": costs.exceptions.container_s,
+        "malformed": exceptions.malformed_s,
+        "expired": exceptions.expired_s,
+        "null": exceptions.null_s,
+        "handled": exceptions.handled_s,
+        "container": exceptions.filter_s,
     }
 
 

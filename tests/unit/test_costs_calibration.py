@@ -7,8 +7,10 @@ import tomllib
 
 import pytest
 
-from experiments.fit_costs import DATA, ROOT, Fits, as_toml, run_windows, table
+from experiments.fit_all import Fits
+from experiments.fit_costs import DATA, ROOT, as_toml, table
 from experiments.fit_report import predictions, report
+from experiments.fit_runs import run_windows
 from experiments.fit_service import SET_ASIDE
 from experiments.measurements import Measurements
 

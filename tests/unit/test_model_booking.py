@@ -97,11 +97,11 @@ def lock_states(world, token):
     return seen
 
 
-def test_the_lock_has_no_owner_no_ttl_and_is_gone_before_the_commit_as_it_was():
+def test_the_lock_has_no_owner_no_ttl_and_is_gone_before_the_updates_as_it_was():
     world, token = entered(Policy.incident())
     states = lock_states(world, token)
-    assert states["seat"] == (b"1", -1)
-    assert states["concert_schedule"] == (None, -2)
+    assert states["booking"] == (b"1", -1)
+    assert states["seat"] == states["concert_schedule"] == (None, -2)
 
 
 def test_the_owned_lock_has_a_ttl_and_lasts_until_after_the_last_statement():

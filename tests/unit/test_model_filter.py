@@ -65,7 +65,8 @@ def test_an_exhausted_pool_fails_the_filter_in_the_container():
     world.database.exhausted = True
     with world.logged() as entries:
         response = world.dates(token)
-    assert (response.status, response.error) == (500, "PoolTimeoutError")
+    # The error page is behind the filter, too.
+    assert (response.status, response.error) == (401, "PoolTimeoutError")
     assert entries == [("dispatcherServlet", "PoolTimeoutError")]
 
 

@@ -1,0 +1,231 @@
+"""What only whole runs show: the service's work under load against the fitted work.
+
+The fits of single clients say what each request costs; these numbers say what is different when
+a thousand users are there. Each is estimated once, from all runs that show it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from experiments.fit_all import Fits, idle_cores
+from experiments.fit_generator import named, run_requests
+from experiments.fit_service import Heat, jvm_ms, service_heats, steps, warm_up
+from experiments.fitting import Linear, linear
+from experiments.measurements import WINDOW_S, Run, Window
+
+# A busy generator: its processor is taken, whether by requests or by users that spin.
+_BUSY: Final = 0.8
+_NULL_CHECK: Final = "hot check_WAIT_valid(NPE)"
+_MOST: Final = 0.9
+_RARE: Final = ("booking_success", "booking_409_occupied", "payment_success")
+# Statements by which a booking writes: booking, outbox, seat, schedule.
+_BOOKING_WRITES: Final = 4
+# Seconds of a load during which all threads are busy and few users come or go.
+_FULL_LOAD: Final = (30, 125)
+
+
+def run_case(run: Run, name: str, status: str) -> str:
+    """Return the case of `service_times.csv` that a request of a run is like."""
+    few = run.meta["seats"] == "50"
+    cases = {
+        ("gen", "200"): "gen_success_ACCESS",
+        ("gen", "500"): "gen_refused_5001",
+        ("check", "500"): "check_WAIT_valid",
+        ("check", "401"): "check_expired_WAIT"
+        if "fix.exp" in run.meta["javaopts"]
+        else "check_undefined",
+        ("dates", "200"): "dates_cached",
+        ("seats", "200"): "seats_50" if few else "seats_20000",
+        ("booking", "200"): "booking_success",
+        ("booking", "409"): "booking_409_occupied",
+        ("booking", "500"): "booking_409_occupied",
+        ("payment", "400"): "payment_undefined_400",
+        ("payment", "500"): "payment_wrong_status_500",
+    }
+    return cases.get((name, status), "dates_401_access_swept")
+
+
+@dataclass(frozen=True)
+class RunWindow:
+    """Measured over fitted JVM CPU of one window of a run."""
+
+    run: str
+    start_s: int
+    generator_cores: float
+    ratio: float
+
+
+def _heat(run: Run, window: Window, name: str) -> Heat:
+    """What had run before a window and runs in it: of this endpoint, and in all."""
+    prelude = run.prelude
+    warmed = {"gen": prelude.generations} | dict.fromkeys(
+        ("check", "dates", "seats"), prelude.trios
+    )
+    return Heat(
+        warmed.get(name, 0.0) + named(window.before, name),
+        sum(warmed.values()) + window.before.total(),
+        named(window.requests, name),
+        window.requests.total(),
+    )
+
+
+def _generator_cores(window: Window) -> float:
+    return window.k6_ms / 1e3 / window.sampled_s
+
+
+def _is_busy(window: Window) -> bool:
+    return _generator_cores(window) > _BUSY
+
+
+def run_windows(run: Run, fits: Fits) -> list[RunWindow]:
+    """Compare the JVM's CPU in each window of a run with what its requests should cost."""
+    paths = {r.path: r for r in fits.measurements.service_times}
+    values = fits.service.values
+    idle_ms = 1e3 * idle_cores(fits.measurements.runs)
+    found = []
+    for window in run.windows():
+        fitted_ms = idle_ms * window.sampled_s
+        for (name, status), count in window.requests.items():
+            heat = _heat(run, window, name)
+            case = paths[run_case(run, name, status)]
+            fitted_ms += count * jvm_ms(values, steps(case), warm_up(values, heat))
+        found.append(
+            RunWindow(
+                run.name,
+                window.start_s,
+                _generator_cores(window),
+                window.jvm_ms / fitted_ms,
+            )
+        )
+    return found
+
+
+def busy_windows(fits: Fits) -> list[RunWindow]:
+    """Windows in which the generator takes its whole core, of runs without expired tokens' loops.
+
+    In runs with capacity for all, refusals with and without a logged exception share one status.
+    """
+    return [
+        window
+        for run in fits.measurements.runs
+        if float(run.meta["cap"]) < float(run.meta["peak"])
+        for window in run_windows(run, fits)
+        if window.generator_cores > _BUSY
+    ]
+
+
+def locked_share(fits: Fits) -> float:
+    """Share of writing a stack trace that is done under the log's lock.
+
+    All 200 threads are busy in the runs in which nearly every request is a check that fails with
+    a null dereference, yet few wait for a connection: most must wait for one another elsewhere.
+    While they do, the lock is always held, so of the threads that share the core one holds it.
+    How many share it follows from how much longer a connection is held than by a single client.
+    The lock's share of the work is then one over their number.
+    """
+    null_ms = fits.service.values["null"]
+    alone = next(r for r in fits.measurements.service_times if r.name == _NULL_CHECK)
+    return alone.cpu_ms / sharing_threads(fits) / null_ms
+
+
+def sharing_threads(fits: Fits) -> float:
+    """Threads that share the core under full load: by how much a connection is held longer."""
+    alone = next(r for r in fits.measurements.service_times if r.name == _NULL_CHECK)
+    slowdowns = [
+        run.hold_ms(*_FULL_LOAD) / alone.hold_ms
+        for run in fits.measurements.runs
+        if run_requests(run, "check", "500") > _MOST * run.metrics["http_reqs"]["count"]
+    ]
+    return float(np.mean(slowdowns)) / busy_factor(fits)
+
+
+def speed_variation(fits: Fits) -> dict[str, float]:
+    """Split the variation of the JVM's speed into that within runs and that between them.
+
+    One-way analysis of variance of the windows in which the generator takes its whole core.
+    """
+    runs: dict[str, list[float]] = {}
+    for window in busy_windows(fits):
+        runs.setdefault(window.run, []).append(float(np.log(window.ratio)))
+    groups = list(runs.values())
+    count = sum(map(len, groups))
+    inside = sum(len(g) * float(np.var(g)) for g in groups) / (count - len(groups))
+    means = float(np.var([np.mean(g) for g in groups], ddof=1))
+    between = max(0.0, means - inside * len(groups) / count)
+    return {"speed_cv": float(np.sqrt(inside)), "run_speed_cv": float(np.sqrt(between))}
+
+
+def rare_code_factor(fits: Fits) -> float:
+    """Measured against fitted work of bookings and payments in a JVM that reads have heated.
+
+    The warm-up curve lets them share what all requests heat; writes do so less.
+    """
+    values = fits.service.values
+    rows = fits.measurements.service_times
+    logs = [
+        np.log(row.jvm_ms / jvm_ms(values, steps(row), warm_up(values, heat)))
+        for row, heat in zip(rows, service_heats(rows), strict=True)
+        if not row.hot and row.path in _RARE
+    ]
+    return float(np.exp(np.mean(logs)))
+
+
+def busy_factor(fits: Fits) -> float:
+    """Factor on the JVM's work while the generator takes its whole core."""
+    return float(np.exp(np.mean([np.log(window.ratio) for window in busy_windows(fits)])))
+
+
+def fit_refusals(fits: Fits) -> Linear:
+    """Service CPU of a refusal by the access filter, beyond the steps of such a request.
+
+    From the windows in which hardly anything else is asked: runs with capacity for all, after
+    their lists. `refused` is one whose user is no longer let in; `trace` one of the two traces
+    logged for an expired token. A single client shows less for the former and more for the latter
+    (0.4 and 2.8 ms in all): neither path had run often then.
+    """
+    values = fits.service.values
+    paths = {r.path: r for r in fits.measurements.service_times}
+    busy = busy_factor(fits)
+    idle_ms = 1e3 * idle_cores(fits.measurements.runs)
+    matrix, measured, labels = [], [], []
+    for run in fits.measurements.runs:
+        if float(run.meta["cap"]) < float(run.meta["peak"]):
+            continue
+        for window in run.windows():
+            refused = sum(n for (_, status), n in window.requests.items() if status == "401")
+            if refused < _MOST * window.requests.total() or not _is_busy(window):
+                continue
+            heat = _heat(run, window, "dates")
+            factor = warm_up(values, heat)
+            own_ms = jvm_ms(values, steps(paths["dates_401_access_swept"]), factor)
+            trace = 1.0 + values["exception_sensitivity"] * (factor.code - 1.0)
+            end_s = window.start_s + WINDOW_S
+            late = min(refused, run.exceptions("ExpiredJwtException", window.start_s, end_s))
+            matrix.append((trace * (refused - late), 2.0 * trace * late))
+            rest_ms = window.jvm_ms - idle_ms * window.sampled_s
+            measured.append(rest_ms / busy - own_ms * refused)
+            labels.append(f"{run.name} {window.start_s} s")
+    return linear(("refused", "trace"), labels, matrix, measured, 0.0, 500.0)
+
+
+def first_write_ms(fits: Fits) -> float:
+    """Service CPU that the first write of its kind takes more, in each of a booking's statements.
+
+    Successful bookings take longer than refused ones of the same run, the more the fewer there
+    were: the first takes most. With 1 / n of it for the n-th, the sum over a run is the harmonic
+    number's. The work follows from how many threads share the core.
+    """
+    extra_ms = []
+    for run in fits.measurements.runs:
+        if float(run.meta["cap"]) >= float(run.meta["peak"]):
+            continue
+        rows = {e["status"]: e for e in run.totals["per_endpoint"] if e["endpoint"] == "booking"}
+        made, refused = rows["200"], rows["409"]
+        harmonic = sum(1.0 / n for n in range(1, made["count"] + 1))
+        extra_ms.append(made["count"] * (made["mean_ms"] - refused["mean_ms"]) / harmonic)
+    shared_ms = float(np.mean(extra_ms)) / sharing_threads(fits) / busy_factor(fits)
+    return shared_ms / _BOOKING_WRITES
