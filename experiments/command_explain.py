@@ -8,11 +8,11 @@ import math
 import shutil
 import sys
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from experiments.campaign import CommonOptions
 from experiments.config import check
-from experiments.errors import InterruptedRunError
+from experiments.errors import ConfigError, InterruptedRunError
 from experiments.explain.attribution import (
     Attribution,
     Field,
@@ -131,8 +131,8 @@ class _Explain:
         self._runs = Runs(journal, common, common.budget)
         study = self._study(self._unknowns, Vector(self._observations, common.scale), self._seed)
         found = answer(study, self._work.inference, list(self._unknowns.models))
-        if not study.seen:
-            raise InterruptedRunError("ended before anything was found")
+        if not all(population.particles for population in found.populations):
+            self._give_up()
         result = self._result(study, found)
         worlds = self._at_full_size(study, found)
         result["full_size"] = worlds
@@ -145,6 +145,11 @@ class _Explain:
         self._close(result, list(jointly_missed(worlds, full_size)))
         self._report(result, journal)
         return _INTERRUPTED if self._runs.interrupted else _OK
+
+    def _give_up(self) -> NoReturn:
+        if self._runs.interrupted:
+            raise InterruptedRunError("ended before anything was found")
+        raise ConfigError("--budget", "", "too short for any answer; allowed: more time, or runs")
 
     def _study(self, unknowns: Unknowns, vector: Vector, seed: int) -> Study:
         settings = self._settings

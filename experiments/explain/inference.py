@@ -178,22 +178,28 @@ def _replace(
 
 
 def _nearest_half(particles: Sequence[Particle]) -> list[Particle]:
-    """The nearer half, nearest first; fewer when most were rejected outright."""
+    """The nearer half, nearest first, and all that are as near as its last.
+
+    Fewer when most were rejected outright.
+    """
     finite = [particle for particle in particles if math.isfinite(particle.distance)]
     finite.sort(key=lambda particle: (particle.distance, particle.proposal.label))
-    return finite[: max(1, round(len(particles) * _KEPT))]
+    if not finite:
+        return []
+    last = finite[: max(1, round(len(particles) * _KEPT))][-1]
+    return [particle for particle in finite if particle.distance <= last.distance]
 
 
 def _judged(judge: Judge, batches: Sequence[Sequence[Proposal]]) -> list[list[Particle | None]]:
-    flat = [proposal for batch in batches for proposal in batch]
-    distances = judge(flat) if flat else []
-    found = iter(
-        [
-            None if distance is None else Particle(proposal, distance)
-            for proposal, distance in zip(flat, distances, strict=True)
-        ]
-    )
-    return [[next(found) for _ in batch] for batch in batches]
+    """Judge all batches in one go, taking turns: if it is cut short, no model has nothing."""
+    longest = max(map(len, batches), default=0)
+    turns = [batch[turn] for turn in range(longest) for batch in batches if turn < len(batch)]
+    distances = judge(turns) if turns else []
+    found = {
+        proposal.label: None if distance is None else Particle(proposal, distance)
+        for proposal, distance in zip(turns, distances, strict=True)
+    }
+    return [[found[proposal.label] for proposal in batch] for batch in batches]
 
 
 def _stream(seed: int, model: str, level: int) -> np.random.Generator:
@@ -252,15 +258,14 @@ class Evidence:
 
 
 def common_tolerance(populations: Sequence[Population]) -> float:
-    """The smallest distance that all particles of some model keep to."""
-    return min(
-        (
-            max(particle.distance for particle in population.particles)
-            for population in populations
-            if population.particles
-        ),
-        default=math.inf,
-    )
+    """The smallest distance that all particles of some model keep to, rejected ones apart."""
+    farthest = [
+        max(finite)
+        for population in populations
+        for finite in [[one.distance for one in population.particles if one.distance < math.inf]]
+        if finite
+    ]
+    return min(farthest, default=math.inf)
 
 
 def evidences(
@@ -297,7 +302,10 @@ def _levels_above(population: Population, tolerance: float) -> int:
 
 
 def _within(population: Population, tolerance: float) -> int:
-    return sum(particle.distance <= tolerance for particle in population.particles)
+    return sum(
+        particle.distance <= tolerance and particle.distance < math.inf
+        for particle in population.particles
+    )
 
 
 def _shares(population: Population, tolerance: float) -> list[tuple[float, int]]:

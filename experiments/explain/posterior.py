@@ -39,7 +39,8 @@ def mixture(
     """The accepted worlds of all models, each model with its probability; weights sum to 1."""
     found = []
     for population, evidence in zip(populations, evidences, strict=True):
-        accepted = [one for one in population.particles if one.distance <= tolerance]
+        near = [one for one in population.particles if one.distance <= tolerance]
+        accepted = [one for one in near if math.isfinite(one.distance)]
         share = evidence.probability / len(accepted) if accepted else 0.0
         found += [Weighted(particle, share) for particle in accepted]
     total = math.fsum(one.weight for one in found)

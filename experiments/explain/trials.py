@@ -135,7 +135,7 @@ class Runs:
 
     def _make(self, keys: Sequence[str], wanted: Sequence[Wanted]) -> None:
         tasks = [
-            Trial(number, one.config.world, one.seed, one.scale, one.limits)
+            Trial(number, one.config.world, one.seed, one.scale, limits=one.limits)
             for number, one in enumerate(wanted)
         ]
 
