@@ -12,7 +12,7 @@ PARALLEL := --numprocesses=logical --maxprocesses=4 --dist=worksteal
 MARKS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup incident test contract fuzz-configs audit notebooks notebooks-run scale-check fixes fixes-full coverage lint types layers lock clean
+.PHONY: help setup incident test contract fuzz-configs audit notebooks notebooks-run scale-check fixes fixes-full coverage explain explain-full lint types layers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -61,6 +61,12 @@ fuzz-configs: $(READY) ## 50 times the tests' tries at configs, options and inpu
 
 audit: $(READY) ## lock file, what is installed, and known vulnerabilities if their database can be reached
 	@$(BIN)/python -m tests.support.audit
+
+explain: $(READY) ## what happened in the incident, how sure that is (20 minutes); resumes
+	$(BIN)/ticketsim explain incident --out runs/explain
+
+explain-full: $(READY) ## the same, and every defect by itself, and the calibration: hours; resumes
+	$(BIN)/ticketsim explain incident --full --out runs/explain-full
 
 coverage: $(READY) ## how often the intervals and verdicts of compare are right
 	$(BIN)/python -m tests.support.coverage 1000
