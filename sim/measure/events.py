@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from sim.redis.server import Eviction, RedisServer
 
 _MOST_LINES: Final = 12
+_MOST_KEPT: Final = 10_000
+"""Notes and evicted sets that are kept one by one; of more there are only counts."""
 _LONG_STALL_S: Final = 0.001
 _MB: Final = 1e6
 
@@ -43,6 +45,24 @@ class _Tally:
         return f"{kinds} (from {self.first_s:.1f} s to {self.last_s:.1f} s)"
 
 
+class _Moments:
+    """At how many moments one thing happened, and at how many several did."""
+
+    def __init__(self) -> None:
+        self.with_one = self.with_more = 0
+        self._last_s = -1.0
+        self._at_last = 0
+
+    def add(self, now_s: float) -> None:
+        self._at_last = self._at_last + 1 if now_s == self._last_s else 1
+        self._last_s = now_s
+        if self._at_last == 1:
+            self.with_one += 1
+        elif self._at_last == 2:  # noqa: PLR2004 (the second makes them several)
+            self.with_one -= 1
+            self.with_more += 1
+
+
 class Events:
     """Listens to Redis and to the machines, and writes down what a reader wants to know."""
 
@@ -50,7 +70,10 @@ class Events:
         self._env = env
         self._load_begins_s = load_begins_s
         self._notes: list[tuple[float, str]] = []
+        self._notes_left_out = 0
         self.sets_evicted: list[SetEvicted] = []
+        self._sets_by_key: Counter[str] = Counter()
+        self._moments = _Moments()
         self.keys_evicted = _Tally()
         """Other keys, by what is before their last colon."""
         self.refused = _Tally()
@@ -66,7 +89,10 @@ class Events:
 
     def note(self, text: str) -> None:
         """Write down something that happened just now."""
-        self._notes.append((self.now_s, text))
+        if len(self._notes) < _MOST_KEPT:
+            self._notes.append((self.now_s, text))
+        else:
+            self._notes_left_out += 1
 
     # What Redis tells.
 
@@ -74,7 +100,10 @@ class Events:
         """Redis deleted a key to free memory."""
         if eviction.members is None:
             self.keys_evicted.add(f"{eviction.key.rpartition(':')[0]}:*", self.now_s)
-        else:
+            return
+        self._sets_by_key[eviction.key] += 1
+        self._moments.add(self.now_s)
+        if len(self.sets_evicted) < _MOST_KEPT:
             self.sets_evicted.append(SetEvicted(self.now_s, eviction.key, eviction.members))
 
     def refused_command(self, name: str) -> None:
@@ -90,7 +119,7 @@ class Events:
     # The story.
 
     def sets_at_once(self) -> list[int]:
-        """How many sets went at each moment at which any went, in order of time."""
+        """How many of the sets kept went at each moment at which any went, in order of time."""
         return list(Counter(gone.time_s for gone in self.sets_evicted).values())
 
     def notes(self, redis: RedisServer) -> list[str]:
@@ -100,6 +129,8 @@ class Events:
             for gone in self.sets_evicted[:_MOST_LINES]
         ]
         told = [f"{time_s:.1f} s: {text}" for time_s, text in sorted(lines)]
+        if self._notes_left_out:
+            told.append(f"and {self._notes_left_out:,} more")
         return [*self._totals(redis), *told]
 
     def _totals(self, redis: RedisServer) -> list[str]:
@@ -109,13 +140,10 @@ class Events:
                 f"Redis used up to {redis.peak_bytes:,} bytes; maxmemory {redis.limit_bytes:,}"
             )
         if self.sets_evicted:
-            by_key = Counter(gone.key for gone in self.sets_evicted)
-            keys = ", ".join(f"{key} {count}" for key, count in sorted(by_key.items()))
-            at_once = self.sets_at_once()
-            alone = at_once.count(1)
+            keys = ", ".join(f"{key} {count}" for key, count in sorted(self._sets_by_key.items()))
             totals.append(
-                f"whole sets evicted by Redis: {keys}; {alone} times one set, "
-                f"{len(at_once) - alone} times several at the same moment; "
+                f"whole sets evicted by Redis: {keys}; {self._moments.with_one} times one set, "
+                f"{self._moments.with_more} times several at the same moment; "
                 f"the first {min(_MOST_LINES, len(self.sets_evicted))} below"
             )
         if self.keys_evicted.kinds:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import struct
-from array import array
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+
+from sim.measure.samples import MOST, Samples, Total
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,9 +81,14 @@ Listener = Callable[[float, str, int, float], None]
 
 
 class RequestLog:
-    """Every client request, in the order in which they ended."""
+    """Every client request, in the order in which they ended.
 
-    def __init__(self) -> None:
+    Counts and the digest are of all requests, in runs of any length. So are the mean and the
+    extremes of http_req_duration; percentiles, and the other durations, are of an even sample of
+    at least two million requests once there were more than four million.
+    """
+
+    def __init__(self, most: int = MOST) -> None:
         self.requests = 0
         self.failed = 0
         self.sent_bytes = 0.0
@@ -90,13 +96,14 @@ class RequestLog:
         self._keys: dict[tuple[str, int, str | None], int] = {}
         self._names: list[tuple[str, int, str | None]] = []
         self._counts: list[int] = []
-        self._key = array("H")
-        self._duration_s = array("d")
-        self._blocked_s = array("d")
-        self._connecting_s = array("d")
-        self._sending_s = array("d")
-        self._receiving_s = array("d")
-        self.iteration_s = array("d")
+        self._totals: list[Total] = []
+        self._key = Samples("H", most)
+        self._duration_s = Samples("d", most)
+        self._sending_s = Samples("d", most)
+        self._receiving_s = Samples("d", most)
+        self._blocked_s = Samples("d", most)
+        self._connecting_s = Samples("d", most)
+        self.iteration_s = Samples("d", most)
         self.spun_iterations = 0.0
         self.spun_s = 0.0
         self._hash = sha256()
@@ -136,9 +143,11 @@ class RequestLog:
             key = self._keys[name] = len(self._names)
             self._names.append(name)
             self._counts.append(0)
+            self._totals.append(Total())
             # The name stands in the digest at its first use, its number afterwards.
             self._buffer += repr(name).encode()
         self._counts[key] += 1
+        self._totals[key].add(duration_s)
         self.requests += 1
         if status < _LOWEST_OK or status >= _LOWEST_FAILED:
             self.failed += 1
@@ -206,7 +215,7 @@ class RequestLog:
                 "rate": self.received_bytes / measured_s,
             },
         }
-        iterations = len(self.iteration_s) + int(self.spun_iterations)
+        iterations = self.iteration_s.count + int(self.spun_iterations)
         result["iterations"] = {"count": iterations, "rate": iterations / measured_s}
         if iterations:
             result["iteration_duration"] = self._iteration_trend()
@@ -220,32 +229,49 @@ class RequestLog:
         return result
 
     def _iteration_trend(self) -> dict[str, float]:
-        values = np.frombuffer(self.iteration_s, dtype=np.float64) * _MS
+        values = self.iteration_s.kept() * _MS
         spun = int(self.spun_iterations)
         if not spun:
             return trend(values)
         return weighted_trend(
             np.append(values, self.spun_s / self.spun_iterations * _MS),
-            np.append(np.ones(len(values)), float(spun)),
+            np.append(np.full(len(values), float(self.iteration_s.stride)), float(spun)),
         )
 
+    def _with_reused(self, connections: Samples) -> dict[str, float]:
+        """The trend of what new connections cost; requests that had one waited for nothing."""
+        values = connections.kept() * _MS
+        reused = max(0, self.requests - connections.count)
+        if connections.stride == self._duration_s.stride == 1:
+            return trend(np.append(values, np.zeros(reused)))
+        weights = np.full(len(values), float(connections.stride))
+        return weighted_trend(np.append(values, 0.0), np.append(weights, float(reused)))
+
+    def _duration_trend(
+        self, chosen: NDArray[np.float64], kinds: Sequence[int]
+    ) -> dict[str, float]:
+        """The trend of the durations of some kinds of requests, of which `chosen` are kept."""
+        found = trend(chosen)
+        if self._duration_s.stride > 1:
+            totals = [self._totals[kind] for kind in kinds]
+            count = sum(self._counts[kind] for kind in kinds)
+            found["avg"] = sum(total.sum_s for total in totals) / count * _MS
+            found["min"] = min(total.least_s for total in totals) * _MS
+            found["max"] = max(total.most_s for total in totals) * _MS
+        return found
+
     def _duration_trends(self) -> dict[str, dict[str, float]]:
-        durations = np.frombuffer(self._duration_s, dtype=np.float64) * _MS
-        sending = np.frombuffer(self._sending_s, dtype=np.float64) * _MS
-        receiving = np.frombuffer(self._receiving_s, dtype=np.float64) * _MS
-        keys = np.frombuffer(self._key, dtype=np.uint16)
-        reused = np.zeros(max(0, len(durations) - len(self._blocked_s)))
+        durations = self._duration_s.kept() * _MS
+        sending = self._sending_s.kept() * _MS
+        receiving = self._receiving_s.kept() * _MS
+        keys = self._key.kept()
         result = {
-            "http_req_duration": trend(durations),
+            "http_req_duration": self._duration_trend(durations, range(len(self._names))),
             "http_req_waiting": trend(durations - sending - receiving),
             "http_req_sending": trend(sending),
             "http_req_receiving": trend(receiving),
-            "http_req_blocked": trend(
-                np.append(np.frombuffer(self._blocked_s, dtype=np.float64) * _MS, reused)
-            ),
-            "http_req_connecting": trend(
-                np.append(np.frombuffer(self._connecting_s, dtype=np.float64) * _MS, reused)
-            ),
+            "http_req_blocked": self._with_reused(self._blocked_s),
+            "http_req_connecting": self._with_reused(self._connecting_s),
         }
         groups: dict[str, list[int]] = {}
         for key, (endpoint, status, _) in enumerate(self._names):
@@ -256,5 +282,5 @@ class RequestLog:
         for label, members in sorted(groups.items()):
             chosen = durations[np.isin(keys, members)]
             if len(chosen):
-                result[f"http_req_duration{{{label}}}"] = trend(chosen)
+                result[f"http_req_duration{{{label}}}"] = self._duration_trend(chosen, members)
         return result
