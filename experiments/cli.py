@@ -19,8 +19,10 @@ from typing import NoReturn
 
 from experiments.cli_evaluate import add_calibrate, add_compare, add_gate, add_validate
 from experiments.cli_explain import add_explain
+from experiments.cli_fuzz import add_fuzz
 from experiments.cli_options import add_common, add_config, common_options
 from experiments.cli_results import add_export, add_report
+from experiments.cli_start import add_import_k6, add_init
 from experiments.cli_sweep import add_sweep
 from experiments.errors import TicketsimError, one_line
 
@@ -118,11 +120,14 @@ def parser() -> argparse.ArgumentParser:
         add_explain,
         add_validate,
         add_calibrate,
+        add_fuzz,
         add_report,
         add_export,
         _add_list,
         _add_show,
         _add_schema,
+        add_init,
+        add_import_k6,
         _add_serve,
     ):
         add(commands).add_argument(
@@ -177,7 +182,7 @@ def _add_schema(commands: Commands[_Parser]) -> _Parser:
     parser.set_defaults(command=_schema)
     parser.add_argument(
         "--output",
-        choices=["run", "compare", "sweep", "gate", "explain"],
+        choices=["run", "compare", "sweep", "gate", "explain", "fuzz"],
         metavar="COMMAND",
         help="of what this command prints with --json instead",
     )
@@ -242,6 +247,8 @@ def _schema(options: argparse.Namespace) -> int:
         from experiments.gate import json_schema
     elif options.output == "explain":
         from experiments.explain.results import json_schema
+    elif options.output == "fuzz":
+        from experiments.fuzz import json_schema
     else:
         from experiments.config import json_schema
     print(json.dumps(json_schema(), indent=2))

@@ -6,6 +6,7 @@ TicketsimError            1    anything else, said in one line
   OutputError             1    --out cannot be written
   ResultsError            1    a folder of results cannot be read, or lacks what is asked for
   ModelMissingError       1    a program or library that a command needs is not there
+  ViolationError          1    an invariant is broken
   InterruptedRunError   130    Ctrl-C before anything was measured
 """
 
@@ -77,3 +78,7 @@ class InterruptedRunError(TicketsimError):
     """Ctrl-C came before anything was measured."""
 
     exit_code = 130
+
+
+class ViolationError(TicketsimError):
+    """An invariant is broken: results are kept, and the line says what shows it again."""

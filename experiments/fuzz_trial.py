@@ -26,7 +26,7 @@ from sim.faults.settings import (
 )
 from sim.load.settings import ConstantVUs, PerVUIterations, SharedIterations
 from sim.random_streams import Stream, Streams
-from sim.result import INVARIANT_BROKEN, RunResult
+from sim.result import RunResult
 from sim.run import Progress, simulate
 from sim.world import World
 
@@ -156,7 +156,7 @@ def _fault(rng: Stream, length_s: float) -> Fault:
 class Trial(Task):
     """One try: `world` as the config has it, varied by `variation`, run with `seed`."""
 
-    variation: int
+    variation: int = dataclasses.field(kw_only=True)
 
     def simulate(self, hear: Callable[[Progress], bool]) -> RunResult:  # noqa: ARG002
         """Run it here; only what a search needs of the result is kept."""
@@ -220,22 +220,8 @@ def broken(run: RunResult) -> tuple[str, ...]:
 
 
 def found_by(run: RunResult, only: Sequence[str]) -> tuple[str, ...]:
-    """What a try has found that is looked for: any violation, or those of `only`."""
+    """What a try has found that is looked for: every violation, or those of `only`; crashes."""
     names = broken(run)
-    wanted = not only or run.ended == CRASHED or any(name in only for name in names)
-    return names if wanted else ()
-
-
-__all__ = [
-    "CRASHED",
-    "INVARIANT_BROKEN",
-    "Trial",
-    "attempt",
-    "broken",
-    "essence",
-    "found_by",
-    "load_length_s",
-    "users_of",
-    "varied",
-    "with_users",
-]
+    if not only or run.ended == CRASHED:
+        return names
+    return tuple(name for name in names if name in only)

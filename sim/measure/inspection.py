@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-0*(\d+)\b")
 """As `sim.opening` numbers the users."""
+_INFINITY: Final = float("inf")
 _MOST_LINES: Final = 2_000
 """Events kept: more than a request of every user of a small world takes."""
 _MOST_TOLD: Final = 200
@@ -134,6 +135,8 @@ class Line:
         self._server = server
         self._started_s = server.redis.started_s
         self._joined: dict[bytes, int] = {}
+        self._noted: dict[bytes, float] = {}
+        """Place of everyone who stood in the line and was not let in since."""
         self._places: Mapping[bytes, float] = {}
         self._inside: set[bytes] = set()
         self._number = 0
@@ -149,24 +152,24 @@ class Line:
             for member, score in passed.items()
             if member not in places or score >= places[member]
         }
-        for member in places:
-            if member not in self._joined:
+        for member, place in places.items():
+            if member not in self._places:
                 self._number += 1
                 self._joined[member] = self._number
-        before = {**self._places, **places}
-        waiting = [member for member in places if member not in inside]
-        redis = self._server.redis
-        if redis.started_s != self._started_s:
+            self._noted[member] = place
+        if self._server.redis.started_s != self._started_s:
             # It came back with what it had saved: nobody was let in just now.
-            self._started_s, self._inside = redis.started_s, inside
+            self._started_s, self._inside = self._server.redis.started_s, inside
         for member in inside - self._inside:
+            # Who never stood in the line comes now.
             self._number += 1
-            joined = self._joined.get(member, self._number)
-            place = before.get(member, float("inf"))
+            joined = self._joined.pop(member, self._number)
+            place = self._noted.pop(member, _INFINITY)
             self.overtaken += any(
-                self._joined[other] < joined and places[other] < place for other in waiting
+                self._joined.get(other, self._number) < joined and other_place < place
+                for other, other_place in places.items()
+                if other not in inside
             )
-        self._joined = {member: self._joined[member] for member in places}
         self._places = places
         self._inside = inside
 
