@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 
 from experiments.campaign import Campaign, Cell, CommonOptions
+from experiments.code_named import announce_code
 from experiments.compare import (
     CORRECTION,
     SCHEMA,
@@ -117,7 +118,9 @@ def _read(common: CommonOptions) -> tuple[Merged, Config]:
     merged = read_merged(source)
     for assignment in common.assignments:
         merged = apply_set(merged, assignment)
-    return merged, check(merged, source.name)
+    config = check(merged, source.name)
+    announce_code(config.world, source.name)
+    return merged, config
 
 
 def _alternative(variant: Variant, merged: Merged, config: Config) -> Alternative:

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from experiments.campaign import CommonOptions
+from experiments.code_named import announce_code
 from experiments.config import check
 from experiments.errors import ConfigError, InterruptedRunError
 from experiments.explain.attribution import (
@@ -108,6 +109,7 @@ class _Explain:
         for text in common.assignments:
             self._merged = apply_set(self._merged, text)
         self._config = check(self._merged, source.name)
+        announce_code(self._config.world, source.name)
         header = self._config.header
         self._settings = header.explain
         self._seed = header.seed if common.seed is None else common.seed

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from experiments.campaign import Campaign, Cell, CommonOptions
+from experiments.code_named import announce_code
 from experiments.config import Config, check
 from experiments.designs import (
     Point,
@@ -93,6 +94,7 @@ class _Sweep:
         for text in common.assignments:
             self._merged = apply_set(self._merged, text)
         self._config = check(self._merged, source.name)
+        announce_code(self._config.world, source.name)
         self._parameters = [parse_parameter(text) for text in options.parameters]
         header = self._config.header
         self._seed = header.seed if common.seed is None else common.seed

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from experiments.campaign import Campaign, Cell, CommonOptions
+from experiments.code_named import announce_code
 from experiments.config import Config, check
 from experiments.errors import ConfigError, InterruptedRunError
 from experiments.journal import Journal
@@ -91,6 +92,7 @@ def _worlds(options: ValidateOptions) -> tuple[Config, list[_World]]:
     for assignment in common.assignments:
         merged = apply_set(merged, assignment)
     base = check(merged, source.name)
+    announce_code(base.world, source.name)
     shipped = measured_runs()
     runs = _runs(options.runs) if options.runs is not None else shipped
     preludes = Preludes(list(shipped.values()))

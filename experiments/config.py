@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import annotated_types as at
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from experiments.code_named import announce_code
 from experiments.errors import ConfigError
 from experiments.explain.settings import Explain
 from experiments.keys import dataclasses_in, hints_of, keys_of, nearest
@@ -162,7 +163,9 @@ def load(reference: str, assignments: Sequence[str] = ()) -> Config:
     merged = read_merged(source)
     for assignment in assignments:
         merged = apply_set(merged, assignment)
-    return check(merged, source.name)
+    config = check(merged, source.name)
+    announce_code(config.world, source.name)
+    return config
 
 
 def check(merged: Merged, name: str) -> Config:
