@@ -182,7 +182,7 @@ def _add_schema(commands: Commands[_Parser]) -> _Parser:
     parser.set_defaults(command=_schema)
     parser.add_argument(
         "--output",
-        choices=["run", "compare", "sweep", "gate", "explain", "fuzz"],
+        choices=["run", "compare", "sweep", "gate", "validate", "calibrate", "explain", "fuzz"],
         metavar="COMMAND",
         help="of what this command prints with --json instead",
     )
@@ -247,6 +247,10 @@ def _schema(options: argparse.Namespace) -> int:
         from experiments.gate import json_schema
     elif options.output == "explain":
         from experiments.explain.results import json_schema
+    elif options.output == "validate":
+        from experiments.validate_compare import json_schema
+    elif options.output == "calibrate":
+        from experiments.command_calibrate import json_schema
     elif options.output == "fuzz":
         from experiments.fuzz import json_schema
     else:

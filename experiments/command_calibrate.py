@@ -11,7 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, cast
+
+from typing_extensions import TypedDict
 
 from experiments.calibrate_fit import (
     FEWEST,
@@ -30,7 +32,6 @@ from experiments.measurements import Measurements, ServiceTime
 from experiments.validate_numbers import ENDPOINTS
 from sim.world import Host
 
-SCHEMA: Final = 1
 # Name tag and status -> the measured case whose work, borrows and holds it has.
 _CASES: Final[Mapping[tuple[str, str], str]] = {
     ("gen", "200"): "gen_success_ACCESS",
@@ -246,18 +247,72 @@ def _report(found: Calibration) -> Iterator[str]:
         yield f"  {estimate.name}: {known} ({estimate.why})"
 
 
-def _as_json(found: Calibration, text: str) -> dict[str, Any]:
+class Fitted(TypedDict):
+    """One distribution of service times, in milliseconds, and its 95 % intervals."""
+
+    name: str
+    requests: int
+    family: str
+    mean_ms: float
+    mean_low_ms: float
+    mean_high_ms: float
+    cv: float
+    cv_low: float
+    cv_high: float
+    ks: float
+    """Kolmogorov-Smirnov distance."""
+
+
+class Parameter(TypedDict):
+    """One parameter, and its 95 % interval if these files tell it."""
+
+    name: str
+    value: float | None
+    low: float | None
+    high: float | None
+    why: str
+    identified: bool
+
+
+class CalibrateResult(TypedDict):
+    """What `calibrate --json` prints."""
+
+    schema: Literal[1]
+    files: list[str]
+    service_times: list[Fitted]
+    parameters: list[Parameter]
+    host_cores_kept: float
+    fragment: str
+    """TOML that a config can include."""
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of what `calibrate --json` prints."""
+    from pydantic import TypeAdapter
+
+    schema = TypeAdapter(CalibrateResult).json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return schema
+
+
+def _as_json(found: Calibration, text: str) -> CalibrateResult:
     return {
-        "schema": SCHEMA,
+        "schema": 1,
         "files": found.files,
-        "service_times": [dataclasses.asdict(fit) for fit in found.service_times],
-        "parameters": [
-            {**dataclasses.asdict(estimate), "identified": estimate.identified}
-            for estimate in found.parameters
-        ],
+        "service_times": [_fitted(fit) for fit in found.service_times],
+        "parameters": [_parameter(estimate) for estimate in found.parameters],
         "host_cores_kept": Host().cores,
         "fragment": text,
     }
+
+
+def _fitted(fit: Distribution) -> Fitted:
+    return cast("Fitted", dataclasses.asdict(fit))
+
+
+def _parameter(estimate: Estimate) -> Parameter:
+    fields = {**dataclasses.asdict(estimate), "identified": estimate.identified}
+    return cast("Parameter", fields)
 
 
 __all__ = ["CalibrateOptions", "ConfigError", "calibrate"]

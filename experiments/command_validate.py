@@ -9,7 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from experiments.campaign import Campaign, Cell, CommonOptions
 from experiments.code_named import announce_code
@@ -21,13 +21,22 @@ from experiments.measurements import Run
 from experiments.sources import apply_set, read_merged, read_source
 from experiments.store import identity_of
 from experiments.summary import combined_digest
-from experiments.validate_compare import RunTable, compare_run, medians, narrow, spreads
+from experiments.validate_compare import (
+    Comparison,
+    Hits,
+    Median,
+    RunTable,
+    Validation,
+    compare_run,
+    medians,
+    narrow,
+    spreads,
+)
 from experiments.validate_numbers import Numbers, measured_numbers, simulated_numbers
 from experiments.validate_text import render
 from experiments.validate_worlds import Preludes, config_of
 from sim.result import RunResult
 
-SCHEMA: Final = 1
 CONFIG: Final = "measured"
 _OK, _INTERRUPTED = 0, 130
 
@@ -69,8 +78,8 @@ def validate(options: ValidateOptions) -> int:
     results = [campaign.results(world.cell)[:replications] for world in worlds]
     if not all(results):
         raise InterruptedRunError("ended before every world was simulated once")
-    report = {
-        "schema": SCHEMA,
+    report: Validation = {
+        "schema": 1,
         "config": base.name,
         "seed": seed,
         "scale": common.scale,
@@ -112,11 +121,11 @@ def _runs(folder: str) -> Mapping[str, Run]:
     return found
 
 
-def _compared(worlds: list[_World], results: list[list[RunResult]]) -> dict[str, Any]:
+def _compared(worlds: list[_World], results: list[list[RunResult]]) -> Comparison:
     measured = [[measured_numbers(run) for run in world.runs] for world in worlds]
     simulated = [[simulated_numbers(result) for result in runs] for runs in results]
     tables: list[RunTable] = []
-    judged: list[Any] = []
+    judged: list[Median] = []
     for world, numbers, runs, spread in zip(
         worlds, measured, simulated, spreads(measured), strict=True
     ):
@@ -138,8 +147,8 @@ def _compared(worlds: list[_World], results: list[list[RunResult]]) -> dict[str,
     }
 
 
-def _by_kind(tables: list[RunTable]) -> dict[str, dict[str, int]]:
-    counts: defaultdict[str, dict[str, int]] = defaultdict(lambda: {"hits": 0, "total": 0})
+def _by_kind(tables: list[RunTable]) -> dict[str, Hits]:
+    counts: defaultdict[str, Hits] = defaultdict(lambda: {"hits": 0, "total": 0})
     for table in tables:
         for row in table["rows"]:
             entry = counts[row["number"].split(" ", maxsplit=1)[0]]
@@ -148,7 +157,7 @@ def _by_kind(tables: list[RunTable]) -> dict[str, dict[str, int]]:
     return dict(counts)
 
 
-def _print(report: dict[str, Any], common: CommonOptions, journal: Journal) -> None:
+def _print(report: Validation, common: CommonOptions, journal: Journal) -> None:
     text = json.dumps(report, indent=2) + "\n"
     journal.write("validation.json", text)
     journal.write("validation.md", render(report))

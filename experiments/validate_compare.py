@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Final, NotRequired
+from typing import Any, Final, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -49,6 +49,60 @@ class RunTable(TypedDict):
     rows: list[Row]
     hits: int
     total: int
+
+
+class Hits(TypedDict):
+    """Numbers of one kind."""
+
+    hits: int
+    total: int
+
+
+class Met(TypedDict):
+    """How many of those judged keep a limit."""
+
+    met: int
+    total: int
+
+
+class Medians(Met):
+    """As `Met`, with each median."""
+
+    rows: list[Median]
+
+
+class Comparison(TypedDict):
+    """All measured runs beside their simulations."""
+
+    total: int
+    hits: int
+    misses: int
+    by_kind: dict[str, Hits]
+    widths: Met
+    medians: Medians
+    runs: list[RunTable]
+
+
+class Validation(Comparison):
+    """What `validate --json` prints."""
+
+    schema: Literal[1]
+    config: str
+    seed: int
+    scale: float
+    replications: int
+    partial: bool
+    digest: str
+    wall_seconds: float
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of what `validate --json` prints."""
+    from pydantic import TypeAdapter
+
+    schema = TypeAdapter(Validation).json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return schema
 
 
 def compare_run(

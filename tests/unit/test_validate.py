@@ -1,10 +1,12 @@
 """The comparison with the measured runs: what is compared, with which world, and how judged."""
 
+import json
 from math import sqrt
 
 import pytest
 from scipy import stats
 
+from experiments.cli import main
 from experiments.measured_runs import measured_runs
 from experiments.sources import read_merged, read_source
 from experiments.validate_compare import compare_run, medians, narrow, spreads
@@ -123,3 +125,16 @@ def test_the_table_names_every_miss():
     )
     assert "0 of 1 measured numbers" in text
     assert "| requests | 7 | 1 | 1 to 1 | **no** |" in text
+
+
+@pytest.mark.parametrize(
+    ("command", "keys"),
+    [
+        ("validate", {"total", "hits", "misses", "runs", "digest"}),
+        ("calibrate", {"service_times", "parameters", "fragment"}),
+    ],
+)
+def test_what_is_printed_as_json_has_a_schema(command, keys, capsys):
+    assert main(["schema", "--output", command]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    assert keys | {"schema"} <= set(schema["required"]) == set(schema["properties"])
