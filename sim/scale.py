@@ -10,7 +10,7 @@ because there are x times as many rows: a request costs what it costs at full si
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sim.faults.settings import Fault, GeneratorStarved, HostMemoryHog, RedisMemoryHog
 from sim.load.settings import (
@@ -27,6 +27,9 @@ from sim.load.settings import (
 if TYPE_CHECKING:
     from model.policy import Policy
     from sim.world import Generator, Host, World
+
+_EMPTY_REDIS_BYTES: Final = 1_064_000
+"""An empty server with the service's connections: the first value of redis_used_bytes in a run."""
 
 
 def scaled(world: World, scale: float) -> World:
@@ -61,7 +64,7 @@ def scaled(world: World, scale: float) -> World:
         ),
         redis=replace(
             world.redis,
-            maxmemory=str(round(world.redis.maxmemory_bytes * scale)),
+            maxmemory=str(_redis_limit(world.redis.maxmemory_bytes, scale)),
             command_overhead_us=world.redis.command_overhead_us / scale,
         ),
         host=_host(world.host, scale),
@@ -86,6 +89,13 @@ def _policy(policy: Policy, scale: float) -> Policy:
         admissions_per_min=None if per_min is None else _units(per_min, scale),
         checks_per_s=None if checks_per_s is None else checks_per_s * scale,
     )
+
+
+def _redis_limit(limit_bytes: int, scale: float) -> int:
+    """What is beyond an empty server goes with the scale; 0 stays without a limit."""
+    if not limit_bytes:
+        return 0
+    return round(_EMPTY_REDIS_BYTES + (limit_bytes - _EMPTY_REDIS_BYTES) * scale)
 
 
 def _fault(fault: Fault, scale: float) -> Fault:
