@@ -27,6 +27,7 @@ from sqlalchemy import Connection, CursorResult, Engine, MetaData, StaticPool, T
 from sqlalchemy.engine.result import ResultMetaData
 
 from sim.database.cardinality import GroupCounts
+from sim.database.direct import DirectSelect, direct_select
 from sim.database.results import StoredRows
 from sim.database.statements import Parameters, Prepared, TableInfo, prepare
 
@@ -79,6 +80,7 @@ class Storage:
         self._next_id: dict[str, int] = dict.fromkeys(self.infos, 1)
         self._memo: dict[Any, StoredRows] = {}
         self._metadata: dict[Prepared, ResultMetaData] = {}
+        self._direct: dict[Prepared, DirectSelect | None] = {}
         self._memo_limit = memo_rows
         self._memo_held = 0
         self.version = 0
@@ -108,6 +110,7 @@ class Storage:
                 # Statements made anew for each use; keeping them all would never end.
                 self._prepared.clear()
                 self._metadata.clear()
+                self._direct.clear()
                 self._forget_results()
             self._prepared[statement] = prepared
         return prepared
@@ -225,12 +228,22 @@ class Storage:
 
     def _fetch(self, prepared: Prepared, parameters: Parameters) -> StoredRows:
         self.executed["select"] += 1
-        result = self.connection.execute(prepared.statement, parameters)
         metadata = self._metadata.get(prepared)
-        if metadata is not None:
-            return StoredRows(result.all(), metadata, self.version)
+        if metadata is None:
+            return self._fetch_first(prepared, parameters)
+        direct = self._direct[prepared]
+        rows = None if direct is None else direct.rows(self._raw, parameters)
+        if rows is None:
+            rows = self.connection.execute(prepared.statement, parameters).all()
+        return StoredRows(rows, metadata, self.version)
+
+    def _fetch_first(self, prepared: Prepared, parameters: Parameters) -> StoredRows:
+        """Run a SELECT for the first time, and find out how to run it again."""
+        result = self.connection.execute(prepared.statement, parameters)
+        metadata = result._metadata  # noqa: SLF001 - no public reader
         frozen = result.freeze()
         self._metadata[prepared] = frozen.metadata
+        self._direct[prepared] = direct_select(prepared, self._engine, metadata, frozen.metadata)
         return StoredRows(frozen.data, frozen.metadata, self.version)
 
     def _forget_results(self) -> None:

@@ -57,7 +57,7 @@ class Cpu:
     """
 
     def __init__(self, env: Environment, cores: float, speed: float = 1.0) -> None:
-        self._env = env
+        self.env = env
         # Less than one core is one slower core: a single thread still needs all of it.
         self.cores = max(cores, 1.0)
         self._base_speed = speed if cores >= 1.0 else speed * cores
@@ -100,37 +100,38 @@ class Cpu:
 
     def advance(self) -> None:
         """Bring virtual times and the accounts of used time up to now."""
-        now = self._env._now  # noqa: SLF001 - the property costs as much as all the rest
+        now = self.env._now  # noqa: SLF001 - the property costs as much as all the rest
         elapsed = now - self._last_s
         if elapsed <= 0.0:
             return
         self._last_s = now
-        for share in self._shares:
-            served = share.rate * elapsed
-            share.virtual_s += served
-            if share.background:
-                share.background_s += share.background * served
+        share = self._open
+        served = share.rate * elapsed
+        share.virtual_s += served
+        if share.background:
+            share.background_s += share.background * served
+        limited = self._limited
+        if limited is not None:
+            served = limited.rate * elapsed
+            limited.virtual_s += served
+            if limited.background:
+                limited.background_s += limited.background * served
         self.busy_core_s += self._busy_rate * elapsed
 
-    def compute(self, share: _Share, work_s: float) -> None:
-        """Block the current thread until `work_s` seconds of work are done in `share`."""
-        env = self._env
-        thread = env.current
-        if thread is None:
-            raise KernelError("only a thread can compute; a callback must not block")
-        if env._now > self._last_s:  # noqa: SLF001 - as in `advance`
+    def begin(self, share: _Share, work_s: float, thread: Thread) -> int:
+        """Let a job of `thread` begin in `share`; return its number."""
+        if self.env._now > self._last_s:  # noqa: SLF001 - as in `advance`
             self.advance()
         self._order = order = self._order + 1
         heappush(share.jobs, (share.virtual_s + work_s, order, thread))
         self.stale = True
-        try:
-            env._drive(thread)  # noqa: SLF001 - whoever blocks drives the loop
-        except BaseException:
-            # Interrupted: its job is not worked on any more.
-            self.advance()
-            share.gone.add(order)
-            self.stale = True
-            raise
+        return order
+
+    def give_up(self, share: _Share, order: int) -> None:
+        """Work no more on a job that has begun and not ended."""
+        self.advance()
+        share.gone.add(order)
+        self.stale = True
 
     def pop(self) -> Thread:
         """End the job that is due now."""
@@ -190,7 +191,7 @@ class Cpu:
                     self._first = limited
         elif limited is not None:
             limited.rate = 0.0
-        now = self._env._now  # noqa: SLF001 - as in `advance`
+        now = self.env._now  # noqa: SLF001 - as in `advance`
         self.next_s = now + soonest_s if soonest_s > 0.0 else now
 
 
@@ -207,9 +208,21 @@ class Process:
 
     def compute(self, work_s: float) -> None:
         """Block the current thread until `work_s` seconds of work are done."""
-        if work_s > 0.0:
-            self.used_s += work_s
-            self._cpu.compute(self._share, work_s)
+        if work_s <= 0.0:
+            return
+        self.used_s += work_s
+        cpu = self._cpu
+        env = cpu.env
+        thread = env.current
+        if thread is None:
+            raise KernelError("only a thread can compute; a callback must not block")
+        order = cpu.begin(self._share, work_s, thread)
+        try:
+            env._drive(thread)  # noqa: SLF001 - whoever blocks drives the loop
+        except BaseException:
+            # Interrupted: its job is not worked on any more.
+            cpu.give_up(self._share, order)
+            raise
 
     def set_background(self, weight: float) -> None:
         """Keep `weight` endless jobs running beside the others (0 = none)."""
