@@ -10,6 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from experiments.budget import Budget
 from experiments.campaign import CommonOptions
 from experiments.code_named import announce_code
 from experiments.config import check
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
 _OK, _INTERRUPTED = 0, 130
 SCALE: Final = 0.1
 """Of the runs that are compared with the observations, when nothing else is said."""
+_PATIENCE_S: Final = 19 * 60.0
 _OTHER_SCALE: Final = 0.5
 """Of the attribution's check: so much of its own scale."""
 _CALIBRATION_SCALE: Final = 0.3
@@ -130,7 +132,7 @@ class _Explain:
         common = self._common
         identity = identity_of(self._config.resolved, self._seed, common.scale)
         journal = Journal(common.out, "explain", identity)
-        self._runs = Runs(journal, common, common.budget)
+        self._runs = Runs(journal, common, self._budget())
         study = self._study(self._unknowns, Vector(self._observations, common.scale), self._seed)
         found = answer(study, self._work.inference, list(self._unknowns.models))
         if not all(population.particles for population in found.populations):
@@ -147,6 +149,13 @@ class _Explain:
         self._close(result, list(jointly_missed(worlds, full_size)))
         self._report(result, journal)
         return _INTERRUPTED if self._runs.interrupted else _OK
+
+    def _budget(self) -> Budget:
+        """What the user says; else no new run after 19 minutes, unless it may take hours."""
+        own = self._common.budget
+        if own.runs is not None or own.duration_s is not None or self._full:
+            return own
+        return Budget(duration_s=_PATIENCE_S)
 
     def _give_up(self) -> NoReturn:
         if self._runs.interrupted:
