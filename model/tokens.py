@@ -9,12 +9,14 @@ claims every time.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import jwt
+from jwt.utils import base64url_decode
 
 from model.clock import Clock
 from model.errors import (
@@ -146,13 +148,28 @@ class TokenIssuer:
 
     def _decode(self, raw: str) -> dict[str, Any]:
         try:
-            return jwt.decode(raw, self._key, algorithms=[ALGORITHM], options=_NO_TIME_CHECKS)
+            claims = jwt.decode(raw, self._key, algorithms=[ALGORITHM], options=_NO_TIME_CHECKS)
+            _refuse_repeated_keys(raw)
         except jwt.InvalidSignatureError as error:
             raise SignatureError(str(error)) from error
         except jwt.InvalidAlgorithmError as error:
             raise UnsupportedAlgorithmError(str(error)) from error
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
             raise MalformedTokenError(str(error)) from error
+        return claims
+
+
+def _refuse_repeated_keys(raw: str) -> None:
+    """Refuse what two readers could take for two different tokens: a key that stands twice."""
+    for segment in raw.split(".")[:2]:
+        json.loads(base64url_decode(segment), object_pairs_hook=_distinct)
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice")
+    return found
 
 
 def _token(raw: str, claims: dict[str, Any]) -> Token:

@@ -1,6 +1,7 @@
 """What a token must be: every way in which it can be wrong has its own error."""
 
 import base64
+import hmac
 import json
 
 import jwt
@@ -44,8 +45,28 @@ def swapped(algorithm):
     return f"{segment({'alg': algorithm, 'typ': 'JWT'})}.{payload}.{signature}"
 
 
+def signed_header(header):
+    """A token with our signature under any header at all."""
+    body = f"{segment(header)}.{segment({**CLAIMS, 'exp': NOW + 60})}"
+    return f"{body}.{segment(hmac.digest(KEY, body.encode(), 'sha256'))}"
+
+
 def signed_payload(payload):
     return jwt.api_jws.PyJWS().encode(payload, KEY, "HS256")
+
+
+def signed_claims(**changes):
+    """Claims as JSON has them, without what PyJWT's encoder makes of them."""
+    return signed_payload(json.dumps({**CLAIMS, **changes}).encode())
+
+
+PUBLIC_KEY = b"-----BEGIN RSA PUBLIC KEY-----\nMIIBCgKCAQEA\n-----END RSA PUBLIC KEY-----"
+
+
+def signed_with_public_key():
+    """RS/HS confusion: HMAC with what a service that verifies RS256 gives away."""
+    body = f"{segment({'alg': 'HS256', 'typ': 'JWT'})}.{segment(CLAIMS)}"
+    return f"{body}.{segment(hmac.digest(PUBLIC_KEY, body.encode(), 'sha256'))}"
 
 
 BAD_TOKENS = {
@@ -80,6 +101,29 @@ BAD_TOKENS = {
     "alg swapped to HS384": (swapped("HS384"), UnsupportedAlgorithmError),
     "alg swapped to RS256": (swapped("RS256"), UnsupportedAlgorithmError),
     "alg of another case": (swapped("hs256"), UnsupportedAlgorithmError),
+    "alg none in mixed case": (signed_header({"alg": "nOnE"}), UnsupportedAlgorithmError),
+    "alg is a list": (signed_header({"alg": ["HS256"]}), UnsupportedAlgorithmError),
+    "alg is null": (signed_header({"alg": None}), UnsupportedAlgorithmError),
+    "alg in its header twice": (
+        signed_header(b'{"alg":"none","alg":"HS256"}'),
+        MalformedTokenError,
+    ),
+    "a claim twice": (
+        signed_payload(json.dumps(CLAIMS).encode()[:-1] + b', "exp": 1, "exp": 99999999999}'),
+        MalformedTokenError,
+    ),
+    "HMAC with a public key": (signed_with_public_key(), SignatureError),
+    "own key in the header": (
+        jwt.encode(CLAIMS, b"x" * 32, "HS256", headers={"jwk": {"kty": "oct", "k": "eHh4"}}),
+        SignatureError,
+    ),
+    "five segments": (f"{signed()}.eA.eA", MalformedTokenError),
+    "space around it": (f" {signed()} ", MalformedTokenError),
+    "end of line in it": (signed().replace(".", ".\n", 1), MalformedTokenError),
+    "expired by half a second": (signed_claims(exp=NOW - 0.5), ExpiredTokenError),
+    "exp is true, 1970": (signed_claims(exp=True), ExpiredTokenError),
+    "exp is not a number": (signed_claims(exp=float("nan")), InvalidClaimError),
+    "no claims": (signed_payload(b"{}"), InvalidClaimError),
     "wrong key": (signed(key=b"x" * 32), SignatureError),
     "tampered payload": (tampered(), SignatureError),
     "signature cut": (signed()[:-3], SignatureError),
@@ -89,18 +133,9 @@ BAD_TOKENS = {
     "expired by one second": (signed(exp=NOW - 1), ExpiredTokenError),
     "nbf in the future": (signed(nbf=NOW + 2), PrematureTokenError),
     "iat in the future": (signed(iat=NOW + 2), PrematureTokenError),
-    "exp is a word": (
-        signed_payload(json.dumps({**CLAIMS, "exp": "soon"}).encode()),
-        InvalidClaimError,
-    ),
-    "exp is null": (
-        signed_payload(json.dumps({**CLAIMS, "exp": None}).encode()),
-        InvalidClaimError,
-    ),
-    "exp is infinite": (
-        signed_payload(json.dumps({**CLAIMS, "exp": 1e999}).encode()),
-        InvalidClaimError,
-    ),
+    "exp is a word": (signed_claims(exp="soon"), InvalidClaimError),
+    "exp is null": (signed_claims(exp=None), InvalidClaimError),
+    "exp is infinite": (signed_claims(exp=1e999), InvalidClaimError),
     "no uuid": (signed(uuid=None), InvalidClaimError),
     "concert is a word": (signed(concertId="1"), InvalidClaimError),
     "concert is true": (signed(concertId=True), InvalidClaimError),
