@@ -114,9 +114,10 @@ def would_change_it(
     runs = sum(row["runs"] for row in found["models"])
     if runs:
         yield (
-            f"{rejected} of {runs} worlds were rejected early: more than "
+            f"{rejected} of {runs} worlds were out of the question: more than "
             f"{settings.most_rows:g} times the token rows, or more than "
-            f"{settings.most_requests:,} requests at full size. "
+            f"{settings.most_requests:,} requests at full size, or a load generator that was "
+            "killed and could print no summary. "
             "Raise explain.most_rows or explain.most_requests to let them in."
         )
     for one, other in pairs:

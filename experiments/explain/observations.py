@@ -28,9 +28,6 @@ from sim.result import RunResult
 
 MOST: Final = 5.0
 """Spreads beyond which an observation counts as simply missed."""
-REJECTED: Final = "rejected"
-"""How the end of a run begins that was stopped because it could not come near any more."""
-
 Kind = Literal["share", "classes", "duration", "count"]
 Values = tuple[float | None, ...]
 _MAD_TO_DEVIATION: Final = 1.4826
@@ -133,8 +130,12 @@ class Vector:
             self.spreads[index] = one.spread(_mad(numbers), self.scale)
 
     def values(self, run: RunResult) -> Values | None:
-        """The simulated vector, counts extrapolated; None for a rejected run."""
-        if run.ended.startswith(REJECTED):
+        """The simulated vector, counts extrapolated; None for a run that is out of the question.
+
+        That is one that was rejected, and one that ended because a program was killed: a load
+        generator that is killed prints no summary, and there is one.
+        """
+        if run.ended != "completed":
             return None
         return tuple(one.simulated(run, self.scale) for one in self.observations)
 

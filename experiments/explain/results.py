@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from experiments.explain.attribution import Attribution
 from experiments.explain.calibration import Calibration
 from experiments.explain.inference import Evidence, Particle, Population
-from experiments.explain.observations import REJECTED, Values, Vector
+from experiments.explain.observations import Values, Vector
 from experiments.explain.posterior import (
     Belief,
     Narrowing,
@@ -281,7 +281,7 @@ def add_full_size(
     rows: Sequence[PredictionRow], worlds: Sequence[FullSizeRow], vector: Vector
 ) -> None:
     """Put beside each prediction what the best worlds show at full size."""
-    numbers = [world["numbers"] for world in worlds if not world["ended"].startswith(REJECTED)]
+    numbers = [world["numbers"] for world in worlds if world["numbers"]]
     for row, one in zip(rows, vector.observations, strict=True):
         found = [each[one.name] for each in numbers if each.get(one.name) is not None]
         values = sorted(float(value) for value in found if value is not None)
@@ -295,11 +295,7 @@ def add_full_size(
 
 def jointly_missed(worlds: Sequence[FullSizeRow], vector: Vector) -> Iterator[tuple[str, str]]:
     """Pairs that some full-size world shows each by itself and none shows together."""
-    shown = [
-        _shown(world["numbers"], vector)
-        for world in worlds
-        if not world["ended"].startswith(REJECTED)
-    ]
+    shown = [_shown(world["numbers"], vector) for world in worlds if world["numbers"]]
     names = [one.name for one in vector.observations]
     for index, one in enumerate(names):
         for other in names[index + 1 :]:

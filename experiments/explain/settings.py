@@ -20,7 +20,7 @@ class Prior:
         Setting(
             "the config key that is not known, by its dotted path; `load.stages` stands for the "
             "second at which the load was stopped by hand, `load.stages.target` for all targets; "
-            "without a key each of the values is a table of keys"
+            "without a key each of the values is a table of keys, and perhaps a label"
         ),
     ] = ""
     distribution: Annotated[

@@ -9,7 +9,6 @@ from typing import Any
 from experiments.budget import Budget
 from experiments.campaign import CommonOptions
 from experiments.config import Config
-from experiments.explain.observations import REJECTED
 from experiments.journal import Journal, key_of
 from experiments.progress import progress_bar
 from experiments.replications import Task, stream_replications
@@ -17,6 +16,9 @@ from experiments.store import identity_of
 from sim.customers import buyer
 from sim.result import RunResult
 from sim.run import Progress, simulate
+
+REJECTED = "rejected"
+"""How the end of a run begins that was stopped because it could not come near any more."""
 
 
 @dataclasses.dataclass(frozen=True)

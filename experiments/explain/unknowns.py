@@ -19,6 +19,8 @@ STOPPED: Final = "load.stages"
 """Stands for the second at which the load was stopped by hand."""
 TARGETS: Final = "load.stages.target"
 """Stands for the targets of all stages."""
+_LABEL: Final = "label"
+"""In a table of keys: how tables of results call it."""
 AS_IT_IS: Final = "(as it is)"
 """The only model of a config without hypotheses."""
 
@@ -77,6 +79,8 @@ class Unknown:
     def show_value(value: Any) -> str:
         """A value for people."""
         if isinstance(value, Mapping):
+            if _LABEL in value:
+                return str(value[_LABEL])
             return ", ".join(f"{key}={show_value(inner)}" for key, inner in value.items())
         if isinstance(value, float):
             return f"{value:.3g}" if abs(value) < 1_000 else f"{value:,.0f}"  # noqa: PLR2004 (digits)
@@ -163,7 +167,7 @@ class Unknowns:
         """The keys that an unknown sets, with their values."""
         prior, value = unknown.prior, unknown.value(coordinate)
         if not prior.key:
-            yield from value.items()
+            yield from ((key, inner) for key, inner in value.items() if key != _LABEL)
         elif prior.key == TARGETS:
             stages = self._stages(table, unknown)
             targets = [stage["target"] * value if prior.scales else value for stage in stages]

@@ -222,3 +222,15 @@ def test_a_hopeless_run_is_stopped(limits, ended):
     observed = [observation("tables.token_history", 10.0)]
     values = Vector(observed, 1.0).values(run)
     assert (values is None) == (ended != "completed")
+
+
+def test_a_load_generator_that_was_killed_has_printed_no_summary():
+    base = unknowns(
+        {},
+        "generator.shares_host=true",
+        "generator.mb_per_vu=5000.0",
+        'host.on_memory_exhausted="kill"',
+    )
+    run = Trial(0, world(base), 1, 1.0, limits=Limits(1e9, 1e9)).simulate(lambda _progress: False)
+    assert run.ended == "generator_killed"
+    assert Vector([observation("tables.token_history", 10.0)], 1.0).values(run) is None
