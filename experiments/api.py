@@ -14,10 +14,11 @@ arguments with two underscores for each dot: `changes={"redis.maxmemory": "4mb"}
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ __all__ = [
     "TicketsimError",
     "compare",
     "configs",
+    "init",
     "keys",
     "load",
     "plot_together",
@@ -235,6 +237,22 @@ def load(folder: str | Path) -> Run | Comparison | Sweep:
 
     config = load_config(str(path / "config.toml"))
     return Run(config, read_replications(path), _read_json(path / "summary.json"))
+
+
+def init(folder: str | Path) -> Path:
+    """Write a starter project into a new or empty folder, as `ticketsim init` does.
+
+    Returns:
+        the path of its config, for `simulate` and the others.
+
+    Raises:
+        TicketsimError: the folder is not empty, or cannot be written to.
+    """
+    from experiments.command_init import init as write
+
+    with redirect_stderr(io.StringIO()):
+        write(str(folder))
+    return Path(folder) / "onsale.toml"
 
 
 def configs() -> Table:
