@@ -78,6 +78,72 @@ def test_threads_keep_the_order_of_simpy_processes(seed):
     assert in_threads() == in_processes(simpy.Environment()) == in_processes(Environment())
 
 
+def _meetings(seed):
+    """What each of twenty actors does: sleep, wait for the next bell of a channel, or ring it."""
+    rng = random.Random(seed)
+
+    def step():
+        kind = rng.choice(("sleep", "sleep", "wait", "ring", "ring"))
+        if kind == "sleep":
+            return kind, rng.choice((0.0, 0.5, 1.0, rng.random()))
+        return kind, rng.randrange(3)
+
+    return [[step() for _ in range(40)] for _ in range(20)]
+
+
+def _threads_meet(script):
+    env, log, bells = Environment(), [], [[], [], []]
+
+    def body(number):
+        for kind, value in script[number]:
+            if kind == "sleep":
+                env.sleep(value)
+            elif kind == "wait":
+                bells[value].append(env.waiter())
+                bells[value][-1].wait()
+            else:
+                rung, bells[value] = bells[value], []
+                for waiter in rung:
+                    waiter.wake()
+            log.append((env.now, number))
+
+    for number in range(len(script)):
+        env.spawn(str(number), lambda number=number: body(number))
+    env.run()
+    return log
+
+
+def _processes_meet(env, script):
+    log, bells = [], [[], [], []]
+
+    def body(number):
+        for kind, value in script[number]:
+            if kind == "sleep":
+                yield env.timeout(value)
+            elif kind == "wait":
+                bells[value].append(env.event())
+                yield bells[value][-1]
+            else:
+                rung, bells[value] = bells[value], []
+                for event in rung:
+                    event.succeed()
+            log.append((env.now, number))
+
+    for number in range(len(script)):
+        env.process(body(number))
+    env.run()
+    return log
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_wakeups_keep_the_order_of_simpy_events(seed):
+    script = _meetings(seed)
+    log = _threads_meet(script)
+    assert log == _processes_meet(simpy.Environment(), script)
+    assert log == _processes_meet(Environment(), script)
+    assert len(log) > 200
+
+
 def test_a_wait_ends_once_and_with_the_first_value():
     env = Environment()
     got = []
