@@ -32,6 +32,10 @@ class TicketsimError(Exception):
 
     exit_code: ClassVar[int] = 1
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows of it: the line, and not how it came about."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class ConfigError(TicketsimError):
     """A config is not valid.

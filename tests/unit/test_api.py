@@ -177,3 +177,17 @@ def test_a_script_without_a_guard_runs_in_one_process(tmp_path):
     again = simulate("smoke", changes=SHORT, replications=2, workers=1)
     assert done.stdout.split() == [again.digest]
     assert done.stderr == ""
+
+
+def test_a_notebook_shows_an_error_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.utils.capture import capture_output
+
+    shell = InteractiveShell.instance()
+    with capture_output() as shown:
+        shell.run_cell("from ticketsim import simulate\nsimulate('smok')")
+    InteractiveShell.clear_instance()
+    lines = (shown.stdout + shown.stderr).strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("ConfigError: smok: no such config")
