@@ -10,8 +10,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import sys
 import typing
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import annotated_types as at
@@ -22,7 +24,7 @@ from experiments.errors import ConfigError
 from experiments.explain.settings import Explain
 from experiments.keys import dataclasses_in, hints_of, keys_of, nearest
 from experiments.possible import impossibilities
-from experiments.sources import Merged, apply_set, read_merged, read_source, show_value
+from experiments.sources import Merged, Source, apply_set, read_merged, read_source, show_value
 from model.setting import Setting
 from sim.world import World
 
@@ -78,6 +80,14 @@ class Header:
 
     name: Annotated[str, at.MinLen(1), Setting("how results and messages call it")]
     description: Annotated[str, Setting("one sentence for the list of configs")] = ""
+    python_path: Annotated[
+        str,
+        Setting(
+            "folder with the Python modules that customer.script and service.code name, relative "
+            'to the file that says so ("." is beside it); without it only where the command is '
+            "run is searched, and what is installed"
+        ),
+    ] = ""
     seed: Annotated[
         int,
         at.Ge(0),
@@ -163,9 +173,26 @@ def load(reference: str, assignments: Sequence[str] = ()) -> Config:
     merged = read_merged(source)
     for assignment in assignments:
         merged = apply_set(merged, assignment)
+    _search_python_path(merged, source)
     config = check(merged, source.name)
     announce_code(config.world, source.name)
     return config
+
+
+def _search_python_path(merged: Merged, source: Source) -> None:
+    """Let Python look in the folder that the config names; our own packages stay first."""
+    wanted = merged.table.get("python_path", "")
+    if not wanted or not isinstance(wanted, str):
+        return  # `check` says what is wrong with it
+    origin = merged.origin(("python_path",), source.name)
+    folder = (Path(origin).parent if origin.endswith(".toml") else Path()) / wanted
+    if not folder.is_dir():
+        raise ConfigError(
+            origin, "python_path", f"no such folder: {folder}", value=show_value(wanted)
+        )
+    entry = str(folder.resolve())
+    if entry not in sys.path:
+        sys.path.append(entry)
 
 
 def check(merged: Merged, name: str) -> Config:

@@ -10,6 +10,7 @@ from experiments.keys import numbers_in
 from model.setting import Setting
 from sim.load.settings import ConstantArrivalRate, OpeningCrowd, RampingArrivalRate, RampingVUs
 from sim.run import customer_function
+from sim.service_class import service_class
 from sim.world import World
 
 _FAR: Final = 1e6
@@ -31,6 +32,7 @@ def impossibilities(world: World) -> Iterator[Impossible]:
     yield from _absurd(world)
     yield from _load(world)
     yield from _customer(world)
+    yield from _service(world)
 
 
 def _absurd(world: World) -> Iterator[Impossible]:
@@ -76,6 +78,14 @@ def _customer(world: World) -> Iterator[Impossible]:
         )
     try:
         customer_function(customer.script)
-    except (Exception, SystemExit) as error:  # a module may raise anything when it is imported
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a module may raise anything when it is imported
         told = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         yield Impossible("customer.script", told)
+
+
+def _service(world: World) -> Iterator[Impossible]:
+    try:
+        service_class(world.service.code)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a module may raise anything when it is imported
+        told = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        yield Impossible("service.code", told)

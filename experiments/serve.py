@@ -33,6 +33,7 @@ from model.http import AUTHORIZATION, WAITING_TOKEN, Request, to_json
 from model.schema import create_all
 from model.service import TicketService
 from sim.opening import fill_tables
+from sim.service_class import service_class
 from sim.world import World
 
 _KEY_BYTES = 32
@@ -165,7 +166,7 @@ def build_service(world: World, redis_url: str, database: Path) -> TicketService
         fill_tables(_Seeding(engine), world.catalogue)
     clock = WallClock()
     opens_after_s = world.catalogue.opens_after_s
-    return TicketService(
+    return service_class(world.service.code)(
         policy=world.policy,
         clock=clock,
         redis=client,

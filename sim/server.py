@@ -17,6 +17,7 @@ from sim.database import SimulatedDatabase
 from sim.kernel import Deadlines, Thread
 from sim.redis_process import RedisProcess
 from sim.search import Stalls
+from sim.service_class import service_class
 from sim.stations.connection_pool import ConnectionPool
 from sim.stations.unfair_lock import UnfairLock
 from sim.stations.worker_pool import WorkerPool
@@ -233,7 +234,7 @@ class Server:
     ) -> TicketService:
         """The service itself, on the ports of one process."""
         ids = self._ids
-        return TicketService(
+        return service_class(self.world.service.code)(
             policy=self.world.policy,
             clock=self.clock,
             redis=redis_client,

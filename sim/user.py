@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sim.server import Server
 
 NO_ANSWER = 0
+_MOST_IDLE_ITERATIONS = 1_000
 CANCELLED = "RequestCancelled"
 """Error of a request that the user gave up before k6's own timeout."""
 _LOWEST_OK = 200
@@ -42,6 +43,10 @@ class Answer(NamedTuple):
     def ok(self) -> bool:
         """Whether it counts as not failed, as k6 counts: status 200 to 399."""
         return _LOWEST_OK <= self.status < _LOWEST_FAILED
+
+
+class IdleScriptError(KernelError):
+    """A customer function returns again and again without a request or a pause."""
 
 
 class _RequestTimedOut(BaseException):
@@ -113,6 +118,8 @@ class User:
         "_closed",
         "_connection",
         "_debt_s",
+        "_idle_iterations",
+        "_idle_until_s",
         "_noise",
         "_report_s",
         "_rng",
@@ -135,6 +142,8 @@ class User:
         self._connection = Connection()
         self._debt_s = 0.0
         self._blocked_s = 0.0
+        self._idle_until_s = -1.0
+        self._idle_iterations = 0
         self._body_bytes = 0.0
         self._report_s = 0.0
         self._rng: Stream | None = None
@@ -174,6 +183,7 @@ class User:
         costs = self._site.generator.costs
         self._debt_s = costs.spin_iteration_s + self._report_s
         self._report_s = 0.0
+        self._watch_idling(began_s)
         try:
             customer(self)
         except Exception:
@@ -186,6 +196,18 @@ class User:
             self._tabs.clear()
             if env.now == began_s:
                 self._site.generator.process.compute(self._debt_s)
+                self._idle_until_s = env.now
+
+    def _watch_idling(self, began_s: float) -> None:
+        """Refuse a script that only keeps the generator busy: it would hardly ever end."""
+        idle = began_s == self._idle_until_s
+        self._idle_iterations = self._idle_iterations + 1 if idle else 0
+        if self._idle_iterations >= _MOST_IDLE_ITERATIONS:
+            raise IdleScriptError(
+                f"virtual user {self.id} made {_MOST_IDLE_ITERATIONS:,} iterations in a row "
+                f"without a request or a pause, the last at {self.now_s:.6g} s: let the customer "
+                "function call user.sleep, or user.finish(spin=False) when it is done"
+            )
 
     def sleep(self, duration_s: float) -> None:
         """Do nothing for a while."""

@@ -109,8 +109,15 @@ class RequestsBefore:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The application server: connector, worker threads, scheduler start."""
+    """The application server: its code, connector, worker threads, scheduler start."""
 
+    code: Annotated[
+        str,
+        Setting(
+            "import path of the service's class, package.module:Class, a subclass of "
+            "model.service.TicketService; its code is run"
+        ),
+    ] = "model.service:TicketService"
     threads: Annotated[
         int, Gt(0), Setting("worker threads", "threads", "Tomcat: maxThreads", 1, 2_000)
     ] = 200
