@@ -26,7 +26,7 @@ from experiments.calibrate_fit import (
     fit_timeout,
     levels,
 )
-from experiments.errors import ConfigError, OutputError
+from experiments.errors import ConfigError, OutputError, one_line
 from experiments.k6_output import Output, Request, read_output
 from experiments.measurements import Measurements, ServiceTime
 from experiments.validate_numbers import ENDPOINTS
@@ -204,7 +204,8 @@ def _threads(outputs: Sequence[Output]) -> Estimate:
 def fragment(found: Calibration) -> str:
     """The TOML that a config can include: keys of what was identified, all else as comments."""
     tables: defaultdict[str, list[str]] = defaultdict(list)
-    notes = [f"# From {', '.join(Path(path).name for path in found.files)}."]
+    names = ", ".join(Path(path).name for path in found.files)
+    notes = [one_line(f"# From {names}.")]
     for estimate in found.parameters:
         table, _, key = estimate.name.rpartition(".")
         if not estimate.identified:

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
-from experiments.errors import ConfigError
+from experiments.errors import ConfigError, one_line
 
 _DURATION, _USERS = "http_req_duration", "vus"
 
@@ -48,12 +48,14 @@ def read_output(path: str) -> Output:
         with _opened(Path(path)) as file:
             for metric, time_s, value, name, status in _samples(file):
                 if metric == _DURATION:
-                    requests.append(Request(time_s, name, status, value))
+                    # Names come from others, and go to terminals and into TOML.
+                    kind = one_line(str(name)), one_line(str(status))
+                    requests.append(Request(time_s, *kind, value))
                 elif metric == _USERS:
                     users[int(time_s)] = value
     except OSError as error:
         raise ConfigError(path, "", f"cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(path, "", f"not k6's --out csv or --out json: {error}") from error
     if not requests:
         raise ConfigError(path, "", f"has no samples of {_DURATION}")

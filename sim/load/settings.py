@@ -305,9 +305,12 @@ class OpeningCrowd:
 
     executor: Annotated[Literal["opening-crowd"], Setting("not one of k6's: people, not scripts")]
     people: Annotated[
-        int, Gt(0), Setting("people who come in all", "people", "none: always given", 1, 1e6)
+        int,
+        Gt(0),
+        Le(MOST_USERS),
+        Setting("people who come in all", "people", _GIVEN, 1, 1e6),
     ]
-    duration_s: Annotated[Seconds, Gt(0), Setting("length", "s", "none: always given", 0, 86_400)]
+    duration_s: DurationS
     early_share: Annotated[
         float,
         Ge(0),
