@@ -12,9 +12,9 @@ from experiments.explain.inference import Plan
 
 FEWEST_PARTICLES: Final = 8
 _FEWEST_LEVELS: Final = 2
-_LEVELS: Final = 5
-_PARTICLES: Final = 56
-_FULL_SIZE: Final = 8
+_LEVELS: Final = 8
+_PARTICLES: Final = 48
+_FULL_SIZE: Final = 12
 _REPLICATIONS: Final = 3
 _TO_INFERENCE: Final = 0.65
 _TO_FULL_SIZE: Final = 0.05
