@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from experiments.command_report import page_of
+from experiments.k6_output import read_output
 from experiments.report.read import read_folder
 from experiments.report.render import html
 from model.errors import TokenError
@@ -175,3 +176,13 @@ def test_hostile_names_stay_text_in_every_page(tmp_path, command):
     assert found.names.count("script") == usual.names.count("script")
     assert not any(attribute.startswith("on") for attribute in found.attributes)
     assert any("<script>alert('x')</script>" in text for text in found.texts)
+
+
+def test_names_in_k6_output_cannot_leave_their_line(tmp_path):
+    path = tmp_path / "out.csv"
+    name = '"a\n[customer]\nscript = ""os:system""\x1b[2J"'
+    path.write_text(
+        f"metric_name,timestamp,metric_value,name,status\nhttp_req_duration,1,5.0,{name},200\n"
+    )
+    (request,) = read_output(str(path)).requests
+    assert request.name == 'a [customer] script = "os:system"\\x1b[2J'
