@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from experiments.plots.style import BLUE, GREY, INK, OCHRE, VERMILION, Colour, new_figure, styled
+from experiments.plots.style import (
+    BLUE,
+    GREY,
+    INK,
+    OCHRE,
+    VERMILION,
+    Colour,
+    new_figure,
+    short,
+    styled,
+)
 from experiments.quantities import FAILED, Quantity
 from experiments.text import duration, number, percent
 
@@ -54,7 +64,7 @@ def differences(
         _row(axes, index, row["quantities"][quantity.name], factor)
         _label(axes, index, row, quantity, narrow=narrow)
     axes.set_yticks(
-        [] if narrow else range(len(known)), [] if narrow else [row["name"] for row in known]
+        [] if narrow else range(len(known)), [] if narrow else [short(row["name"]) for row in known]
     )
     axes.set_ylim(len(known) - 0.5, -0.75)
     axes.margins(x=0.08)
@@ -86,7 +96,7 @@ def _label(
     text = f"{shown(quantity, found['base'])} to {shown(quantity, found['variant'])}"
     across = axes.get_yaxis_transform()
     if narrow:
-        name = f"{row['name']}: {text}, {found['verdict']}"
+        name = f"{short(row['name'])}: {text}, {found['verdict']}"
         axes.text(0.0, index - 0.25, name, transform=across, fontsize=10)
     else:
         label = f"{text}   {found['verdict']}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.plots.style import GREY, SERIES, legend, new_figure, styled
+from experiments.plots.style import GREY, SERIES, legend, new_figure, short, styled
 from experiments.plots.timeline import (
     band,
     bins_of,
@@ -45,7 +45,7 @@ def exceptions(
     classes = columns(runs, "exception")
     for column, colour, dashes in zip(classes[:_CLASSES], SERIES, _DASHES, strict=False):
         rate = counted(runs, column, bins) / bins.width_s
-        name = column.partition(":")[2]
+        name = short(column.partition(":")[2])
         band(axes, bins, rate, color=str(colour), linestyle=dashes, label=name)
     if classes[_CLASSES:]:
         rest = sum(counted(runs, column, bins) for column in classes[_CLASSES:])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.plots.style import GREY, INK, SERIES, legend, new_figure, styled
+from experiments.plots.style import GREY, INK, SERIES, legend, new_figure, short, styled
 from experiments.plots.timeline import (
     Array,
     Bins,
@@ -73,7 +73,7 @@ def _stack(axes: Axes, runs: Sequence[RunResult], bins: Bins, requests: Array) -
     layers = [
         np.nan_to_num(shares(counted(runs, cause, bins), requests)).mean(axis=0) for cause in shown
     ]
-    names = [cause.partition(":")[2] for cause in shown]
+    names = [short(cause.partition(":")[2]) for cause in shown]
     colours = [str(colour) for colour in SERIES[: len(shown)]]
     rest = causes[len(shown) :]
     if rest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from experiments.plots.style import BLUE, GREY, INK, VERMILION, new_figure, styled
+from experiments.plots.style import BLUE, GREY, INK, VERMILION, new_figure, short, styled
 from experiments.text import duration
 
 if TYPE_CHECKING:
@@ -42,10 +42,14 @@ def latency(metrics: Mapping[str, Mapping[str, Any]], *, narrow: bool = False) -
     for index, (name, row) in enumerate(rows.items()):
         _row(axes, index, row)
         if narrow:
-            axes.text(0.0, index - 0.25, name, transform=axes.get_yaxis_transform(), fontsize=10)
+            axes.text(
+                0.0, index - 0.25, short(name), transform=axes.get_yaxis_transform(), fontsize=10
+            )
     slowest = max((float(row["max"]) for row in rows.values() if "max" in row), default=1e3)
     axes.set_xlim(_FASTEST_MS * 0.85, max(slowest, 10.0) * 1.6)
-    axes.set_yticks([] if narrow else range(len(rows)), [] if narrow else list(rows))
+    axes.set_yticks(
+        [] if narrow else range(len(rows)), [] if narrow else [short(name) for name in rows]
+    )
     axes.set_ylim(len(rows) - 0.5, -0.75)
     axes.xaxis.set_major_formatter(_tick)
     axes.grid(visible=True, axis="x")

@@ -15,6 +15,7 @@ from experiments.plots.style import (
     Colour,
     legend,
     new_figure,
+    short,
     styled,
 )
 from experiments.text import number, percent
@@ -64,10 +65,13 @@ def outcomes(outcomes: Outcomes, *, narrow: bool = False) -> Figure:
         _bar(axes, row, table[endpoint], thickness=0.42 if narrow else 0.62, narrow=narrow)
         total = f"{number(sum(table[endpoint].values()))} requests"
         if narrow:
-            axes.text(0.0, row - 0.3, f"{endpoint}: {total}", fontsize=10, va="bottom")
+            axes.text(0.0, row - 0.3, f"{short(endpoint)}: {total}", fontsize=10, va="bottom")
         else:
             axes.text(1.01, row, total, va="center", fontsize=11)
-    axes.set_yticks([] if narrow else range(len(endpoints)), [] if narrow else endpoints)
+    axes.set_yticks(
+        [] if narrow else range(len(endpoints)),
+        [] if narrow else [short(endpoint) for endpoint in endpoints],
+    )
     axes.set_ylim(len(endpoints) - 0.5, -0.75 if narrow else -0.5)
     axes.set_xlim(0.0, 1.0)
     axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")

@@ -51,6 +51,9 @@ SERIES: Final = (BLUE, VERMILION, GREEN, PURPLE, OCHRE, SKY)
 """What tells things apart, in this order; grey is for all the rest."""
 PALETTE: Final = (PAPER, INK, FRAME, GRID, BAND, *SERIES, GREY)
 
+_LONGEST_NAME = 42
+_TWO_COLUMNS = 26
+"""Names up to so many letters fit beside each other on a phone."""
 P = ParamSpec("P")
 
 
@@ -100,11 +103,17 @@ def new_figure(
     return figure, list(grid[:, 0])
 
 
+def short(name: str) -> str:
+    """A name that leaves room for the figure beside it."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+
+
 def legend(axes: Axes, *, narrow: bool, most: int = 6) -> None:
     """A legend above the axes, where it covers nothing."""
     handles, labels = axes.get_legend_handles_labels()
     if not handles:
         return
+    beside = max(map(len, labels)) <= _TWO_COLUMNS
     axes.legend(
         handles,
         labels,
@@ -112,7 +121,7 @@ def legend(axes: Axes, *, narrow: bool, most: int = 6) -> None:
         bbox_to_anchor=(0.0, 1.0),
         borderaxespad=0.3,
         borderpad=0.0,
-        ncols=min(len(handles), 2 if narrow else most),
+        ncols=min(len(handles), (1 + beside) if narrow else most),
     )
 
 
