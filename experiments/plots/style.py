@@ -1,7 +1,7 @@
 """How figures look: one style file, one palette with a light and a dark value of each colour.
 
-The palette follows Okabe and Ito, darkened on white and lightened on black until every colour has
-a contrast of 3 to 1 with its page (WCAG 2.2, 1.4.11); it stays apart under protanopia,
+The palette follows Okabe and Ito, moved until every colour has
+a contrast of 3 to 1 with its page (WCAG 2.2, 1.4.11) and stays apart under protanopia,
 deuteranopia and tritanopia, and no figure relies on colour alone.
 """
 
@@ -40,11 +40,11 @@ INK: Final = Colour("ink", "#1b1f24", "#e7eaed")
 FRAME: Final = Colour("frame", "#8a9199", "#757d86")
 GRID: Final = Colour("grid", "#dde1e5", "#31373d")
 BAND: Final = Colour("band", "#f1f3f5", "#1d2226")
-BLUE: Final = Colour("blue", "#0072b2", "#4fb0ea")
-VERMILION: Final = Colour("vermilion", "#d55e00", "#ff8b45")
-GREEN: Final = Colour("green", "#00795a", "#30c99a")
-PURPLE: Final = Colour("purple", "#a0408c", "#e795d3")
-OCHRE: Final = Colour("ochre", "#8f6400", "#e3c244")
+BLUE: Final = Colour("blue", "#0069b9", "#46beff")
+VERMILION: Final = Colour("vermilion", "#d55e00", "#f08235")
+GREEN: Final = Colour("green", "#00795a", "#26c488")
+PURPLE: Final = Colour("purple", "#a0408c", "#c873d0")
+OCHRE: Final = Colour("ochre", "#935513", "#dcd146")
 SKY: Final = Colour("sky", "#3d8fc4", "#a9d8f7")
 GREY: Final = Colour("grey", "#6f7680", "#a1a9b2")
 SERIES: Final = (BLUE, VERMILION, GREEN, PURPLE, OCHRE, SKY)
