@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from experiments.errors import TicketsimError
 from experiments.plots.style import GREY, SERIES, legend, new_figure, styled, svg
 from experiments.plots.timeline import bins_of, clock, counted, finish, level
@@ -100,9 +102,9 @@ def overlay(
         colour = str([*SERIES, GREY][index % (len(SERIES) + 1)])
         dashes = _DASHES[index % len(_DASHES)]
         axes.plot(bins.middles_min, values, color=colour, linestyle=dashes, label=name)
-        present = values[values == values]  # noqa: PLR0124 (not NaN)
-        at = bins.middles_min[int(found.mean(axis=0).argmax())]
-        words.append(f"{name}: at most {number(round(float(present.max()), 1))}, at {clock(at)}")
+        most = int(np.nanargmax(values))
+        at = clock(bins.middles_min[most])
+        words.append(f"{name}: at most {number(round(float(values[most]), 1))}, first at {at}")
     axes.set_ylabel(label)
     axes.set_ylim(bottom=0.0)
     axes.yaxis.set_major_formatter(lambda value, _: number(value))
