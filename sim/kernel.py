@@ -536,6 +536,7 @@ class Environment(simpy.Environment):
         if self._closed:
             raise greenlet.GreenletExit
         queue, ready, sources = self._entries, self._ready, self._sources
+        entry: Any
         while True:
             if self._stopping:
                 thread = None
@@ -571,6 +572,8 @@ class Environment(simpy.Environment):
                         continue
                 else:
                     thread = None
+            # What somebody is told must not live for as long as this thread is blocked.
+            entry = None
             if thread is me:
                 if me is None:
                     return None

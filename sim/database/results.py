@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Row
 from sqlalchemy.engine import IteratorResult
 from sqlalchemy.engine.result import ResultMetaData
 
 Rows = Sequence[Row[*tuple[Any, ...]]]
+
+_MANY: Final = 1_000
+"""Rows from which on a result is shared, not copied."""
 
 
 class StoredRows:
@@ -18,7 +21,7 @@ class StoredRows:
     __slots__ = ("attachment", "metadata", "rows", "stamp")
 
     def __init__(self, rows: Rows, metadata: ResultMetaData, stamp: int) -> None:
-        self.rows = rows
+        self.rows = rows if len(rows) < _MANY else tuple(rows)
         self.metadata = metadata
         self.stamp = stamp
         self.attachment: Any = None
@@ -42,12 +45,16 @@ class StoredResult(IteratorResult[*tuple[Any, ...]]):
         self._begun = False
 
     def all(self) -> Rows:
-        """Return all rows in a new list, as `sqlalchemy.Result.all` does."""
+        """Return all rows in a new list, as `sqlalchemy.Result.all` does.
+
+        Many rows come in one tuple that all readers share: thousands of users hold a list of
+        20,000 seats at the same time.
+        """
         if not self._as_stored:
             return super().all()
         self._begun = True
         self._soft_close()
-        return list(self._rows)
+        return self._rows if isinstance(self._rows, tuple) else list(self._rows)
 
     def first(self) -> Row[*tuple[Any, ...]] | None:
         """Return the first row or None and close, as `sqlalchemy.Result.first` does."""
