@@ -6,12 +6,13 @@ calls `finish`. How people wait, reload and buy is written the same way in `sim/
 """
 
 from sim.customers.human import human
+from sim.user import User
 
 UNDECIDED_SHARE = 0.2
 LONGEST_DOUBT_S = 20.0
 
 
-def customer(user):
+def customer(user: User) -> None:
     """Come to the sale; some people think about it first."""
     if user.memory is None and user.rng.bernoulli(UNDECIDED_SHARE):
         user.sleep(user.rng.uniform(0.0, LONGEST_DOUBT_S))

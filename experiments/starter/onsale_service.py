@@ -4,6 +4,9 @@
 simulated time here, and `ticketsim serve onsale.toml --redis URL` serves it over HTTP.
 """
 
+from typing import Any
+
+from model.clock import Clock
 from model.http import Request, Response
 from model.service import GENERATION, TicketService
 
@@ -11,7 +14,7 @@ MEMBERS_ONLY_S = 30.0
 FORBIDDEN = 403
 
 
-def is_member(user_id):
+def is_member(user_id: object) -> bool:
     """Every third account is a member's: ask your own records instead."""
     return isinstance(user_id, int) and user_id % 3 == 0
 
@@ -19,7 +22,7 @@ def is_member(user_id):
 class MembersFirst(TicketService):
     """Members may line up before and after the opening, others only some time after it."""
 
-    def __init__(self, *, clock, opens_at_s, **ports):
+    def __init__(self, *, clock: Clock, opens_at_s: float, **ports: Any) -> None:
         super().__init__(clock=clock, opens_at_s=opens_at_s, **ports)
         self._clock = clock
         self._open_to_all_at_s = opens_at_s + MEMBERS_ONLY_S
