@@ -1,8 +1,8 @@
 """How figures look: one style file, one palette with a light and a dark value of each colour.
 
-The palette follows Okabe and Ito, moved until every colour has
-a contrast of 3 to 1 with its page (WCAG 2.2, 1.4.11) and stays apart under protanopia,
-deuteranopia and tritanopia, and no figure relies on colour alone.
+The palette follows Okabe and Ito, moved until every colour has a contrast of 3 to 1 with its page
+(WCAG 2.2, 1.4.11) and stays apart under protanopia, deuteranopia and tritanopia. Lines differ in
+their dashes too, marks in their shape.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ CAUSES: Final[Mapping[str, str]] = {
     "ConnectionRefused": "nothing listened for connections any more",
     "ConnectionReset": "the service dropped the connection before it answered",
     "RequestTimeout": "no answer came before the client gave up",
+    "RequestCancelled": "people did not wait for the answer",
     "PortsExhausted": "the load generator had no local ports left for new connections",
     # The service's, see model/errors.py.
     "MalformedTokenError": "what was sent as a token was no token",
@@ -61,10 +62,15 @@ INVARIANTS: Final[Mapping[str, str]] = {
     "paid_without_payment": "bookings marked as paid without a payment",
     "held_seats_marked_free": "seats in someone's hands and still offered",
     "free_seats_marked_held": "free seats that nobody is offered",
+    "bookings_unaccounted": "bookings neither held, paid nor cancelled",
+    "seats_miscounted": "seats by which those taken differ from the bookings that stand",
+    "answers_without_rows": "people told that they booked or paid of whom no row says so",
     "over_capacity": "people let in although it was full",
+    "overtaken": "people let in before somebody who came earlier",
     "connections_leaked": "database connections never given back",
     "users_unaccounted": "people whom the simulator lost count of",
     "failures_unaccounted": "failures without a cause",
+    "time_reversals": "moments at which simulated time went back",
 }
 
 

@@ -157,7 +157,7 @@ def _off(metric: str, observed: float, found: float | None) -> str:
     """The difference in points for shares, otherwise the factor."""
     if found is None:
         return "-"
-    if metric.endswith(".rate"):
+    if metric.endswith(".rate") or metric.startswith("exception_share"):
         return f"{100 * (found - observed):+.1f} points"
     if found == observed:
         return "as observed"

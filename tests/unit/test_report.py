@@ -9,9 +9,11 @@ from html.parser import HTMLParser
 
 import pytest
 
+from experiments.campaign import CommonOptions
 from experiments.cli import main
 from experiments.command_report import page_of
-from experiments.report.explanations import CAUSES
+from experiments.command_run import perform
+from experiments.report.explanations import CAUSES, INVARIANTS
 from experiments.report.read import read_folder
 from experiments.report.render import html
 from tests.unit.report_folders import (
@@ -246,6 +248,12 @@ def test_a_gate_says_which_threshold_decided(tmp_path, outcome, level):
     folder = write_campaign(tmp_path / "g", "gate", "gate.json", gate(outcome))
     assert page(folder).level == level
     assert ("http_req_failed: rate<0.01" in said(folder)) == (outcome != "pass")
+
+
+def test_everything_that_must_never_happen_has_its_words():
+    short = ("load.stages=[{duration_s=2.0, target=2}]",)
+    options = CommonOptions(config="smoke", assignments=short, quiet=True)
+    assert set(perform(options).summary["invariants"]) <= set(INVARIANTS)
 
 
 # The command.
