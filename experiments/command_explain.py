@@ -31,7 +31,7 @@ from experiments.explain.calibration import (
     ranks,
     truths,
 )
-from experiments.explain.conclusion import conclusion, would_change_it
+from experiments.explain.conclusion import best_world, conclusion, would_change_it
 from experiments.explain.observations import Vector, observations_of
 from experiments.explain.plan import THOROUGH, Work, budget_in_words, work_of
 from experiments.explain.results import (
@@ -61,7 +61,7 @@ from experiments.explain.unknowns import Unknowns
 from experiments.intervals import FEWEST_FOR_INTERVALS
 from experiments.journal import Journal
 from experiments.scale_check import warnings as scale_warnings
-from experiments.sources import apply_set, read_merged, read_source
+from experiments.sources import Merged, apply_set, read_merged, read_source
 from experiments.store import identity_of
 from experiments.summary import combined_digest
 
@@ -72,6 +72,8 @@ _OK, _INTERRUPTED = 0, 130
 SCALE: Final = 0.1
 """Of the runs that are compared with the observations, when nothing else is said."""
 _PATIENCE_S: Final = 19 * 60.0
+_AFFORDABLE: Final = 50_000
+"""Requests of the best world up to which the attribution is made at full size."""
 _OTHER_SCALE: Final = 0.5
 """Of the attribution's check: so much of its own scale."""
 _CALIBRATION_SCALE: Final = 0.3
@@ -143,9 +145,10 @@ class _Explain:
         full_size = Vector(self._observations, 1.0)
         if worlds:
             add_full_size(result["predictions"], worlds, full_size)
-        self._attribute(result)
+        field = self._field(found, worlds)
+        self._attribute(result, field, worlds)
         if self._full:
-            self._go_on(result)
+            self._go_on(result, field.merged)
         self._close(result, list(jointly_missed(worlds, full_size)))
         self._report(result, journal)
         return _INTERRUPTED if self._runs.interrupted else _OK
@@ -223,41 +226,66 @@ class _Explain:
                     "world": one.proposal.label,
                     "seed": asked.seed,
                     "ended": run.ended,
+                    "requests": int(run.metrics["http_reqs"]["count"]),
+                    "distance": vector.distance(values) if values else None,
                     "numbers": numbers_of(vector, values) if values else {},
                     "inputs": inputs_of(study, one),
                 }
             )
-        return rows
+        return sorted(
+            rows, key=lambda row: math.inf if row["distance"] is None else row["distance"]
+        )
 
-    def _attribute(self, result: Explanation) -> None:
+    def _field(self, found: Answer, worlds: Sequence[FullSizeRow]) -> Field:
+        """Where defects are mended: the best world, run to its end; else the config as it is."""
+        best = best_world(worlds)
+        label = best["world"] if best else ""
+        merged = next(
+            (
+                self._unknowns.merged(
+                    one.particle.proposal.model, one.particle.proposal.point, to_its_end=True
+                )
+                for one in found.worlds
+                if one.particle.proposal.label == label
+            ),
+            self._merged,
+        )
+        return Field(merged, self._source, self._players)
+
+    def _attribute(self, result: Explanation, field: Field, worlds: Sequence[FullSizeRow]) -> None:
         if not self._players or not self._work.replications:
             return
-        field = Field(self._merged, self._source, self._players)
-        scale, replications = self._common.scale, self._work.replications
-        found = exact(field, self._runs, replications, self._seed, scale)
+        best = best_world(worlds)
+        affordable = best is not None and best["requests"] <= _AFFORDABLE
+        scale = 1.0 if affordable else self._common.scale
+        found = exact(field, self._runs, self._work.replications, self._seed, scale)
         if found is None:
             return
         result["attribution"] = found
-        if replications >= FEWEST_FOR_INTERVALS:
-            other = exact(field, self._runs, 1, self._seed, scale * _OTHER_SCALE)
-            if other is not None:
-                result["attribution_at_other_scale"] = other
+        if self._work.replications >= FEWEST_FOR_INTERVALS:
+            smaller = self._common.scale if affordable else scale * _OTHER_SCALE
+            if smaller < scale:
+                other = exact(field, self._runs, found["replications"], self._seed, smaller)
+                if other is not None:
+                    result["attribution_at_other_scale"] = other
 
-    def _go_on(self, result: Explanation) -> None:
+    def _go_on(self, result: Explanation, merged: Merged) -> None:
         """What takes hours: single defects, and worlds whose unknowns are known."""
-        single = self._single_defects()
+        single = self._single_defects(merged, result)
         if single is not None:
             result["attribution_of_single_defects"] = single
         calibration = self._calibrated()
         if calibration is not None:
             result["calibration"] = calibration
 
-    def _single_defects(self) -> Attribution | None:
+    def _single_defects(self, merged: Merged, result: Explanation) -> Attribution | None:
         players = singles(self._players)
         if not players:
             return None
-        field = Field(self._merged, self._source, players)
-        return sampled(field, self._runs, THOROUGH.orders, self._seed, self._common.scale)
+        groups = result.get("attribution")
+        scale = groups["scale"] if groups else self._common.scale
+        field = Field(merged, self._source, players)
+        return sampled(field, self._runs, THOROUGH.orders, self._seed, scale)
 
     def _calibrated(self) -> Calibration | None:
         model = list(self._unknowns.models)[-1]

@@ -75,7 +75,7 @@ class Field:
 
     def __init__(self, merged: Merged, source: str, players: Mapping[str, Sequence[str]]) -> None:
         self.players = list(players)
-        self._merged = merged
+        self.merged = merged
         self._source = source
         self.mends = players
         self._known: dict[Coalition, Config] = {}
@@ -97,8 +97,8 @@ class Field:
         selected = self._variants.select(fixes)
         patches = tuple(patch for one in selected for patch in one.patches)
         if not selected:
-            return check(self._merged, self._source)
-        return replace(selected[0], patches=patches).applied(self._merged, self._source)
+            return check(self.merged, self._source)
+        return replace(selected[0], patches=patches).applied(self.merged, self._source)
 
 
 def groups_of(settings: Explain, source: str) -> dict[str, list[str]]:

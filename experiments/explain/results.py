@@ -93,11 +93,13 @@ class PredictionRow(TypedDict):
 
 
 class FullSizeRow(TypedDict):
-    """One of the best worlds at full size; no numbers when it was rejected."""
+    """One of the best worlds at full size, the nearest first; no numbers when it was rejected."""
 
     world: str
     seed: int
     ended: str
+    requests: int
+    distance: float | None
     numbers: Numbers
     inputs: dict[str, str]
 

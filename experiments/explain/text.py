@@ -11,6 +11,7 @@ from experiments.explain.results import Explanation, ModelRow, PredictionRow, Un
 from experiments.text import NARROWEST, WIDEST, duration, number, percent
 
 _MOST_PAIRS = 8
+_MOST_WORLDS = 3
 _BOUNDS = {"equal": "", "at_least": ">= ", "at_most": "<= "}
 _NOTHING = "-"
 
@@ -28,6 +29,7 @@ def render(found: Explanation, width: int) -> str:
         _section("what happened, and how sure that is", _words(found["conclusion"], width)),
         _section("hypotheses", _models(found["models"], width)),
         _section("what was observed, and what the accepted worlds say (95 %)", _vector(found)),
+        _section("the best worlds at full size", _best(found, width)),
         _section("unknowns, before and after (90 %)", _unknowns(found["unknowns"], width)),
         _section("which observation tells of which unknown", _identifiability(found, width)),
         _section("who owns the failures", _attributions(found, width)),
@@ -107,6 +109,23 @@ def _vector_cells(row: PredictionRow) -> Iterator[str]:
     yield f"{_NOTHING if full is None else f'{shown(full[0])} to {shown(full[1])}':>22}"
     if not (row["explained"] and row.get("full_size_explained", True)):
         yield "  NOT EXPLAINED"
+
+
+def _best(found: Explanation, width: int) -> Iterator[str]:
+    metrics = {row["observation"]: row["metric"] for row in found["predictions"]}
+    for world in found["full_size"][:_MOST_WORLDS]:
+        numbers = ", ".join(
+            f"{name} {value_shown(metrics[name], value)}"
+            for name, value in world["numbers"].items()
+        )
+        inputs = ", ".join(f"{name} {value}" for name, value in world["inputs"].items())
+        far = "-" if world["distance"] is None else f"{world['distance']:.2f}"
+        for text in (
+            f"distance {far}: {numbers or world['ended']}",
+            f"{number(world['requests'])} requests; with {inputs}",
+        ):
+            indent = "  " if text.startswith("distance") else "      "
+            yield from textwrap.wrap(text, width, initial_indent=indent, subsequent_indent="      ")
 
 
 def _unknowns(rows: Iterable[UnknownRow], width: int) -> Iterator[str]:

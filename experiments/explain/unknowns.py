@@ -130,7 +130,7 @@ class Unknowns:
         if problem:
             raise ConfigError(self._source, where, problem)
         for corner in unknown.corners:
-            self._configured([(unknown, corner)], self._merged)
+            check(self._with([(unknown, corner)], self._merged), self._source)
 
     def in_model(self, model: str) -> list[Unknown]:
         """The unknowns that matter in a model."""
@@ -139,18 +139,29 @@ class Unknowns:
 
     def config(self, model: str, point: Point) -> Config:
         """The world of a model at a point."""
+        return check(self.merged(model, point), self._source)
+
+    def merged(self, model: str, point: Point, *, to_its_end: bool = False) -> Merged:
+        """The same as a table, to be changed further.
+
+        Args:
+            model: which hypotheses are at work.
+            point: one coordinate for each unknown.
+            to_its_end: leave the load running although it was stopped by hand.
+        """
         table: Table = {}
         merge(table, self._merged.table)
         at_work = self.models[model]
         for name, hypothesis in self._hypotheses.items():
             _put_all(table, hypothesis.on if name in at_work else hypothesis.off)
-        values = zip(self.unknowns, point, strict=True)
-        return self._configured(
-            [(unknown, at) for unknown, at in values if unknown in self.in_model(model)],
-            Merged(table, self._merged.origins),
-        )
+        chosen = [
+            (unknown, coordinate)
+            for unknown, coordinate in zip(self.unknowns, point, strict=True)
+            if unknown in self.in_model(model) and not (to_its_end and unknown.prior.key == STOPPED)
+        ]
+        return self._with(chosen, Merged(table, self._merged.origins))
 
-    def _configured(self, chosen: Sequence[tuple[Unknown, float]], merged: Merged) -> Config:
+    def _with(self, chosen: Sequence[tuple[Unknown, float]], merged: Merged) -> Merged:
         table: Table = {}
         merge(table, merged.table)
         origins = dict(merged.origins)
@@ -159,7 +170,7 @@ class Unknowns:
             for key, value in self._settings(unknown, coordinate, table):
                 _put(table, key, value, self._source, _place(unknown))
                 origins[key] = f"{self._source}: {_place(unknown)}"
-        return check(Merged(table, origins), self._source)
+        return Merged(table, origins)
 
     def _settings(
         self, unknown: Unknown, coordinate: float, table: Table
