@@ -27,6 +27,8 @@ from experiments.cli_sweep import add_sweep
 from experiments.errors import TicketsimError, one_line
 
 INTERRUPTED = 130
+READER_GONE = 141
+"""128 and the number of SIGPIPE, which shells report and pipelines expect."""
 _EXIT_CODES = """\
 exit codes: 0 ok; 104 the config is invalid; 130 interrupted, partial results kept;
 1 anything else, in one line (--debug shows the traceback)"""
@@ -45,7 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: the command line without the program's name; `sys.argv` when left out.
     """
-    options = parser().parse_args(arguments)
+    options, unknown = parser().parse_known_args(arguments)
+    if unknown:
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     # Customers written by users are imported from where they work, after our own packages: theirs
     # may have the same names, and an editable installation is searched last.
     sys.path += [str(Path(__file__).resolve().parents[1]), str(Path.cwd())]
@@ -64,9 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("ticketsim: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has enough; keep the interpreter's last flush quiet.
+        # Whoever read our output has enough: end as other programs do whose reader is gone.
         _drop_output()
-        return 1
+        return READER_GONE
     except Exception as error:
         if options.debug:
             raise
@@ -130,9 +134,9 @@ def parser() -> argparse.ArgumentParser:
         add_import_k6,
         _add_serve,
     ):
-        add(commands).add_argument(
-            "--debug", action="store_true", help="show the traceback of an error"
-        )
+        command = add(commands)
+        command.set_defaults(parser=command)
+        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return whole
 
 

@@ -19,6 +19,7 @@ from experiments.gate import ERROR, SCHEMA, GateResult, Outcome, judge, overall
 from experiments.gate_text import junit, markdown, render, workflow_commands
 from experiments.intervals import FEWEST_FOR_INTERVALS
 from experiments.journal import Journal
+from experiments.scale_check import warnings as scale_warnings
 from experiments.sources import read_source
 from experiments.statistics import looks
 from experiments.store import identity_of
@@ -72,6 +73,8 @@ def gate(options: GateOptions) -> int:
         made[:] = campaign.results(cell)[:number]
         return made
 
+    if not common.quiet:
+        sys.stderr.writelines(f"warning: {line}\n" for line in scale_warnings(common.scale))
     checks = judge(wanted, planned, runs, stored)
     if not made:
         raise InterruptedRunError("ended before anything was measured")

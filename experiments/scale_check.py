@@ -45,14 +45,21 @@ def _warnings(scale: float, measured: Sequence[Mapping[str, float]]) -> Iterator
             if not _agrees(key, row[key], full[key]):
                 if scale < smallest:
                     yield (
-                        f"{quantity} is off at scale {scale:g}: on the incident it agrees with "
-                        f"full size down to {smallest:g}; at {row['scale']:g} it is "
-                        f"{row[key]:.4g} instead of {full[key]:.4g}"
+                        f"{quantity} is off at scale {scale:g}: on the incident, the one config "
+                        f"held against full size, it agrees down to {smallest:g}; at "
+                        f"{row['scale']:g} it is {_shown(key, row[key])} instead of "
+                        f"{_shown(key, full[key])}"
                     )
                 break
             smallest = row["scale"]
     if scale < smaller[-1]["scale"]:
         yield f"no scale below {smaller[-1]['scale']:g} was ever held against full size"
+
+
+def _shown(key: str, value: float) -> str:
+    if key == "failure_rate":
+        return f"{100 * value:.2f} %"
+    return f"{value:,.0f} ms" if key == "p95_ms" else f"{value:,.0f} rows"
 
 
 def _agrees(key: str, value: float, full: float) -> bool:

@@ -16,8 +16,8 @@ def found(scale):
 def test_only_what_does_not_agree_is_warned_of():
     (line,) = found(0.31)
     assert line == (
-        "p(95) of durations is off at scale 0.31: on the incident it agrees with full size "
-        "down to 1; at 0.3 it is 650 instead of 500"
+        "p(95) of durations is off at scale 0.31: on the incident, the one config held against "
+        "full size, it agrees down to 1; at 0.3 it is 650 ms instead of 500 ms"
     )
 
 
