@@ -135,12 +135,13 @@ class WaitingRoom:
         if not (self._policy.admission_atomic and self._policy.promote_from_waiting):
             self._promote_by_count(keys, capacity, examine)
             return
+        # No more than there are slots: if Redis loses those let in as fast as others come (evicted
+        # at maxmemory), there are always free slots, and a sweep without a limit would never end.
         share = capacity if self._pace is None else self._pace.share
         while (limit := min(self._free(keys, capacity), BATCH, share)) > 0:
             if not self._queue.admit_from_head(keys, capacity, limit, examine):
                 return
-            if self._pace is not None:
-                share -= limit
+            share -= limit
 
     def _place_ttl_s(self) -> float:
         absence_s = self._policy.absence_s

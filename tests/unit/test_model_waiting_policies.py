@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from model.atomic_queue import Keys
+from model.atomic_queue import BATCH, Keys
 from model.opening import Opening
 from model.policy import Policy
 from model.tokens import TokenIssuer, TokenType
@@ -307,3 +307,46 @@ def test_a_real_server_keeps_the_same_promises():
     assert seen[0] == seen[1]
     # Half of them asked all the time, and all of these are in.
     assert seen[0][-1] == (list(range(0, 40, 2)), [])
+
+
+class ForgettingRedis:
+    """Loses those let in after every batch, while one more person comes: Redis that evicts."""
+
+    def __init__(self, client):
+        self._client = client
+        self.batches = 0
+
+    def __getattr__(self, name):
+        return getattr(self._client, name)
+
+    def pipeline(self, **options):
+        return _ForgettingBatch(self, self._client.pipeline(**options))
+
+
+class _ForgettingBatch:
+    def __init__(self, store, batch):
+        self._store = store
+        self._batch = batch
+
+    def __getattr__(self, name):
+        return getattr(self._batch, name)
+
+    def execute(self):
+        answers = self._batch.execute()
+        self._store.batches += 1
+        assert self._store.batches < 1_000, "the sweep does not end"
+        self._store.delete(KEYS.passed)
+        for number in range(BATCH):
+            come_ms = 1.7e12 + BATCH * self._store.batches + number
+            self._store.zadd(KEYS.waiting, {f"{self._store.batches}-{number}": come_ms})
+        return answers
+
+
+@pytest.mark.parametrize("capacity", [1, 250, 1_000])
+def test_a_sweep_ends_even_if_those_let_in_are_lost_as_fast_as_others_come(capacity):
+    store = ForgettingRedis(ModelWorld().raw_redis)
+    store.zadd(KEYS.waiting, {f"0-{number}": 1.7e12 + number for number in range(BATCH)})
+    room = Room(capacity=capacity, redis=store)
+    room.room.promote(1, capacity)
+    # One batch to admit up to a hundred, one to take them out of the line.
+    assert store.batches == 2 * -(-capacity // BATCH)
