@@ -14,6 +14,7 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parent
 _LONGEST_S = 300
+_CODE = "is Python code and runs"
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -49,7 +50,15 @@ def normalised(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     notebook.metadata = nbformat.from_dict(METADATA)
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({})
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if not _names_files(output)]
     return notebook
+
+
+def _names_files(output: nbformat.NotebookNode) -> bool:
+    """Whether an output only says which files of this machine are run as code."""
+    lines = output.get("text", "").splitlines()
+    return output.get("name") == "stderr" and all(_CODE in line for line in lines if line)
 
 
 def main(names: Sequence[str]) -> int:
