@@ -47,8 +47,9 @@ def blocks(path):
 def commands(path):
     """The `ticketsim` commands of a page."""
     fenced = "\n".join(text for language, text in blocks(path) if language == "sh")
-    indented = re.findall(r"^ {4}(ticketsim .*)$", path.read_text("utf-8"), re.MULTILINE)
-    lines = [*fenced.splitlines(), *indented]
+    page = path.read_text("utf-8").replace("\\\n", " ")
+    indented = re.findall(r"^ {4}(ticketsim .*)$", page, re.MULTILINE)
+    lines = [*fenced.replace("\\\n", " ").splitlines(), *indented]
     return [line for line in lines if line.startswith("ticketsim ")]
 
 
