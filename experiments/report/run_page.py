@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from experiments import plots
 from experiments.intervals import ci95
 from experiments.plots.funnel import at_least
-from experiments.plots.timeline import clock, has_series, is_late, is_lost
+from experiments.plots.timeline import clock, columns, has_series, is_late, is_lost
 from experiments.report.bottlenecks import Bottleneck, bottlenecks
 from experiments.report.content import Page, Section, Table, Tile, made_by
 from experiments.report.explanations import CAUSES, broken
@@ -15,12 +15,15 @@ from experiments.report.read import KeptRun
 from experiments.report.run_verdict import BADGES, RULE, causes, level_of, sentences
 from experiments.summary import ObservedRow, RunSummary
 from experiments.text import duration, number, percent, shown_as
+from sim.load.settings import Load
 from sim.result import RunResult, Sweep
 from sim.scale import scaled
 from sim.world import World
 
 _MOST_SWEEPS = 30
 _MOST_CAUSES = 12
+_MINUTES_FROM = 3
+"""Shorter runs are told in seconds."""
 
 
 def run_page(kept: KeptRun) -> Page:
@@ -58,7 +61,8 @@ def _told(runs: Sequence[RunResult]) -> list[RunResult]:
 
 def _facts(summary: RunSummary) -> list[str]:
     minutes = max(run["simulated_s"] for run in summary["runs"]) / 60
-    facts = [f"{minutes:.0f} simulated minutes" if minutes >= 1 else f"{60 * minutes:.0f} s"]
+    length = f"{minutes:.0f} simulated minutes"
+    facts = [length if minutes >= _MINUTES_FROM else f"{60 * minutes:.0f} simulated seconds"]
     if summary["replications"] > 1:
         facts.append(f"means over {summary['replications']} runs, shades from lowest to highest")
     if summary["scale"] < 1:
@@ -202,11 +206,18 @@ def _over_time(runs: Sequence[RunResult], world: World | None) -> Iterator[Secti
             narrow=narrow,
         ),
     )
-    yield Section(
-        "What the service logged",
-        "Exceptions by class. One request can log several, and one that never reached the service "
-        "logs none.",
-        draw=lambda narrow: plots.exceptions(measured, load, narrow=narrow),
+    yield _logged(measured, load)
+
+
+def _logged(runs: Sequence[RunResult], load: Load | None) -> Section:
+    title = "What the service logged"
+    if not columns(runs, "exception"):
+        return Section(title, "No exceptions.")
+    return Section(
+        title,
+        "Exceptions by class. One request can log several, and one that never reached the "
+        "service logs none.",
+        draw=lambda narrow: plots.exceptions(runs, load, narrow=narrow),
     )
 
 

@@ -72,7 +72,7 @@ def sentences(
     told = [
         Said(_what(summary)),
         Said(_why(summary), "Why:"),
-        Said(_beginning(runs), "How it began:"),
+        Said(_beginning(runs) if level_of(summary) != "held" else "", "How it began:"),
         Said(_behind(summary, full), "Behind it:"),
         Said(_sweeps(runs), "The sweep:"),
         Said(_never(summary), "What must never happen:"),
@@ -102,9 +102,9 @@ def _count(value: float) -> str:
 
 def _why(summary: RunSummary) -> str:
     found = causes(summary["errors"])
-    for race in _RACES:
-        if len(found) > 1:
-            found.pop(race, None)
+    races = sum(found.pop(race, 0) for race in _RACES)
+    if races and not found:
+        return "only lost races for a seat, which are business and not failure."
     total = sum(found.values())
     parts = [
         f"{meaning(cause)} ({100 * count / total:.0f} % of the failures)"
@@ -125,6 +125,8 @@ def _beginning(runs: Sequence[RunResult]) -> str:
     bins = bins_of(runs[:1])
     requests = counted(runs[:1], "http_reqs", bins)[0]
     failed = counted(runs[:1], "http_req_failed", bins)[0]
+    for race in _RACES:
+        failed -= counted(runs[:1], f"error:{race}", bins)[0]
     common = np.flatnonzero((failed > _COMMON * requests) & (failed > 0))
     if not len(common):
         return ""
@@ -132,6 +134,7 @@ def _beginning(runs: Sequence[RunResult]) -> str:
     counts = {
         column.partition(":")[2]: counted(runs[:1], column, bins)[0][first]
         for column in columns(runs[:1], "error")
+        if column.partition(":")[2] not in _RACES
     }
     cause = max(counts, key=lambda name: counts[name])
     users = level(runs[:1], "vus", bins)[0][first]

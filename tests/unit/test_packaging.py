@@ -53,7 +53,7 @@ def _lend_libraries(packages):
             (packages / library.name).symlink_to(library)
 
 
-def test_the_wheel_runs_smoke_from_another_folder(installed, tmp_path):
+def test_the_wheel_runs_smoke_and_reports_it_from_another_folder(installed, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     where = run(installed / "python", "-c", "import sim; print(sim.__file__)", cwd=elsewhere)
@@ -61,3 +61,7 @@ def test_the_wheel_runs_smoke_from_another_folder(installed, tmp_path):
     output = run(installed / "ticketsim", "run", "smoke", "--json", "--quiet", cwd=elsewhere)
     assert json.loads(output)["config"] == "smoke"
     assert list(elsewhere.iterdir()) == []
+    kept = tmp_path / "kept"
+    run(installed / "ticketsim", "run", "smoke", "--quiet", "--out", kept, cwd=elsewhere)
+    run(installed / "ticketsim", "report", kept, cwd=elsewhere)
+    assert "</html>" in (kept / "report.html").read_text()
