@@ -132,3 +132,23 @@ def test_bad_input_is_one_line_and_104(riddle, capsys, more, arguments, words):
 def test_nothing_observed_is_nothing_to_explain(capsys):
     assert main(["explain", "smoke"]) == 104
     assert "nothing was observed" in capsys.readouterr().err
+
+
+def test_at_length_every_defect_is_a_player_and_known_truths_are_inferred_back(
+    riddle, capsys, monkeypatch
+):
+    from experiments import command_explain
+    from experiments.explain.inference import Plan
+    from experiments.explain.plan import Thorough
+
+    few = Thorough(orders=2, truths=3, calibration=Plan(8, 1))
+    monkeypatch.setattr(command_explain, "THOROUGH", few)
+    found = explained(capsys, riddle, "--full", "--budget=60", "--workers=1")
+    single = found["attribution_of_single_defects"]
+    assert set(single["players"]) == {"F1", "F1b", "F6", "F2c", "F16"}
+    for outcome in single["outcomes"]:
+        total = sum(share["value"] for share in outcome["shares"])
+        assert total == pytest.approx(outcome["every"] - outcome["none"])
+    calibration = found["calibration"]
+    assert calibration["truths"] == 3
+    assert {row["unknown"] for row in calibration["coverage"]} == {"people", "speed"}
