@@ -161,8 +161,10 @@ class TokenIssuer:
 
 def _refuse_repeated_keys(raw: str) -> None:
     """Refuse what two readers could take for two different tokens: a key that stands twice."""
+    # As `json.loads` with this hook, which makes a decoder each time.
     for segment in raw.split(".")[:2]:
-        json.loads(base64url_decode(segment), object_pairs_hook=_distinct)
+        text = base64url_decode(segment)
+        _STRICT.decode(text.decode(json.detect_encoding(text), "surrogatepass"))
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -170,6 +172,9 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise ValueError("a key stands twice")
     return found
+
+
+_STRICT: Final = json.JSONDecoder(object_pairs_hook=_distinct)
 
 
 def _token(raw: str, claims: dict[str, Any]) -> Token:

@@ -184,7 +184,8 @@ class SimulatedDatabase:
     def end(self, transaction: Transaction) -> None:
         """Forget a transaction and the history that only it needed."""
         del self.open[transaction]
-        if self.storage.has_history:
+        # Who has read nothing has kept nothing.
+        if transaction.snapshot is not None and self.storage.has_history:
             self.storage.trim(
                 min(
                     (other.snapshot for other in self.open if other.snapshot is not None),

@@ -1,4 +1,4 @@
-"""SELECTs run on the driver: what SQLAlchemy compiles, without what it does at each execution."""
+"""Statements run on the driver: as SQLAlchemy compiles them, without the rest of what it does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Engine, Row
+from sqlalchemy import CursorResult, Engine, Row
 from sqlalchemy.engine import IteratorResult
 from sqlalchemy.engine.result import ResultMetaData
 
@@ -60,4 +60,82 @@ def direct_select(
     return DirectSelect(str(compiled), names, metadata)
 
 
-__all__ = ["DirectSelect", "direct_select"]
+class WriteResult:
+    """What the result of an INSERT of one row, an UPDATE or a DELETE tells (`model.ports`)."""
+
+    __slots__ = ("inserted_primary_key", "rowcount")
+
+    returns_rows = False
+
+    def __init__(self, rowcount: int, inserted_primary_key: tuple[Any, ...] | None) -> None:
+        self.rowcount = rowcount
+        self.inserted_primary_key = inserted_primary_key
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class DirectWrite:
+    """One write that needs no conversion of its values, with parameters of the same names."""
+
+    __slots__ = ("_names", "_values", "sql")
+
+    def __init__(
+        self, sql: str, names: tuple[str, ...], fixed: tuple[tuple[str, Any], ...]
+    ) -> None:
+        self.sql = sql
+        self._names = names
+        self._values = dict(fixed)
+
+    def values(self, parameters: Parameters) -> tuple[Any, ...]:
+        """Values in the order of the statement."""
+        fixed = self._values
+        return tuple(
+            [parameters[name] if name in parameters else fixed[name] for name in self._names]
+        )
+
+    def run(self, raw: sqlite3.Connection, values: tuple[Any, ...]) -> int | None:
+        """Run it; return the rows changed, or None if it failed, which changes nothing."""
+        try:
+            return raw.execute(self.sql, values).rowcount
+        except sqlite3.Error:
+            return None
+
+
+def direct_write(
+    prepared: Prepared, engine: Engine, parameters: Parameters, result: CursorResult[Any]
+) -> DirectWrite | None:
+    """A write that has run once with `parameters`, if it can be run on the driver.
+
+    `result` is of that one time: SQL and values would have been the same.
+    """
+    compiled: Any = prepared.statement.compile(  # type: ignore[attr-defined]
+        engine, column_keys=sorted(parameters)
+    )
+    # SQLAlchemy has no public reader for any of these.
+    if (
+        compiled._bind_processors  # noqa: SLF001
+        or compiled.post_compile_params
+        or compiled.literal_execute_params
+        or compiled.escaped_bind_names
+        or compiled.insert_prefetch
+        or compiled.update_prefetch
+        or compiled.effective_returning
+    ):
+        return None
+    names = tuple(compiled.positiontup or ())
+    fixed = tuple(
+        (name, bind.value)
+        for name, bind in compiled.binds.items()
+        if not bind.required and bind.callable is None
+    )
+    write = DirectWrite(str(compiled), names, fixed)
+    context: Any = result.context
+    try:
+        same = write.values(parameters) == tuple(context.parameters[0])
+    except KeyError:
+        return None
+    return write if same and write.sql == context.statement else None
+
+
+__all__ = ["DirectSelect", "DirectWrite", "WriteResult", "direct_select", "direct_write"]

@@ -20,14 +20,20 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import sqlalchemy
 from sqlalchemy import Connection, CursorResult, Engine, MetaData, StaticPool, Table
 from sqlalchemy.engine.result import ResultMetaData
 
 from sim.database.cardinality import GroupCounts
-from sim.database.direct import DirectSelect, direct_select
+from sim.database.direct import (
+    DirectSelect,
+    DirectWrite,
+    WriteResult,
+    direct_select,
+    direct_write,
+)
 from sim.database.results import StoredRows
 from sim.database.statements import Parameters, Prepared, TableInfo, prepare
 
@@ -81,6 +87,7 @@ class Storage:
         self._memo: dict[Any, StoredRows] = {}
         self._metadata: dict[Prepared, ResultMetaData] = {}
         self._direct: dict[Prepared, DirectSelect | None] = {}
+        self._direct_writes: dict[Any, DirectWrite | None] = {}
         self._memo_limit = memo_rows
         self._memo_held = 0
         self.version = 0
@@ -111,6 +118,7 @@ class Storage:
                 self._prepared.clear()
                 self._metadata.clear()
                 self._direct.clear()
+                self._direct_writes.clear()
                 self._forget_results()
             self._prepared[statement] = prepared
         return prepared
@@ -271,7 +279,7 @@ class Storage:
         if self._applied is None:
             self._raw.execute("SAVEPOINT view")
             self._applied = changes
-        result = self.connection.execute(prepared.statement, parameters)
+        result, sql, values = self._execute_write(prepared, parameters, keys)
         for row, image in zip(fresh, images, strict=True):
             # As in InnoDB, what is written as it was before has not been changed.
             if prepared.kind == "insert" or image != self.image(*row):
@@ -281,12 +289,29 @@ class Storage:
             return result
         changes.tables.add(name)
         if prepared.keys is None:
-            context = result.context
-            changes.log.append((context.statement, context.parameters[0]))
+            changes.log.append((sql, values))
         else:
             # Its condition may match other rows later on: log the rows it left behind.
             changes.log.extend(self._physical(name, key, self.image(name, key)) for key in changed)
         return result
+
+    def _execute_write(
+        self, prepared: Prepared, parameters: Parameters, keys: list[Any]
+    ) -> tuple[CursorResult[Any], str, Any]:
+        """Run a write on the driver if possible; return its result, its SQL and its values."""
+        form = (prepared, *parameters)
+        direct = self._direct_writes.get(form)
+        if direct is not None:
+            values = direct.values(parameters)
+            rowcount = direct.run(self._raw, values)
+            if rowcount is not None:
+                key = (keys[0],) if prepared.kind == "insert" else None
+                return cast("CursorResult[Any]", WriteResult(rowcount, key)), direct.sql, values
+        # SQLAlchemy does it the first time, and raises its own errors.
+        result = self.connection.execute(prepared.statement, parameters)
+        if form not in self._direct_writes:
+            self._direct_writes[form] = direct_write(prepared, self._engine, parameters, result)
+        return result, result.context.statement, result.context.parameters[0]
 
     def image(self, table: str, key: Any) -> Image:
         """Row as the connection sees it now."""
