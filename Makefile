@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BENCH_VENV := .venv-bench
+BENCH_READY := $(BENCH_VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 \
 	--fork-strategy fewest --no-annotate --custom-compile-command "make lock" --quiet
@@ -12,7 +14,7 @@ PARALLEL := --numprocesses=logical --maxprocesses=4 --dist=worksteal
 MARKS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup incident test contract fuzz-configs audit notebooks notebooks-run scale-check fixes fixes-full coverage explain explain-full lint types layers lock clean
+.PHONY: help setup incident test bench contract fuzz fuzz-configs audit notebooks notebooks-run scale-check fixes fixes-full coverage explain explain-full lint types layers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -62,11 +64,25 @@ fuzz-configs: $(READY) ## 50 times the tests' tries at configs, options and inpu
 audit: $(READY) ## lock file, what is installed, and known vulnerabilities if their database can be reached
 	@$(BIN)/python -m tests.support.audit
 
+bench: $(BENCH_READY) ## speed and memory against goals and other simulators, in .venv-bench; FULL=1: full size
+	@$(BENCH_VENV)/bin/python -m pytest --config-file tests/benchmarks/pytest.ini --rootdir . $(if $(FULL),--full-size) \
+		--benchmark-json runs/benchmarks.json tests/benchmarks
+
+$(BENCH_READY): requirements-bench.lock pyproject.toml
+	@echo "make bench: this program and its peers are installed into $(BENCH_VENV); $(VENV) is left as it is"
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement requirements-bench.lock
+	$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
+	@touch $@
+
 explain: $(READY) ## what happened in the incident, how sure that is (20 minutes); resumes
 	$(BIN)/ticketsim explain incident --out runs/explain
 
 explain-full: $(READY) ## the same, and every defect by itself, and the calibration: hours; resumes
 	$(BIN)/ticketsim explain incident --full --out runs/explain-full
+
+fuzz: $(READY) ## ten thousand tries to break an invariant (a quarter of an hour); resumes
+	$(BIN)/ticketsim fuzz fuzz-small --seeds 10000 --keep-going --out runs/fuzz
 
 coverage: $(READY) ## how often the intervals and verdicts of compare are right
 	$(BIN)/python -m tests.support.coverage 1000
@@ -84,8 +100,9 @@ layers: $(READY) ## imports point downwards only
 lock: $(READY) ## resolve the dependencies again, with hashes and without naming an index
 	$(LOCK) --extra dev --upgrade --output-file requirements.lock
 	$(LOCK) --extra notebooks --constraint requirements.lock --output-file requirements-notebooks.lock
-	@! grep -nE '://|index-url' requirements.lock requirements-notebooks.lock
+	$(LOCK) --extra bench --constraint requirements.lock --output-file requirements-bench.lock
+	@! grep -nE '://|index-url' requirements.lock requirements-notebooks.lock requirements-bench.lock
 
 clean: ## remove everything that can be made again
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(BENCH_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

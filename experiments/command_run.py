@@ -21,6 +21,7 @@ from experiments.scale_check import warnings as scale_warnings
 from experiments.store import RunFolder, identity_of
 from experiments.summary import RunSummary, Setup, summarise
 from experiments.text import render
+from experiments.violations import raise_if_broken
 from sim.result import RunResult
 from sim.scale import scaled
 
@@ -50,9 +51,12 @@ def run(options: CommonOptions, *, samples: bool = False) -> int:
 
     Raises:
         TicketsimError: the config or `--out` cannot be used, or nothing was measured.
+        ViolationError: an invariant broke under a correct policy; all is written before.
     """
-    summary = perform(options, samples=samples).summary
+    finished = perform(options, samples=samples)
+    summary = finished.summary
     _print(summary, options)
+    raise_if_broken(finished.config, options.scale, finished.results)
     return _INTERRUPTED if summary["partial"] else _OK
 
 
