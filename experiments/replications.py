@@ -185,6 +185,7 @@ class _Pool:
         """Run what is left in one pool, and take out what has ended."""
         done = threading.Event()
         channels = self._channels
+        others = set(multiprocessing.active_children())
         listener = threading.Thread(target=self._listen, args=(channels, done), daemon=True)
         listener.start()
         try:
@@ -200,6 +201,11 @@ class _Pool:
                             pool.submit(_Worker.run, task): number for number, task in left.items()
                         }
                     self._gather(futures, left, finished)
+                except BrokenProcessPool:
+                    # The pool sends its other workers SIGTERM, which they do not hear, and waits.
+                    for child in set(multiprocessing.active_children()) - others:
+                        child.kill()
+                    raise
                 except BaseException:
                     # Nobody waits for what is still under way, and the pool closes only after it.
                     channels.stop.set()
