@@ -458,7 +458,10 @@ class Storage:
 
 def _open(create: Callable[[Engine], None]) -> tuple[sqlite3.Connection, Engine]:
     """A database of its own in memory, with tables."""
-    raw = sqlite3.connect(":memory:", isolation_level=None, cached_statements=_STATEMENTS)
+    # One thread uses it; the garbage collector may close it in another.
+    raw = sqlite3.connect(
+        ":memory:", isolation_level=None, cached_statements=_STATEMENTS, check_same_thread=False
+    )
     raw.execute("PRAGMA foreign_keys = ON")
     engine = sqlalchemy.create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
     create(engine)
