@@ -41,7 +41,8 @@ class Observed:
         Setting(
             "where the simulated number stands in the summary, such as http_req_failed.rate, "
             "tables.booking, exception_classes.GET /v1/token/check, exception_share.GET "
-            "/v1/token/check or refused_tokens.rate (401 apart from checks)"
+            "/v1/token/check, refused_tokens.rate (401 apart from checks) or tokens_vanished.any "
+            "(1 if Redis ever lost members of the queue)"
         ),
     ]
     value: Annotated[float, Setting("the observed number; durations in milliseconds")]

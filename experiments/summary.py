@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NotRequired
 
 from typing_extensions import TypedDict
@@ -227,10 +227,8 @@ def number_at(run: RunResult, path: str) -> float | None:
         return run.tables.get(rest, 0)
     if root == "exception_classes":
         return len(run.exceptions.get(rest, {}))
-    if root == "exception_share":
-        return _exception_share(run, rest)
-    if root == "refused_tokens":
-        return _refused_tokens(run)
+    if root in _READ:
+        return _READ[root](run, rest)
     if root in {"errors", "exceptions", "outcomes"}:
         endpoint, _, name = rest.rpartition(".")
         counts: dict[str, dict[str, int]] = getattr(run, root)
@@ -244,13 +242,30 @@ def _exception_share(run: RunResult, endpoint: str) -> float | None:
     return sum(run.exceptions.get(endpoint, {}).values()) / total if total else None
 
 
-def _refused_tokens(run: RunResult) -> float | None:
+def _refused_tokens(run: RunResult, _statistic: str) -> float | None:
     """Of all requests, those whose access token was refused (401); None without requests."""
     total = sum(sum(counts.values()) for counts in run.outcomes.values())
     refused = sum(
         counts.get(_UNAUTHORISED, 0) for label, counts in run.outcomes.items() if label != POLL
     )
     return refused / total if total else None
+
+
+def _tokens_vanished(run: RunResult, _statistic: str) -> float:
+    """1 if Redis ever lost members of the queue: to a sweep, to eviction, or all at once."""
+    swept = any(
+        sweep.passed_after + sweep.waiting_after < sweep.passed_before + sweep.waiting_before
+        for sweep in run.sweeps
+    )
+    lost = ("Redis evicted", "Redis was killed", "largest process, redis")
+    return float(swept or any(words in note for note in run.notes for words in lost))
+
+
+_READ: Final[Mapping[str, Callable[[RunResult, str], float | None]]] = {
+    "exception_share": _exception_share,
+    "refused_tokens": _refused_tokens,
+    "tokens_vanished": _tokens_vanished,
+}
 
 
 def is_count(path: str) -> bool:

@@ -40,15 +40,16 @@ def _hypotheses(rows: Sequence[ModelRow], settings: Explain) -> Iterator[str]:
     best = rows[0]
     low, high = best["ci95"]
     sure = (
-        "is"
+        "No other account comes near"
         if low >= _SURE
-        else "is more likely than all others together"
+        else "It is likelier than all others together"
         if low > _LIKELY
-        else "comes out first, which is not decisive,"
+        else "That decides nothing"
     )
     yield (
-        f"{best['model']} {sure}: {best['probability']:.0%} (Monte-Carlo error: {low:.0%} to "
-        f"{high:.0%}), all {len(rows)} having been equally likely before."
+        f"The likeliest account of what made tokens vanish is {best['model']}: "
+        f"{best['probability']:.0%} (Monte-Carlo error: {low:.0%} to {high:.0%}), where each of "
+        f"{len(rows)} was equally likely before. {sure}."
     )
     for name, hypothesis in settings.hypotheses.items():
         own = [row for row in rows if name in row["hypotheses"]]

@@ -45,7 +45,13 @@ _ENDPOINTS: Final = (
     buyer.BOOKING,
     buyer.PAYMENT,
 )
-_ROOTS: Final = ("tables", "exception_classes", "exception_share", "refused_tokens")
+_ROOTS: Final = (
+    "tables",
+    "exception_classes",
+    "exception_share",
+    "refused_tokens",
+    "tokens_vanished",
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ class Observation:
     def kind(self) -> Kind:
         """What kind of number it is; decides how it is compared."""
         root, _, rest = self.observed.metric.partition(".")
-        if root == "exception_classes":
+        if root in {"exception_classes", "tokens_vanished"}:
             return "classes"
         if is_count(self.observed.metric):
             return "count"
@@ -199,5 +205,7 @@ def _known(root: str) -> list[str]:
             return list(_ENDPOINTS)
         case "refused_tokens":
             return ["rate"]
+        case "tokens_vanished":
+            return ["any"]
         case _:
             return measures().get(root, [])

@@ -12,7 +12,7 @@ from experiments.explain.inference import Plan
 
 FEWEST_PARTICLES: Final = 8
 _FEWEST_LEVELS: Final = 2
-_LEVELS: Final = 8
+_LEVELS: Final = 6
 _PARTICLES: Final = 48
 _FULL_SIZE: Final = 12
 _REPLICATIONS: Final = 3

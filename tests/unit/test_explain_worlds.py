@@ -197,7 +197,7 @@ def test_an_observation_that_no_run_produces_is_refused(metric):
 def test_the_incident_names_only_what_there_is():
     merged = read_merged(read_source("incident"))
     config = check(merged, "incident")
-    assert len(observations_of(config, "incident")) == 9
+    assert len(observations_of(config, "incident")) == 10
     found = Unknowns(merged, config, "incident")
     assert list(found.models)[-1] == "H2+H4"
 
