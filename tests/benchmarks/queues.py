@@ -149,6 +149,23 @@ def salabim(servers, rate, customers, seed):
     return _mean(times, customers)
 
 
+def happysim(servers, rate, customers, seed):
+    """happysim: a Poisson source, a server with so many slots, a sink."""
+    from happysimulator import Instant, Server, Simulation, Sink, Source
+    from happysimulator.distributions import ExponentialLatency
+
+    random.seed(seed)
+    sink = Sink()
+    service = ExponentialLatency(1.0)
+    server = Server("server", service_time=service, downstream=sink, concurrency=servers)
+    # It stops at a time, so the number of customers is right on average only.
+    last_s = customers / rate
+    source = Source.poisson(rate=rate, target=server, stop_after=last_s)
+    end = Instant.from_seconds(last_s + 1_000.0)
+    Simulation(sources=[source], entities=[server, sink], end_time=end).run()
+    return sink.average_latency()
+
+
 def _mean(times, customers):
     assert len(times) == customers, f"{len(times)} of {customers} customers"
     return sum(times) / customers
@@ -158,6 +175,7 @@ PEERS: dict[str, tuple[str, Model]] = {
     "queueing-tool": ("queueing_tool", queueing_tool),
     "Ciw": ("ciw", ciw),
     "salabim": ("salabim", salabim),
+    "happysim": ("happysimulator", happysim),
 }
 
 
