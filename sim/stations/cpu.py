@@ -25,7 +25,16 @@ _INFINITY: Final = float("inf")
 class _Share:
     """Jobs that advance on one virtual clock: all unlimited processes, or one limited process."""
 
-    __slots__ = ("background", "background_s", "gone", "jobs", "limit", "rate", "virtual_s")
+    __slots__ = (
+        "active",
+        "background",
+        "background_s",
+        "gone",
+        "jobs",
+        "limit",
+        "rate",
+        "virtual_s",
+    )
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
@@ -33,6 +42,8 @@ class _Share:
         """A heap of (virtual time at which it ends, order of arrival, thread)."""
         self.gone: set[int] = set()
         """Orders of arrival of the jobs in it that were interrupted."""
+        self.active = 0
+        """Jobs in it that are worked on."""
         self.background = 0.0
         self.background_s = 0.0
         self.virtual_s = 0.0
@@ -41,7 +52,7 @@ class _Share:
     @property
     def demand(self) -> float:
         """Jobs that are worked on, the endless ones included."""
-        return len(self.jobs) - len(self.gone) + self.background
+        return self.active + self.background
 
     def forget_gone(self) -> None:
         """Make sure that the first job is one that is worked on."""
@@ -92,6 +103,19 @@ class Cpu:
         """Threads that compute or would, if there were cores enough."""
         return sum(min(share.limit, share.demand) for share in self._shares)
 
+    def turns_s(self, slice_s: float) -> float:
+        """How long a turn of every runnable thread takes: a slice, or the work that it has left."""
+        self.advance()
+        work_s = 0.0
+        for share in self._shares:
+            gone, now_s = share.gone, share.virtual_s
+            own_s = share.background * slice_s + sum(
+                min(slice_s, ends_s - now_s) for ends_s, order, _ in share.jobs if order not in gone
+            )
+            threads = share.demand
+            work_s += own_s if threads <= share.limit else own_s * share.limit / threads
+        return work_s / self._speed / self.cores
+
     def set_slowdown(self, factor: float) -> None:
         """Divide the speed of every core by `factor` (1 = none) from now on."""
         self.advance()
@@ -124,6 +148,7 @@ class Cpu:
             self.advance()
         self._order = order = self._order + 1
         heappush(share.jobs, (share.virtual_s + work_s, order, thread))
+        share.active += 1
         self.stale = True
         return order
 
@@ -131,14 +156,17 @@ class Cpu:
         """Work no more on a job that has begun and not ended."""
         self.advance()
         share.gone.add(order)
+        share.active -= 1
         self.stale = True
 
     def pop(self) -> Thread:
         """End the job that is due now."""
-        self.advance()
+        if self.env._now > self._last_s:  # noqa: SLF001 - as in `advance`
+            self.advance()
         share = self._first
         # What rounding left over or took away is a matter of 1e-16 s: the job ends at its tag.
         share.virtual_s, _, thread = heappop(share.jobs)
+        share.active -= 1
         self.stale = True
         return thread
 
@@ -155,14 +183,14 @@ class Cpu:
         if share.gone:
             share.forget_gone()
         jobs = share.jobs
-        threads = wide = len(jobs) - len(share.gone) + share.background
+        threads = wide = share.active + share.background
         limited = self._limited
         narrow = 0.0
         crowded = False
         if limited is not None:
             if limited.gone:
                 limited.forget_gone()
-            narrow = len(limited.jobs) - len(limited.gone) + limited.background
+            narrow = limited.active + limited.background
             crowded = narrow > limited.limit
             threads += limited.limit if crowded else narrow
         cores = self.cores
