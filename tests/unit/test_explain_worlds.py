@@ -1,5 +1,6 @@
 """Priors become worlds, runs become distances."""
 
+import dataclasses
 import math
 
 import pytest
@@ -10,6 +11,8 @@ from experiments.explain.observations import MOST, Observation, Vector, observat
 from experiments.explain.trials import Limits, Trial
 from experiments.explain.unknowns import Unknowns, stopped_after
 from experiments.sources import Merged, apply_set, merge, read_merged, read_source
+from experiments.summary import number_at
+from sim.result import RunResult, Sweep
 
 STAGES = [{"duration_s": 10.0, "target": 20.0}, {"duration_s": 30.0, "target": 40.0}]
 
@@ -23,6 +26,13 @@ def unknowns(tables, *assignments):
     for text in assignments:
         merged = apply_set(merged, text)
     return Unknowns(merged, check(merged, "mine"), "mine")
+
+
+def made_up(**parts):
+    """A run of which only these parts matter."""
+    empty = {key: {} for key in ("metrics", "outcomes", "errors", "exceptions", "tables")}
+    rest = {"funnel": {}, "invariants": {}, "sweeps": [], "notes": []}
+    return RunResult(1, "", 10.0, "completed", **{**empty, **rest, **parts})
 
 
 def prior(**values):
@@ -234,3 +244,26 @@ def test_a_load_generator_that_was_killed_has_printed_no_summary():
     run = Trial(0, world(base), 1, 1.0, limits=Limits(1e9, 1e9)).simulate(lambda _progress: False)
     assert run.ended == "generator_killed"
     assert Vector([observation("tables.token_history", 10.0)], 1.0).values(run) is None
+
+
+def test_tokens_that_a_sweep_or_an_eviction_took_have_vanished():
+    sweep = Sweep(300.0, 300.0, 301.0, "ok", 50, 10, 50, 10)
+    kept = made_up(sweeps=[sweep])
+    wiped = made_up(sweeps=[dataclasses.replace(sweep, passed_after=0)])
+    evicted = made_up(notes=["57.5 s: Redis evicted concert:1:queue:passed whole (62 members)"])
+    vanished = [number_at(run, "tokens_vanished.any") for run in (kept, wiped, evicted)]
+    assert vanished == [0.0, 1.0, 1.0]
+
+
+def test_shares_of_exceptions_and_of_refused_tokens():
+    run = made_up(
+        exceptions={"GET /v1/token/check": {"A": 3}, "sweep": {"B": 1}},
+        outcomes={
+            "GET /v1/token/check": {"401": 5, "200": 1},
+            "GET /v1/concerts/{id}/available-dates": {"401": 2, "200": 2},
+        },
+    )
+    assert number_at(run, "exception_share.GET /v1/token/check") == 0.75
+    assert number_at(run, "refused_tokens.rate") == 0.2
+    assert number_at(made_up(), "exception_share.GET /v1/token/check") is None
+    assert number_at(made_up(), "refused_tokens.rate") is None
