@@ -6,7 +6,7 @@ from experiments.config import load
 from model.policy import Policy
 from sim.customers.buyer import BOOKING, CHECK, CONCERT, DATES, GENERATION, PAYMENT, SEATS
 from sim.customers.settings import Customer
-from sim.load.settings import ConstantVUs, PerVUIterations
+from sim.load.settings import PerVUIterations, RampingVUs, Stage
 from sim.opening import CONCERT_DATE
 from sim.world import Catalogue, Generator, Host, Pool, Service, World
 
@@ -35,12 +35,16 @@ def one_by_one(users, capacity, script):
 
 
 def crowd(users):
-    """A healthy service as large as its `users`, who all wait and ask for their place."""
+    """A healthy service as large as its `users`, who come evenly and wait for their turn."""
     size = users / 1_000
     return World(
         policy=Policy(),
-        customer=Customer(poll_interval_s=2.0),
-        load=ConstantVUs("constant-vus", duration_s=6.0, vus=users, graceful_stop_s=0.0),
+        customer=Customer(poll_interval_s=4.0),
+        load=RampingVUs(
+            stages=(Stage(8.0, users), Stage(2.0, users)),
+            graceful_ramp_down_s=0.0,
+            graceful_stop_s=0.0,
+        ),
         catalogue=Catalogue(users=users + 2, capacity=1, seats=100),
         service=replace(
             Service(warm=True, started_before_s=0.5),
