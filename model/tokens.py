@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import jwt
+from jwt.algorithms import HMACAlgorithm
 from jwt.utils import base64url_decode
 
 from model.clock import Clock
@@ -70,6 +71,34 @@ class _Refusal(NamedTuple):
     message: str
 
 
+class _CheckedKey(HMACAlgorithm):
+    """HS256 with one key, which PyJWT looks at once and not for every token.
+
+    It tries whether the key is a certificate, a PEM file or JSON: a third of the time of a token.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        super().__init__(HMACAlgorithm.SHA256)
+        self._given = key
+        self._prepared = super().prepare_key(key)
+
+    def prepare_key(self, key: str | bytes) -> bytes:
+        """As PyJWT does."""
+        return self._prepared if key is self._given else super().prepare_key(key)
+
+
+def _library(key: bytes) -> jwt.PyJWT:
+    """PyJWT as it is, but for how often it looks at `key`."""
+    library = jwt.PyJWT()
+    # Signatures have a public way to register an algorithm, tokens have none. Where PyJWT keeps its
+    # signatures elsewhere, it looks at the key each time.
+    signing: jwt.PyJWS | None = getattr(library, "_jws", None)
+    if signing is not None:
+        signing.unregister_algorithm(ALGORITHM)
+        signing.register_algorithm(ALGORITHM, _CheckedKey(key))
+    return library
+
+
 class TokenIssuer:
     """Mints and verifies tokens with one key.
 
@@ -82,6 +111,7 @@ class TokenIssuer:
         if len(signing_key) < 32:  # noqa: PLR2004 - RFC 7518, 3.2: as long as the hash
             raise ValueError(f"signing key: {len(signing_key)} bytes; allowed: at least 32")
         self._key = signing_key
+        self._jwt = _library(signing_key)
         self._clock = clock
         self._remembered = lru_cache(maxsize=REMEMBERED_TOKENS)(self._verify_signature)
 
@@ -105,7 +135,7 @@ class TokenIssuer:
         }
         if ttl_s is not None:
             claims["exp"] = int(issued_at_s + ttl_s)
-        return jwt.encode(claims, self._key, ALGORITHM, headers=_NO_TYPE_HEADER)
+        return self._jwt.encode(claims, self._key, ALGORITHM, headers=_NO_TYPE_HEADER)
 
     def verify(self, raw: object) -> Token:
         """Check form, algorithm, signature and times. Raises a `TokenError`, whatever `raw` is."""
@@ -148,7 +178,9 @@ class TokenIssuer:
 
     def _decode(self, raw: str) -> dict[str, Any]:
         try:
-            claims = jwt.decode(raw, self._key, algorithms=[ALGORITHM], options=_NO_TIME_CHECKS)
+            claims: dict[str, Any] = self._jwt.decode(
+                raw, self._key, algorithms=[ALGORITHM], options=_NO_TIME_CHECKS
+            )
             _refuse_repeated_keys(raw)
         except jwt.InvalidSignatureError as error:
             raise SignatureError(str(error)) from error
