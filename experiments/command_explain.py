@@ -73,7 +73,7 @@ SCALE: Final = 0.1
 """Of the runs that are compared with the observations, when nothing else is said."""
 _PATIENCE_S: Final = 19 * 60.0
 _AFFORDABLE: Final = 50_000
-"""Requests of the best world up to which the attribution is made at full size."""
+"""Requests of the best world up to which `--full` attributes at full size."""
 _OTHER_SCALE: Final = 0.5
 """Of the attribution's check: so much of its own scale."""
 _CALIBRATION_SCALE: Final = 0.3
@@ -256,7 +256,7 @@ class _Explain:
         if not self._players or not self._work.replications:
             return
         best = best_world(worlds)
-        affordable = best is not None and best["requests"] <= _AFFORDABLE
+        affordable = self._full and best is not None and best["requests"] <= _AFFORDABLE
         scale = 1.0 if affordable else self._common.scale
         found = exact(field, self._runs, self._work.replications, self._seed, scale)
         if found is None:
