@@ -302,9 +302,11 @@ def _only_in_runs(fits: Fits) -> str:
         "\nWhat else only whole runs show, each estimated once from all of them:\n\n"
         f"- `speed_cv` {speed['speed_cv']:.3f}, `run_speed_cv` {speed['run_speed_cv']:.3f}: those "
         "windows again, their variation within runs and between them (analysis of variance).\n"
-        f"- `locked_share` {locked_share(fits):.3f}: connections are held as if "
+        f"- `locked_share` {locked_share(fits):.4f}: connections are held as if "
         f"{sharing_threads(fits):.0f} threads shared the core, while all 200 are busy and few wait "
-        "for a connection: the others wait for the log.\n"
+        "for a connection: the others wait for the log. As many come to its queue as leave it "
+        "(`experiments/fit_runs.py` has the equation), with the order of the real lock and the "
+        "time that Linux lets a woken thread wait.\n"
         f"- `refused_s` {refusals['refused']:.2f} ms (standard error "
         f"{refusals.error('refused'):.2f}) and `filter_s` {refusals['trace']:.2f} ms "
         f"({refusals.error('trace'):.2f}), {len(refusals.rows)} windows with hardly anything but "
@@ -317,9 +319,11 @@ def _only_in_runs(fits: Fits) -> str:
         f"- `first_write_s` {first_write_ms(fits):.1f} ms: successful bookings take longer than "
         "conflicts of the same run by 1.3 to 2.1 s over the harmonic number of their count. Four "
         "statements write in a booking; the work follows from the threads that share the core.\n"
-        "- `host.slice_s` 0.7 ms, the kernel's base slice: the three runs with a capacity for all "
-        "had 3, 3 and 4 timeouts of the pool; simulated ones have hardly any with 0.5 ms, 0 to 8 with "
-        "0.7 ms, some ten with 1 ms and dozens with 1.5 ms.\n"
+        "- `host.slice_s` 0.7 ms, where all runnable threads go before a woken one (the default, "
+        "not the config of these runs): the three runs with a capacity for all had 3, 3 and 4 "
+        "timeouts of the pool; simulated ones had hardly any with 0.5 ms, 0 to 8 with 0.7 ms, some "
+        "ten with 1 ms and dozens with 1.5 ms. The runs' config has the kernel's rule and its "
+        "slice instead, neither estimated.\n"
     )
 
 

@@ -6,6 +6,7 @@ a thousand users are there. Each is estimated once, from all runs that show it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,11 +16,14 @@ from experiments.fit_all import Fits, idle_cores
 from experiments.fit_generator import named, run_requests
 from experiments.fit_service import Heat, jvm_ms, service_heats, steps, warm_up
 from experiments.fitting import Linear, linear
-from experiments.measurements import WINDOW_S, Run, Window
+from experiments.measurements import WINDOW_S, Run, ServiceTime, Window
 
 # A busy generator: its processor is taken, whether by requests or by users that spin.
 _BUSY: Final = 0.8
+_NULL: Final = ("check", "500")
 _NULL_CHECK: Final = "hot check_WAIT_valid(NPE)"
+SLICE_MS: Final = 1.4
+"""`host.slice_s` in the config of the runs."""
 _MOST: Final = 0.9
 _RARE: Final = ("booking_success", "booking_409_occupied", "payment_success")
 # Statements by which a booking writes: booking, outbox, seat, schedule.
@@ -122,25 +126,73 @@ def locked_share(fits: Fits) -> float:
     """Share of writing a stack trace that is done under the log's lock.
 
     All 200 threads are busy in the runs in which nearly every request is a check that fails with
-    a null dereference, yet few wait for a connection: most must wait for one another elsewhere.
-    While they do, the lock is always held, so of the threads that share the core one holds it.
-    How many share it follows from how much longer a connection is held than by a single client.
-    The lock's share of the work is then one over their number.
+    a null dereference, yet few wait for a connection: most must wait for the log. How many share
+    the core meanwhile follows from how much longer a connection is held than by a single client.
+    So of the traces that begin, as many have to queue for the lock as leave its queue. Who comes
+    while it is held (a share u of the time) queues. The first of the queue is woken when it is
+    freed, has to wait `_wake_up_ms` until it runs, and by then it is free with probability 1 - u;
+    the next attempt ends with the next hold, which lasts u times the time between two traces, x:
+
+        u / x = (1 - u) / (w + u x), that is u^2 + (1 + w / x) u = 1.
+
+    The lock is held for u of the time by one of the threads that share the core.
     """
     null_ms = fits.service.values["null"]
-    alone = next(r for r in fits.measurements.service_times if r.name == _NULL_CHECK)
-    return alone.cpu_ms / sharing_threads(fits) / null_ms
+    alone = _alone(fits)
+    ratio = 1.0 + _wake_up_ms(fits) / _between_traces_ms(fits)
+    held = (math.sqrt(ratio * ratio + 4.0) - ratio) / 2.0
+    return held * alone.cpu_ms / sharing_threads(fits) / null_ms
+
+
+def _wake_up_ms(fits: Fits) -> float:
+    """How long a woken thread waits under full load: half of the others have their turns first.
+
+    A turn is a slice or the work that a thread has left. Seen at any moment, a thread is at any
+    point of its work: either of a trace or of the rest of a check.
+    """
+    busy = busy_factor(fits)
+    trace_ms = busy * fits.service.values["null"]
+    rest_ms = busy * (_alone(fits).cpu_ms - fits.service.values["null"])
+    turn_ms = (_turns(trace_ms) + _turns(rest_ms)) / (trace_ms + rest_ms)
+    return sharing_threads(fits) * turn_ms / 2.0
+
+
+def _turns(work_ms: float) -> float:
+    """The integral of min(slice, work left) over a piece of work."""
+    whole = min(work_ms, SLICE_MS)
+    return whole * whole / 2.0 + (work_ms - whole) * SLICE_MS
+
+
+def _between_traces_ms(fits: Fits) -> float:
+    """Time from one trace to the next under full load."""
+    checks = [
+        sum(n for (name, status), n in window.requests.items() if (name, status) == _NULL)
+        for run in _null_runs(fits)
+        for window in run.windows()
+        if _FULL_LOAD[0] <= window.start_s and window.start_s + WINDOW_S <= _FULL_LOAD[1]
+    ]
+    return 1e3 * WINDOW_S / float(np.mean(checks))
 
 
 def sharing_threads(fits: Fits) -> float:
     """Threads that share the core under full load: by how much a connection is held longer."""
-    alone = next(r for r in fits.measurements.service_times if r.name == _NULL_CHECK)
-    slowdowns = [
-        run.hold_ms(*_FULL_LOAD) / alone.hold_ms
-        for run in fits.measurements.runs
-        if run_requests(run, "check", "500") > _MOST * run.metrics["http_reqs"]["count"]
-    ]
+    alone = _alone(fits)
+    slowdowns = [run.hold_ms(*_FULL_LOAD) / alone.hold_ms for run in _null_runs(fits)]
     return float(np.mean(slowdowns)) / busy_factor(fits)
+
+
+def _alone(fits: Fits) -> ServiceTime:
+    """A check that fails with a null dereference, of a single client."""
+    return next(r for r in fits.measurements.service_times if r.name == _NULL_CHECK)
+
+
+def _null_runs(fits: Fits) -> list[Run]:
+    """The runs in which nearly every request is such a check."""
+    return [
+        run
+        for run in fits.measurements.runs
+        if run_requests(run, *_NULL) > _MOST * run.metrics["http_reqs"]["count"]
+    ]
 
 
 def speed_variation(fits: Fits) -> dict[str, float]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sim.redis_process import RedisProcess
     from sim.stations.connection_pool import ConnectionPool
     from sim.stations.cpu import Process
-    from sim.stations.unfair_lock import UnfairLock
+    from sim.stations.reentrant_lock import ReentrantLock
 
 
 class Task:
@@ -56,7 +56,7 @@ class Charges:
         database: Process,
         database_speed: float,
         size: float,
-        log: UnfairLock | None,
+        log: ReentrantLock | None,
     ) -> None:
         self._env = env
         self._costs = costs

@@ -19,7 +19,7 @@ from sim.redis_process import RedisProcess
 from sim.search import Stalls
 from sim.service_class import service_class
 from sim.stations.connection_pool import ConnectionPool
-from sim.stations.unfair_lock import UnfairLock
+from sim.stations.reentrant_lock import ReentrantLock
 from sim.stations.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ _REFUSED: Final = NotAdmittedError.__name__
 _HISTORY: Final = ("insert", token_history.name)
 _SIGNING_KEY: Final = b"0123456789abcdef0123456789abcdef"
 _IDLE_PERIOD_S: Final = 0.1
+# Of the runnable threads, those whose turn comes before one that is woken at their average.
+_DUE_FIRST: Final = 0.5
 # Field of `RequestsBefore` of each endpoint that has one.
 _BEFORE: Final = {
     "POST /v1/token/generation": "generation",
@@ -140,7 +142,7 @@ class Server:
             self.database_process,
             world.database.speed,
             size,
-            UnfairLock(env, streams.stream("log lock")) if world.service.one_log else None,
+            ReentrantLock(env, self._wake_up) if world.service.one_log else None,
         )
         self.pool = self.new_pool()
         self._charged_pool = ChargedPool(self.pool, self.charges)
@@ -186,11 +188,16 @@ class Server:
         self.second: SecondInstance | None = None
 
     def _wake_up(self) -> None:
-        """Let the time pass until a thread that was woken runs: the others have a slice each."""
+        """Let the time pass until a thread that was woken runs: others have their turns first."""
         cpu = self.host.cpu
+        settings = self.world.host
         before = cpu.runnable
-        if before >= cpu.cores:
-            self._env.sleep(self.world.host.slice_s * before / cpu.cores)
+        if before < cpu.cores:
+            return
+        if settings.wakes_at_average:
+            self._env.sleep(_DUE_FIRST * cpu.turns_s(settings.slice_s))
+        else:
+            self._env.sleep(settings.slice_s * before / cpu.cores)
 
     def new_pool(self) -> ConnectionPool:
         """A connection pool as the config has it."""

@@ -207,10 +207,11 @@ class Service:
     one_log: Annotated[
         bool,
         Setting(
-            "logged exceptions are written one after the other, under a lock that whoever waits "
-            "gets in no order; off, they are written in parallel",
+            "logged exceptions are written one after the other, under a lock with a queue that "
+            "running threads overtake; off, they are written in parallel",
             source="measured: checks that log wait far longer than requests that do not, and "
-            "connections are free meanwhile (docs/validation.md); logback's console appender",
+            "connections are free meanwhile (docs/validation.md); logback: OutputStreamAppender "
+            "writes under a ReentrantLock that is not fair",
         ),
     ] = False
     requests_before: Annotated[
@@ -340,8 +341,8 @@ class Host:
         float,
         Ge(0),
         Setting(
-            "time slice: when all cores are busy, a thread woken for a connection waits for one of "
-            "each thread that is to run before it",
+            "time slice: when all cores are busy, a thread woken for a connection or a lock waits "
+            "for one of each thread that is to run before it",
             "s",
             "Linux 6.12 and later: base_slice_ns (0.75 to 3 ms before); measured: a few of some "
             "9,000 borrows reach the timeout, hardly one at 0.5 ms, dozens at 1.5 ms",
@@ -349,6 +350,15 @@ class Host:
             0.004,
         ),
     ] = 0.0007
+    wakes_at_average: Annotated[
+        bool,
+        Setting(
+            "a woken thread is placed at the average virtual run time: half of the runnable ones "
+            "go before it, each for a slice or for what it has left to do if that is less; off, "
+            "all of them go before it, for a whole slice",
+            source="Linux 6.6 and later: place_entity and pick_eevdf in kernel/sched/fair.c",
+        ),
+    ] = False
     speed_varies: Annotated[
         bool,
         Setting(
