@@ -9,8 +9,8 @@ from typing import Any, Final, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from experiments.intervals import Interval, pi95
-from experiments.validate_numbers import Numbers, is_latency, kind
+from experiments.intervals import Interval, count_pi95, pi95
+from experiments.validate_numbers import Numbers, is_count, is_latency, kind
 
 _WIDEST: Final = 1.5
 """Largest width of a prediction interval, in widths of the one from measured repeats."""
@@ -26,9 +26,11 @@ class Row(TypedDict):
     measured: float
     median: float | None
     pi95: Interval
+    """Of counts with the continuity correction (`experiments.intervals.count_pi95`)."""
     inside: bool
     width_ratio: NotRequired[float | None]
-    """Width of the interval, in widths of the one from repeats; absent without repeats."""
+    """Width of the interval without that correction, in widths of the one from repeats; absent
+    without repeats."""
 
 
 class Median(TypedDict):
@@ -148,7 +150,8 @@ def _median(name: str, simulated: Sequence[Numbers]) -> float | None:
 def _row(
     name: str, measured: float, simulated: Sequence[Numbers], spread: Mapping[str, float]
 ) -> Row:
-    interval = pi95(_values(name, simulated))
+    values = _values(name, simulated)
+    interval = count_pi95(values) if is_count(name) else pi95(values)
     row: Row = {
         "number": name,
         "measured": measured,
@@ -158,7 +161,8 @@ def _row(
         and interval[0] - _ROUNDING <= measured <= interval[1] + _ROUNDING,
     }
     if name in spread:
-        row["width_ratio"] = _ratio(interval, spread[name])
+        # Spread against spread: what counts are widened by says nothing about either.
+        row["width_ratio"] = _ratio(pi95(values), spread[name])
     return row
 
 

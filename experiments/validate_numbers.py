@@ -143,6 +143,11 @@ def kind(name: str) -> str:
     return name.split(" ", maxsplit=1)[0]
 
 
+def is_count(name: str) -> bool:
+    """Whether it is a whole number."""
+    return kind(name) in {"requests", "iterations", "rows", "exceptions"}
+
+
 def is_latency(name: str) -> bool:
     """Whether it is a time, which is absent where nothing happened, and not a count."""
     return kind(name) in {"mean", "p95"}

@@ -3,10 +3,13 @@
 import json
 from math import sqrt
 
+import numpy as np
 import pytest
 from scipy import stats
 
+from experiments import fit_runs
 from experiments.cli import main
+from experiments.intervals import count_pi95, pi95
 from experiments.measured_runs import measured_runs
 from experiments.sources import read_merged, read_source
 from experiments.validate_compare import compare_run, medians, narrow, spreads
@@ -68,17 +71,42 @@ def test_the_warm_up_before_the_load_does_not_count(runs):
 def test_a_number_is_inside_or_not():
     simulated = [{"requests": float(v)} for v in (90, 100, 110)]
     half = float(stats.t.ppf(0.975, 2)) * 10.0 * sqrt(1 + 1 / 3)
-    for measured, inside in ((100 + half - 1, True), (100 + half + 1, False)):
+    for measured, inside in ((100 + half + 0.4, True), (100 + half + 0.6, False)):
         table = compare_run("x", {"requests": measured}, simulated, {"requests": 4 * half})
         (row,) = table["rows"]
         assert row["inside"] is inside
-        assert row["pi95"] == pytest.approx((100 - half, 100 + half))
+        assert row["pi95"] == pytest.approx((100 - half - 0.5, 100 + half + 0.5))
         assert row["width_ratio"] == pytest.approx(0.5)
     assert narrow(table["rows"]) == (1, 1)
 
 
+def test_times_and_shares_are_not_widened():
+    simulated = [{"failed share": v, "mean x": v} for v in (1.0, 1.0, 1.0)]
+    table = compare_run("x", {"failed share": 1.1, "mean x": 1.1}, simulated, {})
+    assert [(row["pi95"], row["inside"]) for row in table["rows"]] == [((1.0, 1.0), False)] * 2
+
+
+# From 5 on the interval without it holds 95 % too.
+@pytest.mark.parametrize("mean", [1.0, 2.0, 3.0])
+def test_intervals_of_small_counts_hold_95_percent_with_the_correction_and_fewer_without(mean):
+    draws = np.random.default_rng(1).poisson(mean, (10_000, 9))
+    plain = corrected = 0
+    for *seen, fresh in draws.tolist():
+        low, high = pi95(seen)
+        plain += low <= fresh <= high
+        low, high = count_pi95(seen)
+        corrected += low <= fresh <= high
+    assert corrected >= 0.95 * len(draws)
+    assert plain < 0.95 * len(draws)
+
+
+def test_the_share_of_the_lock_was_fitted_with_the_slice_of_the_runs(worlds):
+    slices_s = {world.host.slice_s for world in worlds.values()}
+    assert slices_s == {fit_runs.SLICE_MS / 1e3}
+
+
 def test_what_only_the_simulation_does_is_a_number_measured_as_zero():
-    simulated = [{"requests": 1.0, "requests X 500": v} for v in (4.0, 5.0, 6.0)]
+    simulated = [{"requests": 1.0, "requests X 500": v} for v in (7.0, 8.0, 9.0)]
     table = compare_run("x", {"requests": 1.0}, simulated, {})
     assert [(row["number"], row["inside"]) for row in table["rows"]] == [
         ("requests", True),
@@ -124,7 +152,7 @@ def test_the_table_names_every_miss():
         }
     )
     assert "0 of 1 measured numbers" in text
-    assert "| requests | 7 | 1 | 1 to 1 | **no** |" in text
+    assert "| requests | 7 | 1 | 0.5 to 1.5 | **no** |" in text
 
 
 @pytest.mark.parametrize(
