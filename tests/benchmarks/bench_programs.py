@@ -1,18 +1,14 @@
-"""Whole processes: (a) the incident, (e) memory, (f) growth, (g) two workers, (h) start-up."""
+"""The program from start to end: (a) the incident, (g) two workers, (h) start-up."""
 
-import sys
 import tempfile
 from pathlib import Path
 from statistics import median
 
-from tests.benchmarks.whole_process import measured, ticketsim
+from tests.benchmarks.whole_process import ticketsim
 
 SMALL_SCALE = 0.03
 PAIR_SCALE = 0.05
 STARTS = 10
-FEW, MANY = 1_000, 100_000
-MEMORY_FEW, MEMORY_MANY = 2_000, 30_000
-CROWD = Path(__file__).with_name("crowd.py")
 
 
 def bench_incident(benchmark, board, full_size):
@@ -40,53 +36,6 @@ def bench_incident(benchmark, board, full_size):
         board.at_most("e", "incident at full size, peak memory", best.peak_mb, 700, "MB")
     else:
         board.add("e", f"incident at scale {scale:g}, peak memory", f"{best.peak_mb:.0f} MB")
-
-
-def bench_memory_per_user(benchmark, board):
-    """What one more virtual user takes, who waits in the queue: the slope between two crowds."""
-    peaks = []
-
-    def work():
-        peaks.append(
-            [measured(sys.executable, CROWD, users) for users in (MEMORY_FEW, MEMORY_MANY)]
-        )
-
-    benchmark.pedantic(work, rounds=1)
-    few, many = peaks[0]
-    board.at_most(
-        "e",
-        "memory of a virtual user who waits in the queue",
-        (many.peak_mb - few.peak_mb) * 1e3 / (MEMORY_MANY - MEMORY_FEW),
-        10,
-        "KB",
-        against=f"{MEMORY_FEW:,} users {few.peak_mb:.0f} MB, {MEMORY_MANY:,} {many.peak_mb:.0f} MB",
-    )
-    board.at_most("e", f"{MEMORY_MANY:,} users who wait in the queue", many.peak_mb, 700, "MB")
-
-
-def bench_growth(benchmark, board):
-    """A hundred times as many users on a system a hundred times as large."""
-    costs = {FEW: [], MANY: []}
-
-    def work():
-        for users, times in ((FEW, 3), (MANY, 1)):
-            for _ in range(times):
-                costs[users].append(measured(sys.executable, CROWD, users))
-
-    benchmark.pedantic(work, rounds=1)
-    few_us, many_us = (
-        [cost.answer["cpu_s"] / cost.answer["requests"] * 1e6 for cost in costs[users]]
-        for users in (FEW, MANY)
-    )
-    board.at_most(
-        "f",
-        f"time per request, {MANY:,} users as a multiple of {FEW:,}",
-        min(many_us) / min(few_us),
-        1.3,
-        "times",
-        against=f"{min(few_us):.1f} us, {min(many_us):.1f} us",
-        noise=median(few_us) / min(few_us) - 1.0,
-    )
 
 
 def bench_two_workers(benchmark, board):

@@ -13,7 +13,7 @@ from sim.user import User
 from tests.benchmarks import worlds
 from tests.benchmarks.bare_calls import Recorder, medians_us, replay
 
-ROUNDS = 5
+ROUNDS = 4
 POLLING_S = 6.0
 USERS = 100
 
