@@ -21,9 +21,7 @@ def bench_users(benchmark, board, most_users):
             costs[users] = [measured(sys.executable, CROWD, users) for _ in range(times)]
 
     benchmark.pedantic(work, rounds=1)
-    few, everyone, most = (
-        min(costs[users], key=lambda cost: cost.cpu_s) for users in (FEW, ALL, most_users)
-    )
+    few, everyone, most = (min(costs[users], key=request_us) for users in (FEW, ALL, most_users))
     board.at_most(
         "e",
         "memory of a user who waits in the queue, all that is kept of it included",
