@@ -7,7 +7,7 @@ from statistics import median
 from tests.benchmarks.whole_process import ticketsim
 
 SMALL_SCALE = 0.03
-PAIR_SCALE = 0.05
+PAIR_SCALE = 0.03
 STARTS = 10
 
 

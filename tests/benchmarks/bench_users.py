@@ -1,4 +1,7 @@
-"""(e) What a virtual user takes, and (f) how time per request grows with their number."""
+"""(e) What a virtual user takes, and (f) how time per request grows with their number.
+
+Crowds who wait in the queue, each in a process of its own, on systems as large as they.
+"""
 
 import sys
 from pathlib import Path
@@ -11,35 +14,45 @@ FEW, ALL = 1_000, 30_000
 ROUNDS = 3
 
 
-def bench_users(benchmark, board, most_users):
-    """Crowds who wait in the queue, each in a process of its own, on systems as large as they."""
-    costs = {}
+def crowd(users):
+    """What a crowd costs."""
+    return measured(sys.executable, CROWD, users)
 
-    def work():
-        for users in (FEW, ALL, most_users):
-            times = ROUNDS if users == FEW else 1
-            costs[users] = [measured(sys.executable, CROWD, users) for _ in range(times)]
 
-    benchmark.pedantic(work, rounds=1)
-    few, everyone, most = (min(costs[users], key=request_us) for users in (FEW, ALL, most_users))
+def bench_memory(benchmark, board):
+    """The slope between two crowds, and the larger one in all."""
+    costs = []
+    benchmark.pedantic(lambda: costs.extend(map(crowd, (FEW, ALL))), rounds=1)
+    few, everyone = costs
     board.at_most(
         "e",
         "memory of a user who waits in the queue, all that is kept of it included",
         (everyone.peak_mb - few.peak_mb) * 1e3 / (ALL - FEW),
         10,
         "KB",
-        against=f"{FEW:,} users {few.peak_mb:.0f} MB, {most_users:,} {most.peak_mb:,.0f} MB",
+        against=f"{FEW:,} users {few.peak_mb:.0f} MB",
     )
     board.at_most("e", f"{ALL:,} users who wait, in all", everyone.peak_mb, 700, "MB")
-    few_us, everyone_us, most_us = map(request_us, (few, everyone, most))
+
+
+def bench_growth(benchmark, board, most_users):
+    """A system so many times as large with so many times as many users."""
+    few, many = [], []
+
+    def work():
+        few.append(request_us(crowd(FEW)))
+        if not many:
+            many.append(request_us(crowd(most_users)))
+
+    benchmark.pedantic(work, rounds=ROUNDS)
     board.at_most(
         "f",
         f"time per request, {most_users:,} users as a multiple of {FEW:,}",
-        most_us / few_us,
+        many[0] / median(few),
         1.3,
         "times",
-        against=f"{few_us:.0f} us; {ALL:,} users {everyone_us:.0f} us; {most_us:.0f} us",
-        noise=median(map(request_us, costs[FEW])) / few_us - 1.0,
+        against=f"{median(few):.0f} us, {many[0]:.0f} us",
+        noise=median(few) / min(few) - 1.0,
     )
 
 
