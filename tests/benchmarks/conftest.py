@@ -16,9 +16,10 @@ YARDSTICK = pytest.StashKey[list[float]]()
 def pytest_addoption(parser):
     """Add what can be chosen."""
     parser.addoption(
-        "--full-size", action="store_true", help="the incident at full size: many minutes more"
+        "--full-size",
+        action="store_true",
+        help="the incident at full size and the largest crowd: many minutes more",
     )
-    parser.addoption("--most-users", type=int, default=100_000, help="of the growing crowd")
 
 
 def pytest_configure(config):
@@ -37,12 +38,6 @@ def board(request):
 def full_size(request):
     """Whether to take the time for everything."""
     return request.config.getoption("--full-size")
-
-
-@pytest.fixture
-def most_users(request):
-    """How large the crowd grows."""
-    return request.config.getoption("--most-users")
 
 
 @pytest.fixture(autouse=True)
