@@ -22,7 +22,7 @@ from experiments.measurements import WINDOW_S, Run, ServiceTime, Window
 _BUSY: Final = 0.8
 _NULL: Final = ("check", "500")
 _NULL_CHECK: Final = "hot check_WAIT_valid(NPE)"
-SLICE_MS: Final = 1.4
+SLICE_MS: Final = 2.0
 """`host.slice_s` in the config of the runs."""
 _MOST: Final = 0.9
 _RARE: Final = ("booking_success", "booking_409_occupied", "payment_success")
