@@ -23,16 +23,16 @@ def bench_memory(benchmark, board):
     """The slope between two crowds, and the larger one in all."""
     costs = []
     benchmark.pedantic(lambda: costs.extend(map(crowd, (FEW, ALL))), rounds=1)
-    few, everyone = costs
+    few, everyone = (cost.answer["peak_mb"] for cost in costs)
     board.at_most(
         "e",
         "memory of a user who waits in the queue, all that is kept of it included",
-        (everyone.peak_mb - few.peak_mb) * 1e3 / (ALL - FEW),
+        (everyone - few) * 1e3 / (ALL - FEW),
         10,
         "KB",
-        against=f"{FEW:,} users {few.peak_mb:.0f} MB",
+        against=f"{FEW:,} users {few:.0f} MB",
     )
-    board.at_most("e", f"{ALL:,} users who wait, in all", everyone.peak_mb, 700, "MB")
+    board.at_most("e", f"{ALL:,} users who wait, in all", everyone, 700, "MB")
 
 
 def bench_growth(benchmark, board, full_size):
