@@ -108,7 +108,9 @@ class Played:
         log = self.run.log
         keys = {key for (_, _, cause), key in log._keys.items() if cause == error}
         return [
-            taken_s for key, taken_s in zip(log._key, log._duration_s, strict=True) if key in keys
+            taken_s
+            for key, taken_s in zip(log._key.kept(), log._duration_s.kept(), strict=True)
+            if key in keys
         ]
 
     def column(self, name):
