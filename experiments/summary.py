@@ -38,6 +38,8 @@ class ObservedRow(TypedDict):
     ci95: Interval
     pi95: Interval
     note: str
+    bound: NotRequired[Literal["at_least", "at_most"]]
+    """There if a limit was observed, not a number."""
 
 
 class Failures(TypedDict):
@@ -302,6 +304,8 @@ def _observed_row(observed: Observed, runs: Sequence[RunResult], scale: float) -
         "pi95": pi95(values),
         "note": observed.note,
     }
+    if observed.bound != "equal":
+        row["bound"] = observed.bound
     if scale < 1:
         count = is_count(observed.metric)
         row["extrapolated"] = mean(values) / scale if values and count else row["simulated"]

@@ -12,6 +12,8 @@ _TREND = ("avg", "min", "med", "max", "p(90)", "p(95)")
 _EXPECTED = "http_req_duration{expected_response:true}"
 _MOST_SWEEPS = 12
 _LATE_S = 1.0
+LIMITS = {None: "", "at_least": ">= ", "at_most": "<= "}
+"""What stands before an observation that is a limit, by `ObservedRow.bound`."""
 
 
 def render(summary: RunSummary, width: int) -> str:
@@ -166,7 +168,7 @@ def _observed(summary: RunSummary, width: int) -> Iterator[str]:
     yield "  " + " " * longest + "".join(f"{column:>14}" for column in columns)
     for name, row in rows.items():
         show = shown_as(row["metric"])
-        cells = [show(row["observed"]), show(row["simulated"])]
+        cells = [LIMITS[row.get("bound")] + show(row["observed"]), show(row["simulated"])]
         if scaled:
             cells.append(show(row.get("extrapolated")))
         line = f"  {name:<{longest}}" + "".join(f"{cell:>14}" for cell in cells)
@@ -290,7 +292,7 @@ def _invariants(summary: RunSummary, width: int) -> Iterator[str]:
     broken = {name: count for name, count in summary["invariants"].items() if count}
     kept = [name for name, count in summary["invariants"].items() if not count]
     for name, count in broken.items():
-        yield f"  BROKEN  {name}: {number(count)} violations"
+        yield f"  BROKEN  {name}: {number(count)} violation{'s' if count != 1 else ''}"
     if kept:
         yield from wrapped("  kept    ", [f"{name}," for name in kept[:-1]] + kept[-1:], width, " ")
 

@@ -14,7 +14,7 @@ from experiments.report.explanations import CAUSES, broken
 from experiments.report.read import KeptRun
 from experiments.report.run_verdict import BADGES, RULE, causes, level_of, sentences
 from experiments.summary import ObservedRow, RunSummary
-from experiments.text import duration, number, percent, shown_as
+from experiments.text import LIMITS, duration, number, percent, shown_as
 from sim.load.settings import Load
 from sim.result import RunResult, Sweep
 from sim.scale import scaled
@@ -147,20 +147,25 @@ def _observed(summary: RunSummary) -> Iterator[Section]:
 
 def _observed_row(name: str, row: ObservedRow, *, scale: bool, intervals: bool) -> list[str]:
     show = shown_as(row["metric"])
-    cells = [name.replace("_", " "), show(row["observed"]), show(row["simulated"])]
+    observed = LIMITS[row.get("bound")] + show(row["observed"])
+    cells = [name.replace("_", " "), observed, show(row["simulated"])]
     found = row.get("extrapolated") if scale else row["simulated"]
     if scale:
         cells.append(show(found))
     if intervals:
         ends = row["pi95"]
         cells.append(" to ".join(show(max(0.0, end)) for end in ends) if ends else "-")
-    return [*cells, _off(row["metric"], row["observed"], found), row["note"]]
+    return [*cells, _off(row, found), row["note"]]
 
 
-def _off(metric: str, observed: float, found: float | None) -> str:
-    """The difference in points for shares, otherwise the factor."""
+def _off(row: ObservedRow, found: float | None) -> str:
+    """The difference in points for shares, otherwise the factor; none within a limit."""
+    metric, observed = row["metric"], row["observed"]
     if found is None:
         return "-"
+    within = {"at_least": found >= observed, "at_most": found <= observed}
+    if within.get(row.get("bound", "")):
+        return "as observed"
     if metric.endswith(".rate") or metric.startswith("exception_share"):
         return f"{100 * (found - observed):+.1f} points"
     if found == observed:
