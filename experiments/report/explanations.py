@@ -63,7 +63,7 @@ INVARIANTS: Final[Mapping[str, str]] = {
     "held_seats_marked_free": "seats in someone's hands and still offered",
     "free_seats_marked_held": "free seats that nobody is offered",
     "bookings_unaccounted": "bookings neither held, paid nor cancelled",
-    "seats_miscounted": "seats by which those taken differ from the bookings that stand",
+    "seats_miscounted": "by which the seats counted as taken differ from the bookings that stand",
     "answers_without_rows": "people told that they booked or paid of whom no row says so",
     "over_capacity": "people let in although it was full",
     "overtaken": "people let in before somebody who came earlier",

@@ -157,8 +157,8 @@ def _sweeps(runs: Sequence[RunResult]) -> str:
     first = lost[0]
     count = f"{len(lost)} of {len(runs[0].sweeps)} runs of the sweep, which lets people in,"
     return (
-        f"{count} did nothing; the first, {clock(first.started_s / 60)} minutes into the load, "
-        f"ended with: {explained(first.outcome)}."
+        f"{count} ended in an error; the first, {clock(first.started_s / 60)} minutes into the "
+        f"load: {explained(first.outcome)}."
     )
 
 
