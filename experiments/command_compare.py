@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 
 from experiments.campaign import Campaign, Cell, CommonOptions
-from experiments.code_named import announce_code
 from experiments.compare import (
     CORRECTION,
     SCHEMA,
@@ -22,13 +21,13 @@ from experiments.compare import (
     run_comparison,
 )
 from experiments.compare_text import render
-from experiments.config import Config, check
+from experiments.config import Config, read
 from experiments.errors import InterruptedRunError
 from experiments.intervals import FEWEST_FOR_INTERVALS
 from experiments.journal import Journal
 from experiments.measured_runs import beside
 from experiments.scale_check import warnings as scale_warnings
-from experiments.sources import Merged, apply_set, read_merged, read_source
+from experiments.sources import Merged
 from experiments.store import identity_of
 from experiments.summary import combined_digest
 from experiments.variant_files import Variant, Variants
@@ -73,9 +72,10 @@ def compare_variants(
         TicketsimError: config, variants or `--out` cannot be used, or nothing was measured.
     """
     began = time.perf_counter()
-    merged, config = _read(common)
+    given = read(common.config, common.assignments)
+    config = given.config
     base = Cell(BASE, config)
-    alternatives = [_alternative(variant, merged, config) for variant in variants]
+    alternatives = [_alternative(variant, given.merged, config) for variant in variants]
     seed = config.header.seed if common.seed is None else common.seed
     journal = Journal(common.out, "compare", identity_of(config.resolved, seed, common.scale))
     campaign = Campaign(journal, common, seed)
@@ -111,16 +111,6 @@ def compare_variants(
     journal.write("comparison.json", _as_json(comparison))
     journal.write("comparison.txt", render(comparison, 120))
     return comparison
-
-
-def _read(common: CommonOptions) -> tuple[Merged, Config]:
-    source = read_source(common.config)
-    merged = read_merged(source)
-    for assignment in common.assignments:
-        merged = apply_set(merged, assignment)
-    config = check(merged, source.name)
-    announce_code(config.world, source.name)
-    return merged, config
 
 
 def _alternative(variant: Variant, merged: Merged, config: Config) -> Alternative:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from experiments.budget import Budget
 from experiments.campaign import CommonOptions
-from experiments.code_named import announce_code
-from experiments.config import check
+from experiments.config import read
 from experiments.errors import ConfigError, InterruptedRunError
 from experiments.explain.attribution import (
     Attribution,
@@ -61,7 +60,7 @@ from experiments.explain.unknowns import Unknowns
 from experiments.intervals import FEWEST_FOR_INTERVALS
 from experiments.journal import Journal
 from experiments.scale_check import warnings as scale_warnings
-from experiments.sources import Merged, apply_set, read_merged, read_source
+from experiments.sources import Merged
 from experiments.store import identity_of
 from experiments.summary import combined_digest
 
@@ -107,20 +106,15 @@ class _Explain:
         self._began = time.perf_counter()
         self._common = common = options.common
         self._full = options.full
-        source = read_source(common.config)
-        self._source = source.name
-        self._merged = read_merged(source)
-        for text in common.assignments:
-            self._merged = apply_set(self._merged, text)
-        self._config = check(self._merged, source.name)
-        announce_code(self._config.world, source.name)
+        given = read(common.config, common.assignments)
+        self._source, self._merged, self._config = given.source, given.merged, given.config
         header = self._config.header
         self._settings = header.explain
         self._seed = header.seed if common.seed is None else common.seed
-        self._observations = observations_of(self._config, source.name)
-        self._unknowns = Unknowns(self._merged, self._config, source.name)
-        self._players = groups_of(self._settings, source.name)
-        Field(self._merged, source.name, self._players)
+        self._observations = observations_of(self._config, self._source)
+        self._unknowns = Unknowns(self._merged, self._config, self._source)
+        self._players = groups_of(self._settings, self._source)
+        Field(self._merged, self._source, self._players)
         self._work: Work = work_of(
             common.budget,
             len(self._unknowns.models),

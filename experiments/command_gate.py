@@ -13,14 +13,13 @@ from typing import Final
 
 from experiments.baseline import read_baseline
 from experiments.campaign import Campaign, Cell, CommonOptions
-from experiments.config import Config, load
+from experiments.config import Config, Reading, read
 from experiments.errors import ConfigError, InterruptedRunError, OutputError
 from experiments.gate import ERROR, SCHEMA, GateResult, Outcome, judge, overall
 from experiments.gate_text import junit, markdown, render, workflow_commands
 from experiments.intervals import FEWEST_FOR_INTERVALS
 from experiments.journal import Journal
 from experiments.scale_check import warnings as scale_warnings
-from experiments.sources import read_source
 from experiments.statistics import looks
 from experiments.store import identity_of
 from experiments.summary import combined_digest, replication_of
@@ -53,8 +52,9 @@ def gate(options: GateOptions) -> int:
     """
     began = time.perf_counter()
     common = options.common
-    config = load(common.config, common.assignments)
-    wanted = _criteria(config, common.config)
+    given = read(common.config, common.assignments)
+    config = given.config
+    wanted = _criteria(given)
     stored = None
     if options.baseline is not None:
         stored = read_baseline(options.baseline, config.name, common.scale)
@@ -99,12 +99,11 @@ def gate(options: GateOptions) -> int:
     return _INTERRUPTED if campaign.interrupted else _EXIT[result["outcome"]]
 
 
-def _criteria(config: Config, reference: str) -> list[Criterion]:
-    source = read_source(reference).name
-    found = criteria(config.header.thresholds, source)
+def _criteria(given: Reading) -> list[Criterion]:
+    found = criteria(given.config.header.thresholds, given.source)
     if not found:
         raise ConfigError(
-            source,
+            given.source,
             "thresholds",
             'there is none; allowed: a table such as [thresholds] http_req_failed = ["rate<0.01"]',
         )

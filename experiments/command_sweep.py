@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from experiments.campaign import Campaign, Cell, CommonOptions
-from experiments.code_named import announce_code
-from experiments.config import Config, check
+from experiments.config import check, read
 from experiments.designs import (
     Point,
     assignment,
@@ -28,7 +27,7 @@ from experiments.intervals import FEWEST_FOR_INTERVALS
 from experiments.journal import Journal
 from experiments.knee import find_knee, most_tries
 from experiments.scale_check import warnings as scale_warnings
-from experiments.sources import Merged, apply_set, read_merged, read_source
+from experiments.sources import apply_set
 from experiments.statistics import looks
 from experiments.store import identity_of
 from experiments.summary import combined_digest
@@ -88,18 +87,13 @@ class _Sweep:
         self._began = time.perf_counter()
         self._options = options
         common = options.common
-        source = read_source(common.config)
-        self._source = source.name
-        self._merged = read_merged(source)
-        for text in common.assignments:
-            self._merged = apply_set(self._merged, text)
-        self._config = check(self._merged, source.name)
-        announce_code(self._config.world, source.name)
+        self._given = read(common.config, common.assignments)
+        self._config = self._given.config
         self._parameters = [parse_parameter(text) for text in options.parameters]
         header = self._config.header
         self._seed = header.seed if common.seed is None else common.seed
         self._replications = common.replications or header.replications
-        self._criteria = criteria(header.thresholds, source.name)
+        self._criteria = criteria(header.thresholds, self._given.source)
 
     @property
     def interrupted(self) -> bool:
@@ -146,16 +140,15 @@ class _Sweep:
         if len(self._parameters) != 1 or not self._parameters[0].is_range:
             raise ConfigError("--param", "", "--knee needs one range, key=low..high")
         if not self._criteria:
-            raise ConfigError(self._source, "thresholds", "--knee needs some; there is none")
+            raise ConfigError(self._given.source, "thresholds", "--knee needs some; there is none")
         return [(self._parameters[0].at(0.0),), (self._parameters[0].at(1.0),)]
 
     def _cell(self, point: Point) -> Cell:
         """The config with the point's values. Raises ConfigError if they are not allowed."""
-        merged: Merged = self._merged
+        merged = self._given.merged
         for parameter, value in zip(self._parameters, point, strict=True):
             merged = apply_set(merged, assignment(parameter.key, value))
-        config: Config = check(merged, self._source)
-        return Cell(str(point), config)
+        return Cell(str(point), check(merged, self._given.source))
 
     def _measured(self, cells: dict[Point, Cell]) -> list[PointResult]:
         found = []

@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from experiments.campaign import Campaign, Cell, CommonOptions
-from experiments.code_named import announce_code
-from experiments.config import Config, check
+from experiments.config import Config, read
 from experiments.errors import ConfigError, InterruptedRunError
 from experiments.journal import Journal
 from experiments.measured_runs import measured_runs
 from experiments.measurements import Run
-from experiments.sources import apply_set, read_merged, read_source
 from experiments.store import identity_of
 from experiments.summary import combined_digest
 from experiments.validate_compare import (
@@ -95,22 +93,16 @@ def validate(options: ValidateOptions) -> int:
 
 def _worlds(options: ValidateOptions) -> tuple[Config, list[_World]]:
     """The base config, and the distinct worlds of all runs."""
-    common = options.common
-    source = read_source(common.config)
-    merged = read_merged(source)
-    for assignment in common.assignments:
-        merged = apply_set(merged, assignment)
-    base = check(merged, source.name)
-    announce_code(base.world, source.name)
+    given = read(options.common.config, options.common.assignments)
     shipped = measured_runs()
     runs = _runs(options.runs) if options.runs is not None else shipped
     preludes = Preludes(list(shipped.values()))
     worlds: dict[str, _World] = {}
     for name, run in runs.items():
-        config = config_of(run, merged, preludes)
+        config = config_of(run, given.merged, preludes)
         key = json.dumps(config.resolved, sort_keys=True)
         worlds.setdefault(key, _World(Cell(name, config), [])).runs.append(run)
-    return base, list(worlds.values())
+    return given.config, list(worlds.values())
 
 
 def _runs(folder: str) -> Mapping[str, Run]:

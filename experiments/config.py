@@ -160,8 +160,17 @@ def _default(field: dataclasses.Field[Any]) -> Any:
     return ... if field.default is dataclasses.MISSING else field.default
 
 
-def load(reference: str, assignments: Sequence[str] = ()) -> Config:
-    """Read, combine and check a config.
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """A config as read: how messages name its source, its tables to go on from, and checked."""
+
+    source: str
+    merged: Merged
+    config: Config
+
+
+def read(reference: str, assignments: Sequence[str] = ()) -> Reading:
+    """Read, combine and check a config; code that it names can be imported from here on.
 
     Args:
         reference: a path that ends in .toml, or the name of a shipped config.
@@ -177,7 +186,12 @@ def load(reference: str, assignments: Sequence[str] = ()) -> Config:
     _search_python_path(merged, source)
     config = check(merged, source.name)
     announce_code(config.world, source.name)
-    return config
+    return Reading(source.name, merged, config)
+
+
+def load(reference: str, assignments: Sequence[str] = ()) -> Config:
+    """The checked config alone. Arguments and errors are those of `read`."""
+    return read(reference, assignments).config
 
 
 def _search_python_path(merged: Merged, source: Source) -> None:
@@ -204,7 +218,7 @@ def check(merged: Merged, name: str) -> Config:
         name: the file that messages name when a value stands nowhere.
 
     Raises:
-        ConfigError: see `load`.
+        ConfigError: see `read`.
     """
     table = _completed(merged, name)
     try:

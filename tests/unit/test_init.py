@@ -60,6 +60,20 @@ def test_it_runs_from_any_folder(project, tmp_path):
     assert "script error" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("compare", "--variants", "pool.toml"), ("sweep", "--param", "catalogue.capacity=5,20")],
+    ids=["compare", "sweep"],
+)
+def test_its_code_is_found_by_every_command_from_any_folder(project, tmp_path, command):
+    (tmp_path / "pool.toml").write_text("[variants.small-pool]\npool.connections = 1\n")
+    name, *options = command
+    config = str(project / "onsale.toml")
+    done = ticketsim(tmp_path, name, config, *options, "--replications", "1", *QUICK)
+    assert done.returncode == 0, done.stderr
+    assert f"runs: {project / 'onsale_service.py'}" in done.stderr
+
+
 def test_its_gate_passes(project):
     done = ticketsim(project, "gate", "onsale.toml")
     assert done.returncode == 0, done.stderr
