@@ -25,6 +25,7 @@ from experiments.cli_results import add_export, add_report
 from experiments.cli_start import add_import_k6, add_init
 from experiments.cli_sweep import add_sweep
 from experiments.errors import TicketsimError, one_line
+from experiments.output import DOCUMENTS, as_json, schema_of
 
 INTERRUPTED = 130
 READER_GONE = 141
@@ -186,7 +187,7 @@ def _add_schema(commands: Commands[_Parser]) -> _Parser:
     parser.set_defaults(command=_schema)
     parser.add_argument(
         "--output",
-        choices=["run", "compare", "sweep", "gate", "validate", "calibrate", "explain", "fuzz"],
+        choices=list(DOCUMENTS),
         metavar="COMMAND",
         help="of what this command prints with --json instead",
     )
@@ -239,27 +240,13 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _schema(options: argparse.Namespace) -> int:
-    import json
-
-    if options.output == "run":
-        from experiments.summary import json_schema
-    elif options.output == "compare":
-        from experiments.compare import json_schema
-    elif options.output == "sweep":
-        from experiments.sweep import json_schema
-    elif options.output == "gate":
-        from experiments.gate import json_schema
-    elif options.output == "explain":
-        from experiments.explain.results import json_schema
-    elif options.output == "validate":
-        from experiments.validate_compare import json_schema
-    elif options.output == "calibrate":
-        from experiments.command_calibrate import json_schema
-    elif options.output == "fuzz":
-        from experiments.fuzz import json_schema
+    if options.output is not None:
+        schema = schema_of(options.output)
     else:
         from experiments.config import json_schema
-    print(json.dumps(json_schema(), indent=2))
+
+        schema = json_schema()
+    sys.stdout.write(as_json(schema))
     return 0
 
 

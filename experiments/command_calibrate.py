@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import statistics
 import sys
@@ -29,6 +28,7 @@ from experiments.calibrate_fit import (
 from experiments.errors import ConfigError, OutputError, one_line
 from experiments.k6_output import Output, Request, read_output
 from experiments.measurements import Measurements, ServiceTime
+from experiments.output import as_json
 from experiments.validate_numbers import ENDPOINTS
 from sim.world import Host
 
@@ -79,7 +79,7 @@ def calibrate(options: CalibrateOptions) -> int:
     if not options.quiet:
         sys.stderr.write("\n".join([*_report(found), ""]))
     if options.json:
-        sys.stdout.write(json.dumps(_as_json(found, text), indent=2) + "\n")
+        sys.stdout.write(as_json(_document(found, text)))
     elif options.out is None:
         sys.stdout.write(text)
     return 0
@@ -287,16 +287,7 @@ class CalibrateResult(TypedDict):
     """TOML that a config can include."""
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of what `calibrate --json` prints."""
-    from pydantic import TypeAdapter
-
-    schema = TypeAdapter(CalibrateResult).json_schema()
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    return schema
-
-
-def _as_json(found: Calibration, text: str) -> CalibrateResult:
+def _document(found: Calibration, text: str) -> CalibrateResult:
     return {
         "schema": 1,
         "files": found.files,

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import shutil
-import sys
 import time
 from collections.abc import Sequence
 
@@ -26,6 +23,7 @@ from experiments.errors import InterruptedRunError
 from experiments.intervals import FEWEST_FOR_INTERVALS
 from experiments.journal import Journal
 from experiments.measured_runs import beside
+from experiments.output import as_json, show
 from experiments.scale_check import warnings as scale_warnings
 from experiments.sources import Merged
 from experiments.store import identity_of
@@ -59,7 +57,7 @@ def compare(options: CompareOptions) -> int:
     common = options.common
     variants = Variants().select(options.variants)
     comparison = compare_variants(common, variants, options.precision)
-    _print(comparison, common)
+    show(common, comparison, render)
     return _INTERRUPTED if comparison["partial"] else _OK
 
 
@@ -108,7 +106,7 @@ def compare_variants(
         ),
         "wall_seconds": round(time.perf_counter() - began, 3),
     }
-    journal.write("comparison.json", _as_json(comparison))
+    journal.write("comparison.json", as_json(comparison))
     journal.write("comparison.txt", render(comparison, 120))
     return comparison
 
@@ -137,14 +135,3 @@ def _warnings(
     if campaign.spent and not campaign.interrupted:
         found.append("the budget is spent: some intervals may be wider than asked for")
     return found
-
-
-def _as_json(comparison: Comparison) -> str:
-    return json.dumps(comparison, indent=2) + "\n"
-
-
-def _print(comparison: Comparison, common: CommonOptions) -> None:
-    if not common.quiet:
-        sys.stderr.write(render(comparison, shutil.get_terminal_size((100, 24)).columns))
-    if common.json:
-        sys.stdout.write(_as_json(comparison))

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-import shutil
-import sys
 import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -59,6 +56,7 @@ from experiments.explain.trials import Runs, Wanted
 from experiments.explain.unknowns import Unknowns
 from experiments.intervals import FEWEST_FOR_INTERVALS
 from experiments.journal import Journal
+from experiments.output import as_json, show
 from experiments.scale_check import warnings as scale_warnings
 from experiments.sources import Merged
 from experiments.store import identity_of
@@ -339,11 +337,6 @@ class _Explain:
         return found
 
     def _report(self, result: Explanation, journal: Journal) -> None:
-        text = json.dumps(result, indent=2) + "\n"
-        journal.write("explanation.json", text)
+        journal.write("explanation.json", as_json(result))
         journal.write("explanation.txt", render(result, 120))
-        if not self._common.quiet:
-            width = shutil.get_terminal_size((100, 24)).columns
-            sys.stderr.write(render(result, width))
-        if self._common.json:
-            sys.stdout.write(text)
+        show(self._common, result, render)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import io
-import json
 import os
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from typing import IO, Any, Final, cast
 
 from experiments.command_report import check_writable
 from experiments.errors import OutputError, ResultsError
+from experiments.output import as_json
 from experiments.report.read import KeptRun, read_folder
 from experiments.samples import path_of
 from experiments.store import read_results
@@ -105,7 +105,7 @@ def _k6_summary(job: _Job) -> None:
     thresholds = job.kept.config.header.thresholds if job.kept.config else {}
     content = summary(job.first[1], criteria(thresholds, "config.toml"))
     with _text(job.path) as file:
-        file.write(json.dumps(content, indent=2) + "\n")
+        file.write(as_json(content))
 
 
 def _k6_csv(job: _Job) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import shutil
 import sys
 import time
 from collections import Counter
@@ -21,6 +19,7 @@ from experiments.fuzz_shrink import Case, Shrinker
 from experiments.fuzz_text import render
 from experiments.fuzz_trial import Trial, found_by, users_of, varied
 from experiments.journal import Journal
+from experiments.output import as_json, show
 from experiments.replications import seed_of, stream_replications
 from experiments.store import identity_of
 from experiments.summary import combined_digest
@@ -208,13 +207,8 @@ class _Fuzz:
         }
 
     def _report(self, result: FuzzResult) -> None:
-        common = self._options.common
-        text = json.dumps(result, indent=2) + "\n"
-        self._journal.write("fuzz.json", text)
-        if not common.quiet:
-            sys.stderr.write(render(result, shutil.get_terminal_size((100, 24)).columns))
-        if common.json:
-            sys.stdout.write(text)
+        self._journal.write("fuzz.json", as_json(result))
+        show(self._options.common, result, render)
 
 
 def _first_of_each(broken: dict[int, tuple[str, ...]]) -> list[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import sys
 import time
@@ -19,6 +18,7 @@ from experiments.gate import ERROR, SCHEMA, GateResult, Outcome, judge, overall
 from experiments.gate_text import junit, markdown, render, workflow_commands
 from experiments.intervals import FEWEST_FOR_INTERVALS
 from experiments.journal import Journal
+from experiments.output import as_json
 from experiments.scale_check import warnings as scale_warnings
 from experiments.statistics import looks
 from experiments.store import identity_of
@@ -127,8 +127,7 @@ def _check_writable(path: str) -> None:
 
 def _report(result: GateResult, options: GateOptions, journal: Journal) -> None:
     common = options.common
-    text = json.dumps(result, indent=2) + "\n"
-    journal.write("gate.json", text)
+    journal.write("gate.json", as_json(result))
     journal.write("gate.md", markdown(result))
     journal.write("junit.xml", junit(result))
     if options.junit is not None:
@@ -142,7 +141,7 @@ def _report(result: GateResult, options: GateOptions, journal: Journal) -> None:
         sys.stderr.write(render(result))
     _tell_pull_request(result, common.config)
     if common.json:
-        sys.stdout.write(text)
+        sys.stdout.write(as_json(result))
 
 
 def _tell_pull_request(result: GateResult, path: str) -> None:

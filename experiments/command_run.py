@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -15,6 +13,7 @@ from experiments.campaign import CommonOptions
 from experiments.config import Config, load
 from experiments.errors import InterruptedRunError, OutputError
 from experiments.live import live_view
+from experiments.output import show
 from experiments.replications import Task, seed_of, stream_replications
 from experiments.samples import path_of
 from experiments.scale_check import warnings as scale_warnings
@@ -55,7 +54,7 @@ def run(options: CommonOptions, *, samples: bool = False) -> int:
     """
     finished = perform(options, samples=samples)
     summary = finished.summary
-    _print(summary, options)
+    show(options, summary, render)
     raise_if_broken(finished.config, options.scale, finished.results)
     return _INTERRUPTED if summary["partial"] else _OK
 
@@ -176,10 +175,3 @@ def _folder(config: Config, setup: Setup, options: CommonOptions) -> RunFolder |
 def _as_run(config: Config, setup: Setup) -> Mapping[str, Any]:
     """The resolved config with the seed and the replications of this run."""
     return {**config.resolved, "seed": setup.seed, "replications": setup.replications}
-
-
-def _print(summary: RunSummary, options: CommonOptions) -> None:
-    if not options.quiet:
-        sys.stderr.write(render(summary, shutil.get_terminal_size((100, 24)).columns))
-    if options.json:
-        sys.stdout.write(json.dumps(summary, indent=2) + "\n")

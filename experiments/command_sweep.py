@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import shutil
-import sys
 import time
 from collections.abc import Sequence
 from typing import Literal
@@ -26,6 +23,7 @@ from experiments.gate import ERROR, Outcome, judge, overall
 from experiments.intervals import FEWEST_FOR_INTERVALS
 from experiments.journal import Journal
 from experiments.knee import find_knee, most_tries
+from experiments.output import as_json, show
 from experiments.scale_check import warnings as scale_warnings
 from experiments.sources import apply_set
 from experiments.statistics import looks
@@ -71,7 +69,7 @@ def sweep(options: SweepOptions) -> int:
         TicketsimError: config, parameters or `--out` cannot be used, or nothing was measured.
     """
     one = _Sweep(options)
-    _print(one.measure(), options.common)
+    show(options.common, one.measure(), render)
     return _INTERRUPTED if one.interrupted else _OK
 
 
@@ -250,17 +248,6 @@ class _Sweep:
             return
         from experiments.sweep_plot import plot
 
-        self._kept.write("sweep.json", _as_json(result))
+        self._kept.write("sweep.json", as_json(result))
         self._kept.write("points.csv", as_csv(result))
         self._kept.write("response.svg", plot(result))
-
-
-def _as_json(result: SweepResult) -> str:
-    return json.dumps(result, indent=2) + "\n"
-
-
-def _print(result: SweepResult, common: CommonOptions) -> None:
-    if not common.quiet:
-        sys.stderr.write(render(result, shutil.get_terminal_size((100, 24)).columns))
-    if common.json:
-        sys.stdout.write(_as_json(result))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from experiments.errors import ConfigError, InterruptedRunError
 from experiments.journal import Journal
 from experiments.measured_runs import measured_runs
 from experiments.measurements import Run
+from experiments.output import as_json, show
 from experiments.store import identity_of
 from experiments.summary import combined_digest
 from experiments.validate_compare import (
@@ -150,13 +150,9 @@ def _by_kind(tables: list[RunTable]) -> dict[str, Hits]:
 
 
 def _print(report: Validation, common: CommonOptions, journal: Journal) -> None:
-    text = json.dumps(report, indent=2) + "\n"
-    journal.write("validation.json", text)
+    journal.write("validation.json", as_json(report))
     journal.write("validation.md", render(report))
-    if not common.quiet:
-        sys.stderr.write(render(report))
-    if common.json:
-        sys.stdout.write(text)
+    show(common, report, lambda document, _columns: render(document))
 
 
 __all__ = ["Numbers", "ValidateOptions", "validate"]

@@ -265,12 +265,3 @@ def extrapolate(rows: Sequence[Row], scale: float) -> None:
             found = row["quantities"][quantity.name]
             if quantity.grows_with_scale and found["difference"] is not None:
                 found["extrapolated"] = found["difference"] / scale
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of what `compare --json` prints."""
-    from pydantic import TypeAdapter
-
-    schema = TypeAdapter(Comparison).json_schema()
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    return schema

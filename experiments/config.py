@@ -23,6 +23,7 @@ from experiments.code_named import announce_code
 from experiments.errors import ConfigError
 from experiments.explain.settings import Explain
 from experiments.keys import dataclasses_in, hints_of, keys_of, nearest
+from experiments.output import with_dialect
 from experiments.possible import impossibilities
 from experiments.sources import Merged, Source, apply_set, read_merged, read_source, show_value
 from model.setting import Setting
@@ -366,8 +367,7 @@ def _check_possible(world: World, resolved: Mapping[str, Any], merged: Merged, n
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a config file, with the documentation of every key."""
-    schema = document_type().model_json_schema()
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema = with_dialect(document_type().model_json_schema())
     properties = schema["properties"]
     for hint in hints_of(World).values():
         if _presets(hint):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from typing_extensions import TypedDict
 
@@ -51,12 +51,3 @@ class FuzzResult(TypedDict):
     """Whether tries are missing: interrupted, out of budget, or ended by a violation."""
     digest: str
     wall_seconds: float
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of what `fuzz --json` prints."""
-    from pydantic import TypeAdapter
-
-    schema = TypeAdapter(FuzzResult).json_schema()
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    return schema

@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, NotRequired
+from typing import Final, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -301,12 +301,3 @@ def judge(
         if not any(map(_needs_more, checks)) or referee.aborted() or len(made) < number:
             break
     return referee.close(checks)
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of what `gate --json` prints."""
-    from pydantic import TypeAdapter
-
-    schema = TypeAdapter(GateResult).json_schema()
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    return schema

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from experiments.errors import OutputError, OutputMismatchError
 from experiments.folder import Folder, explaining
+from experiments.output import as_json
 from experiments.store import Identity, read_plain, write_plain
 from sim.result import RunResult
 
@@ -61,7 +62,7 @@ class Journal:
             self._runs = dict(_read_runs(path / _RUNS))
         else:
             manifest = {"format": FORMAT, "command": command, **dataclasses.asdict(identity)}
-            folder.write({_MANIFEST: (json.dumps(manifest, indent=2) + "\n").encode()})
+            folder.write({_MANIFEST: as_json(manifest).encode()})
         lines = "".join(_line(key, run) for key, run in self._runs.items()).encode()
         if not (path / _RUNS).exists() or (path / _RUNS).stat().st_size != len(lines):
             folder.write({_RUNS: lines})

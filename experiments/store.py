@@ -32,6 +32,7 @@ import numpy as np
 
 from experiments.errors import OutputError, OutputMismatchError
 from experiments.folder import ALLOWED, Folder
+from experiments.output import as_json
 from experiments.summary import RunSummary
 from sim.result import RunResult, Sweep
 
@@ -214,7 +215,7 @@ def _files(
 
 
 def _json(content: Any) -> bytes:
-    return (json.dumps(content, indent=2) + "\n").encode()
+    return as_json(content).encode()
 
 
 def _numbered(results: Mapping[int, RunResult]) -> list[dict[str, Any]]:

@@ -347,12 +347,3 @@ def replication_of(number: int, run: RunResult) -> Replication:
 
 def _floats(counts: Mapping[str, Mapping[str, int]]) -> ByEndpoint:
     return {endpoint: dict(by_name) for endpoint, by_name in counts.items()}
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of what `run --json` prints."""
-    from pydantic import TypeAdapter
-
-    schema = TypeAdapter(RunSummary).json_schema()
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    return schema

@@ -172,12 +172,3 @@ def _varying(points: Sequence[PointResult]) -> list[tuple[str, Any]]:
         if len(values) == len(points) and max(values) > min(values):
             found.append((quantity.name, np.array(values, dtype=float)))
     return found
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of what `sweep --json` prints."""
-    from pydantic import TypeAdapter
-
-    schema = TypeAdapter(SweepResult).json_schema()
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    return schema

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, NotRequired
+from typing import Final, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -96,15 +96,6 @@ class Validation(Comparison):
     partial: bool
     digest: str
     wall_seconds: float
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of what `validate --json` prints."""
-    from pydantic import TypeAdapter
-
-    schema = TypeAdapter(Validation).json_schema()
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    return schema
 
 
 def compare_run(

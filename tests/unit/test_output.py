@@ -1,0 +1,35 @@
+"""What commands print for programs and for people."""
+
+import json
+
+import pytest
+
+from experiments.campaign import CommonOptions
+from experiments.cli import main
+from experiments.output import DOCUMENTS, as_json, show
+
+
+def columns(_document, width):
+    return f"{width} columns\n"
+
+
+@pytest.mark.parametrize("command", DOCUMENTS)
+def test_every_command_has_a_schema_of_what_it_prints(command, capsys):
+    assert main(["schema", "--output", command]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert {"schema", "digest" if command != "calibrate" else "fragment"} <= set(schema["required"])
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+@pytest.mark.parametrize("wanted", [False, True])
+def test_people_are_told_unless_quiet_and_programs_if_they_ask(quiet, wanted, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "77")
+    show(CommonOptions("x", json=wanted, quiet=quiet), {"a": 1}, columns)
+    told = capsys.readouterr()
+    assert told.err == ("" if quiet else "77 columns\n")
+    assert told.out == ('{\n  "a": 1\n}\n' if wanted else "")
+
+
+def test_a_document_ends_with_its_line():
+    assert as_json({}) == "{}\n"
