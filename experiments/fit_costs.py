@@ -25,7 +25,7 @@ from experiments.fit_report import report
 from experiments.fit_runs import (
     busy_factor,
     first_write_ms,
-    fit_refusals,
+    fit_filter_traces,
     locked_share,
     rare_code_factor,
     run_case,
@@ -69,7 +69,6 @@ def table(fits: Fits) -> dict[str, dict[str, float]]:
     row_ms = fits.database["row"]
     visited_ms = min(row_ms / 2, fits.history["history_row"] + fits.history.error("history_row"))
     idle = idle_cores(runs)
-    refusals = fit_refusals(fits)
     sending_ms, receiving_ms = generator_io_ms(fits.measurements)
     return {
         "service": {
@@ -87,8 +86,7 @@ def table(fits: Fits) -> dict[str, dict[str, float]]:
             for kind in ("malformed", "expired", "null", "handled")
         }
         | {
-            "filter_s": 1e-3 * refusals["trace"],
-            "refused_s": 1e-3 * refusals["refused"],
+            "filter_s": 1e-3 * fit_filter_traces(fits)["trace"],
             "locked_share": locked_share(fits),
         },
         "warm_up": {

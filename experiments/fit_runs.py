@@ -7,6 +7,7 @@ a thousand users are there. Each is estimated once, from all runs that show it.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +26,8 @@ _NULL_CHECK: Final = "hot check_WAIT_valid(NPE)"
 SLICE_MS: Final = 2.0
 """`host.slice_s` in the config of the runs."""
 _MOST: Final = 0.9
+_FEW_LISTS: Final = 2
+_SETTLED_S: Final = 30
 _RARE: Final = ("booking_success", "booking_409_occupied", "payment_success")
 # Statements by which a booking writes: booking, outbox, seat, schedule.
 _BOOKING_WRITES: Final = 4
@@ -231,37 +234,79 @@ def busy_factor(fits: Fits) -> float:
     return float(np.exp(np.mean([np.log(window.ratio) for window in busy_windows(fits)])))
 
 
-def fit_refusals(fits: Fits) -> Linear:
-    """Service CPU of a refusal by the access filter, beyond the steps of such a request.
+def fit_filter_traces(fits: Fits) -> Linear:
+    """Service CPU of one of the two traces that an expired token logs in the access filter.
 
-    From the windows in which hardly anything else is asked: runs with capacity for all, after
-    their lists. `refused` is one whose user is no longer let in; `trace` one of the two traces
-    logged for an expired token. A single client shows less for the former and more for the latter
-    (0.4 and 2.8 ms in all): neither path had run often then.
+    From the windows in which hardly anything but refusals is asked, in the runs with capacity for
+    all, from half a minute after their last list of seats on. Until then the service uses some
+    ten seconds of CPU more than its requests should cost, less and less of it, whether tokens are
+    expired or not (`after_lists_s`).
     """
+    windows = [one for one in _refusal_windows(fits) if one.since_lists_s >= _SETTLED_S]
+    matrix = [(2.0 * one.heat * one.expired,) for one in windows]
+    excess_ms = [one.excess_ms for one in windows]
+    return linear(("trace",), [one.name for one in windows], matrix, excess_ms, 0.0, 500.0)
+
+
+def after_lists_s(fits: Fits) -> dict[str, float]:
+    """CPU seconds of each run between its last lists and `_SETTLED_S` that its requests leave open.
+
+    Perhaps the compiler, which gets little of a full core: it is large at once when the lists
+    are over, and gone after half a minute.
+    """
+    trace_ms = fit_filter_traces(fits)["trace"]
+    left: dict[str, float] = {}
+    for one in _refusal_windows(fits):
+        if one.since_lists_s < _SETTLED_S:
+            over_ms = one.excess_ms - 2.0 * trace_ms * one.heat * one.expired
+            left[one.run] = left.get(one.run, 0.0) + over_ms / 1e3
+    return left
+
+
+@dataclass(frozen=True)
+class _RefusalWindow:
+    run: str
+    start_s: int
+    since_lists_s: int
+    heat: float
+    """Factor on a trace in code that is not hot yet."""
+    expired: float
+    """Tokens that had expired."""
+    excess_ms: float
+    """CPU beyond the steps of such requests."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.run} {self.start_s} s"
+
+
+def _refusal_windows(fits: Fits) -> Iterator[_RefusalWindow]:
+    """Windows of a busy generator and hardly anything but refusals by the access filter."""
     values = fits.service.values
     paths = {r.path: r for r in fits.measurements.service_times}
     busy = busy_factor(fits)
     idle_ms = 1e3 * idle_cores(fits.measurements.runs)
-    matrix, measured, labels = [], [], []
     for run in fits.measurements.runs:
         if float(run.meta["cap"]) < float(run.meta["peak"]):
             continue
+        lists_end_s = 0
         for window in run.windows():
+            end_s = window.start_s + WINDOW_S
+            if window.requests["seats", "200"] > _FEW_LISTS:
+                lists_end_s = end_s
             refused = sum(n for (_, status), n in window.requests.items() if status == "401")
             if refused < _MOST * window.requests.total() or not _is_busy(window):
                 continue
-            heat = _heat(run, window, "dates")
-            factor = warm_up(values, heat)
-            own_ms = jvm_ms(values, steps(paths["dates_401_access_swept"]), factor)
-            trace = 1.0 + values["exception_sensitivity"] * (factor.code - 1.0)
-            end_s = window.start_s + WINDOW_S
-            late = min(refused, run.exceptions("ExpiredJwtException", window.start_s, end_s))
-            matrix.append((trace * (refused - late), 2.0 * trace * late))
-            rest_ms = window.jvm_ms - idle_ms * window.sampled_s
-            measured.append(rest_ms / busy - own_ms * refused)
-            labels.append(f"{run.name} {window.start_s} s")
-    return linear(("refused", "trace"), labels, matrix, measured, 0.0, 500.0)
+            factor = warm_up(values, _heat(run, window, "dates"))
+            own_ms = refused * jvm_ms(values, steps(paths["dates_401_access_swept"]), factor)
+            yield _RefusalWindow(
+                run.name,
+                window.start_s,
+                window.start_s - lists_end_s,
+                1.0 + values["exception_sensitivity"] * (factor.code - 1.0),
+                min(refused, run.exceptions("ExpiredJwtException", window.start_s, end_s)),
+                (window.jvm_ms - idle_ms * window.sampled_s) / busy - own_ms,
+            )
 
 
 def first_write_ms(fits: Fits) -> float:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from experiments.measurements import Run
+from sim.listener import LISTENER
 from sim.result import RunResult
 
 Numbers = dict[str, float]
@@ -39,6 +40,8 @@ CLASSES: Final[Mapping[str, str]] = {
     "LockTimeoutError": "CannotAcquireLockException",
     "PoolTimeoutError": "CannotCreateTransactionException",
     "BookingNotFoundError": "InvalidDataAccessApiUsageException",
+    "EventRetriedError": "KafkaException",
+    "EventGivenUpError": "ListenerExecutionFailedException",
 }
 """Class here -> the measured service's class (or its superclass that the log names)."""
 
@@ -132,7 +135,7 @@ def simulated_numbers(result: RunResult) -> Numbers:
 def _simulated_exceptions(result: RunResult) -> Numbers:
     counts: Counter[str] = Counter()
     for label, logged in result.exceptions.items():
-        job = "" if " /" in label else "job "
+        job = "" if " /" in label or label == LISTENER else "job "
         for name, count in logged.items():
             counts[f"exceptions {job}{CLASSES.get(name, name)}"] += count
     return {name: float(count) for name, count in counts.items()}

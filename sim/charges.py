@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sim.costs import Costs, Factor
     from sim.database import StatementWork
     from sim.faults.way import Way
-    from sim.kernel import Environment
+    from sim.kernel import Environment, Thread
     from sim.redis_process import RedisProcess
     from sim.stations.connection_pool import ConnectionPool
     from sim.stations.cpu import Process
@@ -43,6 +43,13 @@ class Task:
         self.database_debt_s = 0.0
         self.killed = False
         """The service is gone: what the code still tries on its way out does not happen."""
+
+
+def end_thread(thread: Thread) -> None:
+    """End a thread of a service that is gone; what its code does on the way out has no effect."""
+    if thread.local is not None:
+        thread.local.killed = True
+    thread.kill()
 
 
 class Charges:
@@ -106,10 +113,6 @@ class Charges:
     def request(self, task: Task) -> None:
         """Charge receiving, routing and answering a request."""
         task.debt_s += self._costs.jvm_request_s * task.factor.code
-
-    def refusal(self, task: Task) -> None:
-        """Charge a request that the access filter has refused."""
-        task.debt_s += self._costs.exceptions.refused_s * task.factor.exception
 
     def response(self, task: Task, body_bytes: float) -> None:
         """Charge writing the answer."""

@@ -84,6 +84,8 @@ class SimulatedBroker:
         self.settings = settings
         self.available = settings.available
         self.sent = 0
+        self.deliver: Callable[[str], None] | None = None
+        """Told the topic of each message that was sent; None if what listens is not of interest."""
 
     def send(self, topic: str, payload: str) -> None:
         """Send a message. Raises `BrokerUnavailableError` after `max_block_s`."""
@@ -96,3 +98,5 @@ class SimulatedBroker:
             )
         self._env.sleep(self.settings.send_s)
         self.sent += 1
+        if self.deliver is not None:
+            self.deliver(topic)

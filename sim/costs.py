@@ -51,8 +51,6 @@ class ExceptionCosts:
     filter_s: float
     """By the token parser or the servlet container: in or out of the access filter, where the
     stack is shallow."""
-    refused_s: float
-    """No trace: a request that the access filter refuses, and the error page it is sent to."""
     locked_share: float
     """Share of it during which nobody else can write: the log is one."""
 

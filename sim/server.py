@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from model.errors import NotAdmittedError
 from model.http import SeatList, to_json
 from model.schema import METADATA, create_all, token_history
 from model.service import TicketService
-from sim.charges import ChargedPool, ChargedRedis, Charges, Task
+from sim.charges import ChargedPool, ChargedRedis, Charges, Task, end_thread
 from sim.clock import SimulatedBroker, SimulatedClock, SimulatedEvent
 from sim.connector import Connector
 from sim.costs import Costs, Factor, WarmUpTable
 from sim.database import SimulatedDatabase
 from sim.kernel import Deadlines, Thread
+from sim.listener import FailingListener
 from sim.redis_process import RedisProcess
 from sim.search import Stalls
 from sim.service_class import service_class
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 # Tomcat closes the connection after these (AbstractHttp11Processor.statusDropsConnection).
 _CLOSING_STATUSES: Final = frozenset({400, 408, 411, 413, 414, 500, 501, 503})
-_REFUSED: Final = NotAdmittedError.__name__
 # What a generation writes.
 _HISTORY: Final = ("insert", token_history.name)
 _SIGNING_KEY: Final = b"0123456789abcdef0123456789abcdef"
@@ -101,13 +100,6 @@ class SimulatedRuntime:
         task()
 
 
-def end_thread(thread: Thread) -> None:
-    """End a thread of a service that is gone; what its code does on the way out has no effect."""
-    if thread.local is not None:
-        thread.local.killed = True
-    thread.kill()
-
-
 class Server:
     """One instance of the service with its machine, database and Redis.
 
@@ -163,6 +155,9 @@ class Server:
         if self.stalls.wanted:
             self.charges.holds = (self.stalls.hold,)
         self._ids = streams.stream("request ids")
+        self._listener_fails = streams.stream("listener").bernoulli(
+            world.broker.listener_fails_probability
+        )
         self._warm_up = WarmUpTable(costs.warm_up, warm=world.service.warm)
         self._forget_writes()
         self._build_service()
@@ -225,6 +220,11 @@ class Server:
         self.service = self.new_service(
             self.runtime, self._redis_client, self.database, self.charges
         )
+        self._listener: FailingListener | None = None
+        if self._listener_fails:
+            factor = self._warm_up.factor(0, _MANY, 1.0)
+            self._listener = FailingListener(self._env, self.charges, factor)
+            self.broker.deliver = self._listener.deliver
 
     def new_runtime(self) -> SimulatedRuntime:
         """Threads of one process of the service."""
@@ -383,6 +383,8 @@ class Server:
         for exchange in self.workers.kill():
             exchange.waiter.wake(None)
         self.runtime.kill()
+        if self._listener is not None:
+            self._listener.kill()
         self._redis_client.close()
 
     def restart(self) -> None:

@@ -309,6 +309,20 @@ class Broker:
             "how long a send blocks while the broker is away", "s", "Kafka: max.block.ms", 0, 300
         ),
     ] = 60.0
+    listener_fails_probability: Annotated[
+        float,
+        Ge(0),
+        Le(1),
+        Setting(
+            "probability that the service's own listener fails on every event of the run, tries it "
+            "nine times more and logs each attempt",
+            "",
+            "incident: nothing of it is reported; measured: 3 of 7 runs, all events of a run or "
+            "none",
+            0,
+            1,
+        ),
+    ] = 0.0
 
 
 @dataclass(frozen=True, slots=True)
