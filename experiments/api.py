@@ -84,23 +84,20 @@ def simulate(
     Raises:
         TicketsimError: the config, a change or `out` cannot be used; says what is allowed.
     """
-    from experiments.campaign import CommonOptions
     from experiments.command_run import perform
 
-    _check_numbers("simulate", seed, scale, replications)
     with _changes_explained():
-        finished = perform(
-            CommonOptions(
-                config=str(config),
-                assignments=_assignments(changes, keys),
-                seed=seed,
-                replications=replications,
-                workers=_workers(workers),
-                scale=scale,
-                out=None if out is None else str(out),
-                quiet=True,
-            )
+        common = _common(
+            "simulate",
+            config,
+            _assignments(changes, keys),
+            seed=seed,
+            scale=scale,
+            replications=replications,
+            workers=workers,
+            out=out,
         )
+        finished = perform(common)
     return Run(finished.config, finished.results, finished.summary)
 
 
@@ -142,18 +139,17 @@ def compare(
     """
     from experiments.command_compare import compare_variants
 
-    _check_numbers("compare", seed, scale, replications)
     with _changes_explained():
-        common = CommonOptions(
-            config=str(config),
-            assignments=_assignments(changes, keys),
+        common = _common(
+            "compare",
+            config,
+            _assignments(changes, keys),
             seed=seed,
-            replications=replications,
-            workers=_workers(workers),
             scale=scale,
-            out=None if out is None else str(out),
-            quiet=True,
-            budget=_budget(budget),
+            replications=replications,
+            workers=workers,
+            out=out,
+            budget=budget,
         )
         return Comparison(compare_variants(common, _variants(variants), precision))
 
@@ -199,19 +195,18 @@ def sweep(
     """
     from experiments.command_sweep import SweepOptions, measure_sweep
 
-    _check_numbers("sweep", seed, scale, replications)
     design, samples = _design(knee=knee, latin=latin, sobol=sobol, morris=morris)
     with _changes_explained():
-        common = CommonOptions(
-            config=str(config),
-            assignments=_assignments(changes, keys),
+        common = _common(
+            "sweep",
+            config,
+            _assignments(changes, keys),
             seed=seed,
-            replications=replications,
-            workers=_workers(workers),
             scale=scale,
-            out=None if out is None else str(out),
-            quiet=True,
-            budget=_budget(budget),
+            replications=replications,
+            workers=workers,
+            out=out,
+            budget=budget,
         )
         texts = tuple(_parameter(key, values) for key, values in parameters.items())
         return Sweep(measure_sweep(SweepOptions(common, texts, design, samples)))
@@ -325,6 +320,45 @@ def _read_json(path: Path) -> Any:
     return json.loads(path.read_text("utf-8"))
 
 
+def _common(
+    function: str,
+    config: str | Path,
+    assignments: tuple[str, ...],
+    *,
+    seed: int | None,
+    scale: float,
+    replications: int | None,
+    workers: int | str | None,
+    out: str | Path | None,
+    budget: str | None = None,
+) -> CommonOptions:
+    """The options that the command line would read from the same words. Raises as it does."""
+    _check_numbers(function, seed, scale, replications)
+    return CommonOptions(
+        config=str(config),
+        assignments=assignments,
+        seed=seed,
+        replications=replications,
+        workers=_workers(workers),
+        scale=scale,
+        out=None if out is None else str(out),
+        quiet=True,
+        budget=_budget(budget),
+    )
+
+
+def _check_numbers(function: str, seed: int | None, scale: float, replications: int | None) -> None:
+    """Refuse what the command line refuses."""
+    if not 0 < scale <= 1:
+        raise ConfigError(function, "scale", "allowed: 0 < scale <= 1", value=str(scale))
+    if seed is not None and not 0 <= seed < 2**63:
+        allowed = "allowed: a whole number from 0 to 2^63 - 1"
+        raise ConfigError(function, "seed", allowed, value=str(seed))
+    if replications is not None and replications < 1:
+        allowed = "allowed: a whole number from 1"
+        raise ConfigError(function, "replications", allowed, value=str(replications))
+
+
 def _assignments(changes: Changes | None, keys: Changes) -> tuple[str, ...]:
     """All changes as `--set` takes them."""
     named = {key.replace("__", "."): value for key, value in keys.items()}
@@ -396,18 +430,6 @@ def _budget(text: str | None) -> Budget:
         return Budget.parse(text)
     except ValueError as error:
         raise ConfigError("budget", "", str(error)) from error
-
-
-def _check_numbers(function: str, seed: int | None, scale: float, replications: int | None) -> None:
-    """Refuse what the command line refuses."""
-    if not 0 < scale <= 1:
-        raise ConfigError(function, "scale", "allowed: 0 < scale <= 1", value=str(scale))
-    if seed is not None and not 0 <= seed < 2**63:
-        allowed = "allowed: a whole number from 0 to 2^63 - 1"
-        raise ConfigError(function, "seed", allowed, value=str(seed))
-    if replications is not None and replications < 1:
-        allowed = "allowed: a whole number from 1"
-        raise ConfigError(function, "replications", allowed, value=str(replications))
 
 
 @contextmanager
