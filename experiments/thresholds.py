@@ -24,7 +24,7 @@ from experiments.config import Threshold
 from experiments.errors import ConfigError
 from experiments.keys import nearest
 from experiments.summary import is_failure
-from sim.customers import buyer
+from model.service import ENDPOINTS
 from sim.result import RunResult
 
 Operator = Literal["<", "<=", ">", ">=", "==", "===", "!="]
@@ -78,14 +78,6 @@ _KINDS: Final[Mapping[str, str]] = {
 _COUNTED: Final = ("http_req_failed", "http_reqs")
 """Metrics of which every combination of tags can be counted."""
 _TAGS: Final = ("endpoint", "status", "method", "expected_response")
-_ENDPOINTS: Final = (
-    buyer.GENERATION,
-    buyer.CHECK,
-    buyer.DATES,
-    buyer.SEATS,
-    buyer.BOOKING,
-    buyer.PAYMENT,
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -258,8 +250,8 @@ def _problems(metric: str, tags: Sequence[tuple[str, str]]) -> Iterator[str]:
     for tag, value in tags:
         if tag not in _TAGS:
             yield f"no tag {tag}; allowed: {', '.join(_TAGS)}"
-        if tag == "endpoint" and value not in _ENDPOINTS:
-            yield f"no endpoint {value}; allowed: {', '.join(_ENDPOINTS)}"
+        if tag == "endpoint" and value not in ENDPOINTS:
+            yield f"no endpoint {value}; allowed: {', '.join(ENDPOINTS)}"
         if tag == "status" and not value.isdecimal():
             yield f"status {value}; allowed: a number such as 500, 0 for no answer"
         if tag == "expected_response" and value not in {"true", "false"}:

@@ -23,7 +23,7 @@ from experiments.keys import nearest
 from experiments.summary import is_count, number_at
 from experiments.thresholds import measures
 from model.schema import METADATA
-from sim.customers import buyer
+from model.service import ENDPOINTS
 from sim.result import RunResult
 
 MOST: Final = 5.0
@@ -37,14 +37,6 @@ _DEFAULT_SPREAD: Final[Mapping[Kind, float]] = {
     "duration": 0.25,
     "count": 0.25,
 }
-_ENDPOINTS: Final = (
-    buyer.GENERATION,
-    buyer.CHECK,
-    buyer.DATES,
-    buyer.SEATS,
-    buyer.BOOKING,
-    buyer.PAYMENT,
-)
 _ROOTS: Final = (
     "tables",
     "exception_classes",
@@ -202,7 +194,7 @@ def _known(root: str) -> list[str]:
             types = [f"token_history:{kind}" for kind in ("ACCESS", "WAIT")]
             return [*own, *states, *types, "booked_seats", "seat:occupied"]
         case "exception_classes" | "exception_share":
-            return list(_ENDPOINTS)
+            return list(ENDPOINTS)
         case "refused_tokens":
             return ["rate"]
         case "tokens_vanished":
