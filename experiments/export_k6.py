@@ -12,11 +12,32 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, Final
 
 from experiments.gate import holds
-from experiments.k6_csv import COLUMNS
 from experiments.thresholds import Criterion
 from sim.result import RunResult
 
 Row = dict[str, Any]
+COLUMNS: Final = [
+    "metric_name",
+    "timestamp",
+    "metric_value",
+    "check",
+    "error",
+    "error_code",
+    "expected_response",
+    "group",
+    "method",
+    "name",
+    "proto",
+    "scenario",
+    "service",
+    "status",
+    "subproto",
+    "tls_version",
+    "url",
+    "extra_tags",
+    "metadata",
+]
+"""Of `--out csv`."""
 _MS: Final = 1e3
 _ROOT_ID: Final = "d41d8cd98f00b204e9800998ecf8427e"
 """k6's id of the root group: the MD5 of its empty name."""

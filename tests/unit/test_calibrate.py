@@ -7,12 +7,12 @@ from experiments.calibrate_fit import fit_distribution
 from experiments.command_calibrate import calibration, fragment
 from experiments.config import load
 from experiments.fit_costs import DATA
-from experiments.k6_csv import write_run
 from experiments.k6_output import read_output
 from model.policy import Policy
 from sim.customers.settings import Customer
 from sim.load.settings import ConstantVUs, RampingVUs, Stage
 from sim.world import Catalogue, Generator, Host, Pool, Service, World
+from tests.support.k6_csv import write_run
 
 
 def world(cores, connections, load):

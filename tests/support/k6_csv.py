@@ -3,50 +3,24 @@
 Only the samples that a calibration needs: duration and failure of each request, users per second.
 """
 
-from __future__ import annotations
-
 import csv
 import gzip
-from pathlib import Path
-from typing import Final
 
+from experiments.export_k6 import COLUMNS
 from experiments.validate_numbers import ENDPOINTS
-from sim.result import RunResult
 from sim.run import simulate
-from sim.world import World
 
-COLUMNS: Final = [
-    "metric_name",
-    "timestamp",
-    "metric_value",
-    "check",
-    "error",
-    "error_code",
-    "expected_response",
-    "group",
-    "method",
-    "name",
-    "proto",
-    "scenario",
-    "service",
-    "status",
-    "subproto",
-    "tls_version",
-    "url",
-    "extra_tags",
-    "metadata",
-]
-_SHORT: Final = {endpoint: short for short, endpoint in ENDPOINTS.items()}
+_SHORT = {endpoint: short for short, endpoint in ENDPOINTS.items()}
 
 
-def write_run(world: World, seed: int, path: Path) -> RunResult:
+def write_run(world, seed, path):
     """Simulate a world and write its requests to a gzipped file. Returns the result."""
     start_s = world.catalogue.opening_epoch_s
     with gzip.open(path, "wt", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, restval="")
         writer.writeheader()
 
-        def listen(time_s: float, endpoint: str, status: int, duration_s: float) -> None:
+        def listen(time_s, endpoint, status, duration_s):
             row = {
                 "timestamp": int(start_s + time_s),
                 "method": endpoint.split(" ", maxsplit=1)[0],
