@@ -132,6 +132,7 @@ def _compared(worlds: list[_World], results: list[list[RunResult]]) -> Compariso
         "total": len(rows),
         "hits": sum(row["inside"] for row in rows),
         "misses": sum(not row["inside"] for row in rows),
+        "hits_by_t": sum(row["inside_by_t"] for row in rows),
         "by_kind": _by_kind(tables),
         "widths": {"met": width_met, "total": width_total},
         "medians": {"met": sum(m["met"] for m in judged), "total": len(judged), "rows": judged},

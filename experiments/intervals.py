@@ -1,4 +1,4 @@
-"""Means over independent replications and their intervals, by Student's t."""
+"""Means over independent replications and their intervals: by Student's t, and by rank."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 FEWEST_FOR_INTERVALS = 3
+FEWEST_FOR_RANKS = 39
 _HALF_UNIT = 0.5
 Interval = tuple[float, float] | None
 
@@ -35,6 +36,22 @@ def count_pi95(values: Sequence[float]) -> Interval:
     """
     interval = pi95(values)
     return None if interval is None else (interval[0] - _HALF_UNIT, interval[1] + _HALF_UNIT)
+
+
+def ranked_pi95(values: Sequence[float]) -> Interval:
+    """The 95 % prediction interval of one further run that holds for any distribution.
+
+    Of n + 1 values in random order, each is as likely to be of any rank. So the last one lies
+    between the k-th smallest and the k-th largest of the others with a probability of
+    1 - 2 k / (n + 1) or, of whole numbers, more (S. S. Wilks, Annals of Mathematical Statistics,
+    1941); k is the largest with which that is 95 %. None below 39 values, where it is 1.
+    """
+    count = len(values)
+    rank = (count + 1) // (FEWEST_FOR_RANKS + 1)
+    if not rank:
+        return None
+    ordered = sorted(values)
+    return (ordered[rank - 1], ordered[count - rank])
 
 
 def _interval(values: Sequence[float], variance_factor: float) -> Interval:

@@ -9,7 +9,7 @@ from typing import Final, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from experiments.intervals import Interval, count_pi95, pi95
+from experiments.intervals import Interval, count_pi95, pi95, ranked_pi95
 from experiments.validate_numbers import Numbers, is_count, is_latency, kind
 
 _WIDEST: Final = 1.5
@@ -26,10 +26,13 @@ class Row(TypedDict):
     measured: float
     median: float | None
     pi95: Interval
-    """Of counts with the continuity correction (`experiments.intervals.count_pi95`)."""
+    """By rank (`experiments.intervals.ranked_pi95`); with fewer values than that takes, by
+    Student's t, of counts with the continuity correction (`count_pi95`)."""
     inside: bool
+    inside_by_t: bool
+    """The same by Student's t, however many values there are."""
     width_ratio: NotRequired[float | None]
-    """Width of the interval without that correction, in widths of the one from repeats; absent
+    """Width of the interval, without that correction, in widths of the one from repeats; absent
     without repeats."""
 
 
@@ -79,6 +82,7 @@ class Comparison(TypedDict):
     total: int
     hits: int
     misses: int
+    hits_by_t: int
     by_kind: dict[str, Hits]
     widths: Met
     medians: Medians
@@ -142,19 +146,25 @@ def _row(
     name: str, measured: float, simulated: Sequence[Numbers], spread: Mapping[str, float]
 ) -> Row:
     values = _values(name, simulated)
-    interval = count_pi95(values) if is_count(name) else pi95(values)
+    ranked = ranked_pi95(values)
+    by_t = count_pi95(values) if is_count(name) else pi95(values)
+    interval = by_t if ranked is None else ranked
     row: Row = {
         "number": name,
         "measured": measured,
         "median": _median(name, simulated),
         "pi95": interval,
-        "inside": interval is not None
-        and interval[0] - _ROUNDING <= measured <= interval[1] + _ROUNDING,
+        "inside": _holds(interval, measured),
+        "inside_by_t": _holds(by_t, measured),
     }
     if name in spread:
         # Spread against spread: what counts are widened by says nothing about either.
-        row["width_ratio"] = _ratio(pi95(values), spread[name])
+        row["width_ratio"] = _ratio(pi95(values) if ranked is None else ranked, spread[name])
     return row
+
+
+def _holds(interval: Interval, value: float) -> bool:
+    return interval is not None and interval[0] - _ROUNDING <= value <= interval[1] + _ROUNDING
 
 
 def _ratio(interval: Interval, width: float) -> float | None:

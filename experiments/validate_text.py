@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from experiments.intervals import FEWEST_FOR_RANKS
+
 
 def render(report: Mapping[str, Any]) -> str:
     """The whole comparison."""
@@ -23,6 +25,16 @@ def _head(report: Mapping[str, Any]) -> Iterator[str]:
         f"most 1.5 times as wide as those of the repeats: {widths['met']} of {widths['total']}. "
         f"Medians within their limits: {judged['met']} of {judged['total']}."
     )
+    if report["replications"] >= FEWEST_FOR_RANKS:
+        yield (
+            "Intervals by rank, which hold for any distribution; by Student's t (counts with a "
+            f"continuity correction) {report['hits_by_t']} are inside."
+        )
+    else:
+        yield (
+            "Intervals by Student's t, of counts with a continuity correction; from "
+            f"{FEWEST_FOR_RANKS} replications on by rank, which holds for any distribution."
+        )
     yield ""
     yield "| kind | inside | of |"
     yield "| --- | --- | --- |"

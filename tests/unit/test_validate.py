@@ -9,7 +9,7 @@ from scipy import stats
 
 from experiments import fit_runs
 from experiments.cli import main
-from experiments.intervals import count_pi95, pi95
+from experiments.intervals import FEWEST_FOR_RANKS, count_pi95, pi95, ranked_pi95
 from experiments.measured_runs import measured_runs
 from experiments.sources import read_merged, read_source
 from experiments.validate_compare import compare_run, medians, narrow, spreads
@@ -66,6 +66,29 @@ def test_the_warm_up_before_the_load_does_not_count(runs):
     numbers = measured_numbers(runs["C_cap20000_1000_r2"])
     assert numbers["exceptions MalformedJwtException"] == 167
     assert numbers["requests GET /v1/token/check 401"] == 167
+
+
+@pytest.mark.parametrize("count", [39, 60, 79, 200])
+def test_a_fresh_value_of_any_distribution_is_between_the_ranks_19_times_of_20(count):
+    rng = np.random.default_rng(count)
+    values = np.exp(2.0 * rng.standard_normal((2_000, count + 1)))
+    inside = 0
+    for *seen, fresh in values.tolist():
+        low, high = ranked_pi95(seen)
+        inside += low <= fresh <= high
+    rank = (count + 1) // 40
+    assert inside / 2_000 == pytest.approx(1 - 2 * rank / (count + 1), abs=0.015)
+    assert rank / (count + 1) <= 0.025
+
+
+def test_too_few_values_for_ranks_are_judged_by_t():
+    assert ranked_pi95([1.0] * (FEWEST_FOR_RANKS - 1)) is None
+    # Nearly always 0, rarely many: t would hold up to 39, the ranks hold what was seen.
+    seen = [{"requests": 0.0}] * 38 + [{"requests": 100.0}]
+    rows = [compare_run("x", {"requests": 90.0}, seen[n:], {})["rows"][0] for n in (0, 1)]
+    assert [row["inside"] for row in rows] == [True, False]
+    assert [row["inside_by_t"] for row in rows] == [False, False]
+    assert rows[0]["pi95"] == (0.0, 100.0)
 
 
 def test_a_number_is_inside_or_not():
