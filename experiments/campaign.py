@@ -8,10 +8,18 @@ from collections.abc import Iterable, Sequence
 from experiments.budget import Budget
 from experiments.config import Config
 from experiments.journal import Journal, key_of
+from experiments.memory_check import warn_if_short
 from experiments.progress import progress_bar
-from experiments.replications import Task, Workers, seed_of, stream_replications
+from experiments.replications import (
+    Task,
+    Workers,
+    processes_here,
+    seed_of,
+    stream_replications,
+)
 from experiments.store import identity_of
 from sim.result import RunResult
+from sim.scale import scaled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +58,7 @@ class Campaign:
         self._seed = seed
         self._purse = options.budget.started()
         self.interrupted = False
+        self._warned = False
 
     def result(self, cell: Cell, replication: int) -> RunResult | None:
         """A finished run; None if there is none."""
@@ -105,9 +114,16 @@ class Campaign:
             self._journal.add(keys[number], result)
             return self._purse.seconds_left <= 0.0
 
+        self._warn_if_short_of_memory(tasks)
         with progress_bar(len(tasks), quiet=self._options.quiet) as report:
             heard = stream_replications(tasks, self._options.workers, report, finished)
         self.interrupted = self.interrupted or heard
+
+    def _warn_if_short_of_memory(self, tasks: Sequence[Task]) -> None:
+        if not self._warned:
+            worlds = (scaled(task.world, task.scale) for task in tasks)
+            processes = processes_here(self._options.workers, len(tasks))
+            self._warned = warn_if_short(worlds, processes)
 
     def _key(self, cell: Cell, replication: int) -> str:
         seed = seed_of(self._seed, replication)

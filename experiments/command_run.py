@@ -13,8 +13,9 @@ from experiments.campaign import CommonOptions
 from experiments.config import Config, load
 from experiments.errors import InterruptedRunError, OutputError
 from experiments.live import live_view
+from experiments.memory_check import warn_if_short
 from experiments.output import show
-from experiments.replications import Task, seed_of, stream_replications
+from experiments.replications import Task, processes_here, seed_of, stream_replications
 from experiments.samples import path_of
 from experiments.scale_check import warnings as scale_warnings
 from experiments.store import RunFolder, identity_of
@@ -127,8 +128,9 @@ class _Work:
             return
         setup, options = self._setup, self._options
         tasks = [self._task(number) for number in missing]
-        load = scaled(self._config.world, setup.scale).load
-        with live_view(load, len(tasks), quiet=options.quiet) as report:
+        world = scaled(self._config.world, setup.scale)
+        warn_if_short([world], processes_here(options.workers, len(tasks)))
+        with live_view(world.load, len(tasks), quiet=options.quiet) as report:
             stream_replications(tasks, options.workers, report, self._keep)
 
     def _keep(self, number: int, result: RunResult) -> bool:

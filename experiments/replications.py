@@ -329,8 +329,13 @@ def stream_replications(
     return runner.stopped
 
 
+def processes_here(workers: Workers, tasks: int) -> int:
+    """How many processes of this machine run so many tasks; none for those of a cluster."""
+    return 0 if isinstance(workers, str) else min(workers or os.cpu_count() or 1, tasks)
+
+
 def _runner(tasks: int, workers: Workers, report: Report) -> _Local | _Pool | Cluster:
     if isinstance(workers, str):
         return Cluster(workers)
-    count = min(workers or os.cpu_count() or 1, tasks)
+    count = processes_here(workers, tasks)
     return _Pool(count, report) if count > 1 else _Local(report)
