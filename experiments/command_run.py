@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from experiments.campaign import CommonOptions
-from experiments.config import Config, load
+from experiments.config import Config, Reading, read
 from experiments.errors import InterruptedRunError, OutputError
 from experiments.live import live_view
 from experiments.memory_check import warn_if_short
@@ -78,7 +79,8 @@ class _Work:
         self._samples = samples
         self._began_s = self._saved_s = time.monotonic()
         self._options = options
-        self._config = load(options.config, options.assignments)
+        self._given = read(options.config, options.assignments)
+        self._config = self._given.config
         self._setup = _setup(self._config, options)
         self._folder = _folder(self._config, self._setup, options)
         self._every: dict[int, RunResult] = {}
@@ -144,7 +146,7 @@ class _Work:
     def _save(self, summary: RunSummary) -> None:
         if self._folder is not None:
             every = dict(sorted(self._every.items()))
-            self._folder.write(summary, every, _as_run(self._config, self._setup))
+            self._folder.write(summary, every, _as_run(self._given, self._setup, self._folder.path))
         self._saved_s = time.monotonic()
 
     def _results(self) -> dict[int, RunResult]:
@@ -174,6 +176,9 @@ def _folder(config: Config, setup: Setup, options: CommonOptions) -> RunFolder |
     return RunFolder(Path(options.out), identity_of(config.resolved, setup.seed, setup.scale))
 
 
-def _as_run(config: Config, setup: Setup) -> Mapping[str, Any]:
-    """The resolved config with the seed and the replications of this run."""
-    return {**config.resolved, "seed": setup.seed, "replications": setup.replications}
+def _as_run(given: Reading, setup: Setup, folder: Path) -> Mapping[str, Any]:
+    """The resolved config to be kept in a folder: seed and replications are those of this run."""
+    kept = {**given.config.resolved, "seed": setup.seed, "replications": setup.replications}
+    if given.code_folder is not None:
+        kept["python_path"] = os.path.relpath(given.code_folder, folder.resolve())
+    return kept

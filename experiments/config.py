@@ -163,11 +163,16 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """A config as read: how messages name its source, its tables to go on from, and checked."""
+    """A config as read.
+
+    `source` is how messages name it, `merged` its tables before they were checked, and
+    `code_folder` the folder that its `python_path` names.
+    """
 
     source: str
     merged: Merged
     config: Config
+    code_folder: Path | None
 
 
 def read(reference: str, assignments: Sequence[str] = ()) -> Reading:
@@ -184,10 +189,12 @@ def read(reference: str, assignments: Sequence[str] = ()) -> Reading:
     merged = read_merged(source)
     for assignment in assignments:
         merged = apply_set(merged, assignment)
-    _search_python_path(merged, source)
+    code_folder = _code_folder(merged, source)
+    if code_folder is not None and str(code_folder) not in sys.path:
+        sys.path.append(str(code_folder))  # our own packages stay first
     config = check(merged, source.name)
     announce_code(config.world, source.name)
-    return Reading(source.name, merged, config)
+    return Reading(source.name, merged, config, code_folder)
 
 
 def load(reference: str, assignments: Sequence[str] = ()) -> Config:
@@ -195,20 +202,18 @@ def load(reference: str, assignments: Sequence[str] = ()) -> Config:
     return read(reference, assignments).config
 
 
-def _search_python_path(merged: Merged, source: Source) -> None:
-    """Let Python look in the folder that the config names; our own packages stay first."""
+def _code_folder(merged: Merged, source: Source) -> Path | None:
+    """The folder that the config names, relative to the file that says so."""
     wanted = merged.table.get("python_path", "")
     if not wanted or not isinstance(wanted, str):
-        return  # `check` says what is wrong with it
+        return None  # `check` says what is wrong with it
     origin = merged.origin(("python_path",), source.name)
     folder = (Path(origin).parent if origin.endswith(".toml") else Path()) / wanted
     if not folder.is_dir():
         raise ConfigError(
             origin, "python_path", f"no such folder: {folder}", value=show_value(wanted)
         )
-    entry = str(folder.resolve())
-    if entry not in sys.path:
-        sys.path.append(entry)
+    return folder.resolve()
 
 
 def check(merged: Merged, name: str) -> Config:

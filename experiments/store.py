@@ -94,7 +94,7 @@ class RunFolder:
     """The folder named by `--out`; nobody else may write there from `open` on."""
 
     def __init__(self, path: Path, identity: Identity) -> None:
-        self._path = path
+        self.path = path
         self._identity = identity
         self._folder: Folder | None = None
 
@@ -131,7 +131,7 @@ class RunFolder:
 
     def _locked(self) -> Folder:
         if self._folder is None:
-            self._folder = Folder(self._path)
+            self._folder = Folder(self.path)
         return self._folder
 
     @staticmethod

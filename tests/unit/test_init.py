@@ -1,5 +1,6 @@
 """A project made by `ticketsim init` runs as it is; user code comes in by paths the user wrote."""
 
+import json
 import os
 import subprocess
 import sys
@@ -72,6 +73,18 @@ def test_its_code_is_found_by_every_command_from_any_folder(project, tmp_path, c
     done = ticketsim(tmp_path, name, config, *options, "--replications", "1", *QUICK)
     assert done.returncode == 0, done.stderr
     assert f"runs: {project / 'onsale_service.py'}" in done.stderr
+
+
+def test_its_results_are_read_and_run_again_wherever_they_are_kept(project, tmp_path):
+    kept, config = tmp_path / "runs" / "one", str(project / "onsale.toml")
+    words = ("--replications", "1", "--quiet", "--json", *QUICK)
+    first = ticketsim(project, "run", "onsale.toml", "--out", str(kept), *words)
+    assert first.returncode == 0, first.stderr
+    again = ticketsim(tmp_path, "run", str(kept / "config.toml"), "--quiet", "--json")
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["digest"] == json.loads(first.stdout)["digest"]
+    resumed = ticketsim(tmp_path, "run", config, "--out", str(kept), *words)
+    assert json.loads(resumed.stdout)["digest"] == json.loads(first.stdout)["digest"]
 
 
 def test_its_gate_passes(project):
