@@ -102,16 +102,16 @@ class _Sweep:
         """Plan, run, and keep it where `--out` says."""
         knee = self._options.design == "knee"
         points = self._knee_ends() if knee else self._points()
-        cells = {point: self._cell(point) for point in points}
+        cells = {_name(point): (point, self._cell(point)) for point in points}
         common = self._options.common
         self._campaign = Campaign(self._journal(), common, self._seed)
         if knee:
             result = self._find_knee()
         else:
             self._campaign.run(
-                (cell, number) for number in range(self._replications) for cell in cells.values()
+                (cell, number) for number in range(self._replications) for _, cell in cells.values()
             )
-            result = self._result(self._measured(cells))
+            result = self._result(self._measured(list(cells.values())))
         self._keep(result)
         return result
 
@@ -146,11 +146,11 @@ class _Sweep:
         merged = self._given.merged
         for parameter, value in zip(self._parameters, point, strict=True):
             merged = apply_set(merged, assignment(parameter.key, value))
-        return Cell(str(point), check(merged, self._given.source))
+        return Cell(_name(point), check(merged, self._given.source))
 
-    def _measured(self, cells: dict[Point, Cell]) -> list[PointResult]:
+    def _measured(self, cells: Sequence[tuple[Point, Cell]]) -> list[PointResult]:
         found = []
-        for point, cell in cells.items():
+        for point, cell in cells:
             runs = self._campaign.results(cell)[: self._replications]
             if runs:
                 found.append(point_result(self._parameters, point, runs))
@@ -201,8 +201,8 @@ class _Sweep:
         if not points:
             raise InterruptedRunError("ended before anything was measured")
         common, samples = self._options.common, self._options.samples
-        planned = None if self._options.design == "knee" else len(self._points())
-        missing = 0 if planned is None else len(set(self._points())) - len(points)
+        planned = None if self._options.design == "knee" else self._points()
+        missing = 0 if planned is None else len({_name(point) for point in planned}) - len(points)
         result: SweepResult = {
             "schema": SCHEMA,
             "config": self._config.name,
@@ -240,8 +240,8 @@ class _Sweep:
 
     def _in_order(self, points: list[PointResult]) -> list[PointResult]:
         """The points as the design lists them: one that comes twice was run once."""
-        by_values = {tuple(point["values"].values()): point for point in points}
-        return [by_values[point] for point in self._points()]
+        by_values = {_name(tuple(point["values"].values())): point for point in points}
+        return [by_values[_name(point)] for point in self._points()]
 
     def _keep(self, result: SweepResult) -> None:
         if self._kept.folder is None:
@@ -251,3 +251,8 @@ class _Sweep:
         self._kept.write("sweep.json", as_json(result))
         self._kept.write("points.csv", as_csv(result))
         self._kept.write("response.svg", plot(result))
+
+
+def _name(point: Point) -> str:
+    """The point as text, by which it is told apart: values may be lists and tables."""
+    return str(point)

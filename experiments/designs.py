@@ -116,8 +116,14 @@ def _point(parameters: Sequence[Parameter], shares: Sequence[float]) -> Point:
 
 
 def sobol_points(parameters: Sequence[Parameter], samples: int, seed: int) -> list[Point]:
-    """Saltelli's sample for first and total indices: samples x (parameters + 2) points."""
+    """Saltelli's sample for first and total indices: samples x (parameters + 2) points.
+
+    Raises:
+        ConfigError: no range, or a number of samples that is no power of two.
+    """
     _demand(parameters, ranges=True, design="--sobol")
+    if samples.bit_count() != 1:
+        raise ConfigError("--sobol", "", f"{samples}; allowed: a power of two, such as 64")
     _check_points(samples * (len(parameters) + 2))
     from SALib.sample import sobol
 

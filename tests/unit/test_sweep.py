@@ -164,6 +164,13 @@ def test_a_grid_is_run_resumed_and_written(capsys, tmp_path):
     assert "<svg" in (out / "response.svg").read_text()
 
 
+def test_values_may_be_lists_and_tables(capsys, tmp_path):
+    one, two = '["oversold"]', '["paid_twice"]'
+    found = swept(capsys, "--param", f"search.only={one},{two},{one}", "--out", tmp_path / "out")
+    values = [point["values"]["search.only"] for point in found["points"]]
+    assert values == [["oversold"], ["paid_twice"]]
+
+
 def test_sensitivities_name_every_parameter(capsys):
     ranges = ["--param", "host.speed=0.2..1.0", "--param", "catalogue.capacity=1..10"]
     for design in (["--morris", "2"], ["--sobol", "2"]):
@@ -192,6 +199,7 @@ def test_the_knee_of_a_sweep_names_what_breaks_first(capsys, tmp_path):
         (["--param", "pool.connections=1..4"], "a grid needs values"),
         (["--param", "pool.connections=1..4", "--knee"], "--knee needs some"),
         (["--param", "pool.connections=1,4", "--latin=3"], "needs a range"),
+        (["--param", "pool.connections=1..4", "--sobol=3"], "3; allowed: a power of two"),
     ],
 )
 def test_bad_input_is_one_clear_line_with_104(capsys, tmp_path, arguments, says):
