@@ -17,7 +17,8 @@ def render(result: FuzzResult, width: int) -> str:
 
 def _lines(result: FuzzResult, width: int) -> Iterator[str]:
     partial = " (PARTIAL)" if result["partial"] else ""
-    yield f"{result['config']}: {result['tries']:,} of {result['seeds']:,} tries{partial}"
+    made, seeds = f"{result['tries']:,} tries made", f"{result['seeds']:,} seeds asked for"
+    yield f"{result['config']}: {made}, {seeds}{partial}"
     faults = ", ".join(f"{kind} {count:,}" for kind, count in result["faults"].items())
     yield from _filled("faults injected", faults or "none", width)
     broken = ", ".join(f"{names} {count:,}" for names, count in result["violations"].items())

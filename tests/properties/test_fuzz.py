@@ -67,6 +67,7 @@ def test_a_search_that_finds_nothing_goes_on_and_says_what_it_did(tmp_path, caps
     captured = capsys.readouterr()
     result = json.loads(captured.out)
     assert (result["tries"], result["violations"], result["findings"]) == (6, {}, [])
+    assert captured.err.startswith("fuzz-small: 6 tries made, 3 seeds asked for\n")
     assert "violations: none" in captured.err
 
 
