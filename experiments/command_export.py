@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import gzip
-import io
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import Any, Final
 
-from experiments.command_report import check_writable
-from experiments.errors import OutputError, ResultsError
+from experiments.errors import ResultsError
 from experiments.output import as_json
 from experiments.report.read import KeptRun, read_folder
 from experiments.samples import path_of
 from experiments.store import read_results
 from experiments.thresholds import criteria
+from experiments.whole_file import check_writable, whole_binary, whole_text
 from sim.result import RunResult
 
 FORMATS: Final[Mapping[str, str]] = {
@@ -104,7 +99,7 @@ def _k6_summary(job: _Job) -> None:
 
     thresholds = job.kept.config.header.thresholds if job.kept.config else {}
     content = summary(job.first[1], criteria(thresholds, "config.toml"))
-    with _text(job.path) as file:
+    with whole_text(job.path) as file:
         file.write(as_json(content))
 
 
@@ -114,14 +109,14 @@ def _k6_csv(job: _Job) -> None:
     number, run = job.first
     epoch_s = job.epoch_s
     rows = _rows(_samples(job, number))
-    with _text(job.path) as file:
+    with whole_text(job.path) as file:
         write_csv(file, rows, run, epoch_s)
 
 
 def _openmetrics(job: _Job) -> None:
     from experiments.export_openmetrics import openmetrics
 
-    with _text(job.path) as file:
+    with whole_text(job.path) as file:
         file.writelines(f"{line}\n" for line in openmetrics(job.runs, job.epoch_s))
 
 
@@ -134,7 +129,7 @@ def _parquet(job: _Job) -> None:
 
     paths = {number: _samples(job, number) for number in job.runs}
     wanted = schema().insert(0, pa.field("replication", pa.int64()))
-    with _binary(job.path) as file, pq.ParquetWriter(file, wanted) as writer:
+    with whole_binary(job.path) as file, pq.ParquetWriter(file, wanted) as writer:
         for number, path in paths.items():
             for batch in pq.ParquetFile(path).iter_batches():
                 column = pa.array([number] * batch.num_rows, pa.int64())
@@ -165,34 +160,3 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
     for batch in pq.ParquetFile(path).iter_batches():
         yield from batch.to_pylist()
-
-
-@contextmanager
-def _binary(path: Path) -> Iterator[IO[bytes]]:
-    """A file that appears whole or not at all."""
-    staging = ""
-    try:
-        handle, staging = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}-")
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        Path(staging).chmod(0o644)
-        Path(staging).replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            Path(staging).unlink()
-
-
-@contextmanager
-def _text(path: Path) -> Iterator[IO[str]]:
-    """As `_binary`, for text; packed when the name ends in .gz."""
-    with _binary(path) as file:
-        if path.suffix == ".gz":
-            with gzip.open(file, "wt", encoding="utf-8", newline="") as packed:
-                yield cast("IO[str]", packed)
-            return
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        yield text
-        text.flush()
-        text.detach()

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
 import sys
-import tempfile
 from pathlib import Path
 
-from experiments.errors import OutputError
 from experiments.report.content import Page
 from experiments.report.read import (
     KeptComparison,
@@ -18,6 +14,7 @@ from experiments.report.read import (
     KeptSweep,
     read_folder,
 )
+from experiments.whole_file import check_writable, whole_binary
 
 _NAME = "report.html"
 
@@ -47,7 +44,9 @@ def report(options: ReportOptions) -> int:
     kept = read_folder(folder)
     path = folder / _NAME if options.out is None else Path(options.out)
     check_writable(path)
-    write_whole(path, html(page_of(kept)))
+    page = html(page_of(kept))
+    with whole_binary(path) as file:
+        file.write(page.encode())
     if not options.quiet:
         sys.stderr.write(f"{path}\n")
     return 0
@@ -69,32 +68,3 @@ def page_of(kept: KeptResults) -> Page:
             return gate_page(kept)
         case _:
             return run_page(kept)
-
-
-def check_writable(path: Path) -> None:
-    """Raise OutputError now rather than after the work."""
-    folder = path.absolute().parent
-    if path.is_dir():
-        raise OutputError(f"{path}: is a folder; allowed: the name of a file")
-    if not folder.is_dir():
-        raise OutputError(f"{path}: cannot be written: no such folder")
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that appears whole or not at all. Raises OutputError."""
-    staging = ""
-    try:
-        handle, staging = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}-")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(staging).chmod(0o644)
-        Path(staging).replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            Path(staging).unlink()
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
