@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from experiments.compare import Comparison
+from experiments.quantities import QUANTITIES
 from experiments.summary import RunSummary, is_failure
 from experiments.sweep import SweepResult
 from experiments.text import duration, number, percent
@@ -245,7 +246,7 @@ def differences(comparison: Comparison) -> Table:
     (95 % confidence interval of the difference; empty below 3 replications), verdict, unit. The
     quantity `failed` is a share between 0 and 1; durations are in milliseconds.
     """
-    units = _units()
+    units = {quantity.name: quantity.unit for quantity in QUANTITIES}
     rows = {}
     for row in comparison["variants"]:
         for quantity, found in row["quantities"].items():
@@ -271,17 +272,12 @@ def of_quantity(table: Table, quantity: str) -> Table:
     return Table(found.drop(columns="unit").rename(columns={n: f"{n}{suffix}" for n in numbers}))
 
 
-def _units() -> dict[str, str]:
-    from experiments.quantities import QUANTITIES
-
-    return {quantity.name: quantity.unit for quantity in QUANTITIES}
-
-
 def points(sweep: SweepResult) -> Table:
     """The points of a sweep: one column per key, then each quantity's mean and interval.
 
     Columns: the keys; failed_share, tokens, bookings, payments, p95_ms, goodput (people who paid
-    per simulated minute), each also with `_low` and `_high` where there are intervals; main_error.
+    per simulated minute), each also as `low_...` and `high_...` where there are intervals;
+    main_error; of a knee outcome.
     """
     names = {"failed": "failed_share", "p95": "p95_ms"}
     rows = []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Iterator
 
 from experiments.compare import Comparison, Difference, Row
 from experiments.quantities import FAILED, QUANTITIES, Quantity
-from experiments.text import duration, number, percent, wrapped
+from experiments.text import in_unit, wrapped
 
 NARROWEST, WIDEST = 80, 120
 _SHORT = {
@@ -49,7 +50,8 @@ def _heading(comparison: Comparison, width: int) -> Iterator[str]:
         yield "PARTIAL: interrupted; this is what was measured so far"
     base = comparison["base"]
     values = [
-        f"{quantity.label} {_shown(quantity)(base[quantity.name])}," for quantity in QUANTITIES
+        f"{quantity.label} {in_unit(base[quantity.name], quantity.unit)},"
+        for quantity in QUANTITIES
     ]
     yield from wrapped("as it is: ", [*values[:-1], values[-1].rstrip(",")], width, " ")
 
@@ -68,7 +70,7 @@ def _failures(comparison: Comparison) -> Iterator[str]:
     for row in comparison["variants"]:
         found = row["quantities"][FAILED.name]
         yield (
-            f"{row['name']:<{width}} {_shown(FAILED)(found['variant']):>9} "
+            f"{row['name']:<{width}} {in_unit(found['variant'], FAILED.unit):>9} "
             f"{_points(found['difference']):>8} {_point_interval(found):>18} "
             f"{row['replications']:>5}  {found['verdict']}"
         )
@@ -100,18 +102,7 @@ def _others(comparison: Comparison) -> Iterator[str]:
 def _marked(quantity: Quantity, found: Difference) -> str:
     if found["variant"] is None:
         return "no samples ?"
-    return f"{_shown(quantity)(found['variant'])} {_MARKS[found['verdict']]}"
-
-
-def _shown(quantity: Quantity) -> Callable[[float | None], str]:
-    def show(value: float | None) -> str:
-        if value is None:
-            return "-"
-        if quantity.unit == "share":
-            return percent(value)
-        return duration(value) if quantity.unit == "ms" else number(value)
-
-    return show
+    return f"{in_unit(found['variant'], quantity.unit)} {_MARKS[found['verdict']]}"
 
 
 def _measured(comparison: Comparison) -> Iterator[str]:
@@ -128,7 +119,7 @@ def _beside(row: Row) -> Iterator[str]:
     by_name = {quantity.name: quantity for quantity in QUANTITIES}
     for measured in row.get("measured", []):
         quantity = by_name[measured["quantity"]]
-        show = _shown(quantity)
+        show = functools.partial(in_unit, unit=quantity.unit)
         found = row["quantities"][quantity.name]
         simulated = f"{show(found['base'])} > {show(found['variant'])}"
         real = f"{show(measured['base'])} > {show(measured['variant'])}"

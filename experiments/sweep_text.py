@@ -9,7 +9,7 @@ from typing import Any
 
 from experiments.quantities import FAILED, QUANTITIES, Quantity
 from experiments.sweep import PointResult, SweepResult
-from experiments.text import duration, number, percent, wrapped
+from experiments.text import in_unit, wrapped
 
 _MOST_LINES = 60
 
@@ -70,12 +70,7 @@ def _value(value: Any) -> str:
 
 
 def _shown(quantity: Quantity, point: PointResult) -> str:
-    value = point["quantities"][quantity.name]["mean"]
-    if value is None:
-        return "-"
-    if quantity.unit == "share":
-        return percent(value)
-    return duration(value) if quantity.unit == "ms" else number(value)
+    return in_unit(point["quantities"][quantity.name]["mean"], quantity.unit)
 
 
 def _interval(point: PointResult) -> str:

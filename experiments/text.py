@@ -60,6 +60,15 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 
 
+def in_unit(value: float | None, unit: str) -> str:
+    """A number in its unit, "share", "ms" or any other; a dash where there is none."""
+    if value is None:
+        return "-"
+    if unit == "share":
+        return percent(value)
+    return duration(value) if unit == "ms" else number(value)
+
+
 def duration(milliseconds: float) -> str:
     """A duration in the unit that suits it, as k6 prints it."""
     if milliseconds < 1:
