@@ -24,7 +24,7 @@ from sim.scale import scaled
 
 @dataclasses.dataclass(frozen=True)
 class CommonOptions:
-    """What run, compare, sweep and gate have in common; None where config or machine decides."""
+    """What all commands that simulate have in common; None where config or machine decides."""
 
     config: str
     assignments: tuple[str, ...] = ()
@@ -36,6 +36,10 @@ class CommonOptions:
     json: bool = False
     quiet: bool = False
     budget: Budget = dataclasses.field(default_factory=Budget)
+
+    def seed_for(self, config: Config) -> int:
+        """The seed of the first replication."""
+        return config.header.seed if self.seed is None else self.seed
 
 
 @dataclasses.dataclass(frozen=True)

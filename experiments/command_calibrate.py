@@ -25,7 +25,7 @@ from experiments.calibrate_fit import (
     fit_timeout,
     levels,
 )
-from experiments.errors import ConfigError, OutputError, one_line
+from experiments.errors import OutputError, one_line
 from experiments.k6_output import Output, Request, read_output
 from experiments.measurements import Measurements, ServiceTime
 from experiments.output import as_json
@@ -305,6 +305,3 @@ def _fitted(fit: Distribution) -> Fitted:
 def _parameter(estimate: Estimate) -> Parameter:
     fields = {**dataclasses.asdict(estimate), "identified": estimate.identified}
     return cast("Parameter", fields)
-
-
-__all__ = ["CalibrateOptions", "ConfigError", "calibrate"]

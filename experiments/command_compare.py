@@ -13,6 +13,7 @@ from experiments.compare import (
     Alternative,
     Comparison,
     Design,
+    Row,
     comparison_of,
     extrapolate,
     run_comparison,
@@ -74,7 +75,7 @@ def compare_variants(
     config = given.config
     base = Cell(BASE, config)
     alternatives = [_alternative(variant, given.merged, config) for variant in variants]
-    seed = config.header.seed if common.seed is None else common.seed
+    seed = common.seed_for(config)
     journal = Journal(common.out, "compare", identity_of(config.resolved, seed, common.scale))
     campaign = Campaign(journal, common, seed)
     design = Design(_first_stage(config, common), precision)
@@ -84,11 +85,7 @@ def compare_variants(
         raise InterruptedRunError("ended before anything could be compared")
     if common.scale < 1:
         extrapolate(rows, common.scale)
-    for row in rows:
-        variant = next(one for one in variants if one.name == row["name"])
-        measured = beside(config.world, variant.measured, common.scale)
-        if measured:
-            row["measured"] = measured
+    _add_measured(rows, variants, config, common.scale)
     comparison: Comparison = {
         "schema": SCHEMA,
         "config": config.name,
@@ -109,6 +106,17 @@ def compare_variants(
     journal.write("comparison.json", as_json(comparison))
     journal.write("comparison.txt", render(comparison, 120))
     return comparison
+
+
+def _add_measured(
+    rows: Sequence[Row], variants: Sequence[Variant], config: Config, scale: float
+) -> None:
+    """Add to each row what runs of the real system showed of it, where there are any."""
+    by_name = {variant.name: variant for variant in variants}
+    for row in rows:
+        measured = beside(config.world, by_name[row["name"]].measured, scale)
+        if measured:
+            row["measured"] = measured
 
 
 def _alternative(variant: Variant, merged: Merged, config: Config) -> Alternative:

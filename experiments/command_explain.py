@@ -106,9 +106,8 @@ class _Explain:
         self._full = options.full
         given = read(common.config, common.assignments)
         self._source, self._merged, self._config = given.source, given.merged, given.config
-        header = self._config.header
-        self._settings = header.explain
-        self._seed = header.seed if common.seed is None else common.seed
+        self._settings = self._config.header.explain
+        self._seed = common.seed_for(self._config)
         self._observations = observations_of(self._config, self._source)
         self._unknowns = Unknowns(self._merged, self._config, self._source)
         self._players = groups_of(self._settings, self._source)

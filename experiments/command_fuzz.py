@@ -67,8 +67,7 @@ class _Fuzz:
         common = options.common
         self._config: Config = load(common.config, common.assignments)
         self._world: World = scaled(self._config.world, common.scale)
-        header = self._config.header
-        self._seed = header.seed if common.seed is None else common.seed
+        self._seed = common.seed_for(self._config)
         self._schedules = common.replications or 1
         self._purse = common.budget.started()
         self._journal = Journal(

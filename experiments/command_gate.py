@@ -14,7 +14,7 @@ from experiments.baseline import read_baseline
 from experiments.campaign import Campaign, Cell, CommonOptions
 from experiments.config import Config, Reading, read
 from experiments.errors import ConfigError, InterruptedRunError, OutputError
-from experiments.gate import ERROR, SCHEMA, GateResult, Outcome, judge, overall
+from experiments.gate import ERROR, SCHEMA, Check, GateResult, Outcome, judge, overall
 from experiments.gate_text import junit, markdown, render, workflow_commands
 from experiments.intervals import FEWEST_FOR_INTERVALS
 from experiments.journal import Journal
@@ -50,53 +50,73 @@ def gate(options: GateOptions) -> int:
     Raises:
         TicketsimError: config, thresholds, baseline or an output cannot be used.
     """
-    began = time.perf_counter()
-    common = options.common
-    given = read(common.config, common.assignments)
-    config = given.config
-    wanted = _criteria(given)
-    stored = None
-    if options.baseline is not None:
-        stored = read_baseline(options.baseline, config.name, common.scale)
-    if options.junit is not None:
-        _check_writable(options.junit)
-    seed = config.header.seed if common.seed is None else common.seed
-    journal = Journal(common.out, "gate", identity_of(config.resolved, seed, common.scale))
-    campaign = Campaign(journal, common, seed)
-    cell = Cell(config.name, config)
-    planned = _looks(config, common)
+    return _Gate(options).run()
 
-    made: list[RunResult] = []
 
-    def runs(number: int) -> Sequence[RunResult]:
-        campaign.run((cell, replication) for replication in range(number))
-        made[:] = campaign.results(cell)[:number]
-        return made
+class _Gate:
+    """One gate: the config, its thresholds, and what they are compared with."""
 
-    if not common.quiet:
-        sys.stderr.writelines(f"warning: {line}\n" for line in scale_warnings(common.scale))
-    checks = judge(wanted, planned, runs, stored)
-    if not made:
-        raise InterruptedRunError("ended before anything was measured")
-    result: GateResult = {
-        "schema": SCHEMA,
-        "config": config.name,
-        "seed": seed,
-        "scale": common.scale,
-        "outcome": overall(checks),
-        "false_alarm_rate": ERROR,
-        "replications": len(made),
-        "looks": planned,
-        "partial": campaign.interrupted,
-        "checks": checks,
-        "digest": combined_digest([run.digest for run in made]),
-        "wall_seconds": round(time.perf_counter() - began, 3),
-        "runs": [replication_of(number, run) for number, run in enumerate(made)],
-    }
-    if options.baseline is not None:
-        result["baseline"] = options.baseline
-    _report(result, options, journal)
-    return _INTERRUPTED if campaign.interrupted else _EXIT[result["outcome"]]
+    def __init__(self, options: GateOptions) -> None:
+        self._began = time.perf_counter()
+        self._options = options
+        common = options.common
+        given = read(common.config, common.assignments)
+        self._config = given.config
+        self._criteria = _criteria(given)
+        self._baseline = None
+        if options.baseline is not None:
+            self._baseline = read_baseline(options.baseline, self._config.name, common.scale)
+        if options.junit is not None:
+            _check_writable(options.junit)
+        self._seed = common.seed_for(self._config)
+        self._looks = _looks(self._config, common)
+
+    def run(self) -> int:
+        """Run as long as a decision needs, judge, report."""
+        common = self._options.common
+        identity = identity_of(self._config.resolved, self._seed, common.scale)
+        journal = Journal(common.out, "gate", identity)
+        campaign = Campaign(journal, common, self._seed)
+        if not common.quiet:
+            sys.stderr.writelines(f"warning: {line}\n" for line in scale_warnings(common.scale))
+        checks, made = self._judged(campaign)
+        if not made:
+            raise InterruptedRunError("ended before anything was measured")
+        result = self._result(checks, made, partial=campaign.interrupted)
+        _report(result, self._options, journal)
+        return _INTERRUPTED if campaign.interrupted else _EXIT[result["outcome"]]
+
+    def _judged(self, campaign: Campaign) -> tuple[list[Check], list[RunResult]]:
+        """The checks, and the replications that they rest on."""
+        cell = Cell(self._config.name, self._config)
+        made: list[RunResult] = []
+
+        def runs(number: int) -> Sequence[RunResult]:
+            campaign.run((cell, replication) for replication in range(number))
+            made[:] = campaign.results(cell)[:number]
+            return made
+
+        return judge(self._criteria, self._looks, runs, self._baseline), made
+
+    def _result(self, checks: list[Check], made: list[RunResult], *, partial: bool) -> GateResult:
+        result: GateResult = {
+            "schema": SCHEMA,
+            "config": self._config.name,
+            "seed": self._seed,
+            "scale": self._options.common.scale,
+            "outcome": overall(checks),
+            "false_alarm_rate": ERROR,
+            "replications": len(made),
+            "looks": self._looks,
+            "partial": partial,
+            "checks": checks,
+            "digest": combined_digest([run.digest for run in made]),
+            "wall_seconds": round(time.perf_counter() - self._began, 3),
+            "runs": [replication_of(number, run) for number, run in enumerate(made)],
+        }
+        if self._options.baseline is not None:
+            result["baseline"] = self._options.baseline
+        return result
 
 
 def _criteria(given: Reading) -> list[Criterion]:

@@ -162,7 +162,7 @@ def _setup(config: Config, options: CommonOptions) -> Setup:
     header = config.header
     return Setup(
         config=header.name,
-        seed=header.seed if options.seed is None else options.seed,
+        seed=options.seed_for(config),
         replications=options.replications or header.replications,
         scale=options.scale,
         observed=header.observed,

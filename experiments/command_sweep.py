@@ -89,7 +89,7 @@ class _Sweep:
         self._config = self._given.config
         self._parameters = [parse_parameter(text) for text in options.parameters]
         header = self._config.header
-        self._seed = header.seed if common.seed is None else common.seed
+        self._seed = common.seed_for(self._config)
         self._replications = common.replications or header.replications
         self._criteria = criteria(header.thresholds, self._given.source)
 

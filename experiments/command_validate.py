@@ -30,7 +30,7 @@ from experiments.validate_compare import (
     narrow,
     spreads,
 )
-from experiments.validate_numbers import Numbers, measured_numbers, simulated_numbers
+from experiments.validate_numbers import measured_numbers, simulated_numbers
 from experiments.validate_text import render
 from experiments.validate_worlds import Preludes, config_of
 from sim.result import RunResult
@@ -67,7 +67,7 @@ def validate(options: ValidateOptions) -> int:
     began = time.perf_counter()
     common = options.common
     base, worlds = _worlds(options)
-    seed = base.header.seed if common.seed is None else common.seed
+    seed = common.seed_for(base)
     replications = common.replications or base.header.replications
     identity = identity_of(base.resolved, seed, common.scale)
     journal = Journal(common.out, "validate", identity)
@@ -154,6 +154,3 @@ def _print(report: Validation, common: CommonOptions, journal: Journal) -> None:
     journal.write("validation.json", as_json(report))
     journal.write("validation.md", render(report))
     show(common, report, lambda document, _columns: render(document))
-
-
-__all__ = ["Numbers", "ValidateOptions", "validate"]
