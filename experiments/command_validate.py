@@ -29,6 +29,7 @@ from experiments.validate_compare import (
     medians,
     narrow,
     spreads,
+    steady_numbers,
 )
 from experiments.validate_numbers import measured_numbers, simulated_numbers
 from experiments.validate_text import render
@@ -118,6 +119,7 @@ def _compared(worlds: list[_World], results: list[list[RunResult]]) -> Compariso
     simulated = [[simulated_numbers(result) for result in runs] for runs in results]
     tables: list[RunTable] = []
     judged: list[Median] = []
+    steady = steady_numbers(measured)
     for world, numbers, runs, spread in zip(
         worlds, measured, simulated, spreads(measured), strict=True
     ):
@@ -125,7 +127,7 @@ def _compared(worlds: list[_World], results: list[list[RunResult]]) -> Compariso
         tables += [
             compare_run(name, one, runs, spread) for name, one in zip(names, numbers, strict=True)
         ]
-        judged += medians(names, numbers, runs)
+        judged += medians(names, numbers, runs, steady)
     rows = [row for table in tables for row in table["rows"]]
     width_met, width_total = narrow(rows)
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Literal, NotRequired
 
 from typing_extensions import TypedDict
@@ -210,20 +210,45 @@ def _repeated(group: Sequence[Numbers]) -> dict[str, list[float]]:
     }
 
 
-def medians(
-    runs: Sequence[str], measured: Sequence[Numbers], simulated: Sequence[Numbers]
-) -> list[Median]:
-    """Hold simulated medians against the mean of the repeats of one world.
+def steady_numbers(groups: Sequence[Sequence[Numbers]]) -> set[str]:
+    """Numbers that the real system repeats within their limits, wherever it was repeated."""
+    steady: set[str] = set()
+    scattered: set[str] = set()
+    for group in groups:
+        for name, values in _repeated(group).items():
+            center = math.fsum(values) / len(values)
+            close = max(values) - min(values) <= 2.0 * _band(name, center)
+            (steady if close else scattered).add(name)
+    return steady - scattered
 
-    Only numbers that the real system itself repeats within what is allowed are judged.
+
+def _allowed(name: str) -> float:
+    """Points of the failed share, else a share of the number; 0 without a limit."""
+    return _FAILED_POINTS if name == "failed share" else _RELATIVE.get(kind(name), 0.0)
+
+
+def _band(name: str, center: float) -> float:
+    return _allowed(name) if name == "failed share" else _allowed(name) * center
+
+
+def medians(
+    runs: Sequence[str],
+    measured: Sequence[Numbers],
+    simulated: Sequence[Numbers],
+    steady: Collection[str],
+) -> list[Median]:
+    """Hold simulated medians against the mean of the runs of one world.
+
+    Only `steady` numbers are judged: whether a run without a repeat is far from the others that
+    it could have been, only these tell.
     """
     found: list[Median] = []
     for name in measured[0]:
-        allowed = _FAILED_POINTS if name == "failed share" else _RELATIVE.get(kind(name), 0.0)
+        allowed = _allowed(name)
         values = [one[name] for one in measured if name in one]
         center = math.fsum(values) / len(values)
-        band = allowed if name == "failed share" else allowed * center
-        if not allowed or len(values) < len(measured) or max(values) - min(values) > 2.0 * band:
+        band = _band(name, center)
+        if not allowed or len(values) < len(measured) or name not in steady:
             continue
         median = _median(name, simulated)
         found.append(

@@ -12,7 +12,7 @@ from experiments.cli import main
 from experiments.intervals import FEWEST_FOR_RANKS, count_pi95, pi95, ranked_pi95
 from experiments.measured_runs import measured_runs
 from experiments.sources import read_merged, read_source
-from experiments.validate_compare import compare_run, medians, narrow, spreads
+from experiments.validate_compare import compare_run, medians, narrow, spreads, steady_numbers
 from experiments.validate_numbers import measured_numbers
 from experiments.validate_text import render
 from experiments.validate_worlds import Preludes, config_of
@@ -153,10 +153,19 @@ def test_medians_are_judged_where_the_real_system_is_steady():
         {"requests": 100.0, "rows b": 1.0, "failed share": 90.0},
         {"requests": 102.0, "rows b": 4.0, "failed share": 91.0},
     ]
-    judged = {row["number"]: row for row in medians(["x", "y"], measured, simulated)}
+    steady = steady_numbers([measured, [{"rows a": 3.0}]])
+    judged = {row["number"]: row for row in medians(["x", "y"], measured, simulated, steady)}
     assert set(judged) == {"requests", "failed share"}
     assert judged["requests"]["met"]
     assert judged["failed share"]["met"]
+
+
+def test_a_run_without_a_repeat_is_judged_by_what_repeats_of_others_hold():
+    repeated = [{"rows a": 100.0, "rows b": 100.0}, {"rows a": 110.0, "rows b": 160.0}]
+    elsewhere = [{"rows a": 50.0}, {"rows a": 90.0}]
+    alone = [{"rows a": 7.0, "rows b": 7.0, "rows c": 7.0}]
+    assert steady_numbers([repeated, alone]) == {"rows a"}
+    assert steady_numbers([repeated, elsewhere, alone]) == set()
 
 
 def test_the_table_names_every_miss():
