@@ -9,18 +9,17 @@ doubled each time), until the client's dial timeout.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from sim.syn_retries import LOST, SynRetries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sim.faults.way import Way
-    from sim.kernel import Environment, Thread, Timer, Waiter
+    from sim.kernel import Environment
     from sim.random_streams import Stream
     from sim.world import Generator, Network, Service
-
-_LOST: Final = "DialTimeout"
-_SYN_RETRIES_S: Final = (1.0, 3.0, 7.0, 15.0, 31.0, 63.0)
 
 
 class Connection:
@@ -38,74 +37,6 @@ class Connection:
         """A request that was sent before the service accepted the connection."""
         self.epoch = 0
         """Counts how often it was opened, so that old idle entries can be told."""
-
-
-class _Dial:
-    """One dial after its first SYN: sends SYNs again until one is answered or patience ends."""
-
-    __slots__ = (
-        "_began_s",
-        "_connection",
-        "_connector",
-        "_env",
-        "_give_up_s",
-        "_sent",
-        "_timer",
-        "_waiter",
-    )
-
-    def __init__(
-        self, connector: Connector, connection: Connection, env: Environment, timeout_s: float
-    ) -> None:
-        self._connector = connector
-        self._connection = connection
-        self._env = env
-        self._began_s = env.now
-        self._give_up_s = self._began_s + timeout_s
-        self._sent = 0
-        self._waiter: Waiter
-        self._timer: Timer
-
-    def attempt(self) -> str | None:
-        """See what has become of a SYN: None when connected, or why not."""
-        return self._connector.answer(self._connection)
-
-    def wait(self) -> str | None:
-        """Block until it is over; return why it failed, or None."""
-        self._waiter = self._env.waiter()
-        self._send_again()
-        try:
-            reason: str | None = self._waiter.wait()
-        except BaseException:
-            self._timer.cancel()
-            raise
-        return reason
-
-    def _send_again(self) -> None:
-        env = self._env
-        now = env.now
-        next_s = self._began_s + _SYN_RETRIES_S[self._sent]
-        self._sent += 1
-        if next_s >= self._give_up_s:
-            self._timer = env.call_at(now + max(0.0, self._give_up_s - now), self._give_up)
-            return
-        sends_s = now + max(0.0, next_s - now)
-        if self._sent == len(_SYN_RETRIES_S):
-            self._timer = env.call_at(sends_s, self._give_up)
-        else:
-            self._timer = env.call_at(sends_s + self._connector.round_trip_s, self._look)
-
-    def _look(self) -> Thread | None:
-        if self._waiter.done:
-            return None
-        reason = self.attempt()
-        if reason is not _LOST:
-            return self._waiter.resume(reason)
-        self._send_again()
-        return None
-
-    def _give_up(self) -> Thread | None:
-        return self._waiter.resume(_LOST)
 
 
 class Connector:
@@ -133,6 +64,8 @@ class Connector:
         self.listening = True
         self.refused = 0
         self.way: Way | None = None
+        self._round_trip_s = 2.0 * network.one_way_s
+        self._retries = SynRetries(env, self, generator.dial_timeout_s, self._round_trip_s)
 
     @property
     def backlog(self) -> int:
@@ -149,13 +82,13 @@ class Connector:
             self.refused += 1
             return "PortsExhausted"
         self.ports_used += 1
-        dial = _Dial(self, connection, env, self._generator.dial_timeout_s)
+        began_s = env.now
         try:
-            env.sleep(2.0 * self._network.one_way_s)
-            reason = dial.attempt()
-            if reason is _LOST:
+            env.sleep(self._round_trip_s)
+            reason = self.answer(connection)
+            if reason is LOST:
                 # The kernel goes on by itself; the thread has nothing to do until it is done.
-                reason = dial.wait()
+                reason = self._retries.wait(connection, began_s)
         except BaseException:
             if not connection.open:
                 self.ports_used -= 1
@@ -172,12 +105,21 @@ class Connector:
         lost = self._network.loss > 0.0 and self._rng.bernoulli(self._network.loss)
         if self.way is not None:
             lost |= self.way.loses(self._env.now)
-        return _LOST if lost or not self._connect(connection) else None
+        return LOST if lost or not self._connect(connection) else None
 
-    @property
-    def round_trip_s(self) -> float:
-        """Time from a SYN to its answer."""
-        return 2.0 * self._network.one_way_s
+    def is_hopeless(self) -> bool:
+        """Whether a SYN that arrives now is certainly lost, and nothing else comes of it."""
+        return (
+            self.listening
+            and not self._has_room()
+            and self.way is None
+            and self._network.loss <= 0.0
+        )
+
+    def _has_room(self) -> bool:
+        backlog = self._backlog
+        accepts = not backlog and self.accepted < self._service.max_connections
+        return accepts or len(backlog) < self._service.accept_count
 
     def _connect(self, connection: Connection) -> bool:
         if self.accepted < self._service.max_connections and not self._backlog:
@@ -243,6 +185,7 @@ class Connector:
             self._accept_next()
         else:
             self._backlog.remove(connection)
+        self._retries.go_on()
 
     def reset(self) -> None:
         """Cut every connection, and refuse new ones until `listen`: the service is gone."""
@@ -254,6 +197,7 @@ class Connector:
         self.accepted = 0
         self._established.clear()
         self._backlog.clear()
+        self._retries.go_on()
 
     def listen(self) -> None:
         """Accept connections again."""
