@@ -115,11 +115,11 @@ class Watch:
 
     def passed(self) -> int:
         """How many are let in."""
-        return self._server.redis.stats((PASSED,)).members[PASSED]
+        return self._server.redis.members(PASSED)
 
     def waiting(self) -> int:
         """How many wait."""
-        return self._server.redis.stats((WAITING,)).members[WAITING]
+        return self._server.redis.members(WAITING)
 
     def look(self) -> None:
         """Note how many are let in now; people beyond capacity are counted as they come."""

@@ -54,6 +54,7 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
         self.server: RedisServer = server
         self.opened_s = server.now_s
         self.active_s = server.now_s
+        server.client_memory.opened(self)
         self._empty_zset = MeteredZSet(server.state.layout)
 
     def call(self, plan: Plan, args: list[bytes]) -> Any:
@@ -129,6 +130,7 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
         if not self._killed:
             super().kill()
             self.server.connected_clients -= 1
+            self.server.client_memory.closed(self)
 
     def disconnect(self) -> None:
         """Close it from the client's side; what it watched is forgotten."""

@@ -22,6 +22,7 @@ from fakeredis._core import FakeServer
 
 from sim.redis.allocator import Layout
 from sim.redis.client import BeforeCommand, DirectRedis
+from sim.redis.client_memory import ClientMemory
 from sim.redis.config import Config
 from sim.redis.connection import ServerConnection
 from sim.redis.costs import EVICT_NS, QUEUED_COMMAND_NS, free_ns, work_ns
@@ -39,16 +40,6 @@ from sim.redis.values import independent, listing, n_elements
 
 COMMAND_BYTES: Final = 25_050
 """Latency histogram of each command that has been used since the start (latency-tracking)."""
-CLIENT_BYTES: Final = 2_260
-"""A connection that has been silent for some seconds."""
-NEW_CLIENT_BYTES: Final = 15_360
-"""What its first reply buffer (16 KB) takes more than the later one (1 KB)."""
-NEW_CLIENT_S: Final = 5.0
-"""reply_buffer_peak_reset_time."""
-QUERY_BUFFER_BYTES: Final = 20_480
-"""The query buffer of a connection that has just sent something."""
-QUERY_BUFFER_S: Final = 2.0
-"""Silence after which the query buffer is given back (clientsCronResizeQueryBuffer)."""
 EVICTION_LIMIT_NS: Final = 500_000
 """evictionTimeLimitUs at the default maxmemory-eviction-tenacity of 10."""
 _HANDSHAKE: Final = frozenset({"hello"})
@@ -133,6 +124,7 @@ class RedisServer(FakeServer):
         self._next_fast_s = now_s
         self.connected_clients = 0
         self.sockets: list[ServerConnection] = []
+        self.client_memory = ClientMemory()
         self._commands_used: set[str] = set()
         self._debt_ns = 0
         self.peak_bytes = 0
@@ -190,6 +182,7 @@ class RedisServer(FakeServer):
                 self._catch_up(now_s)
             self._set_now(now_s)
         connection.active_s = now_s
+        self.client_memory.sent(connection)
         self.commands_processed += 1
         self._commands_used.add(name)
 
@@ -251,15 +244,7 @@ class RedisServer(FakeServer):
 
     def client_bytes(self) -> int:
         """Bytes of all connections, by how long they have been silent."""
-        now_s = self.now_s
-        total = 0
-        for connection in self.sockets:
-            total += CLIENT_BYTES
-            if now_s - connection.opened_s < NEW_CLIENT_S:
-                total += NEW_CLIENT_BYTES
-            if now_s - connection.active_s < QUERY_BUFFER_S:
-                total += QUERY_BUFFER_BYTES
-        return total
+        return self.client_memory.bytes_at(self.now_s)
 
     def resident_bytes(self) -> int:
         """Memory that the host has to find for the server, a snapshot's copies included."""
@@ -415,10 +400,6 @@ class RedisServer(FakeServer):
 
     def stats(self, sorted_sets: Iterable[str] = ()) -> RedisStats:
         """Counters and sizes now; asking changes nothing and counts as no use of a key."""
-        members = {}
-        for name in sorted_sets:
-            entry = self.keyspaces[0].peek(name.encode())
-            members[name] = _size(entry) if self.up else 0
         return RedisStats(
             used_memory=self.used_bytes() if self.up else 0,
             resident_bytes=self.resident_bytes() if self.up else 0,
@@ -426,8 +407,12 @@ class RedisServer(FakeServer):
             evicted_keys=self.state.evicted_keys,
             expired_keys=self.state.expired_keys,
             commands=self.commands_processed,
-            members=members,
+            members={name: self.members(name) for name in sorted_sets},
         )
+
+    def members(self, sorted_set: str) -> int:
+        """Members of one sorted set now, 0 if it does not exist; asking counts as no use of it."""
+        return _size(self.keyspaces[0].peek(sorted_set.encode())) if self.up else 0
 
     def final_keys(self) -> bytes:
         """Every key with its value and expiry, in a form that only depends on them.
