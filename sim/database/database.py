@@ -115,6 +115,8 @@ class SimulatedDatabase:
         """Called before each statement that writes; raise what the database fails it with."""
         self.open: dict[Transaction, None] = {}
         """Transactions that have begun and not ended, oldest first."""
+        self._readers: Final[dict[Transaction, int]] = {}
+        """The snapshots of those of them that have one, oldest first."""
 
     def begin(self, *, read_only: bool = False) -> Transaction:
         """One transaction on one borrowed connection; see `model.ports.Database`.
@@ -175,9 +177,14 @@ class SimulatedDatabase:
 
     # For transactions.
 
+    def begin_reading(self, transaction: Transaction) -> int:
+        """The commit whose state a transaction will see from now on."""
+        self._readers[transaction] = version = self.storage.version
+        return version
+
     def commit(self, changes: Changes, reader: Transaction) -> None:
         """Make changes visible to everyone whose view begins from now on."""
-        others = any(other is not reader and other.snapshot is not None for other in self.open)
+        others = len(self._readers) > (reader in self._readers)
         self.storage.commit(changes, keep_history=others)
         self.commits += 1
 
@@ -185,13 +192,11 @@ class SimulatedDatabase:
         """Forget a transaction and the history that only it needed."""
         del self.open[transaction]
         # Who has read nothing has kept nothing.
-        if transaction.snapshot is not None and self.storage.has_history:
-            self.storage.trim(
-                min(
-                    (other.snapshot for other in self.open if other.snapshot is not None),
-                    default=self.storage.version,
-                )
-            )
+        if transaction.snapshot is None:
+            return
+        del self._readers[transaction]
+        if self.storage.has_history:
+            self.storage.trim(next(iter(self._readers.values()), self.storage.version))
 
 
 class Transaction(LockOwner):
@@ -282,7 +287,7 @@ class Transaction(LockOwner):
             stored = storage.read_newest(prepared, parameters, self._changes)
         else:
             if self.snapshot is None:
-                self.snapshot = storage.version
+                self.snapshot = self._database.begin_reading(self)
             stored = storage.read(prepared, parameters, self._changes, self.snapshot)
         self._database.charge.statement(self._work_of(stored, prepared, parameters))
         # It has every method of a result of rows; what CursorResult adds is about writes.
