@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from experiments.cli_evaluate import add_calibrate, add_compare, add_gate, add_validate
 from experiments.cli_explain import add_explain
 from experiments.cli_fuzz import add_fuzz
-from experiments.cli_options import add_common, add_config, common_options
+from experiments.cli_options import add_command, add_common, add_config, common_options
 from experiments.cli_results import add_export, add_report
 from experiments.cli_start import add_import_k6, add_init
 from experiments.cli_sweep import add_sweep
@@ -141,16 +141,13 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
-Commands = argparse._SubParsersAction  # noqa: SLF001 (argparse names its type nowhere else)
-
-
-def _add_run(commands: Commands[_Parser]) -> _Parser:
-    parser = commands.add_parser(
+def _add_run(commands: Any) -> argparse.ArgumentParser:
+    parser = add_command(
+        commands,
         "run",
-        help="simulate one config",
-        description="Simulate one config and print a summary.",
-        epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "simulate one config",
+        "Simulate one config and print a summary.",
+        _EXIT_CODES,
     )
     parser.set_defaults(command=_run)
     add_config(parser)
@@ -161,14 +158,16 @@ def _add_run(commands: Commands[_Parser]) -> _Parser:
     return parser
 
 
-def _add_list(commands: Commands[_Parser]) -> _Parser:
-    parser = commands.add_parser("list", help="the configs that come with the program")
+def _add_list(commands: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "list", help="the configs that come with the program"
+    )
     parser.set_defaults(command=_list)
     return parser
 
 
-def _add_show(commands: Commands[_Parser]) -> _Parser:
-    parser = commands.add_parser(
+def _add_show(commands: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
         "show",
         help="print a shipped config, to copy and change",
         description="Print a shipped config as TOML: ticketsim show incident > mine.toml",
@@ -178,8 +177,8 @@ def _add_show(commands: Commands[_Parser]) -> _Parser:
     return parser
 
 
-def _add_schema(commands: Commands[_Parser]) -> _Parser:
-    parser = commands.add_parser(
+def _add_schema(commands: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
         "schema",
         help="the JSON Schema of a config, or of a command's JSON",
         description="Print the JSON Schema of a config file, with every key documented.",
@@ -194,8 +193,8 @@ def _add_schema(commands: Commands[_Parser]) -> _Parser:
     return parser
 
 
-def _add_serve(commands: Commands[_Parser]) -> _Parser:
-    parser = commands.add_parser(
+def _add_serve(commands: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
         "serve",
         help="serve the service over HTTP on wall time",
         description="Serve the service of a config over HTTP, with a Redis server and SQLite.",

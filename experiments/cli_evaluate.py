@@ -8,6 +8,7 @@ from typing import Any
 from experiments.cli_options import (
     add_assignments,
     add_budget,
+    add_command,
     add_common,
     add_config,
     common_options,
@@ -60,21 +61,12 @@ exit codes: 0 pass; 99 a threshold is breached, or worse than the baseline; 98 i
 104 config, threshold or baseline are not valid; 130 interrupted; 1 anything else"""
 
 
-def _described(commands: Any, name: str, description: str, summary: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=summary,
-        description=description,
-        epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_config(parser)
-    return parser
-
-
 def add_compare(commands: Any) -> argparse.ArgumentParser:
     """Add `compare`."""
-    parser = _described(commands, "compare", _COMPARE, "which fix changes what, with intervals")
+    parser = add_command(
+        commands, "compare", "which fix changes what, with intervals", _COMPARE, _EXIT_CODES
+    )
+    add_config(parser)
     parser.set_defaults(command=_compare)
     parser.add_argument(
         "--variants",
@@ -95,8 +87,8 @@ def add_compare(commands: Any) -> argparse.ArgumentParser:
 
 def add_gate(commands: Any) -> argparse.ArgumentParser:
     """Add `gate`."""
-    parser = _described(commands, "gate", _GATE, "thresholds with statistics")
-    parser.epilog = _GATE_EXIT_CODES
+    parser = add_command(commands, "gate", "thresholds with statistics", _GATE, _GATE_EXIT_CODES)
+    add_config(parser)
     parser.set_defaults(command=_gate)
     parser.add_argument(
         "--baseline", metavar="FILE", help="what run --json or gate --json printed before"
@@ -109,12 +101,12 @@ def add_gate(commands: Any) -> argparse.ArgumentParser:
 
 def add_validate(commands: Any) -> argparse.ArgumentParser:
     """Add `validate`."""
-    parser: argparse.ArgumentParser = commands.add_parser(
+    parser = add_command(
+        commands,
         "validate",
-        help="simulated beside measured, for every measured run shipped",
-        description=_VALIDATE,
-        epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "simulated beside measured, for every measured run shipped",
+        _VALIDATE,
+        _EXIT_CODES,
     )
     parser.set_defaults(command=_validate, config="measured")
     add_assignments(parser)
@@ -128,11 +120,11 @@ def add_validate(commands: Any) -> argparse.ArgumentParser:
 
 def add_calibrate(commands: Any) -> argparse.ArgumentParser:
     """Add `calibrate`."""
-    parser: argparse.ArgumentParser = commands.add_parser(
+    parser = add_command(
+        commands,
         "calibrate",
-        help="service times and station parameters from k6 output, as a TOML fragment",
-        description=_CALIBRATE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "service times and station parameters from k6 output, as a TOML fragment",
+        _CALIBRATE,
     )
     parser.set_defaults(command=_calibrate)
     parser.add_argument(

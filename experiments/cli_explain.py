@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from experiments.cli_options import add_budget, add_common, add_config, common_options
+from experiments.cli_options import add_budget, add_command, add_common, add_config, common_options
 
 _EXPLAIN = """\
 Explain what a config says was observed: which values of the unknowns ([explain.priors]) and which
@@ -26,12 +26,12 @@ exit codes: 0 ok; 104 config, priors, observations, budget or --out are not vali
 
 def add_explain(commands: Any) -> argparse.ArgumentParser:
     """Add `explain`."""
-    parser: argparse.ArgumentParser = commands.add_parser(
+    parser = add_command(
+        commands,
         "explain",
-        help="which hypothesis fits what was observed; what each defect contributes",
-        description=_EXPLAIN,
-        epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "which hypothesis fits what was observed; what each defect contributes",
+        _EXPLAIN,
+        _EXIT_CODES,
     )
     add_config(parser)
     parser.set_defaults(command=_explain)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from experiments.cli_options import add_budget, add_common, add_config, common_options, positive
+from experiments.cli_options import (
+    add_budget,
+    add_command,
+    add_common,
+    add_config,
+    common_options,
+    positive,
+)
 
 _FUZZ = """\
 Search for schedules that break an invariant:
@@ -25,12 +32,8 @@ exit codes: 0 nothing is broken; 1 something is, or anything else, in one line; 
 
 def add_fuzz(commands: Any) -> argparse.ArgumentParser:
     """Add `fuzz`."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "fuzz",
-        help="search for schedules that break an invariant",
-        description=_FUZZ,
-        epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = add_command(
+        commands, "fuzz", "search for schedules that break an invariant", _FUZZ, _EXIT_CODES
     )
     add_config(parser)
     parser.set_defaults(command=_fuzz)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from experiments.budget import Budget
@@ -13,6 +13,28 @@ _MOST: Final = 100_000
 """Of replications, processes and samples; a config's `replications` has the same limit."""
 _LONGEST: Final = 20
 """Digits of a number on the command line, far more than any can have."""
+
+
+def add_command(
+    commands: Any, name: str, summary: str, description: str, exit_codes: str | None = None
+) -> argparse.ArgumentParser:
+    """Add a command whose description is shown line by line, as it is written.
+
+    Args:
+        commands: what `add_subparsers` of the program's parser returned.
+        name: the command.
+        summary: its line in the list of commands.
+        description: what `-h` begins with.
+        exit_codes: what `-h` ends with.
+    """
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=exit_codes,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:

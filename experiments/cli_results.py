@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from experiments.cli_options import add_command
+
 _REPORT = """\
 One HTML page from a folder that run, compare, sweep or gate wrote with --out: the verdict
 first, then tables and figures. It needs nothing else: open it from disk, print it, send it.
@@ -33,12 +35,8 @@ exit codes: 0 ok; 1 no results there, or the file cannot be written, in one line
 
 def add_report(commands: Any) -> argparse.ArgumentParser:
     """Add `report`."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "report",
-        help="one HTML page from a folder of results",
-        description=_REPORT,
-        epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = add_command(
+        commands, "report", "one HTML page from a folder of results", _REPORT, _EXIT_CODES
     )
     parser.set_defaults(command=_report)
     parser.add_argument("folder", metavar="DIR", help="what --out named")
@@ -55,12 +53,12 @@ def _report(options: argparse.Namespace) -> int:
 
 def add_export(commands: Any) -> argparse.ArgumentParser:
     """Add `export`."""
-    parser: argparse.ArgumentParser = commands.add_parser(
+    parser = add_command(
+        commands,
         "export",
-        help="results for k6's tools, metrics servers and data frames",
-        description=_EXPORT,
-        epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "results for k6's tools, metrics servers and data frames",
+        _EXPORT,
+        _EXIT_CODES,
     )
     parser.set_defaults(command=_export)
     parser.add_argument("folder", metavar="DIR", help="what --out of run named")

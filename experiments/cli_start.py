@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from experiments.cli_options import add_command
+
 _INIT = """\
 Write a small project for an on-sale of your own: a config with comments, a customer
 function, a service with one changed behaviour, thresholds and a workflow that checks them
@@ -32,8 +34,9 @@ exit codes: 0 ok; 104 not the output of k6 inspect, or options that cannot be si
 
 def add_init(commands: Any) -> argparse.ArgumentParser:
     """Add `init`."""
-    parser = _described(commands, "init", _INIT, "a starter project for your own on-sale")
-    parser.epilog = _INIT_EXIT_CODES
+    parser = add_command(
+        commands, "init", "a starter project for your own on-sale", _INIT, _INIT_EXIT_CODES
+    )
     parser.set_defaults(command=_init)
     parser.add_argument("folder", metavar="DIR", help="a new or empty folder")
     return parser
@@ -41,24 +44,15 @@ def add_init(commands: Any) -> argparse.ArgumentParser:
 
 def add_import_k6(commands: Any) -> argparse.ArgumentParser:
     """Add `import-k6`."""
-    parser = _described(commands, "import-k6", _IMPORT, "a config from a k6 script's options")
-    parser.epilog = _IMPORT_EXIT_CODES
+    parser = add_command(
+        commands, "import-k6", "a config from a k6 script's options", _IMPORT, _IMPORT_EXIT_CODES
+    )
     parser.set_defaults(command=_import_k6)
     parser.add_argument("options", metavar="OPTIONS.json", help="what k6 inspect printed")
     parser.add_argument(
         "--scenario", metavar="NAME", help="which one to take, if the script has several"
     )
     parser.add_argument("--out", metavar="FILE", help="write the config there, if it is not there")
-    return parser
-
-
-def _described(commands: Any, name: str, description: str, summary: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=summary,
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
     return parser
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from experiments.cli_options import add_budget, add_common, add_config, common_options, positive
+from experiments.cli_options import (
+    add_budget,
+    add_command,
+    add_common,
+    add_config,
+    common_options,
+    positive,
+)
 
 _SWEEP = """\
 Try values of any config keys, alone and together:
@@ -31,12 +38,12 @@ kept; 1 anything else, in one line"""
 
 def add_sweep(commands: Any) -> argparse.ArgumentParser:
     """Add `sweep`."""
-    parser: argparse.ArgumentParser = commands.add_parser(
+    parser = add_command(
+        commands,
         "sweep",
-        help="grids, Latin hypercubes, sensitivities and knees over any keys",
-        description=_SWEEP,
-        epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "grids, Latin hypercubes, sensitivities and knees over any keys",
+        _SWEEP,
+        _EXIT_CODES,
     )
     add_config(parser)
     parser.set_defaults(command=_sweep)

@@ -42,7 +42,7 @@ _OK, _INTERRUPTED = 0, 130
 
 @dataclasses.dataclass(frozen=True)
 class ValidateOptions:
-    """The options of the command line; `runs` is a folder of measured runs beside the shipped."""
+    """The options of the command line; `runs` is a folder of measured runs, not those shipped."""
 
     common: CommonOptions
     runs: str | None = None
