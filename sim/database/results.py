@@ -16,14 +16,13 @@ _MANY: Final = 1_000
 
 
 class StoredRows:
-    """Rows of one executed SELECT. `stamp` is the newest commit that they can include."""
+    """Rows of one executed SELECT."""
 
-    __slots__ = ("attachment", "metadata", "rows", "stamp")
+    __slots__ = ("attachment", "metadata", "rows")
 
-    def __init__(self, rows: Rows, metadata: ResultMetaData, stamp: int) -> None:
+    def __init__(self, rows: Rows, metadata: ResultMetaData) -> None:
         self.rows = rows if len(rows) < _MANY else tuple(rows)
         self.metadata = metadata
-        self.stamp = stamp
         self.attachment: Any = None
         """What else holds for as long as the rows do, such as the cost of reading them."""
 

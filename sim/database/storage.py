@@ -34,6 +34,7 @@ from sim.database.direct import (
     direct_select,
     direct_write,
 )
+from sim.database.result_memo import ResultMemo
 from sim.database.results import StoredRows
 from sim.database.statements import Parameters, Prepared, TableInfo, prepare
 
@@ -84,12 +85,10 @@ class Storage:
         self._prepared: dict[sqlalchemy.Executable, Prepared] = {}
         self._applied: Changes | None = None
         self._next_id: dict[str, int] = dict.fromkeys(self.infos, 1)
-        self._memo: dict[Any, StoredRows] = {}
+        self._memo: Final = ResultMemo(memo_rows)
         self._metadata: dict[Prepared, ResultMetaData] = {}
         self._direct: dict[Prepared, DirectSelect | None] = {}
         self._direct_writes: dict[Any, DirectWrite | None] = {}
-        self._memo_limit = memo_rows
-        self._memo_held = 0
         self.version = 0
         """Commits so far."""
         self._changed_at: dict[str, int] = dict.fromkeys(self.infos, 0)
@@ -119,7 +118,7 @@ class Storage:
                 self._metadata.clear()
                 self._direct.clear()
                 self._direct_writes.clear()
-                self._forget_results()
+                self._memo.clear()
             self._prepared[statement] = prepared
         return prepared
 
@@ -157,7 +156,7 @@ class Storage:
             return self._fetch(prepared, parameters)
         if changed_at > snapshot and not self._same_row(prepared, parameters, snapshot):
             return self._read_rewound(prepared, parameters, changes, snapshot)
-        return self._read_committed(prepared, parameters, changed_at)
+        return self._read_committed(prepared, parameters)
 
     def read_newest(
         self, prepared: Prepared, parameters: Parameters, changes: Changes
@@ -184,29 +183,21 @@ class Storage:
                 return False
         return True
 
-    def _read_committed(
-        self, prepared: Prepared, parameters: Parameters, changed_at: int
-    ) -> StoredRows:
-        key: Any = (prepared, *parameters.items())
+    def _read_committed(self, prepared: Prepared, parameters: Parameters) -> StoredRows:
+        tables = prepared.tables
+        # Names, then values: the same as pairs, but no objects of their own.
+        key: Any = (prepared, *parameters, *parameters.values())
         try:
-            stored = self._memo.get(key)
+            stored = self._memo.get(tables, key)
         except TypeError:  # a list among the parameters
-            self._reveal(prepared.tables)
+            self._reveal(tables)
             return self._fetch(prepared, parameters)
         if stored is not None:
-            if stored.stamp >= changed_at:
-                self.memo_hits += 1
-                return stored
-            del self._memo[key]
-            self._memo_held -= len(stored) + 1
-        self._reveal(prepared.tables)
+            self.memo_hits += 1
+            return stored
+        self._reveal(tables)
         stored = self._fetch(prepared, parameters)
-        if len(stored) < self._memo_limit:
-            self._memo[key] = stored
-            self._memo_held += len(stored) + 1
-            while self._memo_held > self._memo_limit:
-                oldest = next(iter(self._memo))
-                self._memo_held -= len(self._memo.pop(oldest)) + 1
+        self._memo.put(tables, key, stored)
         return stored
 
     def _read_rewound(
@@ -243,7 +234,7 @@ class Storage:
         rows = None if direct is None else direct.rows(self._raw, parameters)
         if rows is None:
             rows = self.connection.execute(prepared.statement, parameters).all()
-        return StoredRows(rows, metadata, self.version)
+        return StoredRows(rows, metadata)
 
     def _fetch_first(self, prepared: Prepared, parameters: Parameters) -> StoredRows:
         """Run a SELECT for the first time, and find out how to run it again."""
@@ -252,11 +243,7 @@ class Storage:
         frozen = result.freeze()
         self._metadata[prepared] = frozen.metadata
         self._direct[prepared] = direct_select(prepared, self._engine, metadata, frozen.metadata)
-        return StoredRows(frozen.data, frozen.metadata, self.version)
-
-    def _forget_results(self) -> None:
-        self._memo.clear()
-        self._memo_held = 0
+        return StoredRows(frozen.data, frozen.metadata)
 
     # Writing.
 
@@ -341,6 +328,7 @@ class Storage:
         self.version += 1
         for table in changes.tables:
             self._changed_at[table] = self.version
+            self._memo.forget(table)
         if keep_history:
             self._history.append((self.version, changes.before))
 
@@ -364,7 +352,7 @@ class Storage:
         (top,) = self._raw.execute(f'SELECT max("{key}") FROM "{table.name}"').fetchone()  # noqa: S608
         if isinstance(top, int):
             self.reserve_id(table.name, top)
-        self._forget_results()
+        self._memo.clear()
         self.counts.forget(table.name)
 
     def _insert_all(self, table: Table, rows: list[Mapping[str, Any]]) -> None:

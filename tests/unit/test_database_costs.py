@@ -358,7 +358,7 @@ def test_memory_for_results_is_bounded():
     bank = Bank(accounts=50, memo_rows=100)
     for of_id in range(1, 51):
         charged(bank, (BALANCE, {"of_id": of_id}), (BALANCES, None))
-    assert bank.db.storage._memo_held <= 100
+    assert bank.db.storage._memo.held_rows <= 100
     assert bank.db.memo_hits > 40
 
 
