@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache
+from sys import intern
 from typing import Any, Final, NamedTuple
 
 import jwt
@@ -213,7 +214,8 @@ def _token(raw: str, claims: dict[str, Any]) -> Token:
     concert_id, uuid, kind = claims.get("concertId"), claims.get("uuid"), claims.get("type")
     if type(concert_id) is not int or not isinstance(uuid, str) or not isinstance(kind, str):
         raise InvalidClaimError("concertId, uuid or type is missing or of the wrong type")
-    return Token(raw, concert_id, uuid, kind, claims)
+    # All tokens have the same claims: their names are kept once.
+    return Token(raw, concert_id, uuid, kind, {intern(name): claims[name] for name in claims})
 
 
 def require_waiting(token: Token) -> None:
