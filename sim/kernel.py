@@ -11,18 +11,22 @@ from __future__ import annotations
 from collections import deque
 from heapq import heappop, heappush
 from itertools import count
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import greenlet
 import simpy
 from simpy.core import EmptySchedule
-from simpy.events import NORMAL, URGENT
+
+from sim.kernel_errors import KernelError, ThreadKilled
+from sim.ties import Bits, InHeap, shuffled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
 _INFINITY: Final = float("inf")
+# SimPy's priorities, of which the smaller one goes first.
+_URGENT: Final = 0
+_NORMAL: Final = 1
 
 
 class Timeout:
@@ -37,13 +41,10 @@ class Timeout:
 TIMEOUT: Final = Timeout()
 
 
-class KernelError(RuntimeError):
-    """The kernel was asked for something that it cannot do, such as blocking in a callback."""
-
-
-_Wakeup = tuple[float, int, int, "Thread", Any, BaseException | None]
+_Wakeup = Any
 """An entry of the event queue that resumes a thread: SimPy's (time, priority, order, what), and
-the value to return there or the error to raise."""
+the value to return there or the error to raise. It is known by its identity, which a compiled
+program keeps only for what it does not know to be a tuple."""
 
 
 class Timer:
@@ -67,55 +68,29 @@ class Timer:
         return self._function is not None
 
 
-class Source(Protocol):
+class Source:
     """Something whose next event often changes, such as the end of a job on a shared processor.
 
     The event loop asks for it instead of keeping it in its queue.
     At equal times the queue goes first, then sources in the order in which they were added.
     """
 
-    next_s: float
-    """Time of the next event; infinity when there is none."""
-
-    stale: bool
-    """Whether `next_s` has to be worked out again, by `refresh`, before time goes on."""
+    def __init__(self) -> None:
+        self.next_s = _INFINITY
+        """Time of the next event; infinity when there is none."""
+        self.stale = False
+        """Whether `next_s` has to be worked out again, by `refresh`, before time goes on."""
 
     def refresh(self) -> None:
         """Work out `next_s`."""
-        ...
+        raise NotImplementedError
 
     def pop(self) -> Thread | None:
         """Let the event happen; return the thread that it resumes, if any.
 
         That thread is blocked: it drives the event loop itself.
         """
-        ...
-
-
-class Bits(Protocol):
-    """A source of random numbers."""
-
-    def bits(self) -> int:
-        """Return the next 64 random bits."""
-        ...
-
-
-def _shuffled(rng: Bits) -> Iterator[int]:
-    """Numbers in a random order, each of them once."""
-    for number in count():
-        yield rng.bits() << 64 | number
-
-
-class _InHeap(deque[_Wakeup]):
-    """Stands where wake-ups queue in order, when there is no such order: always empty."""
-
-    def __init__(self, entries: list[Any]) -> None:
-        super().__init__()
-        self._entries = entries
-
-    def append(self, entry: _Wakeup) -> None:
-        """Put it in the heap."""
-        heappush(self._entries, entry)
+        raise NotImplementedError
 
 
 class Waiter:
@@ -142,7 +117,8 @@ class Waiter:
         thread, env = self.thread, self.env
         thread.waiter = None
         # As `schedule_wakeup`, without the call.
-        thread.pending = entry = (env._now, NORMAL, next(env._eid), thread, value, None)  # noqa: SLF001
+        entry: _Wakeup = (env.now, _NORMAL, next(env._eid), thread, value, None)  # noqa: SLF001
+        thread.pending = entry
         env._ready.append(entry)  # noqa: SLF001
         return True
 
@@ -153,7 +129,7 @@ class Waiter:
         self.done = True
         thread = self.thread
         thread.waiter = None
-        thread.pending = (self.env.now, NORMAL, 0, thread, value, None)
+        thread.pending = (self.env.now, _NORMAL, 0, thread, value, None)
         return thread
 
     def fail(self, error: BaseException) -> bool:
@@ -231,10 +207,6 @@ class Thread:
             waiter.wait()
 
 
-class ThreadKilled(BaseException):
-    """Ends a thread from outside; nothing in the simulated code should catch it."""
-
-
 class Expiring(Protocol):
     """What a deadline can end: a `Waiter`, or anything else that knows whether it is over."""
 
@@ -264,7 +236,7 @@ class Deadlines:
         # Nobody has to remember what is over.
         while queue and queue[0][1].done:
             queue.popleft()
-        deadline_s = self._env._now + self.timeout_s  # noqa: SLF001 - every request comes here
+        deadline_s = self._env.now + self.timeout_s
         queue.append((deadline_s, waiter))
         if not self._running:
             self._running = True
@@ -281,17 +253,20 @@ class Deadlines:
             self._running = False
 
 
-class Environment(simpy.Environment):
-    """SimPy's environment with blocking `Thread`s beside processes. Time in seconds from 0."""
+class Environment:
+    """Simulated time for blocking `Thread`s, and for SimPy's processes and events beside them.
 
-    if not TYPE_CHECKING:
-        # SimPy's property, read without a call of Python code.
-        now = property(attrgetter("_now"))
+    It has what SimPy's `Environment` has. Time in seconds from 0.
+    """
 
     def __init__(self) -> None:
-        super().__init__()
-        # SimPy's own queue, which it types as one of events only.
-        self._entries: list[Any] = self._queue
+        self.now = 0.0
+        """Simulated time; the event loop moves it."""
+        self._queue: list[Any] = []
+        self._eid: Iterator[int] = count()
+        self._active_proc: simpy.Process | None = None
+        self.inspect: Callable[[], None] | None = None
+        """Called when an event is over, before the next one; must not block."""
         # Wake-ups due at the current time, in order: most are, and need no heap.
         self._ready: deque[_Wakeup] = deque()
         self.hub = greenlet.getcurrent()
@@ -306,8 +281,8 @@ class Environment(simpy.Environment):
 
     def shuffle_ties(self, rng: Bits) -> None:
         """Let what is due at the same time happen in an order of `rng`, not of its planning."""
-        self._ready = _InHeap(self._entries)
-        self._eid = _shuffled(rng)  # type: ignore[assignment]  # also numbers in no order
+        self._ready = InHeap(self._queue)
+        self._eid = shuffled(rng)
 
     def add_source(self, source: Source) -> None:
         """Ask `source` for its events from now on."""
@@ -338,8 +313,8 @@ class Environment(simpy.Environment):
             raise KernelError(message)
         if self._closed:
             raise greenlet.GreenletExit
-        time_s = self._now + delay_s
-        queue = self._entries
+        time_s = self.now + delay_s
+        queue = self._queue
         # Nothing else happens in between: just move the clock.
         if not (self._ready or self._stopping) and (not queue or time_s < queue[0][0]):
             for source in self._sources:
@@ -348,29 +323,64 @@ class Environment(simpy.Environment):
                 if source.next_s <= time_s:
                     break
             else:
-                self._now = time_s
+                if self.inspect is not None:
+                    self.inspect()
+                self.now = time_s
                 return
-        thread.pending = entry = (time_s, NORMAL, next(self._eid), thread, None, None)
+        entry: _Wakeup = (time_s, _NORMAL, next(self._eid), thread, None, None)
+        thread.pending = entry
         heappush(queue, entry)
         self._drive(thread)
 
     def schedule_wakeup(self, thread: Thread, value: Any, error: BaseException | None) -> None:
         """Resume `thread` at the current time, after everything already due now."""
-        thread.pending = entry = (self._now, NORMAL, next(self._eid), thread, value, error)
+        entry: _Wakeup = (self.now, _NORMAL, next(self._eid), thread, value, error)
+        thread.pending = entry
         self._ready.append(entry)
 
     def call_at(self, time_s: float, function: Callable[[], object]) -> Timer:
         """Call `function` at `time_s` (not before now); see `Timer`."""
-        if time_s < self._now:
-            message = f"cannot call at {time_s} s: it is already {self._now} s"
+        if time_s < self.now:
+            message = f"cannot call at {time_s} s: it is already {self.now} s"
             raise KernelError(message)
         timer = Timer(function)
-        heappush(self._entries, (time_s, NORMAL, next(self._eid), timer))
+        heappush(self._queue, (time_s, _NORMAL, next(self._eid), timer))
         return timer
 
     def call_in(self, delay_s: float, function: Callable[[], object]) -> Timer:
         """Call `function` after `delay_s` seconds."""
-        return self.call_at(self._now + delay_s, function)
+        return self.call_at(self.now + delay_s, function)
+
+    # What SimPy's processes, events and resources ask of their environment.
+
+    @property
+    def active_process(self) -> simpy.Process | None:
+        """The process that runs just now."""
+        return self._active_proc
+
+    def schedule(self, event: simpy.Event, priority: int = _NORMAL, delay: float = 0.0) -> None:
+        """Let `event` happen after `delay` seconds."""
+        heappush(self._queue, (self.now + delay, priority, next(self._eid), event))
+
+    def event(self) -> simpy.Event:
+        """Make an event that happens when somebody says so."""
+        return simpy.Event(_as_simpy(self))
+
+    def timeout(self, delay_s: float, value: Any = None) -> simpy.Timeout:
+        """Make an event that happens after `delay_s` seconds."""
+        return simpy.Timeout(_as_simpy(self), delay_s, value)
+
+    def process(self, generator: Generator[simpy.Event, Any, Any]) -> simpy.Process:
+        """Start a process, which is an event as well: its end."""
+        return simpy.Process(_as_simpy(self), generator)
+
+    def all_of(self, events: Iterable[simpy.Event]) -> simpy.AllOf:
+        """Make an event that happens when all of `events` have."""
+        return simpy.AllOf(_as_simpy(self), events)
+
+    def any_of(self, events: Iterable[simpy.Event]) -> simpy.AnyOf:
+        """Make an event that happens when one of `events` has."""
+        return simpy.AnyOf(_as_simpy(self), events)
 
     def wait_for(self, event: Any) -> Any:
         """Block the current thread until a SimPy event happened; return its value or raise."""
@@ -417,14 +427,14 @@ class Environment(simpy.Environment):
                 return stop_event.value
             stop_event.callbacks.append(self._stop_on)
         elif until is not None:
-            if until <= self._now:
-                message = f"until ({until}) must be greater than the current time ({self._now})"
+            if until <= self.now:
+                message = f"until ({until}) must be greater than the current time ({self.now})"
                 raise ValueError(message)
-            stop_event = simpy.Event(self)
+            stop_event = self.event()
             stop_event._ok = True  # noqa: SLF001 - as simpy.core.Environment.run does
             stop_event._value = None  # noqa: SLF001
             stop_event.callbacks = [self._stop_on]
-            heappush(self._entries, (float(until), URGENT, next(self._eid), stop_event))
+            heappush(self._queue, (float(until), _URGENT, next(self._eid), stop_event))
         try:
             self._drive(None)
         finally:
@@ -445,7 +455,7 @@ class Environment(simpy.Environment):
     def close(self) -> None:
         """End every thread where it waits, without any more simulated time."""
         self._closed = True
-        self._entries.clear()
+        self._queue.clear()
         self._ready.clear()
         threads, self.threads = list(self.threads), {}
         for thread in threads:
@@ -470,8 +480,8 @@ class Environment(simpy.Environment):
     def peek(self) -> float:
         """Return the time of the next event, infinity if there is none."""
         if self._ready:
-            return self._now
-        time_s: float = self._entries[0][0] if self._entries else _INFINITY
+            return self.now
+        time_s: float = self._queue[0][0] if self._queue else _INFINITY
         source = self._first_source(time_s)
         return time_s if source is None else source.next_s
 
@@ -488,25 +498,26 @@ class Environment(simpy.Environment):
 
     def _next(self) -> Thread | None:
         """Let the next event happen; return the thread that it resumes, if any."""
-        queue, ready = self._entries, self._ready
+        queue, ready = self._queue, self._ready
+        if self.inspect is not None:
+            self.inspect()
         if ready and (not queue or ready[0] < queue[0]):
             entry = ready.popleft()
-            self._now = entry[0]
+            self.now = entry[0]
         else:
             source = self._first_source(queue[0][0] if queue else _INFINITY)
             if source is not None:
-                self._now = source.next_s
+                self.now = source.next_s
                 return source.pop()
             if not queue:
                 raise EmptySchedule
             entry = heappop(queue)
-            self._now = entry[0]
-        thread = entry[3]
-        if thread.__class__ is not Thread:
-            return self._process(thread, None)
-        if thread.pending is entry and not thread.done:
-            return thread
-        return None
+            self.now = entry[0]
+        what = entry[3]
+        if what.__class__ is not Thread:
+            return self._process(what, None)
+        thread: Thread = what
+        return thread if thread.pending is entry and not thread.done else None
 
     def _process(self, entry: Any, me: Thread | None) -> Thread | None:
         """Run a timer or a SimPy event; return the thread that it resumes.
@@ -535,17 +546,22 @@ class Environment(simpy.Environment):
         """Process events until `me` is woken; with `me` None (the hub), until the run is over."""
         if self._closed:
             raise greenlet.GreenletExit
-        queue, ready, sources = self._entries, self._ready, self._sources
-        entry: Any
+        queue, ready, sources = self._queue, self._ready, self._sources
+        entry: _Wakeup
+        what: Any
+        thread: Thread | None
         while True:
+            if self.inspect is not None and not self._stopping:
+                self.inspect()
             if self._stopping:
                 thread = None
             elif ready and (not queue or ready[0] < queue[0]):
                 entry = ready.popleft()
-                self._now = entry[0]
-                thread = entry[3]
-                if thread.pending is not entry or thread.done:
+                self.now = entry[0]
+                woken: Thread = entry[3]
+                if woken.pending is not entry or woken.done:
                     continue
+                thread = woken
             else:
                 time_s = queue[0][0] if queue else _INFINITY
                 first: Source | None = None
@@ -556,24 +572,27 @@ class Environment(simpy.Environment):
                         time_s = source.next_s
                         first = source
                 if first is not None:
-                    self._now = time_s
+                    self.now = time_s
                     thread = first.pop()
                     if thread is None:
                         continue
                 elif queue:
                     entry = heappop(queue)
-                    self._now = time_s
-                    thread = entry[3]
-                    if thread.__class__ is not Thread:
-                        thread = self._process(thread, me)
+                    self.now = time_s
+                    what = entry[3]
+                    if what.__class__ is not Thread:
+                        thread = self._process(what, me)
                         if thread is None:
                             continue
-                    elif thread.pending is not entry or thread.done:
-                        continue
+                    else:
+                        sleeper: Thread = what
+                        if sleeper.pending is not entry or sleeper.done:
+                            continue
+                        thread = sleeper
                 else:
                     thread = None
             # What somebody is told must not live for as long as this thread is blocked.
-            entry = None
+            entry = what = None
             if thread is me:
                 if me is None:
                     return None
@@ -606,6 +625,11 @@ class Environment(simpy.Environment):
         while start is not None:
             start = start.glet.switch(None)
         self.current = me
+
+
+def _as_simpy(env: Environment) -> Any:
+    """SimPy's types want an instance of SimPy's class; its code wants what that has."""
+    return env
 
 
 __all__ = [

@@ -24,7 +24,7 @@ from sim.kernel import Environment
 from sim.load.executors import Executor, VirtualUser, make_executor
 from sim.measure.events import Events
 from sim.measure.funnel import Funnel, Step
-from sim.measure.inspection import InspectedEnvironment, Inspection
+from sim.measure.inspection import Inspection
 from sim.measure.invariants import Watch
 from sim.measure.requests import Listener, RequestLog, Sample
 from sim.measure.series import Series
@@ -147,7 +147,7 @@ class _Run:
         progress: Callable[[Progress], bool | None] | None,
     ) -> None:
         self.world = world
-        self.env = env = InspectedEnvironment() if world.search.inspects else Environment()
+        self.env = env = Environment()
         self._progress = progress
         self._ended = "completed"
         self._load_ended_s = 0.0
@@ -219,7 +219,7 @@ class _Run:
                 lambda: self._end(INVARIANT_BROKEN),
                 world.search.only,
             )
-            if isinstance(env, InspectedEnvironment)
+            if world.search.inspects
             else None
         )
         self.server.on_sweep = self._swept
@@ -437,8 +437,8 @@ class _Run:
 
     def _violations(self, *, leaked_connections: int) -> Counts:
         counts = self.watch.violations(self.funnel, self.log, leaked_connections)
-        if isinstance(self.env, InspectedEnvironment):
-            counts["time_reversals"] = max(counts["time_reversals"], self.env.reversals)
+        if self.inspection is not None:
+            counts["time_reversals"] = max(counts["time_reversals"], self.inspection.reversals)
         return counts
 
     def _invariants(self) -> Counts:

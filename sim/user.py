@@ -9,6 +9,7 @@ from sim.clock import SimulatedClock
 from sim.connector import Connection
 from sim.exchange import Exchange
 from sim.kernel import TIMEOUT, KernelError
+from sim.kernel_errors import IdleScriptError
 from sim.load.user import IterationInterrupted
 
 if TYPE_CHECKING:
@@ -45,10 +46,6 @@ class Answer(NamedTuple):
         return _LOWEST_OK <= self.status < _LOWEST_FAILED
 
 
-class IdleScriptError(KernelError):
-    """A customer function returns again and again without a request or a pause."""
-
-
 class _RequestTimedOut(BaseException):
     """The time for a request ran out while its answer was being read."""
 
@@ -56,11 +53,11 @@ class _RequestTimedOut(BaseException):
 class _Patience:
     """The request timeout: ends the wait for an answer, or the reading of it."""
 
-    __slots__ = ("_thread", "_waiter", "done", "reason")
+    __slots__ = ("_sleeper", "_waiter", "done", "reason")
 
     def __init__(self, waiter: Waiter) -> None:
         self._waiter = waiter
-        self._thread = waiter.thread
+        self._sleeper = waiter.thread
         self.done = False
         self.reason = "RequestTimeout"
 
@@ -69,7 +66,7 @@ class _Patience:
         if self.done:
             return False
         self.done = True
-        return self._waiter.wake(value) or self._thread.interrupt(_RequestTimedOut())
+        return self._waiter.wake(value) or self._sleeper.interrupt(_RequestTimedOut())
 
     def cancel(self) -> None:
         """Run out because the user wants no answer any more."""
@@ -423,7 +420,7 @@ def _in_tab(purpose: str, tab: int) -> str:
 class _Tab:
     """Another tab of a user, and the thread that its work runs in."""
 
-    __slots__ = ("_begun", "_closed", "_error", "_thread", "_user", "_work")
+    __slots__ = ("_begun", "_closed", "_error", "_user", "_work", "_worker")
 
     def __init__(
         self, env: Environment, user: User, number: int, work: Callable[[User], None]
@@ -433,7 +430,7 @@ class _Tab:
         self._begun = False
         self._closed = False
         self._error: Exception | None = None
-        self._thread: Thread = env.spawn(f"vu-{user.id}-tab-{number}", self._run)
+        self._worker: Thread = env.spawn(f"vu-{user.id}-tab-{number}", self._run)
 
     def _run(self) -> None:
         self._begun = True
@@ -452,7 +449,7 @@ class _Tab:
 
     def join(self) -> None:
         """Block until the work is over; raise what it failed with."""
-        self._thread.join()
+        self._worker.join()
         if self._error is not None:
             raise self._error
 
@@ -461,4 +458,4 @@ class _Tab:
         self._closed = True
         self._user.close_tab()
         if self._begun:
-            self._thread.interrupt(IterationInterrupted())
+            self._worker.interrupt(IterationInterrupted())

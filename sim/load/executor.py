@@ -6,8 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final
 
-import simpy
-
 from sim.kernel import Environment, KernelError, Timer
 from sim.load.user import IterationInterrupted, LoadHooks, VirtualUser
 
@@ -45,7 +43,7 @@ class Executor(ABC):
         self.iterations = 0
         self.interrupted_iterations = 0
         self.dropped_iterations = 0
-        self.all_done: simpy.Event = simpy.Event(env)
+        self.all_done = env.event()
         self._iterate = iterate
         self._longest_s = longest_s
         # Interrupts whoever never leaves; not needed any more when all have left.

@@ -10,7 +10,6 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sim.kernel import Environment
 from sim.measure.invariants import PASSED, WAITING
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from sim.charges import Charges
     from sim.database import StatementWork
+    from sim.kernel import Environment
     from sim.result import Counts
     from sim.server import Server
 
@@ -28,28 +28,6 @@ _MOST_LINES: Final = 2_000
 """Events kept: more than a request of every user of a small world takes."""
 _MOST_TOLD: Final = 200
 """Of these, the last ones are told in the remarks of the run."""
-
-
-class InspectedEnvironment(Environment):
-    """An environment in which somebody looks after every event, and time is seen to go on."""
-
-    def __init__(self) -> None:
-        self._time_s = 0.0
-        self.inspect: Callable[[], None] | None = None
-        """Called when an event is over, before the next one; must not block."""
-        self.reversals = 0
-        super().__init__()
-
-    @property
-    def _now(self) -> float:
-        return self._time_s
-
-    @_now.setter
-    def _now(self, time_s: float) -> None:
-        self.reversals += time_s < self._time_s
-        if self.inspect is not None:
-            self.inspect()
-        self._time_s = time_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +162,7 @@ class Inspection:
 
     def __init__(
         self,
-        env: InspectedEnvironment,
+        env: Environment,
         server: Server,
         violations: Callable[[], Counts],
         requests: Callable[[], int],
@@ -201,6 +179,9 @@ class Inspection:
         self._line = Line(server)
         self.trace = Trace(env)
         self.events = 0
+        self.reversals = 0
+        """Events earlier than the one before."""
+        self._last_s = 0.0
         self.found: Violation | None = None
 
     def start(self) -> None:
@@ -214,6 +195,9 @@ class Inspection:
     def look(self) -> None:
         """An event is over."""
         self.events += 1
+        now_s = self._env.now
+        self.reversals += now_s < self._last_s
+        self._last_s = now_s
         server = self._server
         seen = (server.redis.commands_processed, server.database.storage.version, self._requests())
         if seen == self._seen or self.found is not None:

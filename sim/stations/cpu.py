@@ -14,7 +14,7 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
-from sim.kernel import KernelError
+from sim.kernel import KernelError, Source
 
 if TYPE_CHECKING:
     from sim.kernel import Environment, Thread
@@ -61,13 +61,15 @@ class _Share:
             gone.remove(heappop(jobs)[1])
 
 
-class Cpu:
+class Cpu(Source):
     """The cores of one host, `cores` of them, each doing `speed` seconds of work per second.
 
-    It is a `sim.kernel.Source`: the event loop knows when its next job ends.
+    The event loop knows when its next job ends; it works that out once per instant, at which often
+    several jobs come or go.
     """
 
     def __init__(self, env: Environment, cores: float, speed: float = 1.0) -> None:
+        super().__init__()
         self.env = env
         # Less than one core is one slower core: a single thread still needs all of it.
         self.cores = max(cores, 1.0)
@@ -79,10 +81,6 @@ class Cpu:
         self._last_s = env.now
         self._order = 0
         self._first: _Share = self._open
-        self.next_s = _INFINITY
-        """When the next job ends."""
-        self.stale = False
-        """Whether jobs came or went since `next_s` was worked out: often several at one instant."""
         self.busy_core_s = 0.0
         """Core seconds used so far, up to the last change; `advance` brings it up to date."""
         self._busy_rate = 0.0
@@ -124,7 +122,7 @@ class Cpu:
 
     def advance(self) -> None:
         """Bring virtual times and the accounts of used time up to now."""
-        now = self.env._now  # noqa: SLF001 - the property costs as much as all the rest
+        now = self.env.now
         elapsed = now - self._last_s
         if elapsed <= 0.0:
             return
@@ -144,7 +142,7 @@ class Cpu:
 
     def begin(self, share: _Share, work_s: float, thread: Thread) -> int:
         """Let a job of `thread` begin in `share`; return its number."""
-        if self.env._now > self._last_s:  # noqa: SLF001 - as in `advance`
+        if self.env.now > self._last_s:
             self.advance()
         self._order = order = self._order + 1
         heappush(share.jobs, (share.virtual_s + work_s, order, thread))
@@ -161,7 +159,7 @@ class Cpu:
 
     def pop(self) -> Thread:
         """End the job that is due now."""
-        if self.env._now > self._last_s:  # noqa: SLF001 - as in `advance`
+        if self.env.now > self._last_s:
             self.advance()
         share = self._first
         # What rounding left over or took away is a matter of 1e-16 s: the job ends at its tag.
@@ -219,7 +217,7 @@ class Cpu:
                     self._first = limited
         elif limited is not None:
             limited.rate = 0.0
-        now = self.env._now  # noqa: SLF001 - as in `advance`
+        now = self.env.now
         self.next_s = now + soonest_s if soonest_s > 0.0 else now
 
 
