@@ -1,4 +1,4 @@
-"""Generate `sim/data/costs.toml` and the report in `docs/calibration.md` from the measurements.
+"""Generate the cost table, its errors and the report in docs/calibration.md from the measurements.
 
     python -m experiments.fit_costs
 
@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from experiments import fit_errors
 from experiments.fit_all import Fits, idle_cores
 from experiments.fit_generator import (
     LISTS,
@@ -155,9 +156,10 @@ def as_toml(tables: dict[str, dict[str, float]]) -> str:
 
 
 def main() -> None:
-    """Write both files."""
+    """Write the three files."""
     fits = Fits.of(Measurements(DATA / "measured"))
     (DATA / "costs.toml").write_text(as_toml(table(fits)), encoding="utf-8")
+    (DATA / "cost_errors.toml").write_text(fit_errors.as_toml(fits), encoding="utf-8")
     (ROOT / "docs" / "calibration.md").write_text(report(fits), encoding="utf-8")
 
 

@@ -7,7 +7,7 @@ a thousand users are there. Each is estimated once, from all runs that show it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,6 +27,7 @@ SLICE_MS: Final = 2.0
 """`host.slice_s` in the config of the runs."""
 _MOST: Final = 0.9
 _FEW_LISTS: Final = 2
+_STEP: Final = 1.01
 _SETTLED_S: Final = 30
 _RARE: Final = ("booking_success", "booking_409_occupied", "payment_success")
 # Statements by which a booking writes: booking, outbox, seat, schedule.
@@ -88,10 +89,13 @@ def _is_busy(window: Window) -> bool:
     return _generator_cores(window) > _BUSY
 
 
-def run_windows(run: Run, fits: Fits) -> list[RunWindow]:
-    """Compare the JVM's CPU in each window of a run with what its requests should cost."""
+def run_windows(run: Run, fits: Fits, values: Mapping[str, float] | None = None) -> list[RunWindow]:
+    """Compare the JVM's CPU in each window of a run with what its requests should cost.
+
+    `values`: other values of the service's fit than the estimated ones.
+    """
     paths = {r.path: r for r in fits.measurements.service_times}
-    values = fits.service.values
+    values = fits.service.values if values is None else values
     idle_ms = 1e3 * idle_cores(fits.measurements.runs)
     found = []
     for window in run.windows():
@@ -111,16 +115,17 @@ def run_windows(run: Run, fits: Fits) -> list[RunWindow]:
     return found
 
 
-def busy_windows(fits: Fits) -> list[RunWindow]:
+def busy_windows(fits: Fits, values: Mapping[str, float] | None = None) -> list[RunWindow]:
     """Windows in which the generator takes its whole core, of runs without expired tokens' loops.
 
     In runs with capacity for all, refusals with and without a logged exception share one status.
+    `values` as in `run_windows`.
     """
     return [
         window
         for run in fits.measurements.runs
         if float(run.meta["cap"]) < float(run.meta["peak"])
-        for window in run_windows(run, fits)
+        for window in run_windows(run, fits, values)
         if window.generator_cores > _BUSY
     ]
 
@@ -211,7 +216,11 @@ def speed_variation(fits: Fits) -> dict[str, float]:
     inside = sum(len(g) * float(np.var(g)) for g in groups) / (count - len(groups))
     means = float(np.var([np.mean(g) for g in groups], ddof=1))
     between = max(0.0, means - inside * len(groups) / count)
-    return {"speed_cv": float(np.sqrt(inside)), "run_speed_cv": float(np.sqrt(between))}
+    return {
+        "speed_cv": float(np.sqrt(inside)),
+        "run_speed_cv": float(np.sqrt(between)),
+        "run_speed_degrees": float(len(groups) - 1),
+    }
 
 
 def rare_code_factor(fits: Fits) -> float:
@@ -219,19 +228,45 @@ def rare_code_factor(fits: Fits) -> float:
 
     The warm-up curve lets them share what all requests heat; writes do so less.
     """
+    return float(np.exp(np.mean(_rare_logs(fits))))
+
+
+def rare_code_error(fits: Fits) -> float:
+    """Standard error of the logarithm of `rare_code_factor`."""
+    return _standard_error(_rare_logs(fits))
+
+
+def _rare_logs(fits: Fits) -> list[float]:
     values = fits.service.values
     rows = fits.measurements.service_times
-    logs = [
-        np.log(row.jvm_ms / jvm_ms(values, steps(row), warm_up(values, heat)))
+    return [
+        math.log(row.jvm_ms / jvm_ms(values, steps(row), warm_up(values, heat)))
         for row, heat in zip(rows, service_heats(rows), strict=True)
         if not row.hot and row.path in _RARE
     ]
-    return float(np.exp(np.mean(logs)))
 
 
-def busy_factor(fits: Fits) -> float:
-    """Factor on the JVM's work while the generator takes its whole core."""
-    return float(np.exp(np.mean([np.log(window.ratio) for window in busy_windows(fits)])))
+def _standard_error(values: Sequence[float]) -> float:
+    return float(np.std(values, ddof=1)) / math.sqrt(len(values))
+
+
+def busy_factor(fits: Fits, values: Mapping[str, float] | None = None) -> float:
+    """Factor on the JVM's work while the generator takes its whole core.
+
+    `values` as in `run_windows`.
+    """
+    ratios = [window.ratio for window in busy_windows(fits, values)]
+    return float(np.exp(np.mean(np.log(ratios))))
+
+
+def busy_elasticity(fits: Fits, name: str) -> float:
+    """By how many percent `busy_factor` changes when a value of the service's fit grows by one.
+
+    It is what the runs take beyond the fitted work, so it falls as that grows.
+    """
+    values = fits.service.values
+    more = values | {name: values[name] * _STEP}
+    return math.log(busy_factor(fits, more) / busy_factor(fits)) / math.log(_STEP)
 
 
 def fit_filter_traces(fits: Fits) -> Linear:
@@ -316,6 +351,18 @@ def first_write_ms(fits: Fits) -> float:
     were: the first takes most. With 1 / n of it for the n-th, the sum over a run is the harmonic
     number's. The work follows from how many threads share the core.
     """
+    shared_ms = float(np.mean(_extra_ms(fits))) / sharing_threads(fits) / busy_factor(fits)
+    return shared_ms / _BOOKING_WRITES
+
+
+def first_write_error(fits: Fits) -> float:
+    """Standard error of the logarithm of `first_write_ms`, of the scatter between runs."""
+    extra_ms = _extra_ms(fits)
+    return _standard_error(extra_ms) / float(np.mean(extra_ms))
+
+
+def _extra_ms(fits: Fits) -> list[float]:
+    """Of each run, how much longer its first successful booking took than a conflict."""
     extra_ms = []
     for run in fits.measurements.runs:
         if float(run.meta["cap"]) >= float(run.meta["peak"]):
@@ -324,5 +371,4 @@ def first_write_ms(fits: Fits) -> float:
         made, refused = rows["200"], rows["409"]
         harmonic = sum(1.0 / n for n in range(1, made["count"] + 1))
         extra_ms.append(made["count"] * (made["mean_ms"] - refused["mean_ms"]) / harmonic)
-    shared_ms = float(np.mean(extra_ms)) / sharing_threads(fits) / busy_factor(fits)
-    return shared_ms / _BOOKING_WRITES
+    return extra_ms

@@ -25,6 +25,7 @@ from scipy.optimize import least_squares
 from experiments.measurements import Level, Measurements, Run, ServiceTime
 
 Vector = npt.NDArray[np.float64]
+Matrix = npt.NDArray[np.float64]
 
 # (start in ms or as a ratio, what it is): only the order of magnitude matters.
 STARTS: Final[Mapping[str, float]] = {
@@ -230,10 +231,9 @@ class ServiceFit:
             loss="soft_l1",
         )
         self.values = self._values(solution.x)
-        information = solution.jac.T @ solution.jac
-        self.sigma = dict(
-            zip(self.names, np.sqrt(np.diag(np.linalg.inv(information))), strict=True)
-        )
+        self.covariance: Matrix = np.linalg.inv(solution.jac.T @ solution.jac)
+        """Of the logarithms of the values, in the order of `names`."""
+        self.sigma = dict(zip(self.names, np.sqrt(np.diag(self.covariance)), strict=True))
 
     def _values(self, logs: Vector) -> dict[str, float]:
         return dict(zip(self.names, np.exp(logs).tolist(), strict=True))

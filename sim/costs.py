@@ -238,6 +238,8 @@ class Costs:
     """Coefficient of variation of the JVM's speed from ten seconds to the next, within a run."""
     run_speed_cv: float
     """The same from one run to another, beyond what the seconds explain."""
+    run_speed_degrees: float
+    """Degrees of freedom of that estimate: runs it is from, less one."""
     rare_code_factor: float
     """Factor on work of endpoints that few requests use, in a JVM that only others have heated."""
     first_write_s: float

@@ -39,7 +39,10 @@ class Interference:
         self._rng = rng
         self._beside = costs.busy_generator_factor if world.generator.beside_service else 1.0
         self._cv = costs.speed_cv if world.host.speed_varies else 0.0
-        self._run = self._factor(costs.run_speed_cv) if world.host.speed_varies else 1.0
+        self._run = 1.0
+        if world.host.speed_varies:
+            tail = self._tail(costs.run_speed_degrees) if world.service.costs_uncertain else 1.0
+            self._run = self._factor(costs.run_speed_cv, tail)
         self._drift = 1.0
 
     def start(self) -> None:
@@ -49,10 +52,19 @@ class Interference:
         if self._cv or self._beside > 1.0:
             self._look()
 
-    def _factor(self, cv: float) -> float:
-        """Draw a log-normal factor of mean 1."""
+    def _factor(self, cv: float, tail: float = 1.0) -> float:
+        """Draw a log-normal factor of mean 1; `tail` widens it about the same median."""
         variance = math.log1p(cv**2)
-        return math.exp(math.sqrt(variance) * self._rng.normal() - variance / 2.0)
+        return math.exp(math.sqrt(variance) * tail * self._rng.normal() - variance / 2.0)
+
+    def _tail(self, degrees: float) -> float:
+        """Draw what makes a normal number one of Student's t for a fresh run.
+
+        Mean and variation were estimated from `degrees` + 1 runs, so one more is farther from that
+        mean: t sqrt(1 + 1/n), t being a normal number over sqrt(chi square / degrees).
+        """
+        chi_square = math.fsum(self._rng.normal() ** 2 for _ in range(round(degrees)))
+        return math.sqrt(degrees / chi_square * (1.0 + 1.0 / (degrees + 1.0)))
 
     def _redraw(self) -> None:
         self._drift = self._run * self._factor(self._cv)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.schema import booking, outbox, seat, token_history
+from sim.cost_errors import CostErrors
 from sim.costs import Costs
 from sim.faults.injection import Faults
 from sim.generator import Generator
@@ -159,6 +160,8 @@ class _Run:
         jitter_s = service.start_jitter_s * streams.stream("start of the load").uniform(-1.0, 1.0)
         self._start_s = max(0.0, service.started_before_s + jitter_s)
         costs = Costs.load()
+        if world.service.costs_uncertain:
+            costs = CostErrors.load().draw(costs, streams.stream("errors of the costs"))
         self.host = Host(env, world.host)
         generator_host = (
             self.host if world.generator.shares_host else Host(env, world.generator.host)

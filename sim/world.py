@@ -204,6 +204,14 @@ class Service:
             source="measured: runs start cold",
         ),
     ] = False
+    costs_uncertain: Annotated[
+        bool,
+        Setting(
+            "each run draws its costs within the errors of their calibration, so that replications "
+            "tell how far a prediction may be off and not only how runs scatter",
+            source="measured: standard errors and correlations of the fits (docs/calibration.md)",
+        ),
+    ] = False
     one_log: Annotated[
         bool,
         Setting(
