@@ -435,7 +435,12 @@ def _budget(text: str | None) -> Budget:
 @contextmanager
 def _changes_explained() -> Iterator[None]:
     """Let messages about `--set` and `--param` speak of arguments: nobody typed an option here."""
-    names = {"--set": "changes", "--param": "parameters", "--variants": "variants"}
+    names = {
+        "--param": "parameters",
+        "--scale": "scale",
+        "--set": "changes",
+        "--variants": "variants",
+    }
     try:
         yield
     except ConfigError as error:

@@ -25,7 +25,6 @@ from experiments.sweep import SweepResult
 from experiments.sweep_text import render as render_sweep
 from experiments.text import number, percent, render
 from sim.result import RunResult
-from sim.scale import scaled
 from sim.world import World
 
 _COLUMNS = 100
@@ -61,7 +60,7 @@ class Run:
     @property
     def world(self) -> World:
         """The world as it was simulated, already scaled."""
-        return scaled(self.config.world, self.summary["scale"])
+        return self.config.world_at(self.summary["scale"])
 
     @property
     def total_requests(self) -> float:

@@ -19,7 +19,6 @@ from experiments.replications import (
 )
 from experiments.store import identity_of
 from sim.result import RunResult
-from sim.scale import scaled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,16 +117,15 @@ class Campaign:
             self._journal.add(keys[number], result)
             return self._purse.seconds_left <= 0.0
 
-        self._warn_if_short_of_memory(tasks)
+        self._warn_if_short_of_memory([cell.config for cell, _ in pairs])
         with progress_bar(len(tasks), quiet=self._options.quiet) as report:
             heard = stream_replications(tasks, self._options.workers, report, finished)
         self.interrupted = self.interrupted or heard
 
-    def _warn_if_short_of_memory(self, tasks: Sequence[Task]) -> None:
-        if not self._warned:
-            worlds = (scaled(task.world, task.scale) for task in tasks)
-            processes = processes_here(self._options.workers, len(tasks))
-            self._warned = warn_if_short(worlds, processes)
+    def _warn_if_short_of_memory(self, configs: Sequence[Config]) -> None:
+        worlds = [config.world_at(self._options.scale) for config in configs]
+        processes = processes_here(self._options.workers, len(configs))
+        self._warned = self._warned or warn_if_short(worlds, processes)
 
     def _key(self, cell: Cell, replication: int) -> str:
         seed = seed_of(self._seed, replication)

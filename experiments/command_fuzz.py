@@ -24,7 +24,6 @@ from experiments.replications import seed_of, stream_replications
 from experiments.store import identity_of
 from experiments.summary import combined_digest
 from sim.result import RunResult
-from sim.scale import scaled
 from sim.world import World
 
 _OK, _INTERRUPTED = 0, 130
@@ -66,7 +65,7 @@ class _Fuzz:
         self._options = options
         common = options.common
         self._config: Config = load(common.config, common.assignments)
-        self._world: World = scaled(self._config.world, common.scale)
+        self._world: World = self._config.world_at(common.scale)
         self._seed = common.seed_for(self._config)
         self._schedules = common.replications or 1
         self._purse = common.budget.started()

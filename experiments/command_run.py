@@ -24,7 +24,6 @@ from experiments.summary import RunSummary, Setup, summarise
 from experiments.text import render
 from experiments.violations import raise_if_broken
 from sim.result import RunResult
-from sim.scale import scaled
 
 SAVED_EVERY_S: Final = 30.0
 """Wall time after which the replications that have ended are written, others still running."""
@@ -88,7 +87,7 @@ class _Work:
     def done(self) -> Finished:
         """Run what is missing and keep all of it."""
         options = self._options
-        for warning in scaled(self._config.world, options.scale).redis.warnings():
+        for warning in self._config.world_at(options.scale).redis.warnings():
             sys.stderr.write(f"warning: redis.{warning}\n")
         self._every = {n: run for n, run in self._found().items() if self._is_whole(n)}
         known = len(self._every)
@@ -130,7 +129,7 @@ class _Work:
             return
         setup, options = self._setup, self._options
         tasks = [self._task(number) for number in missing]
-        world = scaled(self._config.world, setup.scale)
+        world = self._config.world_at(setup.scale)
         warn_if_short([world], processes_here(options.workers, len(tasks)))
         with live_view(world.load, len(tasks), quiet=options.quiet) as report:
             stream_replications(tasks, options.workers, report, self._keep)

@@ -27,6 +27,7 @@ from experiments.output import with_dialect
 from experiments.possible import impossibilities
 from experiments.sources import Merged, Source, apply_set, read_merged, read_source, show_value
 from model.setting import Setting
+from sim.scale import scaled
 from sim.world import World
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -123,6 +124,15 @@ class Config:
     def name(self) -> str:
         """How results and messages call this config."""
         return self.header.name
+
+    def world_at(self, scale: float) -> World:
+        """The world at 0 < scale <= 1. Raises ConfigError where that leaves nothing of its load."""
+        try:
+            return scaled(self.world, scale)
+        except ValueError as error:
+            reason = str(error).partition(";")[0]
+            problem = f"{scale:g}: too small for {self.name} ({reason}); allowed: a larger one"
+            raise ConfigError("--scale", "", problem) from error
 
 
 @functools.cache

@@ -78,6 +78,19 @@ def test_bad_options_end_with_1_and_one_line(capsys):
         assert captured.out == ""
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["run"], ["compare", "--variants=F3"], ["fuzz", "--seeds=1"]],
+    ids=lambda words: words[0],
+)
+def test_a_scale_that_leaves_nobody_is_refused_in_one_line(words, capsys):
+    command, *options = words
+    assert main([command, "smoke", *options, "--scale", "0.001", "--workers", "1"]) == 104
+    told = capsys.readouterr().err
+    assert told.startswith("ticketsim: --scale: 0.001: too small for smoke")
+    assert told.count("\n") == 1
+
+
 def test_help_answers_at_once():
     """In processor time, so that a busy machine does not fail it."""
 
