@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, NotRequired
+from typing import Final, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -312,12 +312,3 @@ def _shown(numbers: Mapping[str, float | None], vector: Vector) -> set[str]:
         for one in vector.observations
         if abs(one.difference(numbers[one.name], one.spread(0.0, 1.0), 1.0)) <= MISSED
     }
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of what `explain --json` prints."""
-    from pydantic import TypeAdapter
-
-    schema = TypeAdapter(Explanation).json_schema()
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    return schema
