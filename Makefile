@@ -5,6 +5,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH_VENV := .venv-bench
 BENCH_READY := $(BENCH_VENV)/.ready
+# Interpreted code in the checkout is in $(VENV), the same code compiled in $(FAST_VENV).
+FAST_VENV := .venv-fast
+FAST_READY := $(FAST_VENV)/.ready
+TICKETSIM := $(FAST_VENV)/bin/ticketsim
+COMPILES = echo '\#include <Python.h>' | $${CC:-cc} -fsyntax-only -x c \
+	-I "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')" -
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 \
 	--fork-strategy fewest --no-annotate --custom-compile-command "make lock" --quiet
@@ -14,7 +20,7 @@ PARALLEL := --numprocesses=logical --maxprocesses=4 --dist=worksteal
 MARKS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup incident test bench contract fuzz fuzz-configs audit notebooks notebooks-run scale-check fixes fixes-full coverage explain explain-full lint types layers lock clean
+.PHONY: help setup fast fast-check incident test bench contract fuzz fuzz-configs audit notebooks notebooks-run scale-check fixes fixes-full coverage explain explain-full lint types layers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -28,8 +34,32 @@ $(READY): requirements.lock pyproject.toml
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-incident: $(READY) ## the main job: the incident at full size
-	$(BIN)/ticketsim run incident
+fast: ## compile what takes most of the time into .venv-fast; what runs long uses it
+	@if [ -L $(TICKETSIM) ]; then rm $(FAST_READY); fi
+	@$(MAKE) --no-print-directory $(FAST_READY)
+	@test ! -L $(TICKETSIM)
+
+# Its libraries are those of $(VENV). Where nothing can be compiled, the program there is used.
+$(FAST_READY): $(READY) setup.py $(shell find model sim experiments ticketsim pytest_ticketsim -type f -not -name '*.pyc')
+	@rm -rf $(FAST_VENV); mkdir -p $(FAST_VENV)
+	@echo "compiling into $(FAST_VENV): about a minute, once"
+	@if $(COMPILES) \
+		&& $(BIN)/python -m venv --without-pip $(FAST_VENV) \
+		&& $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+			>"$$($(FAST_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/libraries.pth" \
+		&& TICKETSIM_COMPILE=$(FAST_VENV)/build $(PIP) --python $(FAST_VENV)/bin/python \
+			install --no-deps --no-build-isolation --ignore-installed .; \
+	then :; fi >$(FAST_VENV)/build.log 2>&1
+	@if ! [ -x $(TICKETSIM) ]; then mkdir -p $(FAST_VENV)/bin; ln -sf ../../$(BIN)/ticketsim $(TICKETSIM); \
+		echo "not compiled ($(FAST_VENV)/build.log says why): it takes longer"; fi
+	@touch $@
+
+fast-check: $(FAST_READY) ## the compiled program has the results of the interpreted one
+	@if [ -L $(TICKETSIM) ] && ! { $(COMPILES); } 2>/dev/null; then echo "no C compiler, or no Python.h: not checked"; \
+	else TICKETSIM_REQUIRE_FAST=1 $(BIN)/python -m pytest tests/worlds/test_compiled.py; fi
+
+incident: $(FAST_READY) ## the main job: the incident at full size
+	$(TICKETSIM) run incident
 
 test: $(READY) ## every test but the slowest comparisons with a real redis-server
 	@$(BIN)/python -m pytest $(PARALLEL)
@@ -52,11 +82,11 @@ notebooks-run: $(READY) ## run every notebook again and save what it shows
 scale-check: $(READY) ## the incident at several scales, five seeds each (a quarter of an hour)
 	$(BIN)/python -m experiments.scale_check
 
-fixes: $(READY) ## every shipped fix against the incident at a tenth of the size; resumes
-	$(BIN)/ticketsim compare incident --scale 0.1 --replications 3 --out runs/fixes
+fixes: $(FAST_READY) ## every shipped fix against the incident at a tenth of the size; resumes
+	$(TICKETSIM) compare incident --scale 0.1 --replications 3 --out runs/fixes
 
-fixes-full: $(READY) ## the same at full size: hours; resumes where it stopped
-	$(BIN)/ticketsim compare incident --replications 3 --workers 2 --out runs/fixes-full
+fixes-full: $(FAST_READY) ## the same at full size: hours; resumes where it stopped
+	$(TICKETSIM) compare incident --replications 3 --workers 2 --out runs/fixes-full
 
 fuzz-configs: $(READY) ## 50 times the tests' tries at configs, options and input files that break the program
 	@TICKETSIM_FUZZ=50 $(BIN)/python -m pytest tests/properties/test_config_fuzz.py $(PARALLEL)
@@ -76,14 +106,14 @@ $(BENCH_READY): requirements-bench.lock pyproject.toml
 	$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-explain: $(READY) ## what happened in the incident, how sure that is (20 minutes); resumes
-	$(BIN)/ticketsim explain incident --out runs/explain
+explain: $(FAST_READY) ## what happened in the incident, how sure that is (20 minutes); resumes
+	$(TICKETSIM) explain incident --out runs/explain
 
-explain-full: $(READY) ## the same, and every defect by itself, and the calibration: hours; resumes
-	$(BIN)/ticketsim explain incident --full --out runs/explain-full
+explain-full: $(FAST_READY) ## the same, and every defect by itself, and the calibration: hours; resumes
+	$(TICKETSIM) explain incident --full --out runs/explain-full
 
-fuzz: $(READY) ## ten thousand tries to break an invariant (a quarter of an hour); resumes
-	$(BIN)/ticketsim fuzz fuzz-small --seeds 10000 --keep-going --out runs/fuzz
+fuzz: $(FAST_READY) ## ten thousand tries to break an invariant (a quarter of an hour); resumes
+	$(TICKETSIM) fuzz fuzz-small --seeds 10000 --keep-going --out runs/fuzz
 
 coverage: $(READY) ## how often the intervals and verdicts of compare are right
 	$(BIN)/python -m tests.support.coverage 1000
@@ -105,5 +135,5 @@ lock: $(READY) ## resolve the dependencies again, with hashes and without naming
 	@! grep -nE '://|index-url' requirements.lock requirements-notebooks.lock requirements-bench.lock
 
 clean: ## remove everything that can be made again
-	rm -rf $(VENV) $(BENCH_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(BENCH_VENV) $(FAST_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
