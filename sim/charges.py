@@ -93,9 +93,8 @@ class Charges:
         """Exception class -> logged events so far, wherever they were logged."""
         return sum(self.exceptions.values(), Counter())
 
-    def settle(self) -> None:
-        """Pay the current task's debt: blocks until the work is done."""
-        task = self.task
+    def settle(self, task: Task) -> None:
+        """Pay the debt of `task`, the current thread's: blocks until the work is done."""
         if task.killed:
             raise ThreadKilled
         for hold in self.holds:
@@ -148,21 +147,22 @@ class Charges:
         ) / self._database_speed
         if self.database_way is not None:
             self.database_way.travel()
-        self.settle()
+        self.settle(task)
 
     def end(self, committed: bool, wrote: bool) -> None:
         """Charge the commit of a writing transaction; nothing is left to pay at the release."""
+        task = self.task
         if committed and wrote:
-            self.task.database_debt_s += self._costs.db_commit_write_s / self._database_speed
+            task.database_debt_s += self._costs.db_commit_write_s / self._database_speed
         if self.database_way is not None:
             self.database_way.travel()
-        self.settle()
+        self.settle(task)
 
     def event(self) -> None:
         """Charge an outbox event, and pay what is owed: the broker is asked next."""
         task = self.task
         task.debt_s += self._costs.jvm_event_s * task.factor.code
-        self.settle()
+        self.settle(task)
 
     def exception(self, logger: str, error: BaseException) -> None:
         """Count a logged exception and charge its stack trace."""
@@ -180,11 +180,11 @@ class Charges:
             return
         locked_s = work_s * costs.locked_share
         task.debt_s += work_s - locked_s
-        self.settle()
+        self.settle(task)
         self._log.enter()
         try:
             task.debt_s += locked_s
-            self.settle()
+            self.settle(task)
         finally:
             self._log.leave()
 
@@ -200,7 +200,8 @@ class ChargedPool:
 
     def acquire(self) -> float:
         """Borrow a connection; return the time. Raises `PoolTimeoutError`."""
-        self._charges.settle()
+        charges = self._charges
+        charges.settle(charges.task)
         return self._pool.acquire()
 
     def release(self, borrowed_s: float) -> None:
@@ -243,7 +244,7 @@ class ChargedRedis:
         charges = self._charges
         task = charges.task
         task.debt_s += self._costs.jvm_redis_s * task.factor.code
-        charges.settle()
+        charges.settle(task)
         self._env.sleep(self._costs.redis_wait_s)
         if self.way is not None and not self.way.travel(self._timeout_s):
             raise redis.TimeoutError(f"Command timed out after {self._timeout_s:g} second(s)")

@@ -48,8 +48,8 @@ class FailingListener:
     def _fail(self, topic: str) -> None:
         thread = self._env.current
         assert thread is not None  # noqa: S101 - called by the pool's thread
-        thread.local = Task(LISTENER, self._factor)
+        thread.local = task = Task(LISTENER, self._factor)
         for _ in range(_RETRIES):
             self._charges.exception(_CONTAINER_LOGGER, EventRetriedError(topic))
         self._charges.exception(_GIVE_UP_LOGGER, EventGivenUpError(topic))
-        self._charges.settle()
+        self._charges.settle(task)

@@ -323,7 +323,7 @@ class Server:
         response = service.handle(exchange.request)
         exchange.body_bytes = body_bytes = self.response_bytes(endpoint, response)
         charges.response(task, body_bytes)
-        charges.settle()
+        charges.settle(task)
         exchange.response = response
         delay_s = 0.0 if self.way is None else self.way.delay_s()
         if delay_s > 0.0:

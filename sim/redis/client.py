@@ -185,11 +185,7 @@ class Link:
 
     def run(self, args: tuple[Any, ...], *, never_decode: bool = False) -> Any:
         """Run one command and return its reply, decoded if the client decodes."""
-        plan = self._plans.get(args[0])
-        if plan is None:
-            plan, fields = self._resolve(args[0], self._encoded(args))
-        else:
-            fields = self._encoded(args[1:])
+        plan, fields = self._resolve(args)
         if self._before_command is not None:
             self._before_command(plan.name, self._server.cost_ns(plan, fields))
         connection = self._connection
@@ -218,7 +214,7 @@ class Link:
             the commands that were refused while queueing, as (index, error): nothing was run then;
             and the replies, errors among them, or None if a watched key changed.
         """
-        batch = [self._resolve(args[0], self._encoded(args)) for args in commands]
+        batch = [self._resolve(args) for args in commands]
         if self._before_command is not None:
             cost_ns = self._server.transaction_cost_ns(batch)
             self._before_command("exec", cost_ns)
@@ -258,10 +254,14 @@ class Link:
                 fields.append(arg if arg.__class__ is bytes else bytes(self._encoder.encode(arg)))
         return fields
 
-    def _resolve(self, token: str, fields: list[bytes]) -> tuple[Plan, list[bytes]]:
-        """The plan for a command and its arguments; `fields` holds its name first."""
+    def _resolve(self, args: tuple[Any, ...]) -> tuple[Plan, list[bytes]]:
+        """The plan for a command and its arguments; `args` holds its name first."""
+        token: str = args[0]
+        plan = self._plans.get(token)
+        if plan is not None:
+            return plan, self._encoded(args[1:])
         name = token.lower()
-        rest = fields[1:]
+        rest = self._encoded(args)[1:]
         if has_subcommands(name) and rest:
             name, rest = f"{name} {rest[0].decode().lower()}", rest[1:]
         plan = self._server.plans.get(name)

@@ -20,7 +20,7 @@ from fakeredis.model import ZSet
 from sim.redis.errors import UnsupportedCommandError
 from sim.redis.introspection import IntrospectionCommands
 from sim.redis.keyspace import Keyspace
-from sim.redis.plans import Plan
+from sim.redis.plans import Plan, Shape
 from sim.redis.sorted_set import MeteredZSet
 from sim.redis.values import independent
 
@@ -70,13 +70,13 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
         server = self.server
         server.begin_command(self, plan.name)
         try:
-            shape_known = plan.shape(args, self.version)
+            shape = plan.shape(args, server.version)
             if server.limit_bytes and server.is_over_limit():
                 self._refuse_if_full(plan)
             if self._transaction is not None and not plan.is_transaction:
-                self._transaction.append((plan, shape_known, args))
+                self._transaction.append((plan, shape, args))
                 return QUEUED.value
-            result = self._execute(plan, args)
+            result = self._execute(plan, shape, args)
         except SimpleError as error:
             self._note_failure(plan, error)
             raise self._decode_error(error) from None
@@ -143,21 +143,21 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
             error = SimpleError(f"{_OLD_EXPIRE_COMPLAINT}'{command}' command")
         return super()._decode_error(error)
 
-    def _execute(self, plan: Plan, args: list[bytes]) -> Any:
+    def _execute(self, plan: Plan, shape: Shape, args: list[bytes]) -> Any:
         if not plan.supported:
             raise UnsupportedCommandError(f"{plan.name.upper()} is not simulated")
         if plan.needs_substitution:
             with self.server.substitution.active():
-                return self._run(plan, args)
-        return self._run(plan, args)
+                return self._run(plan, shape, args)
+        return self._run(plan, shape, args)
 
-    def _run(self, plan: Plan, args: list[bytes]) -> Any:
+    def _run(self, plan: Plan, shape: Shape, args: list[bytes]) -> Any:
         """Run fakeredis's code on the decoded arguments and write the keys back."""
         items: list[CommandItem] = []
         state = self.server.state
         state.touching = plan.is_use and self.server.persistence.running is None
         try:
-            argv = self._bound(plan, args, items)
+            argv = self._bound(plan, shape, args, items)
             result = getattr(self, plan.method)(*argv)
         except _AnsweredEarly as answer:
             return answer.reply
@@ -172,9 +172,10 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
             return self._decode_result(result)
         return result
 
-    def _bound(self, plan: Plan, args: list[bytes], items: list[CommandItem]) -> list[Any]:
+    def _bound(
+        self, plan: Plan, shape: Shape, args: list[bytes], items: list[CommandItem]
+    ) -> list[Any]:
         """The arguments as fakeredis's code wants them; the keys among them go into `items`."""
-        shape = plan.shape(args, self.version)
         db = self._db
         for index, answer in shape.early:
             if db.lookup(args[index]) is None:
@@ -255,13 +256,13 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
             return None
         self._in_transaction = True
         try:
-            return [self._queued_reply(plan, args) for plan, _, args in queued]
+            return [self._queued_reply(plan, shape, args) for plan, shape, args in queued]
         finally:
             self._in_transaction = False
 
-    def _queued_reply(self, plan: Plan, args: list[bytes]) -> Any:
+    def _queued_reply(self, plan: Plan, shape: Shape, args: list[bytes]) -> Any:
         try:
-            result = self._execute(plan, args)
+            result = self._execute(plan, shape, args)
         except SimpleError as error:
             result = error
         return self._decode_result(result)

@@ -77,9 +77,9 @@ def _count_statements(patch, counts):
         counts.statements[work.kind] += 1
         charge(charges, work)
 
-    def executed(connection, plan, args):
+    def executed(connection, *arguments):
         counts.commands += 1
-        return execute(connection, plan, args)
+        return execute(connection, *arguments)
 
     patch.setattr(Charges, "statement", charged)
     patch.setattr(ServerConnection, "_execute", executed)
