@@ -94,7 +94,7 @@ fuzz-configs: $(READY) ## 50 times the tests' tries at configs, options and inpu
 audit: $(READY) ## lock file, what is installed, and known vulnerabilities if their database can be reached
 	@$(BIN)/python -m tests.support.audit
 
-bench: $(BENCH_READY) ## speed and memory against goals and other simulators, in .venv-bench; FULL=1: full size
+bench: $(BENCH_READY) $(FAST_READY) ## speed and memory against goals and other simulators, in .venv-bench; FULL=1: full size
 	@mkdir -p runs
 	@$(BENCH_VENV)/bin/python -m pytest --config-file tests/benchmarks/pytest.ini --rootdir . $(if $(FULL),--full-size) \
 		--benchmark-json runs/benchmarks.json tests/benchmarks
