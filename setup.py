@@ -37,7 +37,7 @@ def compiled(folder: str) -> list[Extension]:
     from mypyc.build import mypycify  # noqa: PLC0415 - a plain install does without mypy
 
     options = ["--config-file=pyproject.toml", f"--cache-dir={folder}/mypy_cache"]
-    # Twice the time to compile brings nothing that can be measured.
+    # Quick to compile: make incident waits for it on a fresh machine.
     found = mypycify([*options, *COMPILED], opt_level="1", debug_level="0", target_dir=folder)
     for extension in found:
         # A warning of some other compiler is no reason to go without.
