@@ -12,8 +12,8 @@ from experiments.explain.inference import Plan
 
 FEWEST_PARTICLES: Final = 8
 _FEWEST_LEVELS: Final = 2
-_LEVELS: Final = 6
-_PARTICLES: Final = 48
+_LEVELS: Final = 7
+_PARTICLES: Final = 96
 _FULL_SIZE: Final = 12
 _REPLICATIONS: Final = 3
 _TO_INFERENCE: Final = 0.65
