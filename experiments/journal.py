@@ -1,7 +1,7 @@
 """Results on disk as they come: a folder that an interrupted compare, sweep or gate goes on from.
 
-manifest.json   what the folder belongs to: command, config, seed, scale, version
-runs.jsonl      one line per finished run, under the digest of (config, seed, scale, version);
+manifest.json   what the folder belongs to: command, config, seed, scale, version, code
+runs.jsonl      one line per finished run, under the digest of (config, seed, scale, version, code);
                 a line that a killed process or a full disk left unfinished is passed over
 NAME.json, ...  what the command reports in the end
 """
@@ -126,5 +126,5 @@ def _check_manifest(path: Path, command: str, identity: Identity) -> None:
     if difference:
         raise OutputMismatchError(
             f"--out {path}: holds the results of other runs ({difference}); "
-            "allowed: the same config, seed, scale and version, or another folder"
+            "allowed: the same config, code, seed, scale and version, or another folder"
         )

@@ -14,7 +14,8 @@
 
 The manifest is written last; while a folder is written again, it says that it is partial. So
 what a killed process leaves is nothing, or marked as partial, and can be read and resumed.
-A folder that exists is resumed when it was made from the same config, seed, scale and version.
+A folder that exists is resumed when it was made from the same config, seed, scale and version,
+the version being that of the code as it is, the user's own included.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.code_digest import named_digest, program_digest
 from experiments.errors import OutputError, OutputMismatchError
 from experiments.folder import ALLOWED, Folder
 from experiments.output import as_json
@@ -50,8 +52,8 @@ _LIBRARIES = ("numpy", "sqlalchemy", "redis", "fakeredis", "pyjwt", "simpy", "gr
 
 
 def program_version() -> str:
-    """The version of this program."""
-    return importlib.metadata.version("ticketsim")
+    """The version of this program, and the digest of the code that it simulates with."""
+    return f"{importlib.metadata.version('ticketsim')}+{program_digest()}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,10 +64,12 @@ class Identity:
     seed: int
     scale: float
     version: str
+    code: str
+    """Digest of the user's own code, empty without any."""
 
     def difference(self, manifest: Mapping[str, Any]) -> str:
         """The first thing in which a manifest differs, or an empty string."""
-        for name in ("version", "seed", "scale"):
+        for name in ("version", "code", "seed", "scale"):
             mine, theirs = getattr(self, name), manifest.get(name)
             if mine != theirs:
                 return f"{name} {theirs} there, {name} {mine} here"
@@ -87,7 +91,9 @@ def identity_of(resolved: Mapping[str, Any], seed: int, scale: float) -> Identit
     apart = {"name", "description", "explain", "observed", "replications", "seed", "thresholds"}
     config = {key: value for key, value in resolved.items() if key not in apart}
     # Through JSON, so that it compares equal with what a manifest says.
-    return Identity(json.loads(json.dumps(config)), seed, scale, program_version())
+    return Identity(
+        json.loads(json.dumps(config)), seed, scale, program_version(), named_digest(resolved)
+    )
 
 
 class RunFolder:
@@ -102,7 +108,8 @@ class RunFolder:
         """Check that the folder can be written, and read the complete replications in it.
 
         Raises:
-            OutputMismatchError: it holds the results of another config, seed, scale or version.
+            OutputMismatchError: it holds the results of another config, code, seed, scale or
+                version.
             OutputError: it cannot be written, is being written, or holds something else.
         """
         folder = self._locked()
@@ -173,6 +180,7 @@ class RunFolder:
             "format": FORMAT,
             "name": summary["config"],
             "version": self._identity.version,
+            "code": self._identity.code,
             "seed": self._identity.seed,
             "scale": self._identity.scale,
             "partial": summary["partial"],

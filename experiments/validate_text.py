@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from experiments.intervals import FEWEST_FOR_RANKS
+from experiments.intervals import FEWEST_FOR_INTERVALS, FEWEST_FOR_RANKS
 
 
 def render(report: Mapping[str, Any]) -> str:
@@ -16,6 +16,11 @@ def render(report: Mapping[str, Any]) -> str:
 def _head(report: Mapping[str, Any]) -> Iterator[str]:
     hits, total = report["hits"], report["total"]
     widths, judged = report["widths"], report["medians"]
+    if report["replications"] < FEWEST_FOR_INTERVALS:
+        yield (
+            f"There are no intervals below {FEWEST_FOR_INTERVALS} replications, so nothing below "
+            "is judged: every number counts as a miss."
+        )
     yield (
         f"{hits} of {total} measured numbers ({100 * hits / total:.1f} %) lie inside the 95 % "
         f"prediction interval of one fresh run; {report['misses']} do not."

@@ -115,6 +115,7 @@ class User:
         "_closed",
         "_connection",
         "_debt_s",
+        "_idle_error",
         "_idle_iterations",
         "_idle_until_s",
         "_noise",
@@ -141,6 +142,7 @@ class User:
         self._blocked_s = 0.0
         self._idle_until_s = -1.0
         self._idle_iterations = 0
+        self._idle_error = ""
         self._body_bytes = 0.0
         self._report_s = 0.0
         self._rng: Stream | None = None
@@ -183,9 +185,11 @@ class User:
         self._watch_idling(began_s)
         try:
             customer(self)
-        except Exception:
+        except Exception as error:
             # The script failed: the generator reports that before the next iteration.
             self._report_s = costs.script_error_s
+            if self._idle_iterations == _MOST_IDLE_ITERATIONS - 1:
+                self._idle_error = f"; it ended with {type(error).__name__}: {error}"
             raise
         finally:
             for tab in self._tabs:
@@ -202,8 +206,9 @@ class User:
         if self._idle_iterations >= _MOST_IDLE_ITERATIONS:
             raise IdleScriptError(
                 f"virtual user {self.id} made {_MOST_IDLE_ITERATIONS:,} iterations in a row "
-                f"without a request or a pause, the last at {self.now_s:.6g} s: let the customer "
-                "function call user.sleep, or user.finish(spin=False) when it is done"
+                f"without a request or a pause, the last at {self.now_s:.6g} s{self._idle_error}: "
+                "let the customer function call user.sleep, or user.finish(spin=False) when it is "
+                "done"
             )
 
     def sleep(self, duration_s: float) -> None:

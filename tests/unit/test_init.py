@@ -179,3 +179,14 @@ def test_a_script_that_does_nothing_is_refused_at_once(monkeypatch):
     monkeypatch.setattr("tests.support.world_customers.does_nothing", does_nothing, raising=False)
     with pytest.raises(RuntimeError, match="1,000 iterations in a row without a request"):
         simulate(small(script="does_nothing"), 1)
+
+
+def fails(_user):
+    """End with an error before anything happens."""
+    raise ZeroDivisionError("of my own")
+
+
+def test_a_script_that_fails_at_once_is_refused_with_its_own_error(monkeypatch):
+    monkeypatch.setattr("tests.support.world_customers.fails", fails, raising=False)
+    with pytest.raises(RuntimeError, match="it ended with ZeroDivisionError: of my own"):
+        simulate(small(script="fails"), 1)
