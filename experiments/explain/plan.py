@@ -41,7 +41,7 @@ class Thorough:
     calibration: Plan
 
 
-THOROUGH: Final = Thorough(orders=12, truths=40, calibration=Plan(24, 3))
+THOROUGH: Final = Thorough(orders=6, truths=24, calibration=Plan(24, 3))
 
 
 def work_of(budget: Budget, models: int, coalitions: int, own: int | None) -> Work:
