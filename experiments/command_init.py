@@ -12,6 +12,7 @@ from experiments.errors import OutputError
 _FILES: Final = {
     "README.md": "README.md",
     "onsale.toml": "onsale.toml",
+    "onsale_policies.toml": "onsale_policies.toml",
     "onsale_customer.py": "onsale_customer.py",
     "onsale_service.py": "onsale_service.py",
     "onsale-gate.yml": ".github/workflows/onsale-gate.yml",

@@ -45,6 +45,7 @@ def test_the_project_has_everything(project):
     assert files == {
         "README.md",
         "onsale.toml",
+        "onsale_policies.toml",
         "onsale_customer.py",
         "onsale_service.py",
         ".github/workflows/onsale-gate.yml",
