@@ -14,6 +14,8 @@ from typing import IO
 from experiments.errors import ConfigError, one_line
 
 _DURATION, _USERS = "http_req_duration", "vus"
+_MOST = 1e13
+"""Seconds, milliseconds or users beyond any that k6 writes (traffic in bytes is the largest)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ def read_output(path: str) -> Output:
     try:
         with _opened(Path(path)) as file:
             for metric, time_s, value, name, status in _samples(file):
+                _check(metric, time_s, value)
                 if metric == _DURATION:
                     # Names come from others, and go to terminals and into TOML.
                     kind = one_line(str(name)), one_line(str(status))
@@ -60,6 +63,11 @@ def read_output(path: str) -> Output:
     if not requests:
         raise ConfigError(path, "", f"has no samples of {_DURATION}")
     return Output(path, requests, users)
+
+
+def _check(metric: str, time_s: float, value: float) -> None:
+    if not (abs(time_s) < _MOST and abs(value) < _MOST):
+        raise ValueError(f"{metric} {value:g} at {time_s:g} s is out of range")
 
 
 def _opened(path: Path) -> IO[str]:

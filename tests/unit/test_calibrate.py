@@ -6,6 +6,7 @@ import pytest
 from experiments.calibrate_fit import fit_distribution
 from experiments.command_calibrate import calibration, fragment
 from experiments.config import load
+from experiments.errors import ConfigError
 from experiments.fit_costs import DATA
 from experiments.k6_output import read_output
 from model.policy import Policy
@@ -109,6 +110,16 @@ def test_the_given_files_can_be_read_and_say_what_they_cannot_tell():
     assert times["gen 200"].mean_low_ms < times["gen 200"].mean_ms < times["gen 200"].mean_high_ms
     unknown = {estimate.name for estimate in found.parameters if not estimate.identified}
     assert {"host.cores", "service.threads", "pool.timeout_s"} <= unknown
+
+
+@pytest.mark.parametrize("value", ["1" + "0" * 400, "nan", "-inf"])
+def test_a_number_that_k6_never_writes_is_refused(tmp_path, value):
+    path = tmp_path / "k6.csv"
+    rows = ["http_req_duration,0,1,,", f"vus,0,{value},,"]
+    header = "metric_name,timestamp,metric_value,name,status"
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"vus .* is out of range"):
+        read_output(str(path))
 
 
 def test_json_output_of_k6_is_read_too(tmp_path):
