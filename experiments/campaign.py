@@ -123,9 +123,13 @@ class Campaign:
         self.interrupted = self.interrupted or heard
 
     def _warn_if_short_of_memory(self, configs: Sequence[Config]) -> None:
-        worlds = [config.world_at(self._options.scale) for config in configs]
+        if self._warned:
+            return
+        # Cells share their config over all replications.
+        distinct = {id(config): config for config in configs}.values()
+        worlds = [config.world_at(self._options.scale) for config in distinct]
         processes = processes_here(self._options.workers, len(configs))
-        self._warned = self._warned or warn_if_short(worlds, processes)
+        self._warned = warn_if_short(worlds, processes)
 
     def _key(self, cell: Cell, replication: int) -> str:
         seed = seed_of(self._seed, replication)

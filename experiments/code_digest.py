@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from hashlib import blake2b
@@ -11,16 +10,16 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final
 
-_PACKAGES: Final = ("model", "sim")
+from experiments.code_named import KEYS, OURS, file_of, module_of_others
+
 _KINDS: Final = (".py", ".toml")
-_KEYS: Final = (("customer", "script"), ("service", "code"))
 _BYTES: Final = 4
 
 
 @lru_cache(maxsize=1)
 def program_digest() -> str:
     """Digest of what simulates: the sources and cost tables of `model` and `sim`."""
-    files = (file for name in _PACKAGES for file in _files(resources.files(name), name))
+    files = (file for name in OURS for file in _files(resources.files(name), name))
     return _digest((place, file.read_bytes()) for place, file in sorted(files, key=_place))
 
 
@@ -32,8 +31,8 @@ def named_digest(resolved: Mapping[str, Any]) -> str:
     Args:
         resolved: a checked config as a table, so that its modules are imported already.
     """
-    modules = {str(resolved.get(part, {}).get(key, "")).partition(":")[0] for part, key in _KEYS}
-    theirs = sorted(name for name in modules if name and name.partition(".")[0] not in _PACKAGES)
+    paths = (str(resolved.get(part, {}).get(key, "")) for part, key in KEYS)
+    theirs = sorted({module for path in paths if (module := module_of_others(path))})
     return _digest((name, _source(name)) for name in theirs) if theirs else ""
 
 
@@ -51,7 +50,7 @@ def _place(file: tuple[str, Traversable]) -> str:
 
 
 def _source(module: str) -> bytes:
-    path = getattr(sys.modules.get(module), "__file__", None)
+    path = file_of(module)
     try:
         return Path(path).read_bytes() if path else b""
     except OSError:

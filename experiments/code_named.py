@@ -7,13 +7,15 @@ TOML, JSON, CSV and Parquet are data and are read as such.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from typing import Final
 
 from experiments.errors import one_line
 from sim.world import World
 
-_OURS: Final = frozenset({"model", "sim"})
+OURS: Final = ("model", "sim")
+"""Packages whose code needs no announcement: it is the program's own."""
+KEYS: Final = (("customer", "script"), ("service", "code"))
+"""Part and key of a world that name code by an import path."""
 
 
 def announce_code(world: World, source: str) -> None:
@@ -23,18 +25,21 @@ def announce_code(world: World, source: str) -> None:
         world: the checked config's.
         source: how messages name the config.
     """
-    for key, path in _paths(world):
-        module = path.partition(":")[0]
-        if module.partition(".")[0] not in _OURS:
-            line = one_line(f'{source}: {key} = "{path}" is Python code and runs: {_file(module)}')
+    for part, key in KEYS:
+        path = getattr(getattr(world, part), key)
+        module = module_of_others(path)
+        if module:
+            file = file_of(module) or module
+            line = one_line(f'{source}: {part}.{key} = "{path}" is Python code and runs: {file}')
             sys.stderr.write(f"ticketsim: {line}\n")
 
 
-def _paths(world: World) -> Iterator[tuple[str, str]]:
-    yield "customer.script", world.customer.script
-    yield "service.code", world.service.code
+def module_of_others(path: str) -> str:
+    """The module of an import path, package.module:name; empty if it is the program's own."""
+    module = path.partition(":")[0]
+    return "" if module.partition(".")[0] in OURS else module
 
 
-def _file(module: str) -> str:
-    found = sys.modules.get(module)
-    return str(getattr(found, "__file__", None) or module)
+def file_of(module: str) -> str:
+    """Where the code of an imported module stands; empty if that is not known."""
+    return getattr(sys.modules.get(module), "__file__", None) or ""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sim.stations.connection_pool import ConnectionPool
     from sim.stations.cpu import Process
     from sim.stations.reentrant_lock import ReentrantLock
+    from sim.stations.worker_pool import Job, WorkerPool
 
 
 class Task:
@@ -50,6 +51,13 @@ def end_thread(thread: Thread) -> None:
     if thread.local is not None:
         thread.local.killed = True
     thread.kill()
+
+
+def end_threads(pool: WorkerPool[Job]) -> list[Job]:
+    """`end_thread` for all of a pool; return the jobs begun and queued, which are lost."""
+    for thread in pool.threads:
+        end_thread(thread)
+    return pool.kill()
 
 
 class Charges:

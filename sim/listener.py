@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sim.charges import Charges, Task, end_thread
+from sim.charges import Charges, Task, end_threads
 from sim.stations.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
@@ -41,9 +41,7 @@ class FailingListener:
 
     def kill(self) -> None:
         """The process is gone: the event under way and those that wait are never handled."""
-        for thread in self._events.threads:
-            end_thread(thread)
-        self._events.kill()
+        end_threads(self._events)
 
     def _fail(self, topic: str) -> None:
         thread = self._env.current

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from model.http import SeatList, to_json
 from model.schema import METADATA, create_all, token_history
 from model.service import TicketService
-from sim.charges import ChargedPool, ChargedRedis, Charges, Task, end_thread
+from sim.charges import ChargedPool, ChargedRedis, Charges, Task, end_thread, end_threads
 from sim.clock import SimulatedBroker, SimulatedClock, SimulatedEvent
 from sim.connector import Connector
 from sim.costs import Costs, Factor, WarmUpTable
@@ -89,9 +89,9 @@ class SimulatedRuntime:
 
     def kill(self) -> None:
         """End every thread where it is."""
-        for thread in (*self.threads, *self.executor.threads):
+        for thread in self.threads:
             end_thread(thread)
-        self.executor.kill()
+        end_threads(self.executor)
 
     def _run(self, task: Callable[[], None]) -> None:
         thread = self._env.current
@@ -378,9 +378,7 @@ class Server:
         """The process is gone: every request under way is lost, nobody listens any more."""
         self.up = False
         self.connector.reset()
-        for thread in self.workers.threads:
-            end_thread(thread)
-        for exchange in self.workers.kill():
+        for exchange in end_threads(self.workers):
             exchange.waiter.wake(None)
         self.runtime.kill()
         if self._listener is not None:
