@@ -107,6 +107,6 @@ def infer_back(
 ) -> list[Point]:
     """The particles of a small inference; none when it was cut short."""
     (population,) = infer([model], dimensions, plan, judge, seed)
-    if len(population.tolerances) < plan.levels:
+    if population.levels < plan.levels:
         return []
     return [particle.proposal.point for particle in population.particles]

@@ -2,12 +2,17 @@
 
 The unknowns are coordinates of the unit cube, on which every prior is uniform. Each model starts
 with `particles` draws from its prior. A level keeps the nearest half, lowers the tolerance to the
-farthest of them, and replaces the other half by copies that make a Metropolis step: some
-coordinates are moved (reflected at the walls, so that steps are symmetric) or drawn afresh, and
-the step is taken when the new world is no farther from the observations than the tolerance. So
-all particles keep equal weights (C. Drovandi and A. Pettitt, 2011, "Estimation of parameters for
-macroparasite population evolution using approximate Bayesian computation"), in any number of
-dimensions, and whether they are ranges or choices.
+farthest of them, replaces the other half by copies, and lets every particle make a Metropolis
+step: about half of its coordinates are moved (reflected at the walls, so that steps are symmetric)
+or drawn afresh, and the step is taken when the new world is no farther from the observations than
+the tolerance. So all particles keep equal weights (C. Drovandi and A. Pettitt, 2011, "Estimation
+of parameters for macroparasite population evolution using approximate Bayesian computation"), in
+any number of dimensions, and whether they are ranges or choices.
+
+Halving again and again makes relatives of all particles, so that intervals come out too short even
+of what was never observed. Each kept one is therefore copied equally often, those kept move as
+well, a step moves many coordinates, and while fewer than `_DIFFERENT` of the particles differ,
+levels move them without lowering the tolerance. `calibration.py` measures what is left of it.
 
 The share kept at each level, multiplied, is the probability under the prior of coming as near as
 the last tolerance (S. Au and J. Beck, 2001, "subset simulation"): the evidence of the model.
@@ -33,9 +38,14 @@ Point = tuple[float, ...]
 """Coordinates of a world, each from 0 to 1."""
 
 _KEPT: Final = 0.5
-_FRESH: Final = 0.3
+_DIFFERENT: Final = 0.7
+"""Share of particles that must differ before the tolerance is lowered further. On a model of 15
+unknowns and 10 observations (54 particles, 7 levels) 90 % intervals held the truth in 0.74 with one
+half moved, few coordinates each and no such rule, 0.86 with all of these."""
+_MOVED: Final = 0.5
+"""Share of coordinates that a step moves."""
+_FRESH: Final = 0.1
 """Share of moved coordinates that are drawn afresh."""
-_MOVED_ON_AVERAGE: Final = 2.5
 _NARROWEST_STEP: Final = 0.05
 
 
@@ -71,9 +81,11 @@ class Population:
     model: str
     particles: list[Particle]
     tolerances: list[float] = field(default_factory=list)
-    """Of each level, falling."""
+    """Of each level that lowered it, falling."""
     kept: list[tuple[int, int]] = field(default_factory=list)
-    """Of each level: particles kept, and different ones among all that there were."""
+    """Of each of these: particles kept, and different ones among all that there were."""
+    levels: int = 0
+    """Levels that it went through."""
     visited: list[Particle] = field(default_factory=list)
     """Every world simulated, in order."""
 
@@ -90,18 +102,14 @@ class Population:
 
 @dataclass(frozen=True)
 class Plan:
-    """How much work an inference is: `particles` per model, and `levels` of replacing half."""
+    """How much work an inference is: `particles` per model, and `levels` of moving all of them."""
 
     particles: int
     levels: int
 
     def runs(self, models: int) -> int:
         """Runs that it makes at most."""
-        return models * (self.particles + self.levels * self._moves)
-
-    @property
-    def _moves(self) -> int:
-        return self.particles - max(1, round(self.particles * _KEPT))
+        return models * self.particles * (1 + self.levels)
 
 
 def infer(
@@ -133,14 +141,13 @@ def _descend(populations: Sequence[Population], judge: Judge, seed: int, level: 
     batches: list[list[Proposal]] = []
     steps: list[tuple[list[Particle], list[Particle]] | None] = []
     for population in populations:
-        survivors = _nearest_half(population.particles)
+        survivors = _survivors(population)
         if not survivors:
             steps.append(None)
             batches.append([])
             continue
         rng = _stream(seed, population.model, level)
-        missing = len(population.particles) - len(survivors)
-        parents = [survivors[int(rng.integers(len(survivors)))] for _ in range(missing)]
+        parents = survivors + _copies(rng, survivors, len(population.particles) - len(survivors))
         widths = _widths(survivors)
         batches.append(
             [
@@ -155,38 +162,47 @@ def _descend(populations: Sequence[Population], judge: Judge, seed: int, level: 
         steps.append((survivors, parents))
     for population, step, judged in zip(populations, steps, _judged(judge, batches), strict=True):
         if step is not None:
-            _replace(population, *step, judged)
+            _step(population, *step, judged)
 
 
-def _replace(
+def _copies(rng: np.random.Generator, survivors: Sequence[Particle], count: int) -> list[Particle]:
+    """So many copies, of each survivor as many as of any other, or one more."""
+    order = rng.permutation(len(survivors))
+    return [survivors[int(place)] for place in np.resize(order, count)]
+
+
+def _step(
     population: Population,
-    survivors: list[Particle],
-    parents: list[Particle],
+    survivors: Sequence[Particle],
+    parents: Sequence[Particle],
     judged: Sequence[Particle | None],
 ) -> None:
     """Take the steps that stay within the tolerance; a level cut short changes nothing."""
     population.visited += [particle for particle in judged if particle is not None]
     if any(particle is None for particle in judged):
         return
-    tolerance = survivors[-1].distance
-    population.kept.append((len(survivors), population.different))
-    population.tolerances.append(tolerance)
-    population.particles = survivors + [
-        step if step is not None and step.distance <= tolerance else parent
+    population.levels += 1
+    if len(survivors) < len(parents):
+        population.kept.append((len(survivors), population.different))
+        population.tolerances.append(survivors[-1].distance)
+    population.particles = [
+        step if step is not None and step.distance <= population.tolerance else parent
         for parent, step in zip(parents, judged, strict=True)
     ]
 
 
-def _nearest_half(particles: Sequence[Particle]) -> list[Particle]:
-    """The nearer half, nearest first, and all that are as near as its last.
+def _survivors(population: Population) -> list[Particle]:
+    """What a level keeps: the nearer half, nearest first, and all that are as near as its last.
 
-    Fewer when most were rejected outright.
+    Fewer when most were rejected outright; all while too few of them differ.
     """
+    particles = population.particles
     finite = [particle for particle in particles if math.isfinite(particle.distance)]
     finite.sort(key=lambda particle: (particle.distance, particle.proposal.label))
-    if not finite:
-        return []
-    last = finite[: max(1, round(len(particles) * _KEPT))][-1]
+    half = max(1, round(len(particles) * _KEPT))
+    if len(finite) <= half or population.different < _DIFFERENT * len(particles):
+        return finite
+    last = finite[half - 1]
     return [particle for particle in finite if particle.distance <= last.distance]
 
 
@@ -221,7 +237,7 @@ def _widths(survivors: Sequence[Particle]) -> NDArray[np.float64]:
 def _moved(rng: np.random.Generator, point: Point, widths: NDArray[np.float64]) -> Point:
     """A symmetric step: some coordinates, at least one."""
     dimensions = len(point)
-    chosen = rng.random(dimensions) < _MOVED_ON_AVERAGE / dimensions
+    chosen = rng.random(dimensions) < _MOVED
     chosen[int(rng.integers(dimensions))] = True
     fresh = rng.random(dimensions) < _FRESH
     stepped = _reflected(np.array(point) + widths * rng.standard_normal(dimensions))

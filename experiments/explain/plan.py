@@ -13,7 +13,7 @@ from experiments.explain.inference import Plan
 FEWEST_PARTICLES: Final = 8
 _FEWEST_LEVELS: Final = 2
 _LEVELS: Final = 7
-_PARTICLES: Final = 96
+_PARTICLES: Final = 54
 _FULL_SIZE: Final = 12
 _REPLICATIONS: Final = 3
 _TO_INFERENCE: Final = 0.65
@@ -41,7 +41,7 @@ class Thorough:
     calibration: Plan
 
 
-THOROUGH: Final = Thorough(orders=6, truths=24, calibration=Plan(24, 3))
+THOROUGH: Final = Thorough(orders=6, truths=24, calibration=Plan(_PARTICLES, _LEVELS))
 
 
 def work_of(budget: Budget, models: int, coalitions: int, own: int | None) -> Work:
@@ -76,7 +76,7 @@ def work_of(budget: Budget, models: int, coalitions: int, own: int | None) -> Wo
 
 def _inference(runs: int, models: int) -> Plan:
     for levels in range(_LEVELS, _FEWEST_LEVELS - 1, -1):
-        particles = int(_TO_INFERENCE * runs / (models * (1 + levels / 2)))
+        particles = int(_TO_INFERENCE * runs / (models * (1 + levels)))
         if particles >= 2 * FEWEST_PARTICLES:
             return Plan(particles, levels)
     return Plan(FEWEST_PARTICLES, _FEWEST_LEVELS)

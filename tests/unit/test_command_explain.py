@@ -69,7 +69,7 @@ def same(found):
 
 def test_an_answer_is_whole_resumed_and_the_same_with_two_workers(riddle, capsys, tmp_path):
     folder = tmp_path / "answer"
-    found = explained(capsys, riddle, "--budget=60", "--workers=1", f"--out={folder}")
+    found = explained(capsys, riddle, "--budget=80", "--workers=1", f"--out={folder}")
     assert {row["model"] for row in found["models"]} == {"broken", "small", "broken+small"}
     assert sum(row["probability"] for row in found["models"]) == pytest.approx(1.0)
     best = next(row for row in found["models"] if row["model"] == "broken")
@@ -78,16 +78,16 @@ def test_an_answer_is_whole_resumed_and_the_same_with_two_workers(riddle, capsys
     assert best["misses"] == []
     tokens = next(row for row in found["predictions"] if row["observation"] == "tokens")
     assert tokens["low"] <= 4 <= tokens["high"]
-    assert found["runs"] <= 60
+    assert found["runs"] <= 80
     for outcome in found["attribution"]["outcomes"]:
         total = sum(share["value"] for share in outcome["shares"])
         assert total == pytest.approx(outcome["every"] - outcome["none"])
     assert (folder / "explanation.txt").read_text().startswith("riddle: seed")
     runs = (folder / "runs.jsonl").read_text()
-    again = explained(capsys, riddle, "--budget=60", "--workers=2", f"--out={folder}")
+    again = explained(capsys, riddle, "--budget=80", "--workers=2", f"--out={folder}")
     assert same(again) == same(found)
     assert (folder / "runs.jsonl").read_text() == runs, "no run is made twice"
-    elsewhere = explained(capsys, riddle, "--budget=60", "--workers=2")
+    elsewhere = explained(capsys, riddle, "--budget=80", "--workers=2")
     assert same(elsewhere) == same(found)
 
 
@@ -96,7 +96,7 @@ def test_the_json_has_the_shape_of_its_schema(riddle, capsys):
 
     from experiments.explain.results import Explanation
 
-    found = explained(capsys, riddle, "--budget=60", "--workers=1")
+    found = explained(capsys, riddle, "--budget=80", "--workers=1")
     TypeAdapter(Explanation).validate_python(found)
     assert main(["schema", "--output", "explain"]) == 0
     schema = json.loads(capsys.readouterr().out)
@@ -143,7 +143,7 @@ def test_at_length_every_defect_is_a_player_and_known_truths_are_inferred_back(
 
     few = Thorough(orders=2, truths=3, calibration=Plan(8, 1))
     monkeypatch.setattr(command_explain, "THOROUGH", few)
-    found = explained(capsys, riddle, "--full", "--budget=60", "--workers=1")
+    found = explained(capsys, riddle, "--full", "--budget=80", "--workers=1")
     single = found["attribution_of_single_defects"]
     assert set(single["players"]) == {"F1", "F1b", "F6", "F2c", "F16"}
     for outcome in single["outcomes"]:
