@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LOST: Final = "DialTimeout"
 """What a SYN's answer is when there is none, and in the end the dial's."""
-_RETRIES_S: Final = (1.0, 3.0, 7.0, 15.0, 31.0)
+_RETRIES_S: Final[tuple[float, ...]] = (1.0, 3.0, 7.0, 15.0, 31.0)
 _ATTEMPTS_END_S: Final = 63.0
 _INFINITY: Final = float("inf")
 

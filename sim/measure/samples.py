@@ -31,7 +31,8 @@ class Samples:
         self.stride = 1
         """How many of them one stands for, of those kept; 1: all are kept."""
 
-    def append(self, value: float) -> None:
+    # Not a float: compiled code would make floats of integers, which an array of those refuses.
+    def append(self, value: Any) -> None:
         """Add a number."""
         if self.count % self.stride == 0:
             self._values.append(value)

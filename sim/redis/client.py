@@ -125,8 +125,8 @@ class DirectPipeline(Pipeline):
                 link = self._link
                 replies = [link.run_or_error(args) for args, _ in stack]
             if raise_on_error:
-                base: Any = super()
-                base.raise_first_error(stack, replies)
+                untyped: Any = self
+                untyped.raise_first_error(stack, replies)
             return [
                 reply if isinstance(reply, Exception) else self._finished(reply, args[0], options)
                 for reply, (args, options) in zip(replies, stack, strict=True)
@@ -141,8 +141,8 @@ class DirectPipeline(Pipeline):
         refused, replies = self._link.run_transaction(commands)
         if refused:
             number, error = refused[0]
-            base: Any = super()
-            base.annotate_exception(error, number + 1, commands[number])
+            untyped: Any = self
+            untyped.annotate_exception(error, number + 1, commands[number])
             raise error
         if replies is None:
             raise redis.WatchError("Watched variable changed.")
