@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import CursorResult, Engine, Row
+from sqlalchemy import CursorResult, Engine, Executable, Row
 from sqlalchemy.engine import IteratorResult
 from sqlalchemy.engine.result import ResultMetaData
 
@@ -29,21 +29,27 @@ class DirectSelect:
         self, raw: sqlite3.Connection, parameters: Parameters
     ) -> Sequence[Row[*tuple[Any, ...]]] | None:
         """Run it; None if it cannot be run like this, which changes nothing."""
+        found = self.tuples(raw, parameters)
+        return None if found is None else IteratorResult(self._metadata, iter(found)).all()
+
+    def tuples(
+        self, raw: sqlite3.Connection, parameters: Parameters
+    ) -> list[tuple[Any, ...]] | None:
+        """The same rows without names of their columns."""
         try:
-            found = raw.execute(self._sql, [parameters[name] for name in self._names]).fetchall()
+            return raw.execute(self._sql, [parameters[name] for name in self._names]).fetchall()
         except (KeyError, sqlite3.Error):
             return None
-        return IteratorResult(self._metadata, iter(found)).all()
 
 
 def direct_select(
-    prepared: Prepared, engine: Engine, fetched: Any, metadata: ResultMetaData
+    statement: Executable, engine: Engine, fetched: Any, metadata: ResultMetaData
 ) -> DirectSelect | None:
     """A SELECT that has run once, if it can be run on the driver.
 
     `fetched` says what SQLAlchemy did to the rows it got, `metadata` how they are called.
     """
-    compiled: Any = prepared.statement.compile(engine)  # type: ignore[attr-defined]
+    compiled: Any = statement.compile(engine)  # type: ignore[attr-defined]
     # SQLAlchemy has no public reader for any of these.
     converts = getattr(fetched, "_effective_processors", _MISSING)
     if (

@@ -88,6 +88,7 @@ class Storage:
         self._memo: Final = ResultMemo(memo_rows)
         self._metadata: dict[Prepared, ResultMetaData] = {}
         self._direct: dict[Prepared, DirectSelect | None] = {}
+        self._direct_keys: dict[Prepared, DirectSelect | None] = {}
         self._direct_writes: dict[Any, DirectWrite | None] = {}
         self.version = 0
         """Commits so far."""
@@ -117,6 +118,7 @@ class Storage:
                 self._prepared.clear()
                 self._metadata.clear()
                 self._direct.clear()
+                self._direct_keys.clear()
                 self._direct_writes.clear()
                 self._memo.clear()
             self._prepared[statement] = prepared
@@ -169,7 +171,19 @@ class Storage:
     ) -> list[tuple[Any, ...]]:
         """Primary keys of the rows a locking statement would touch now."""
         self._apply(changes)
-        return [tuple(row) for row in self.connection.execute(prepared.keys, parameters)]  # type: ignore[arg-type]
+        direct = self._direct_keys.get(prepared)
+        found = None if direct is None else direct.tuples(self._raw, parameters)
+        return self._fetch_keys(prepared, parameters) if found is None else found
+
+    def _fetch_keys(self, prepared: Prepared, parameters: Parameters) -> list[tuple[Any, ...]]:
+        """Look for keys through SQLAlchemy, and find out the first time how to do it again."""
+        keys = cast("sqlalchemy.Executable", prepared.keys)
+        result = self.connection.execute(keys, parameters)
+        if prepared not in self._direct_keys:
+            metadata = result._metadata  # noqa: SLF001 - no public reader
+            found = direct_select(keys, self._engine, metadata, metadata)
+            self._direct_keys[prepared] = found
+        return [tuple(row) for row in result]
 
     def _same_row(self, prepared: Prepared, parameters: Parameters, snapshot: int) -> bool:
         """Whether a SELECT reads one row only and that has not changed since `snapshot`."""
@@ -242,7 +256,9 @@ class Storage:
         metadata = result._metadata  # noqa: SLF001 - no public reader
         frozen = result.freeze()
         self._metadata[prepared] = frozen.metadata
-        self._direct[prepared] = direct_select(prepared, self._engine, metadata, frozen.metadata)
+        self._direct[prepared] = direct_select(
+            prepared.statement, self._engine, metadata, frozen.metadata
+        )
         return StoredRows(frozen.data, frozen.metadata)
 
     # Writing.
