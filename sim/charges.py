@@ -91,6 +91,28 @@ class Charges:
         """What a thread of the service goes through before it goes on; may block."""
         self.database_way: Way | None = None
 
+    def of_another_instance(self, holds: tuple[Callable[[], None], ...]) -> Charges:
+        """What a second process of the service on the same machine pays.
+
+        Exceptions and code that is warm are counted together; it stands still by itself.
+        """
+        other = Charges(
+            self._env,
+            self._costs,
+            self._service,
+            self._database,
+            self._database_speed,
+            1.0,
+            self._log,
+        )
+        other._row_weight = self._row_weight
+        other.slowdown = self.slowdown
+        other.exceptions = self.exceptions
+        other.written = self.written
+        other.holds = holds
+        other.database_way = self.database_way
+        return other
+
     @property
     def task(self) -> Task:
         """The current thread's task."""

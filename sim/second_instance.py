@@ -7,7 +7,6 @@ instances of a service that elects no leader do.
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING
 
 from sim.charges import ChargedPool, ChargedRedis
@@ -26,9 +25,8 @@ class SecondInstance:
         self._server = server
         self._takes_requests = takes_requests
         self._turn = 0
-        # Counts exceptions together with the first; stands still by itself.
-        self._charges = copy.copy(server.charges)
-        self._charges.holds = (server.stalls.hold,) if server.stalls.wanted else ()
+        holds = (server.stalls.hold,) if server.stalls.wanted else ()
+        self._charges = server.charges.of_another_instance(holds)
         self.pool = server.new_pool()
         database = server.database.through(ChargedPool(self.pool, self._charges), self._charges)
         turn = ChargedRedis(

@@ -3,15 +3,28 @@
 import json
 import os
 import subprocess
+import typing
 from pathlib import Path
 
 import pytest
 
-from experiments.config import load
+from experiments.config import read
+from sim.faults import settings
 from sim.run import simulate
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / ".venv-fast" / "bin" / "ticketsim"
+NEEDED = {"redis_memory_hog": ",keys=100,value_bytes=1000", "host_memory_hog": ",memory_mb=50.0"}
+KINDS = [
+    typing.get_args(typing.get_type_hints(fault)["kind"])[0]
+    for fault in typing.get_args(settings.Fault)
+]
+EVERY_FAULT = "faults=[{}]".format(
+    ",".join(
+        f'{{at_s={number + 3.0},kind="{kind}"{NEEDED.get(kind, "")}}}'
+        for number, kind in enumerate(KINDS)
+    )
+)
 
 
 def is_up_to_date():
@@ -25,12 +38,18 @@ def is_up_to_date():
     "TICKETSIM_REQUIRE_FAST" not in os.environ and not is_up_to_date(),
     reason="no compiled program of these sources: make fast builds it, with a C compiler",
 )
-@pytest.mark.parametrize(("config", "scale"), [("smoke", 1.0), ("incident", 0.01)])
-def test_the_compiled_program_has_the_interpreted_digest(config, scale, tmp_path):
+@pytest.mark.parametrize(
+    ("config", "scale", "assignments"),
+    [("smoke", 1.0, ()), ("incident", 0.01, ()), ("smoke", 0.5, (EVERY_FAULT,))],
+    ids=["smoke", "incident", "every fault"],
+)
+def test_the_compiled_program_has_the_interpreted_digest(config, scale, assignments, tmp_path):
     run = [PROGRAM, "run", config, "--scale", str(scale), "--seed", "1", "--json"]
+    run += [f"--set={assignment}" for assignment in assignments]
     output = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     where = [PROGRAM.with_name("python"), "-c", "import sim.kernel; print(sim.kernel.__file__)"]
     module = subprocess.run(where, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert not module.strip().endswith(".py")
+    world = read(config, assignments).config.world
     (compiled,) = json.loads(output)["runs"]
-    assert compiled["digest"] == simulate(load(config).world, 1, scale=scale).digest
+    assert compiled["digest"] == simulate(world, 1, scale=scale).digest
