@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from experiments.compare import Comparison
-from experiments.quantities import QUANTITIES
+from experiments.quantities import COMPARED
 from experiments.summary import RunSummary, is_failure
 from experiments.sweep import SweepResult
 from experiments.text import duration, number, percent
@@ -246,7 +246,7 @@ def differences(comparison: Comparison) -> Table:
     (95 % confidence interval of the difference; empty below 3 replications), verdict, unit. The
     quantity `failed` is a share between 0 and 1; durations are in milliseconds.
     """
-    units = {quantity.name: quantity.unit for quantity in QUANTITIES}
+    units = {quantity.name: quantity.unit for quantity in COMPARED}
     rows = {}
     for row in comparison["variants"]:
         for quantity, found in row["quantities"].items():

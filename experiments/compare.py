@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 
 from experiments.campaign import Campaign, Cell
 from experiments.intervals import Interval, mean
-from experiments.quantities import FAILED, QUANTITIES, Quantity
+from experiments.quantities import COMPARED, FAILED, Quantity
 from experiments.statistics import (
     Estimate,
     Verdict,
@@ -171,7 +171,7 @@ def comparison_of(
     """The base's means, and a row for each alternative that has at least one pair, by effect."""
     present = [one for one in alternatives if _pairs(campaign, base, one.cell)]
     columns = {
-        quantity.name: _column(campaign, base, present, design, quantity) for quantity in QUANTITIES
+        quantity.name: _column(campaign, base, present, design, quantity) for quantity in COMPARED
     }
     rows = []
     for index, alternative in enumerate(present):
@@ -188,7 +188,7 @@ def comparison_of(
             )
         )
     rows.sort(key=lambda row: row["quantities"][FAILED.name]["difference"] or 0.0)
-    means = {quantity.name: _mean(campaign.results(base), quantity) for quantity in QUANTITIES}
+    means = {quantity.name: _mean(campaign.results(base), quantity) for quantity in COMPARED}
     return means, rows
 
 
@@ -261,7 +261,7 @@ def _interval(estimate: Estimate) -> Interval:
 def extrapolate(rows: Sequence[Row], scale: float) -> None:
     """Add to each count what it would be at full size."""
     for row in rows:
-        for quantity in QUANTITIES:
+        for quantity in COMPARED:
             found = row["quantities"][quantity.name]
             if quantity.grows_with_scale and found["difference"] is not None:
                 found["extrapolated"] = found["difference"] / scale

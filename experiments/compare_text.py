@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from experiments.compare import Comparison, Difference, Row
-from experiments.quantities import FAILED, QUANTITIES, Quantity
+from experiments.quantities import FAILED, QUANTITIES, WAITING_ROOM, Quantity
 from experiments.text import in_unit, wrapped
 
 NARROWEST, WIDEST = 80, 120
@@ -16,6 +16,11 @@ _SHORT = {
     "payments": "paid",
     "p95": "p95",
     "goodput": "paid/min",
+    "waiting_median": "wait p50",
+    "waiting_p95": "wait p95",
+    "never_let_in": "never in",
+    "places_lost": "places lost",
+    "unevenness": "unevenness",
 }
 _MARKS = {
     "better": "+",
@@ -34,6 +39,7 @@ def render(comparison: Comparison, width: int) -> str:
         _heading(comparison, width),
         _failures(comparison),
         _others(comparison),
+        _waiting_room(comparison, width),
         _measured(comparison),
         _remarks(comparison, width),
     ]
@@ -48,12 +54,15 @@ def _heading(comparison: Comparison, width: int) -> Iterator[str]:
     )
     if comparison["partial"]:
         yield "PARTIAL: interrupted; this is what was measured so far"
+    yield from _as_it_is("as it is: ", comparison, QUANTITIES, width)
+
+
+def _as_it_is(
+    label: str, comparison: Comparison, quantities: Sequence[Quantity], width: int
+) -> Iterator[str]:
     base = comparison["base"]
-    values = [
-        f"{quantity.label} {in_unit(base[quantity.name], quantity.unit)},"
-        for quantity in QUANTITIES
-    ]
-    yield from wrapped("as it is: ", [*values[:-1], values[-1].rstrip(",")], width, " ")
+    values = [f"{one.label} {in_unit(base[one.name], one.unit)}," for one in quantities]
+    yield from wrapped(label, [*values[:-1], values[-1].rstrip(",")], width, " ")
 
 
 def _name_width(comparison: Comparison) -> int:
@@ -89,14 +98,26 @@ def _point_interval(found: Difference) -> str:
 
 def _others(comparison: Comparison) -> Iterator[str]:
     """The other quantities: the variant's value and what its difference shows."""
+    yield from _values(comparison, [one for one in QUANTITIES if one is not FAILED])
+    yield "+ better  - worse  > more  < fewer  = no difference shown  ? undecided"
+
+
+def _waiting_room(comparison: Comparison, width: int) -> Iterator[str]:
+    """The same of who waits, and for whom in vain, where anybody waits."""
+    found = [row["quantities"][one.name] for row in comparison["variants"] for one in WAITING_ROOM]
+    if all(one["base"] is None and one["variant"] is None for one in found):
+        return
+    yield from _as_it_is("waiting room as it is: ", comparison, WAITING_ROOM, width)
+    yield from _values(comparison, WAITING_ROOM)
+
+
+def _values(comparison: Comparison, quantities: Sequence[Quantity]) -> Iterator[str]:
     width = _name_width(comparison)
-    others = [quantity for quantity in QUANTITIES if quantity is not FAILED]
-    yield f"{'variant':<{width}}" + "".join(f"{_SHORT[quantity.name]:>12}" for quantity in others)
+    yield f"{'variant':<{width}}" + "".join(f"{_SHORT[one.name]:>12}" for one in quantities)
     for row in comparison["variants"]:
         yield f"{row['name']:<{width}}" + "".join(
-            f"{_marked(quantity, row['quantities'][quantity.name]):>12}" for quantity in others
+            f"{_marked(one, row['quantities'][one.name]):>12}" for one in quantities
         )
-    yield "+ better  - worse  > more  < fewer  = no difference shown  ? undecided"
 
 
 def _marked(quantity: Quantity, found: Difference) -> str:

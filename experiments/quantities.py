@@ -21,7 +21,7 @@ class Quantity:
         label: how a table heads it.
         path: where it stands in a result; see `experiments.summary.number_at`.
         better: 1 when more is better, -1 when less is, 0 when neither can be said.
-        unit: "share", "ms", "rows" or "per minute".
+        unit: "share", "ms", "rows", "per minute", or a word for people.
     """
 
     name: str
@@ -60,3 +60,15 @@ QUANTITIES: Final = (
     Quantity("goodput", "goodput", "", 1, "per minute", _goodput),
 )
 """The first one decides how many replications there are."""
+WAITING_ROOM: Final = (
+    Quantity("waiting_median", "median wait", "waiting_time.med", -1, "ms"),
+    Quantity("waiting_p95", "p95 wait", "waiting_time.p(95)", -1, "ms"),
+    Quantity("never_let_in", "never let in", "never_let_in.count", -1, "people"),
+    Quantity("places_lost", "places lost each", "places_lost.avg", -1, "places"),
+    Quantity("unevenness", "unevenness", "admissions_per_minute.cv", -1, "of the mean"),
+)
+"""How a waiting room is judged, where people wait: see `sim.measure.waiting_room`. A place is lost
+to everyone who came later and got in earlier; unevenness is the variation of the admissions per
+minute (standard deviation by mean)."""
+COMPARED: Final = QUANTITIES + WAITING_ROOM
+"""Everything that variants are compared in."""

@@ -137,3 +137,28 @@ def test_the_table_fits_80_columns_and_explains_its_marks(capsys, monkeypatch):
     assert "no difference shown" in text
     assert "Holm" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_waiting_room_is_compared_by_who_waits_and_who_never_gets_in(capsys, tmp_path):
+    variants = tmp_path / "mine.toml"
+    variants.write_text("[variants.one-place]\ncatalogue.capacity = 1\n")
+    folder = f"--out={tmp_path / 'rooms'}"
+    found = compared(capsys, "--variants", variants, folder)
+    (row,) = found["variants"]
+    assert found["base"]["never_let_in"] == 0
+    assert row["quantities"]["never_let_in"]["difference"] > 0
+    assert row["quantities"]["never_let_in"]["verdict"] == "worse"
+    assert row["quantities"]["places_lost"]["base"] is not None
+    text = (tmp_path / "rooms" / "comparison.txt").read_text()
+    assert "waiting room as it is: median wait" in text
+    assert "never in" in text
+
+
+def test_where_nobody_reaches_the_waiting_room_there_is_none_to_compare(capsys, tmp_path):
+    variants = tmp_path / "mine.toml"
+    variants.write_text("[variants.same]\npool.connections = 11\n")
+    cut_off = 'faults=[{at_s=0.0,kind="network_loss",for_s=100.0}]'
+    folder = f"--out={tmp_path / 'rooms'}"
+    found = compared(capsys, "--variants", variants, folder, "--set", cut_off)
+    assert found["base"]["waiting_median"] is None
+    assert "waiting room" not in (tmp_path / "rooms" / "comparison.txt").read_text()
