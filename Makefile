@@ -9,6 +9,7 @@ BENCH_READY := $(BENCH_VENV)/.ready
 FAST_VENV := .venv-fast
 FAST_READY := $(FAST_VENV)/.ready
 TICKETSIM := $(FAST_VENV)/bin/ticketsim
+FAST_PYTHON = $$(dirname "$$(readlink -f $(TICKETSIM))")/python
 COMPILES = echo '\#include <Python.h>' | $${CC:-cc} -fsyntax-only -x c \
 	-I "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')" -
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -79,8 +80,8 @@ notebooks: $(READY) ## open the notebooks in JupyterLab (installs it at the firs
 notebooks-run: $(READY) ## run every notebook again and save what it shows
 	$(BIN)/python notebooks/execute.py
 
-scale-check: $(READY) ## the incident at several scales, five seeds each (a quarter of an hour)
-	$(BIN)/python -m experiments.scale_check
+scale-check: $(FAST_READY) ## the incident at several scales, five seeds each (minutes)
+	$(FAST_PYTHON) -P -m experiments.scale_check experiments/data/scale_check.toml
 
 fixes: $(FAST_READY) ## every shipped fix against the incident at a tenth of the size; resumes
 	$(TICKETSIM) compare incident --scale 0.1 --replications 3 --out runs/fixes

@@ -1,7 +1,8 @@
 """Down to which scale does a smaller world tell what full size tells?
 
-`python -m experiments.scale_check` runs the incident at full size and at smaller scales, with the
-same seeds, and writes data/scale_check.toml; `ticketsim run --scale` warns from that file.
+`python -m experiments.scale_check FILE` runs the incident at full size and at smaller scales, with
+the same seeds, and writes what it finds into FILE; `ticketsim run --scale` warns from the one in
+experiments/data.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def _agrees(key: str, value: float, full: float) -> bool:
 
 
 def measure(path: Path) -> None:
-    """Run everything and write the file; takes a quarter of an hour on two cores."""
+    """Run everything and write the file; takes five minutes on two cores, compiled."""
     from experiments.config import load
     from experiments.replications import Task, run_replications
 
@@ -106,4 +107,4 @@ def _as_toml(rows: Sequence[Mapping[str, float]]) -> str:
 
 
 if __name__ == "__main__":
-    measure(Path(__file__).parent / "data" / _FILE)
+    measure(Path(sys.argv[1]))
