@@ -42,6 +42,16 @@ class _Parser(argparse.ArgumentParser):
         self.exit(1, f"{self.prog}: {one_line(message)} (see {self.prog} -h)\n")
 
 
+class _Version(argparse.Action):
+    """Prints what results are resumed by; it reads all sources, so only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        from experiments.store import program_version
+
+        sys.stdout.write(f"ticketsim {program_version()}\n")
+        parser.exit()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
@@ -115,6 +125,12 @@ def parser() -> argparse.ArgumentParser:
         description="Simulate a ticketing service with a waiting queue under load.",
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    whole.add_argument(
+        "--version",
+        action=_Version,
+        nargs=0,
+        help="show the version, with a digest of the code that decides about results",
     )
     commands = whole.add_subparsers(metavar="COMMAND", required=True)
     for add in (

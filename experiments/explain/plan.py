@@ -12,8 +12,8 @@ from experiments.explain.inference import Plan
 
 FEWEST_PARTICLES: Final = 8
 _FEWEST_LEVELS: Final = 2
-_LEVELS: Final = 7
-_PARTICLES: Final = 54
+_LEVELS: Final = 10
+_PARTICLES: Final = 72
 _FULL_SIZE: Final = 12
 _REPLICATIONS: Final = 3
 _TO_INFERENCE: Final = 0.65
@@ -41,7 +41,7 @@ class Thorough:
     calibration: Plan
 
 
-THOROUGH: Final = Thorough(orders=6, truths=24, calibration=Plan(_PARTICLES, _LEVELS))
+THOROUGH: Final = Thorough(orders=6, truths=16, calibration=Plan(54, 7))
 
 
 def work_of(budget: Budget, models: int, coalitions: int, own: int | None) -> Work:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from experiments.cli import main
+from experiments.store import program_version
 
 PROGRAM = Path(sys.executable).with_name("ticketsim")
 QUICK = [
@@ -256,3 +257,10 @@ def test_no_traceback_unless_asked_for(monkeypatch, capsys):
     )
     with pytest.raises(ZeroDivisionError):
         main(["list", "--debug"])
+
+
+def test_the_version_is_the_one_that_results_are_resumed_by(tmp_path):
+    found = ticketsim("--version", cwd=tmp_path)
+    assert found.returncode == 0
+    assert found.stdout == f"ticketsim {program_version()}\n"
+    assert found.stderr == ""
