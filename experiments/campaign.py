@@ -18,6 +18,7 @@ from experiments.replications import (
     stream_replications,
 )
 from experiments.store import identity_of
+from experiments.twins import Twins
 from sim.result import RunResult
 
 
@@ -52,7 +53,8 @@ class Cell:
 class Campaign:
     """Runs replications of cells, each only once, and keeps them.
 
-    Cells share their random numbers: replication k of every cell has the same seed.
+    Cells share their random numbers: replication k of every cell has the same seed. Where a cell
+    differs from another only in what that one's run never asked for, it is the same run.
     """
 
     def __init__(self, journal: Journal, options: CommonOptions, seed: int) -> None:
@@ -62,6 +64,7 @@ class Campaign:
         self._purse = options.budget.started()
         self.interrupted = False
         self._warned = False
+        self._twins = Twins()
 
     def result(self, cell: Cell, replication: int) -> RunResult | None:
         """A finished run; None if there is none."""
@@ -89,14 +92,26 @@ class Campaign:
         complete = True
         for cell, replication in wanted:
             key = self._key(cell, replication)
-            if self._journal.get(key) is None and key not in missing:
+            if not self._known(key, cell, replication) and key not in missing:
                 if self.spent or len(missing) == self._purse.runs_left:
                     complete = False
                     break
                 missing[key] = (cell, replication)
         if missing:
             self._run(list(missing.values()), list(missing))
-        return complete and all(self._journal.get(key) is not None for key in missing)
+        found = [self._known(key, *pair) for key, pair in missing.items()]
+        return complete and all(found)
+
+    def _known(self, key: str, cell: Cell, replication: int) -> bool:
+        """Whether a run is there, or is the same as one that is there; both are kept."""
+        run = self._journal.get(key)
+        if run is None:
+            run = self._twins.find(cell.config, seed_of(self._seed, replication))
+            if run is None:
+                return False
+            self._journal.add(key, run)
+        self._twins.add(cell.config, run)
+        return True
 
     def _run(self, pairs: Sequence[tuple[Cell, int]], keys: Sequence[str]) -> None:
         tasks = [
@@ -115,11 +130,16 @@ class Campaign:
                 return True
             self._purse.spent_runs += 1
             self._journal.add(keys[number], result)
+            self._known(keys[number], *pairs[number])
             return self._purse.seconds_left <= 0.0
+
+        def needless(number: int) -> bool:
+            cell, replication = pairs[number]
+            return self._twins.find(cell.config, seed_of(self._seed, replication)) is not None
 
         self._warn_if_short_of_memory([cell.config for cell, _ in pairs])
         with progress_bar(len(tasks), quiet=self._options.quiet) as report:
-            heard = stream_replications(tasks, self._options.workers, report, finished)
+            heard = stream_replications(tasks, self._options.workers, report, finished, needless)
         self.interrupted = self.interrupted or heard
 
     def _warn_if_short_of_memory(self, configs: Sequence[Config]) -> None:

@@ -42,8 +42,13 @@ class Cluster:
         """Whether `stop` was called."""
         return self._stop
 
-    def run(self, tasks: Sequence[Task], finished: Callable[[int, RunResult], bool]) -> None:
-        """Run tasks; see `experiments.replications.stream_replications`.
+    def run(
+        self,
+        tasks: Sequence[Task],
+        finished: Callable[[int, RunResult], bool],
+        _needless: Callable[[int], bool],
+    ) -> None:
+        """Run tasks, also needless ones; see `experiments.replications.stream_replications`.
 
         Raises:
             ClusterError: see there.

@@ -16,6 +16,7 @@ from experiments.compare import (
     Row,
     comparison_of,
     extrapolate,
+    never_asked_for,
     run_comparison,
 )
 from experiments.compare_text import render
@@ -97,7 +98,10 @@ def compare_variants(
         "correction": CORRECTION,
         "base": means,
         "variants": rows,
-        "warnings": _warnings(common.scale, design, campaign, len(rows), len(alternatives)),
+        "warnings": [
+            *_unused(never_asked_for(campaign, base, alternatives)),
+            *_warnings(common.scale, design, campaign, len(rows), len(alternatives)),
+        ],
         "digest": combined_digest(
             [run.digest for run in campaign.results(base)] + sorted(row["digest"] for row in rows)
         ),
@@ -130,6 +134,17 @@ def _first_stage(config: Config, common: CommonOptions) -> int:
         return common.replications
     own = config.header.replications
     return own if own >= FEWEST_FOR_INTERVALS else _FIRST_STAGE
+
+
+def _unused(names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    return [
+        (
+            f"{', '.join(names)}: no run of the config as it is ever asks for what this changes, "
+            "so the runs are the same: something else keeps everyone from getting as far"
+        )
+    ]
 
 
 def _warnings(

@@ -26,6 +26,7 @@ from experiments.statistics import (
     verdict_of,
 )
 from experiments.summary import combined_digest
+from experiments.twins import switches_between
 from sim.result import RunResult
 
 SCHEMA: Final = 1
@@ -190,6 +191,22 @@ def comparison_of(
     rows.sort(key=lambda row: row["quantities"][FAILED.name]["difference"] or 0.0)
     means = {quantity.name: _mean(campaign.results(base), quantity) for quantity in COMPARED}
     return means, rows
+
+
+def never_asked_for(
+    campaign: Campaign, base: Cell, alternatives: Sequence[Alternative]
+) -> list[str]:
+    """Alternatives that change only what no run of the base ever asked for."""
+    runs = campaign.results(base)
+    if not runs or any(run.consulted is None for run in runs):
+        return []
+    asked = {name for run in runs for name in run.consulted or ()}
+    return [
+        one.cell.name
+        for one in alternatives
+        if all(key.startswith("policy.") for key in one.changes)
+        and asked.isdisjoint(switches_between(base.config, one.cell.config))
+    ]
 
 
 def _mean(runs: Sequence[RunResult], quantity: Quantity) -> float | None:

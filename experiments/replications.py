@@ -40,6 +40,8 @@ Workers = int | str | None
 """
 Finished = Callable[[int, RunResult], bool]
 """Called with the number of a replication and its result; true when no further one may begin."""
+Needless = Callable[[int], bool]
+"""Called with the number of a replication that has not begun: whether it may be left out by now."""
 
 
 def seed_of(seed: int, replication: int) -> int:
@@ -73,6 +75,10 @@ class Task:
             )
 
 
+def _always_needed(_number: int) -> bool:
+    return False
+
+
 class _Local:
     """Runs tasks one after another in this process."""
 
@@ -87,8 +93,10 @@ class _Local:
     def stopped(self) -> bool:
         return self._stop
 
-    def run(self, tasks: Sequence[Task], finished: Finished) -> None:
+    def run(self, tasks: Sequence[Task], finished: Finished, needless: Needless) -> None:
         for task in tasks:
+            if needless(task.replication):
+                continue
             if self._stop or finished(task.replication, task.simulate(self._heard(task))):
                 break
 
@@ -163,13 +171,13 @@ class _Pool:
     def stopped(self) -> bool:
         return self._stopped
 
-    def run(self, tasks: Sequence[Task], finished: Finished) -> None:
+    def run(self, tasks: Sequence[Task], finished: Finished, needless: Needless) -> None:
         left = {task.replication: task for task in tasks}
         deaths = 0
         while left and not self._stopped and not self._enough:
             before = len(left)
             try:
-                self._run_pool(left, finished)
+                self._run_pool(left, finished, needless)
             except BrokenProcessPool:
                 deaths = deaths + 1 if len(left) == before else 1
                 if deaths == _MOST_DEATHS:
@@ -181,7 +189,7 @@ class _Pool:
             else:
                 return
 
-    def _run_pool(self, left: dict[int, Task], finished: Finished) -> None:
+    def _run_pool(self, left: dict[int, Task], finished: Finished, needless: Needless) -> None:
         """Run what is left in one pool, and take out what has ended."""
         done = threading.Event()
         channels = self._channels
@@ -200,7 +208,7 @@ class _Pool:
                         futures = {
                             pool.submit(_Worker.run, task): number for number, task in left.items()
                         }
-                    self._gather(futures, left, finished)
+                    self._gather(futures, left, finished, needless)
                 except BrokenProcessPool:
                     # The pool sends its other workers SIGTERM, which they do not hear, and waits.
                     for child in set(multiprocessing.active_children()) - others:
@@ -220,6 +228,7 @@ class _Pool:
         futures: Mapping[Future[RunResult | None], int],
         left: dict[int, Task],
         finished: Finished,
+        needless: Needless,
     ) -> None:
         pending = set(futures)
         while pending:
@@ -229,8 +238,10 @@ class _Pool:
                 del left[futures[future]]
                 if result is not None and finished(futures[future], result):
                     self._enough = True
-                    for waiting in pending:
-                        waiting.cancel()
+            for waiting in pending if done else ():
+                if self._enough or needless(futures[waiting]):
+                    # Does nothing to what has begun.
+                    waiting.cancel()
 
     def _listen(self, channels: _Channels, done: threading.Event) -> None:
         while not done.is_set():
@@ -307,7 +318,11 @@ def run_replications(
 
 
 def stream_replications(
-    tasks: Sequence[Task], workers: Workers, report: Report, finished: Finished
+    tasks: Sequence[Task],
+    workers: Workers,
+    report: Report,
+    finished: Finished,
+    needless: Needless = _always_needed,
 ) -> bool:
     """Run tasks and hand over each result as soon as it is there, in any order.
 
@@ -317,6 +332,7 @@ def stream_replications(
         report: hears how far each one is.
         finished: takes the results; says whether to begin no further one. Those under way then
             still end and are handed over.
+        needless: says which ones need not begin any more; a cluster makes them all the same.
 
     After Ctrl-C nothing further begins and what is under way is handed over as interrupted.
 
@@ -325,7 +341,7 @@ def stream_replications(
     """
     runner = _runner(len(tasks), workers, report)
     with _stopping_on_interrupt(runner.stop):
-        runner.run(tasks, finished)
+        runner.run(tasks, finished, needless)
     return runner.stopped
 
 

@@ -59,6 +59,9 @@ class RunResult:
     sweeps: list[Sweep]
     notes: list[str]
     """Remarks on what the run could not show, for the summary."""
+    consulted: list[str] | None = None
+    """Fields of the policy that the run asked for; with the others changed it is the same run.
+    None: not known."""
     series: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """Column -> values, all of one length; "t_s" is the end of each interval.
 

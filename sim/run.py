@@ -9,12 +9,13 @@ from __future__ import annotations
 import gc
 import traceback
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.schema import booking, outbox, seat, token_history
+from sim.consulted import ConsultedPolicy
 from sim.cost_errors import CostErrors
 from sim.costs import Costs
 from sim.faults.injection import Faults
@@ -147,7 +148,8 @@ class _Run:
         seed: int,
         progress: Callable[[Progress], bool | None] | None,
     ) -> None:
-        self.world = world
+        self._policy = ConsultedPolicy(world.policy)
+        self.world = world = replace(world, policy=self._policy)
         self.env = env = Environment()
         self._progress = progress
         self._ended = "completed"
@@ -435,6 +437,7 @@ class _Run:
             invariants=self._invariants(),
             sweeps=[*self._sweeps, *self._overdue_sweep(measured_s)],
             notes=[*self._script_notes(), *self.events.notes(self.redis), *self._story()],
+            consulted=self._policy.asked,
             series=self.series.columns(),
         )
 

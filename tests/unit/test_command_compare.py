@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from experiments import campaign
 from experiments.cli import main
 
 QUICK = [
@@ -162,3 +163,32 @@ def test_where_nobody_reaches_the_waiting_room_there_is_none_to_compare(capsys, 
     found = compared(capsys, "--variants", variants, folder, "--set", cut_off)
     assert found["base"]["waiting_median"] is None
     assert "waiting room" not in (tmp_path / "rooms" / "comparison.txt").read_text()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_no_run_asks_for_is_not_run_again(workers, capsys, tmp_path, monkeypatch):
+    made = []
+    stream = campaign.stream_replications
+
+    def counting(tasks, given, report, finished, *more):
+        def counted(number, result):
+            made.append(number)
+            return finished(number, result)
+
+        return stream(tasks, given, report, counted, *more)
+
+    monkeypatch.setattr(campaign, "stream_replications", counting)
+    variants = tmp_path / "mine.toml"
+    unused = "".join(
+        f"[variants.lock-{size}]\npolicy.seat_lock_ttl_s = {size}.0\n" for size in range(20, 32)
+    )
+    variants.write_text(unused + "[variants.used]\npolicy.access_ttl_s = 8.0\n")
+    nobody_books = 'customer.script="sim.customers.visitor:visitor"'
+    found = compared(capsys, "--variants", variants, "--set", nobody_books, f"--workers={workers}")
+    rows = {row["name"]: row for row in found["variants"]}
+    assert rows["lock-20"]["digest"] == rows["lock-31"]["digest"]
+    assert all(rows[name]["replications"] == 3 for name in rows)
+    assert rows["used"]["digest"] != rows["lock-20"]["digest"]
+    assert len(made) < 3 * 14
+    assert any(warning.startswith("lock-20, lock-21") for warning in found["warnings"])
+    assert not any("used:" in warning for warning in found["warnings"])
