@@ -63,6 +63,8 @@ class Campaign:
         self._seed = seed
         self._purse = options.budget.started()
         self.interrupted = False
+        self.cut_short = False
+        """Whether something that was wanted could not be run any more."""
         self._warned = False
         self._twins = Twins()
 
@@ -88,19 +90,15 @@ class Campaign:
         Returns:
             whether everything wanted is there now.
         """
-        missing: dict[str, tuple[Cell, int]] = {}
-        complete = True
-        for cell, replication in wanted:
-            key = self._key(cell, replication)
-            if not self._known(key, cell, replication) and key not in missing:
-                if self.spent or len(missing) == self._purse.runs_left:
-                    complete = False
-                    break
-                missing[key] = (cell, replication)
-        if missing:
-            self._run(list(missing.values()), list(missing))
-        found = [self._known(key, *pair) for key, pair in missing.items()]
-        return complete and all(found)
+        pairs = {self._key(cell, number): (cell, number) for cell, number in wanted}
+        while missing := {key: pair for key, pair in pairs.items() if not self._known(key, *pair)}:
+            if self.spent:
+                self.cut_short = True
+                return False
+            # Some of these may turn out to be needless, and leave room for others.
+            affordable = list(missing)[: self._purse.runs_left]
+            self._run([missing[key] for key in affordable], affordable)
+        return True
 
     def _known(self, key: str, cell: Cell, replication: int) -> bool:
         """Whether a run is there, or is the same as one that is there; both are kept."""

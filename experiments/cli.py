@@ -48,7 +48,11 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
         from experiments.store import program_version
 
-        sys.stdout.write(f"ticketsim {program_version()}\n")
+        try:
+            print(f"ticketsim {program_version()}", flush=True)
+        except OSError as error:
+            _drop_output()
+            parser.exit(1, f"ticketsim: {error}\n")
         parser.exit()
 
 

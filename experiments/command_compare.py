@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from experiments.campaign import Campaign, Cell, CommonOptions
 from experiments.compare import (
@@ -14,6 +14,7 @@ from experiments.compare import (
     Comparison,
     Design,
     Row,
+    changes_nothing,
     comparison_of,
     extrapolate,
     never_asked_for,
@@ -99,7 +100,7 @@ def compare_variants(
         "base": means,
         "variants": rows,
         "warnings": [
-            *_unused(never_asked_for(campaign, base, alternatives)),
+            *_unused(campaign, base, alternatives),
             *_warnings(common.scale, design, campaign, len(rows), len(alternatives)),
         ],
         "digest": combined_digest(
@@ -136,15 +137,18 @@ def _first_stage(config: Config, common: CommonOptions) -> int:
     return own if own >= FEWEST_FOR_INTERVALS else _FIRST_STAGE
 
 
-def _unused(names: Sequence[str]) -> list[str]:
-    if not names:
-        return []
-    return [
-        (
+def _unused(campaign: Campaign, base: Cell, alternatives: Sequence[Alternative]) -> Iterator[str]:
+    """Which variants change nothing at all, or nothing that matters here."""
+    nothing = [one.cell.name for one in alternatives if changes_nothing(base, one)]
+    if nothing:
+        yield f"{', '.join(nothing)}: the config is like this already"
+    names = never_asked_for(campaign, base, alternatives)
+    if names:
+        yield (
             f"{', '.join(names)}: no run of the config as it is ever asks for what this changes, "
-            "so the runs are the same: something else keeps everyone from getting as far"
+            "so the runs are the same and were not made again; nobody gets as far, or another "
+            "setting stands before it"
         )
-    ]
 
 
 def _warnings(
@@ -155,6 +159,6 @@ def _warnings(
         found.append("no intervals and no verdicts below 3 replications")
     if compared < wanted:
         found.append(f"{wanted - compared} of {wanted} variants have no finished pair of runs")
-    if campaign.spent and not campaign.interrupted:
+    if campaign.cut_short and not campaign.interrupted:
         found.append("the budget is spent: some intervals may be wider than asked for")
     return found

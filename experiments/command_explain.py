@@ -253,7 +253,7 @@ class _Explain:
         if found is None:
             return
         result["attribution"] = found
-        if self._work.replications >= FEWEST_FOR_INTERVALS:
+        if self._work.other_scale and self._work.replications >= FEWEST_FOR_INTERVALS:
             smaller = self._common.scale if affordable else scale * _OTHER_SCALE
             if smaller < scale:
                 other = exact(field, self._runs, found["replications"], self._seed, smaller)

@@ -25,6 +25,7 @@ from experiments.statistics import (
     two_stage,
     verdict_of,
 )
+from experiments.store import identity_of
 from experiments.summary import combined_digest
 from experiments.twins import switches_between
 from sim.result import RunResult
@@ -193,6 +194,12 @@ def comparison_of(
     return means, rows
 
 
+def changes_nothing(base: Cell, alternative: Alternative) -> bool:
+    """Whether an alternative is the base itself."""
+    one, other = (identity_of(cell.config.resolved, 0, 1.0) for cell in (base, alternative.cell))
+    return one == other
+
+
 def never_asked_for(
     campaign: Campaign, base: Cell, alternatives: Sequence[Alternative]
 ) -> list[str]:
@@ -205,6 +212,7 @@ def never_asked_for(
         one.cell.name
         for one in alternatives
         if all(key.startswith("policy.") for key in one.changes)
+        and not changes_nothing(base, one)
         and asked.isdisjoint(switches_between(base.config, one.cell.config))
     ]
 

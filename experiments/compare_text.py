@@ -122,7 +122,7 @@ def _values(comparison: Comparison, quantities: Sequence[Quantity]) -> Iterator[
 
 def _marked(quantity: Quantity, found: Difference) -> str:
     if found["variant"] is None:
-        return "no samples ?"
+        return "no sample ?"
     return f"{in_unit(found['variant'], quantity.unit)} {_MARKS[found['verdict']]}"
 
 

@@ -39,6 +39,9 @@ def _hypotheses(rows: Sequence[ModelRow], settings: Explain) -> Iterator[str]:
         return
     best = rows[0]
     low, high = best["ci95"]
+    if len(rows) == 1:
+        yield f"Only one account was asked for, {best['model']}: there is none to compare it with."
+        return
     sure = (
         "No other account comes near"
         if low >= _SURE
@@ -47,7 +50,7 @@ def _hypotheses(rows: Sequence[ModelRow], settings: Explain) -> Iterator[str]:
         else "That decides nothing"
     )
     yield (
-        f"The likeliest account of what made tokens vanish is {best['model']}: "
+        f"The likeliest account is {best['model']}: "
         f"{best['probability']:.0%} (Monte-Carlo error: {low:.0%} to {high:.0%}), where each of "
         f"{len(rows)} was equally likely before. {sure}."
     )

@@ -235,8 +235,10 @@ def _widths(survivors: Sequence[Particle]) -> NDArray[np.float64]:
 
 
 def _moved(rng: np.random.Generator, point: Point, widths: NDArray[np.float64]) -> Point:
-    """A symmetric step: some coordinates, at least one."""
+    """A symmetric step: some coordinates, at least one if there are any."""
     dimensions = len(point)
+    if not dimensions:
+        return point
     chosen = rng.random(dimensions) < _MOVED
     chosen[int(rng.integers(dimensions))] = True
     fresh = rng.random(dimensions) < _FRESH

@@ -24,12 +24,14 @@ _TO_FULL_SIZE: Final = 0.05
 class Work:
     """What is run: the inference, worlds of the best region at full size, the attribution.
 
-    `replications` of every coalition; 0 leaves the attribution out.
+    `replications` of every coalition; 0 leaves the attribution out. `other_scale`: whether the
+    attribution is made at a second scale as well.
     """
 
     inference: Plan
     full_size: int
     replications: int
+    other_scale: bool
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ def work_of(budget: Budget, models: int, coalitions: int, own: int | None) -> Wo
     """
     replications = own or _REPLICATIONS
     if budget.runs is None:
-        return Work(Plan(_PARTICLES, _LEVELS), _FULL_SIZE, replications if coalitions else 0)
+        own_plan = Plan(_PARTICLES, _LEVELS)
+        return Work(own_plan, _FULL_SIZE, replications if coalitions else 0, other_scale=True)
     fewest = Plan(FEWEST_PARTICLES, _FEWEST_LEVELS).runs(models) + 1
     if budget.runs < fewest:
         raise ConfigError(
@@ -71,7 +74,7 @@ def work_of(budget: Budget, models: int, coalitions: int, own: int | None) -> Wo
     left = budget.runs - inference.runs(models)
     full_size = min(left, _FULL_SIZE, max(1, round(_TO_FULL_SIZE * budget.runs)))
     affordable = (left - full_size) // coalitions if coalitions else 0
-    return Work(inference, full_size, min(replications, affordable))
+    return Work(inference, full_size, min(replications, affordable), affordable >= 2 * replications)
 
 
 def _inference(runs: int, models: int) -> Plan:

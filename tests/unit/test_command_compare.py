@@ -192,3 +192,22 @@ def test_what_no_run_asks_for_is_not_run_again(workers, capsys, tmp_path, monkey
     assert len(made) < 3 * 14
     assert any(warning.startswith("lock-20, lock-21") for warning in found["warnings"])
     assert not any("used:" in warning for warning in found["warnings"])
+
+
+def test_a_budget_counts_only_runs_that_are_made(capsys, tmp_path):
+    variants = tmp_path / "mine.toml"
+    variants.write_text(
+        "[variants.unasked]\npolicy.seat_lock_ttl_s = 20.0\n"
+        "[variants.real]\npolicy.access_ttl_s = 8.0\n"
+        "[variants.same]\npolicy.seat_lock_owned = true\n"
+    )
+    nobody_books = 'customer.script="sim.customers.visitor:visitor"'
+    arguments = ["--variants", variants, "--set", nobody_books]
+    found = compared(capsys, *arguments, "--budget=6")
+    rows = {row["name"]: row for row in found["variants"]}
+    assert [rows[name]["replications"] for name in ("unasked", "real", "same")] == [3, 3, 3]
+    assert not any("budget" in warning for warning in found["warnings"])
+    assert "same: the config is like this already" in found["warnings"]
+    assert any(warning.startswith("unasked: no run") for warning in found["warnings"])
+    short = compared(capsys, *arguments, "--budget=5")
+    assert any("budget" in warning for warning in short["warnings"])

@@ -152,3 +152,19 @@ def test_at_length_every_defect_is_a_player_and_known_truths_are_inferred_back(
     calibration = found["calibration"]
     assert calibration["truths"] == 3
     assert {row["unknown"] for row in calibration["coverage"]} == {"people", "speed"}
+
+
+def test_without_unknowns_there_is_nothing_to_infer_but_an_answer(capsys, tmp_path):
+    config = tmp_path / "sure.toml"
+    head, _, rest = CONFIG.partition("[explain.priors.people]")
+    config.write_text(head + rest[rest.index("[explain.hypotheses.broken]") :])
+    found = explained(capsys, config, "--budget=80", "--workers=1")
+    assert found["unknowns"] == []
+    assert "nothing to infer: the config names no explain.priors" in found["warnings"]
+
+
+@pytest.mark.parametrize("budget", [80, 95, 110])
+def test_a_number_of_runs_is_never_exceeded(budget, riddle, capsys, tmp_path):
+    folder = tmp_path / "answer"
+    explained(capsys, riddle, f"--budget={budget}", "--workers=1", f"--out={folder}")
+    assert len((folder / "runs.jsonl").read_text().splitlines()) <= budget
