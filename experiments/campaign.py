@@ -98,6 +98,9 @@ class Campaign:
             # Some of these may turn out to be needless, and leave room for others.
             affordable = list(missing)[: self._purse.runs_left]
             self._run([missing[key] for key in affordable], affordable)
+            if all(self._journal.get(key) is None for key in affordable):
+                # Whoever should run them cannot: asking again would never end.
+                return False
         return True
 
     def _known(self, key: str, cell: Cell, replication: int) -> bool:
