@@ -107,12 +107,15 @@ class Campaign:
         """Whether a run is there, or is the same as one that is there; both are kept."""
         run = self._journal.get(key)
         if run is None:
-            run = self._twins.find(cell.config, seed_of(self._seed, replication))
+            run = self._twin(cell, replication)
             if run is None:
                 return False
             self._journal.add(key, run)
         self._twins.add(cell.config, run)
         return True
+
+    def _twin(self, cell: Cell, replication: int) -> RunResult | None:
+        return self._twins.find(cell.config, seed_of(self._seed, replication))
 
     def _run(self, pairs: Sequence[tuple[Cell, int]], keys: Sequence[str]) -> None:
         tasks = [
@@ -131,12 +134,12 @@ class Campaign:
                 return True
             self._purse.spent_runs += 1
             self._journal.add(keys[number], result)
+            # For its twins among those that have not begun.
             self._known(keys[number], *pairs[number])
             return self._purse.seconds_left <= 0.0
 
         def needless(number: int) -> bool:
-            cell, replication = pairs[number]
-            return self._twins.find(cell.config, seed_of(self._seed, replication)) is not None
+            return self._twin(*pairs[number]) is not None
 
         self._warn_if_short_of_memory([cell.config for cell, _ in pairs])
         with progress_bar(len(tasks), quiet=self._options.quiet) as report:

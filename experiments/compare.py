@@ -212,8 +212,8 @@ def never_asked_for(
         one.cell.name
         for one in alternatives
         if all(key.startswith("policy.") for key in one.changes)
-        and not changes_nothing(base, one)
-        and asked.isdisjoint(switches_between(base.config, one.cell.config))
+        and (switches := switches_between(base.config, one.cell.config))
+        and asked.isdisjoint(switches)
     ]
 
 

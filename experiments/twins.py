@@ -11,7 +11,6 @@ from experiments.store import identity_of
 from sim.result import RunResult
 
 _POLICY: Final = "policy"
-_ABSENT: Final = object()
 
 
 class Twins:
@@ -53,8 +52,5 @@ class Twins:
 def switches_between(one: Config, other: Config) -> set[str]:
     """Fields of the policy in which two configs differ."""
     before, after = one.resolved[_POLICY], other.resolved[_POLICY]
-    return {
-        key
-        for key in before.keys() | after.keys()
-        if before.get(key, _ABSENT) != after.get(key, _ABSENT)
-    }
+    # A field without a value is left out of a resolved config.
+    return {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
