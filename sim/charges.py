@@ -70,7 +70,7 @@ class Charges:
         service: Process,
         database: Process,
         database_speed: float,
-        size: float,
+        row_weight: float,
         log: ReentrantLock | None,
     ) -> None:
         self._env = env
@@ -78,7 +78,7 @@ class Charges:
         self._service = service
         self._database = database
         self._database_speed = database_speed
-        self._row_weight = 1.0 / size
+        self._row_weight = row_weight
         self._log = log
         """What whoever writes an exception holds; None if they are written in parallel."""
         self.slowdown = 1.0
@@ -102,10 +102,9 @@ class Charges:
             self._service,
             self._database,
             self._database_speed,
-            1.0,
+            self._row_weight,
             self._log,
         )
-        other._row_weight = self._row_weight
         other.slowdown = self.slowdown
         other.exceptions = self.exceptions
         other.written = self.written

@@ -133,7 +133,7 @@ class Server:
             self.process,
             self.database_process,
             world.database.speed,
-            size,
+            1.0 / size,
             ReentrantLock(env, self._wake_up) if world.service.one_log else None,
         )
         self.pool = self.new_pool()
