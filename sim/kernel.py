@@ -8,9 +8,9 @@ per wake-up, none when nothing else happens in between, and exactly SimPy's orde
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
-from heapq import heappop, heappush
-from itertools import count
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import greenlet
@@ -27,6 +27,9 @@ _INFINITY: Final = float("inf")
 # SimPy's priorities, of which the smaller one goes first.
 _URGENT: Final = 0
 _NORMAL: Final = 1
+# A compiled program finds what is final without a look at the module's names.
+_heappop: Final = heapq.heappop
+_heappush: Final = heapq.heappush
 
 
 class Timeout:
@@ -41,10 +44,10 @@ class Timeout:
 TIMEOUT: Final = Timeout()
 
 
-_Wakeup = Any
-"""An entry of the event queue that resumes a thread: SimPy's (time, priority, order, what), and
-the value to return there or the error to raise. It is known by its identity, which a compiled
-program keeps only for what it does not know to be a tuple."""
+_Entry = Any
+"""An entry of the event queue, SimPy's (time, priority, order, what). One that resumes a thread is
+known by its identity, which a compiled program keeps only for what it does not know to be a
+tuple."""
 
 
 class Timer:
@@ -117,8 +120,9 @@ class Waiter:
         thread, env = self.thread, self.env
         thread.waiter = None
         # As `schedule_wakeup`, without the call.
-        entry: _Wakeup = (env.now, _NORMAL, next(env._eid), thread, value, None)  # noqa: SLF001
+        entry: _Entry = (env.now, _NORMAL, env.number(), thread)
         thread.pending = entry
+        thread.value = value
         env._ready.append(entry)  # noqa: SLF001
         return True
 
@@ -129,7 +133,7 @@ class Waiter:
         self.done = True
         thread = self.thread
         thread.waiter = None
-        thread.pending = (self.env.now, _NORMAL, 0, thread, value, None)
+        thread.value = value
         return thread
 
     def fail(self, error: BaseException) -> bool:
@@ -145,29 +149,46 @@ class Waiter:
 class Thread:
     """A simulated thread: a name and a blocking function that runs on simulated time."""
 
-    __slots__ = ("_joiners", "done", "env", "glet", "local", "name", "pending", "target", "waiter")
+    __slots__ = (
+        "_joiners",
+        "done",
+        "env",
+        "error",
+        "glet",
+        "local",
+        "name",
+        "pending",
+        "started",
+        "target",
+        "value",
+        "waiter",
+    )
 
     def __init__(self, env: Environment, name: str, target: Callable[[], None]) -> None:
         self.env = env
         self.name = name
         self.target = target
+        self.started = False
         self.done = False
         self.waiter: Waiter | None = None
-        self.pending: _Wakeup | None = None
+        self.pending: _Entry | None = None
+        """The entry of the event queue that resumes it, if one does."""
+        self.value: Any = None
+        """What it returns where it blocks, once it is resumed."""
+        self.error: BaseException | None = None
+        """What it raises there instead."""
         self.local: Any = None
         self.glet: greenlet.greenlet = greenlet.greenlet(self._run, env.hub)
         self._joiners: list[Waiter] = []
 
     def _run(self, _value: object) -> None:
         env = self.env
-        wakeup = self.pending
+        self.started = True
         self.pending = None
         try:
-            error = None if wakeup is None else wakeup[5]
-            if error is None:
-                self.target()
-            elif not isinstance(error, ThreadKilled):
-                env.fail(error)
+            if self.error is not None:
+                raise self.error  # noqa: TRY301 - one way to end, however early
+            self.target()
         except (ThreadKilled, greenlet.GreenletExit):
             pass
         except BaseException as error:  # noqa: BLE001 - whatever it is ends the run, in `Environment.run`
@@ -189,7 +210,7 @@ class Thread:
             return False
         if self.waiter is not None:
             return self.waiter.fail(error)
-        if self.pending is None or self.pending[5] is None:
+        if self.error is None:
             # Asleep, or parked at a source: a failing wake-up takes the other one's place.
             self.env.schedule_wakeup(self, None, error)
             return True
@@ -263,12 +284,15 @@ class Environment:
         self.now = 0.0
         """Simulated time; the event loop moves it."""
         self._queue: list[Any] = []
-        self._eid: Iterator[int] = count()
-        self._active_proc: simpy.Process | None = None
+        self._number = 0
+        self._ties: Iterator[int] | None = None
+        self._active_proc: Any = None
+        self.timeout: Callable[..., simpy.Timeout] = MethodType(simpy.Timeout, self)
+        """Make an event that happens after a delay in seconds, with an optional value."""
         self.inspect: Callable[[], None] | None = None
         """Called when an event is over, before the next one; must not block."""
         # Wake-ups due at the current time, in order: most are, and need no heap.
-        self._ready: deque[_Wakeup] = deque()
+        self._ready: deque[_Entry] = deque()
         self.hub = greenlet.getcurrent()
         self.current: Thread | None = None
         self.crash: BaseException | None = None
@@ -282,7 +306,14 @@ class Environment:
     def shuffle_ties(self, rng: Bits) -> None:
         """Let what is due at the same time happen in an order of `rng`, not of its planning."""
         self._ready = InHeap(self._queue)
-        self._eid = shuffled(rng)
+        self._ties = shuffled(rng)
+
+    def number(self) -> int:
+        """Number what is put into the queue: at equal times the smaller one goes first."""
+        if self._ties is not None:
+            return next(self._ties)
+        self._number += 1
+        return self._number
 
     def add_source(self, source: Source) -> None:
         """Ask `source` for its events from now on."""
@@ -316,7 +347,8 @@ class Environment:
         time_s = self.now + delay_s
         queue = self._queue
         # Nothing else happens in between: just move the clock.
-        if not (self._ready or self._stopping) and (not queue or time_s < queue[0][0]):
+        next_s: float = queue[0][0] if queue else _INFINITY
+        if time_s < next_s and not (self._ready or self._stopping):
             for source in self._sources:
                 if source.stale:
                     source.refresh()
@@ -327,15 +359,17 @@ class Environment:
                     self.inspect()
                 self.now = time_s
                 return
-        entry: _Wakeup = (time_s, _NORMAL, next(self._eid), thread, None, None)
+        entry: _Entry = (time_s, _NORMAL, self.number(), thread)
         thread.pending = entry
-        heappush(queue, entry)
+        _heappush(queue, entry)
         self._drive(thread)
 
     def schedule_wakeup(self, thread: Thread, value: Any, error: BaseException | None) -> None:
         """Resume `thread` at the current time, after everything already due now."""
-        entry: _Wakeup = (self.now, _NORMAL, next(self._eid), thread, value, error)
+        entry: _Entry = (self.now, _NORMAL, self.number(), thread)
         thread.pending = entry
+        thread.value = value
+        thread.error = error
         self._ready.append(entry)
 
     def call_at(self, time_s: float, function: Callable[[], object]) -> Timer:
@@ -344,7 +378,7 @@ class Environment:
             message = f"cannot call at {time_s} s: it is already {self.now} s"
             raise KernelError(message)
         timer = Timer(function)
-        heappush(self._queue, (time_s, _NORMAL, next(self._eid), timer))
+        _heappush(self._queue, (time_s, _NORMAL, self.number(), timer))
         return timer
 
     def call_in(self, delay_s: float, function: Callable[[], object]) -> Timer:
@@ -356,19 +390,16 @@ class Environment:
     @property
     def active_process(self) -> simpy.Process | None:
         """The process that runs just now."""
-        return self._active_proc
+        process: simpy.Process | None = self._active_proc
+        return process
 
     def schedule(self, event: simpy.Event, priority: int = _NORMAL, delay: float = 0.0) -> None:
         """Let `event` happen after `delay` seconds."""
-        heappush(self._queue, (self.now + delay, priority, next(self._eid), event))
+        _heappush(self._queue, (self.now + delay, priority, self.number(), event))
 
     def event(self) -> simpy.Event:
         """Make an event that happens when somebody says so."""
         return simpy.Event(_as_simpy(self))
-
-    def timeout(self, delay_s: float, value: Any = None) -> simpy.Timeout:
-        """Make an event that happens after `delay_s` seconds."""
-        return simpy.Timeout(_as_simpy(self), delay_s, value)
 
     def process(self, generator: Generator[simpy.Event, Any, Any]) -> simpy.Process:
         """Start a process, which is an event as well: its end."""
@@ -434,7 +465,7 @@ class Environment:
             stop_event._ok = True  # noqa: SLF001 - as simpy.core.Environment.run does
             stop_event._value = None  # noqa: SLF001
             stop_event.callbacks = [self._stop_on]
-            heappush(self._queue, (float(until), _URGENT, next(self._eid), stop_event))
+            _heappush(self._queue, (float(until), _URGENT, self.number(), stop_event))
         try:
             self._drive(None)
         finally:
@@ -503,7 +534,6 @@ class Environment:
             self.inspect()
         if ready and (not queue or ready[0] < queue[0]):
             entry = ready.popleft()
-            self.now = entry[0]
         else:
             source = self._first_source(queue[0][0] if queue else _INFINITY)
             if source is not None:
@@ -511,59 +541,59 @@ class Environment:
                 return source.pop()
             if not queue:
                 raise EmptySchedule
-            entry = heappop(queue)
+            entry = _heappop(queue)
             self.now = entry[0]
         what = entry[3]
-        if what.__class__ is not Thread:
+        if not isinstance(what, Thread):
             return self._process(what, None)
-        thread: Thread = what
-        return thread if thread.pending is entry and not thread.done else None
+        return what if what.pending is entry and not what.done else None
 
-    def _process(self, entry: Any, me: Thread | None) -> Thread | None:
-        """Run a timer or a SimPy event; return the thread that it resumes.
+    def _process(self, what: Any, me: Thread | None) -> Thread | None:
+        """Let a timer or a SimPy event happen; return the thread that it resumes.
 
         It must not block; a failure ends the run.
         """
         self.current = None
-        thread: Any = None
+        resumed: object = None
         try:
-            if entry.__class__ is Timer:
-                function, entry._function = entry._function, None  # noqa: SLF001 - its owner
+            if isinstance(what, Timer):
+                function, what._function = what._function, None  # noqa: SLF001 - its owner
                 if function is not None:
-                    thread = function()
+                    resumed = function()
             else:
-                callbacks, entry.callbacks = entry.callbacks, None
+                callbacks: list[Any] = what.callbacks
+                what.callbacks = None
                 for callback in callbacks:
-                    callback(entry)
-                if not entry._ok and not hasattr(entry, "_defused"):  # noqa: SLF001 - as in simpy
-                    self.fail(entry._value)  # noqa: SLF001
+                    callback(what)
+                if not what._ok and not hasattr(what, "_defused"):  # noqa: SLF001 - as in simpy
+                    self.fail(what._value)  # noqa: SLF001
         except BaseException as error:  # noqa: BLE001 - raised again by `run`
             self.fail(error)
         self.current = me
-        return thread if thread.__class__ is Thread else None
+        return resumed if isinstance(resumed, Thread) else None
 
     def _drive(self, me: Thread | None) -> Any:  # noqa: C901, PLR0912, PLR0915 - calls would cost more
         """Process events until `me` is woken; with `me` None (the hub), until the run is over."""
         if self._closed:
             raise greenlet.GreenletExit
         queue, ready, sources = self._queue, self._ready, self._sources
-        entry: _Wakeup
+        entry: _Entry
         what: Any
         thread: Thread | None
         while True:
             if self.inspect is not None and not self._stopping:
                 self.inspect()
+            time_s: float = queue[0][0] if queue else _INFINITY
             if self._stopping:
                 thread = None
-            elif ready and (not queue or ready[0] < queue[0]):
+            # Whoever is ready is so now; the order matters only if the queue's first is due now.
+            elif ready and (time_s > self.now or ready[0] < queue[0]):
                 entry = ready.popleft()
-                self.now = entry[0]
                 woken: Thread = entry[3]
                 if woken.pending is not entry or woken.done:
                     continue
                 thread = woken
             else:
-                time_s = queue[0][0] if queue else _INFINITY
                 first: Source | None = None
                 for source in sources:
                     if source.stale:
@@ -577,18 +607,17 @@ class Environment:
                     if thread is None:
                         continue
                 elif queue:
-                    entry = heappop(queue)
+                    entry = _heappop(queue)
                     self.now = time_s
                     what = entry[3]
-                    if what.__class__ is not Thread:
+                    if isinstance(what, Thread):
+                        if what.pending is not entry or what.done:
+                            continue
+                        thread = what
+                    else:
                         thread = self._process(what, me)
                         if thread is None:
                             continue
-                    else:
-                        sleeper: Thread = what
-                        if sleeper.pending is not entry or sleeper.done:
-                            continue
-                        thread = sleeper
                 else:
                     thread = None
             # What somebody is told must not live for as long as this thread is blocked.
@@ -596,27 +625,26 @@ class Environment:
             if thread is me:
                 if me is None:
                     return None
-            elif me is not None and thread is not None and (glet := thread.glet):
+            elif me is not None and thread is not None and thread.started:
                 self.current = thread
-                glet.switch(None)
+                thread.glet.switch(None)
                 self.current = me
             else:
                 self._hand_over(thread, me)
                 if me is None:
                     continue
-            wakeup = me.pending
-            if wakeup is None:
-                return None
             me.pending = None
-            if wakeup[5] is not None:
-                raise wakeup[5]
-            return wakeup[4]
+            if me.error is not None:
+                error, me.error = me.error, None
+                raise error
+            value, me.value = me.value, None
+            return value
 
     def _hand_over(self, thread: Thread | None, me: Thread | None) -> None:
         """Switch to `thread` (None: to the hub) until `me` is resumed."""
         self.current = thread
         start: Thread | None
-        if thread is None or (me is not None and not thread.glet):
+        if thread is None or (me is not None and not thread.started):
             # The hub starts threads: one started here would inherit this one's recursion depth,
             # and a chain of starts would run into Python's limit.
             start = self.hub.switch(thread)

@@ -11,7 +11,7 @@ has advanced by its work, so arrivals and departures cost O(log n) however many 
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
+import heapq
 from typing import TYPE_CHECKING, Final
 
 from sim.kernel import KernelError, Source
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from sim.kernel import Environment, Thread
 
 _INFINITY: Final = float("inf")
+# A compiled program finds what is final without a look at the module's names.
+_heappop: Final = heapq.heappop
+_heappush: Final = heapq.heappush
 
 
 class _Share:
@@ -58,7 +61,7 @@ class _Share:
         """Make sure that the first job is one that is worked on."""
         jobs, gone = self.jobs, self.gone
         while jobs and jobs[0][1] in gone:
-            gone.remove(heappop(jobs)[1])
+            gone.remove(_heappop(jobs)[1])
 
 
 class Cpu(Source):
@@ -145,7 +148,7 @@ class Cpu(Source):
         if self.env.now > self._last_s:
             self.advance()
         self._order = order = self._order + 1
-        heappush(share.jobs, (share.virtual_s + work_s, order, thread))
+        _heappush(share.jobs, (share.virtual_s + work_s, order, thread))
         share.active += 1
         self.stale = True
         return order
@@ -163,7 +166,7 @@ class Cpu(Source):
             self.advance()
         share = self._first
         # What rounding left over or took away is a matter of 1e-16 s: the job ends at its tag.
-        share.virtual_s, _, thread = heappop(share.jobs)
+        share.virtual_s, _, thread = _heappop(share.jobs)
         share.active -= 1
         self.stale = True
         return thread
