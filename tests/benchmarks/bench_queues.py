@@ -1,146 +1,72 @@
 """(c) Events per second and (d) customers per second, against stock SimPy and other simulators."""
 
-from functools import partial
 from statistics import fmean
 
 import pytest
-import simpy
 
-from sim.kernel import Environment
-from tests.benchmarks import queues
-from tests.benchmarks.race import Race
+from tests.benchmarks.programs import PROGRAMS
+from tests.benchmarks.queues import CUSTOMERS, PEERS, STOCK, THREADS
+from tests.benchmarks.race import Rates
 
 ROUNDS = 7
 QUEUE_ROUNDS = 5
-PROCESSES = 500
-EVENTS = 60_000
-CUSTOMERS = 4_000
+QUEUE_CUSTOMERS = 4_000
 LOAD = 0.7
-STOCK = "stock SimPy"
-THREADS = "worker threads"
+AGAINST = {
+    "SimPy's processes on our Environment": STOCK,
+    "our blocking threads": STOCK,
+    "our timers": f"{STOCK}'s callbacks",
+}
 # Of so many customers in so many rounds the mean is nearer to theory than this. With many servers
 # it is much nearer, but for libraries that count the first so many who leave: a few too short.
 TOLERANCE = {1: 0.25, 200: 0.06}
 
 
-def timeouts(environment):
-    """Processes that wait again and again, as SimPy's own examples do."""
-    env = environment()
-
-    def process(number):
-        for _ in range(EVENTS // PROCESSES):
-            yield env.timeout(1.0 + number * 1e-3)
-
-    for number in range(PROCESSES):
-        env.process(process(number))
-    env.run()
-    return EVENTS
-
-
-def wakeups():
-    """The same with blocking threads."""
-    env = Environment()
-
-    def thread(number):
-        for _ in range(EVENTS // PROCESSES):
-            env.sleep(1.0 + number * 1e-3)
-
-    for number in range(PROCESSES):
-        env.spawn("thread", partial(thread, number))
-    env.run()
-    env.close()
-    return EVENTS
-
-
-def chains(environment, call_in):
-    """The same with functions that are called back; `call_in(env, delay, function)` plans one."""
-    env = environment()
-
-    def begin(number):
-        delay_s = 1.0 + number * 1e-3
-        left = EVENTS // PROCESSES
-
-        def fire(_event=None):
-            nonlocal left
-            left -= 1
-            if left:
-                call_in(env, delay_s, fire)
-
-        call_in(env, delay_s, fire)
-
-    for number in range(PROCESSES):
-        begin(number)
-    env.run()
-    return EVENTS
-
-
-def simpy_call_in(env, delay_s, function):
-    """SimPy's way to have a function called."""
-    env.timeout(delay_s).callbacks.append(function)
-
-
-def bench_events(benchmark, board):
-    """Our `Environment` is SimPy's: its processes run on it, and timers and threads beside them."""
-    callbacks = f"{STOCK}'s callbacks"
-    mine = {
-        "SimPy's processes on our Environment": (partial(timeouts, Environment), STOCK),
-        "our blocking threads": (wakeups, STOCK),
-        "our timers": (partial(chains, Environment, Environment.call_in), callbacks),
-    }
-    stock = {
-        STOCK: partial(timeouts, simpy.Environment),
-        callbacks: partial(chains, simpy.Environment, simpy_call_in),
-    }
-    race = Race(stock | {name: work for name, (work, _) in mine.items()})
-    benchmark.pedantic(race.round, rounds=ROUNDS)
-    for name, (_, other) in mine.items():
-        compare(board, "c", f"timeouts, 500 at once: {name}", race, name, other, "events/s")
+@pytest.mark.parametrize("program", PROGRAMS, ids=str)
+def bench_events(benchmark, board, program):
+    """SimPy's processes run on our `Environment`, and timers and threads beside them."""
+    rates = Rates(benchmark.pedantic(lambda: program.python("events.py", ROUNDS).answer, rounds=1))
+    for name, other in AGAINST.items():
+        row = f"timeouts, 500 at once: {name}, {program}"
+        compare(board, "c", row, rates, name, other, "events/s", goal=program.judged)
 
 
 @pytest.mark.parametrize("servers", [1, 200])
-def bench_queue(benchmark, board, servers):
+@pytest.mark.parametrize("program", PROGRAMS, ids=str)
+def bench_queue(benchmark, board, program, servers):
     """M/M/c: the same number of customers and the same load everywhere."""
     rate = LOAD * servers
-    times: dict[str, list[float]] = {}
-
-    def contender(name, model):
-        seen = times.setdefault(name, [])
-
-        def run():
-            seen.append(model(servers, rate, CUSTOMERS, len(seen) + 1))
-            return CUSTOMERS
-
-        return run
-
-    own = {THREADS: queues.worker_threads, "customer threads": queues.customer_threads}
-    others = {STOCK: queues.simpy_processes} | queues.installed_peers()
-    race = Race({name: contender(name, model) for name, model in (own | others).items()})
-    benchmark.pedantic(race.round, rounds=QUEUE_ROUNDS)
+    arguments = ("customers.py", servers, rate, QUEUE_CUSTOMERS, QUEUE_ROUNDS)
+    answer = benchmark.pedantic(lambda: program.python(*arguments).answer, rounds=1)
+    rates, times_s = Rates(answer["rates"]), answer["times_s"]
 
     expected_s = 1.0 + erlang_c(servers, rate) / (servers - rate)
-    for name, seen in times.items():
-        error = fmean(seen) / expected_s - 1.0
+    for name, seen_s in times_s.items():
+        error = fmean(seen_s) / expected_s - 1.0
         assert abs(error) <= TOLERANCE[servers], f"{name}: {error:+.1%} off theory"
-    for name in others:
-        compare(board, "d", f"M/M/{servers}: {THREADS}", race, THREADS, name, "customers/s")
-    slow = "customer threads"
-    row = f"M/M/{servers}: a thread per customer"
-    compare(board, "d", row, race, slow, STOCK, "customers/s", goal="")
-    for name in sorted(queues.PEERS.keys() - others.keys()):
-        board.add("d", f"M/M/{servers}: {THREADS}", "", f"{name} is not for this Python")
+    queue = f"M/M/{servers}:"
+    for name in (STOCK, *PEERS):
+        row = f"{queue} {THREADS}, {program}"
+        if name in times_s:
+            unit = "customers/s"
+            compare(board, "d", row, rates, THREADS, name, unit, goal=program.judged)
+        elif program.judged:
+            board.add("d", row, "", f"{name} is not for this Python")
+    row = f"{queue} {CUSTOMERS}, {program}"
+    compare(board, "d", row, rates, CUSTOMERS, STOCK, "customers/s", goal=False)
 
 
-def compare(board, part, measured, race, mine, other, unit, goal="faster"):
-    """One row: mine against another's, which it should beat."""
-    ratio = race.ratio(mine, other)
+def compare(board, part, measured, rates, mine, other, unit, *, goal):
+    """One row: mine against another's, which it should beat if that is a goal."""
+    ratio = rates.ratio(mine, other)
     board.add(
         part,
         measured,
-        f"{race.best(mine):,.0f} {unit}",
-        f"{race.best(other):,.0f} {other}: {ratio:.2f} times as fast",
-        goal,
+        f"{rates.best(mine):,.0f} {unit}",
+        f"{rates.best(other):,.0f} {other}: {ratio:.2f} times as fast",
+        "faster" if goal else "",
         ratio > 1.0 if goal else None,
-        max(race.noise(mine), race.noise(other)),
+        max(rates.noise(mine), rates.noise(other)),
     )
 
 

@@ -63,9 +63,9 @@ def customer_threads(servers, rate, customers, seed):
     return _mean(times, customers)
 
 
-def simpy_processes(servers, rate, customers, seed, environment=simpy.Environment):
+def simpy_processes(servers, rate, customers, seed):
     """SimPy: every customer is a process that requests a resource, as in its bank example."""
-    env, rng = environment(), random.Random(seed)
+    env, rng = simpy.Environment(), random.Random(seed)
     times = []
     counter = simpy.Resource(env, capacity=servers)
 
@@ -171,6 +171,10 @@ def _mean(times, customers):
     return sum(times) / customers
 
 
+STOCK = "stock SimPy"
+THREADS = "worker threads"
+CUSTOMERS = "a thread per customer"
+OWN: dict[str, Model] = {THREADS: worker_threads, CUSTOMERS: customer_threads}
 PEERS: dict[str, tuple[str, Model]] = {
     "queueing-tool": ("queueing_tool", queueing_tool),
     "Ciw": ("ciw", ciw),

@@ -3,31 +3,15 @@
 import gc
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from statistics import median
 
 
-class Race:
-    """Rounds in which every contender runs once, each round beginning with another one.
+@dataclass(frozen=True)
+class Rates:
+    """Name -> work per second in each round."""
 
-    A contender returns how much work it did, in a unit of its own choice. Seconds are processor
-    time of this process.
-    """
-
-    def __init__(self, contenders: Mapping[str, Callable[[], float]]):
-        self._contenders = list(contenders.items())
-        self._rounds = 0
-        self.rates: dict[str, list[float]] = {name: [] for name in contenders}
-        """Name -> work per second in each round."""
-
-    def round(self):
-        """Let each of them run once."""
-        first = self._rounds % len(self._contenders)
-        self._rounds += 1
-        for name, work in self._contenders[first:] + self._contenders[:first]:
-            gc.collect()
-            began_s = time.process_time()
-            done = work()
-            self.rates[name].append(done / (time.process_time() - began_s))
+    rates: Mapping[str, list[float]]
 
     def best(self, name: str) -> float:
         """Work per second in the contender's best round: the least disturbed one."""
@@ -41,3 +25,21 @@ class Race:
     def noise(self, name: str) -> float:
         """How far the median round is behind the best one, as a share of the best."""
         return 1.0 - median(self.rates[name]) / self.best(name)
+
+
+def race(contenders: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Run each of them once per round, each round beginning with another one; return the rates.
+
+    A contender returns how much work it did, in a unit of its own choice. Seconds are processor
+    time of this process.
+    """
+    runners = list(contenders.items())
+    rates: dict[str, list[float]] = {name: [] for name in contenders}
+    for number in range(rounds):
+        first = number % len(runners)
+        for name, work in runners[first:] + runners[:first]:
+            gc.collect()
+            began_s = time.process_time()
+            done = work()
+            rates[name].append(done / (time.process_time() - began_s))
+    return rates

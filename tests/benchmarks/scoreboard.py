@@ -36,27 +36,19 @@ class Scoreboard:
         """Add a `Row`."""
         self.rows.append(Row(*cells, **more))
 
-    def at_least(self, part, measured, value, goal, unit, **more):
-        """Add a number that should be large."""
-        self.add(
-            part,
-            measured,
-            _written(value, unit),
-            goal=f"{_written(goal, unit)} or more",
-            met=value >= goal,
-            **more,
-        )
+    def at_least(self, part, measured, value, goal, unit, *, judged=True, **more):
+        """Add a number that should be large; without a goal if it is not to be judged."""
+        wanted = f"{_written(goal, unit)} or more"
+        self._judge(part, measured, value, unit, wanted if judged else "", value >= goal, more)
 
-    def at_most(self, part, measured, value, goal, unit, **more):
-        """Add a number that should be small."""
-        self.add(
-            part,
-            measured,
-            _written(value, unit),
-            goal=f"{_written(goal, unit)} or less",
-            met=value <= goal,
-            **more,
-        )
+    def at_most(self, part, measured, value, goal, unit, *, judged=True, **more):
+        """Add a number that should be small; without a goal if it is not to be judged."""
+        wanted = f"{_written(goal, unit)} or less"
+        self._judge(part, measured, value, unit, wanted if judged else "", value <= goal, more)
+
+    def _judge(self, part, measured, value, unit, goal, met, more):
+        here = _written(value, unit)
+        self.add(part, measured, here, goal=goal, met=met if goal else None, **more)
 
     def text(self) -> str:
         """A Markdown table that can be read as it is."""

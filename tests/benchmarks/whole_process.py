@@ -27,16 +27,11 @@ class Cost:
         return json.loads(self.output)
 
 
-def ticketsim(*arguments):
-    """Run the command line program that is installed beside this Python."""
-    return measured(Path(sys.executable).with_name("ticketsim"), *arguments)
-
-
-def measured(*command):
+def measured(*command, environment=None):
     """Run a program, wait for its end, and say what it cost."""
     began_s = time.perf_counter()
     with subprocess.Popen(
-        [*map(str, command)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [*map(str, command)], cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment
     ) as process:
         output = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
