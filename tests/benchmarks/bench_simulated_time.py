@@ -6,8 +6,10 @@ from statistics import fmean, median
 
 import pytest
 
+from experiments.config import load
 from sim.customers.buyer import BOOKING, CHECK, DATES, GENERATION, PAYMENT, SEATS
 from sim.run import simulate
+from sim.scale import scaled
 from sim.user import User
 from tests.benchmarks import worlds
 from tests.benchmarks.bare_calls import Recorder, medians_us, replay
@@ -17,6 +19,7 @@ from tests.benchmarks.programs import PROGRAMS
 ROUNDS = 4
 POLLING_S = 6.0
 USERS = 100
+INCIDENT_SCALE = 0.3
 
 
 def recorded(world):
@@ -70,6 +73,26 @@ def bench_polling(benchmark, board):
             against=f"a request {best_us:.1f} us, its bare calls {min(bare_us):.1f} us",
             noise=noise,
         )
+
+
+def bench_incident_calls(benchmark, board):
+    """What the calls of the whole incident cost by themselves, outside of any simulation."""
+    world = load("incident", []).world
+    recorder = Recorder()
+    with pytest.MonkeyPatch.context() as patch:
+        recorder.install(patch)
+        made = simulate(world, 1, scale=INCIDENT_SCALE).metrics["http_reqs"]["count"]
+    smaller = scaled(world, INCIDENT_SCALE)
+    seconds = benchmark.pedantic(lambda: replay(smaller, recorder.requests), rounds=1)
+    all_s = {endpoint: sum(values) for endpoint, values in seconds.items()}
+    without_us = (sum(all_s.values()) - all_s[SEATS]) / made * 1e6
+    board.add(
+        "a",
+        f"bare calls of the incident at scale {INCIDENT_SCALE:g}, but lists of seats, "
+        "per million requests",
+        f"{without_us:.1f} s",
+        f"with the lists {sum(all_s.values()) / made * 1e6:.0f} s: a run answers most from memory",
+    )
 
 
 def bench_endpoints(benchmark, board):
