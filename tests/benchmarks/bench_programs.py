@@ -10,7 +10,6 @@ from tests.benchmarks.programs import JUDGED, PROGRAMS
 
 # Much smaller, and nearly all requests time out: another mix than at full size.
 SMALL_SCALE = 0.3
-PAIR_SCALE = 0.1
 ROUNDS = 3
 STARTS = 10
 
@@ -55,7 +54,7 @@ def bench_two_workers(benchmark, board):
         for workers, taken_s in wall_s.items():
             with tempfile.TemporaryDirectory() as folder:
                 cost = JUDGED.ticketsim(
-                    *("run", "incident", "--scale", PAIR_SCALE, "--replications", 4),
+                    *("run", "incident", "--scale", SMALL_SCALE, "--replications", 4),
                     *("--workers", workers, "--out", Path(folder) / "runs", "--quiet"),
                 )
             taken_s.append(cost.wall_s)
@@ -64,7 +63,7 @@ def bench_two_workers(benchmark, board):
     one_s, two_s = min(wall_s[1]), min(wall_s[2])
     board.at_least(
         "g",
-        f"speed-up of 4 replications at scale {PAIR_SCALE:g} on 2 workers, wall time, {JUDGED}",
+        f"speed-up of 4 replications at scale {SMALL_SCALE:g} on 2 workers, wall time, {JUDGED}",
         one_s / two_s,
         1.8,
         "times",
