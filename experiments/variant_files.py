@@ -109,11 +109,12 @@ class Variants:
         for source in _shipped():
             self._read(source)
 
-    def select(self, wanted: Sequence[str]) -> list[Variant]:
+    def select(self, wanted: Sequence[str], asked: str = "--variants") -> list[Variant]:
         """Variants in the order asked for, each once.
 
         Args:
             wanted: names of variants or sets, or paths of files, which stand for all in them.
+            asked: where they are asked for, for messages.
 
         Raises:
             ConfigError: no such variant or file, or one that is not right.
@@ -123,7 +124,7 @@ class Variants:
             if word.endswith(".toml"):
                 names += self._read(read_source(word))
             else:
-                names += self._expanded(word, "--variants")
+                names += self._expanded(word, asked)
         return [self._variant(name) for name in dict.fromkeys(names)]
 
     def _read(self, source: Source) -> list[str]:

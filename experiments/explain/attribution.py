@@ -80,10 +80,18 @@ class Field:
         self.mends = players
         self._known: dict[Coalition, Config] = {}
         self._variants = Variants()
+        owners: dict[str, str] = {}
         for name, fixes in players.items():
+            place = f"explain.groups.{name}"
             if not fixes:
-                raise ConfigError(source, f"explain.groups.{name}", "allowed: at least one variant")
-            self._variants.select(fixes)
+                raise ConfigError(source, place, "allowed: at least one variant")
+            self._variants.select(fixes, f"{source}: {place}")
+            for fix in fixes:
+                if fix in owners:
+                    raise ConfigError(
+                        source, place, f"{fix} is in {owners[fix]} too; allowed: each variant once"
+                    )
+                owners[fix] = place
 
     def config(self, coalition: Coalition) -> Config:
         """The world in which exactly these defects are at work."""

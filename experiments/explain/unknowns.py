@@ -53,6 +53,14 @@ class Unknown:
         return max(index for index, share in enumerate(self.shares) if share > 0.0)
 
     @property
+    def keys(self) -> list[str]:
+        """What it sets; times and targets of the load are two things."""
+        if self.prior.key:
+            return [self.prior.key]
+        tables = [value for value in self.prior.values if isinstance(value, Mapping)]
+        return sorted({key for table in tables for key in table if key != _LABEL})
+
+    @property
     def shares(self) -> list[float]:
         """Prior probabilities of the values of a choice."""
         weights = self.prior.weights or (1.0,) * len(self.prior.values)
@@ -95,7 +103,7 @@ class Unknowns:
 
         Raises:
             ConfigError: a prior without support, an unknown key or a value that is not allowed,
-                a combination of hypotheses that do not exist.
+                a combination of hypotheses that do not exist, a key that two of them set.
         """
         self._merged = merged
         self._base = base
@@ -106,6 +114,8 @@ class Unknowns:
         self.models = self._models(settings)
         for unknown in self.unknowns:
             self._check(unknown)
+        for model in self.models:
+            self._check_owners(model)
 
     def _models(self, settings: Explain) -> dict[str, tuple[str, ...]]:
         """Name -> hypotheses at work, of everything that is compared."""
@@ -131,6 +141,24 @@ class Unknowns:
             raise ConfigError(self._source, where, problem)
         for corner in unknown.corners:
             check(self._with([(unknown, corner)], self._merged), self._source)
+
+    def _check_owners(self, model: str) -> None:
+        """Refuse a model in which what is drawn for a key would be overwritten, or overwrites."""
+        owners = {
+            key: f"explain.hypotheses.{name}.{'on' if name in self.models[model] else 'off'}"
+            for name, hypothesis in self._hypotheses.items()
+            for key in (hypothesis.on if name in self.models[model] else hypothesis.off)
+        }
+        for unknown in self.in_model(model):
+            for key in unknown.keys:
+                if key in owners:
+                    raise ConfigError(
+                        self._source,
+                        _place(unknown),
+                        f"{key} is set by {owners[key]} too, both in the model {model}; "
+                        "allowed: one of them",
+                    )
+                owners[key] = _place(unknown)
 
     def in_model(self, model: str) -> list[Unknown]:
         """The unknowns that matter in a model."""

@@ -117,7 +117,8 @@ def test_a_spent_budget_leaves_a_partial_answer(riddle, capsys):
         ("", ["--budget", "10"], "--budget: 10 runs are too few for any answer"),
         ("[observed.it]\nmetric = 'tables.bookings'\nvalue = 1\n", [], "did you mean"),
         ("", ["--set", "explain.priors.speed.high=0.5"], "explain.priors.speed: no support"),
-        ("", ["--set", 'explain.groups.checks=["F99"]'], "no variant F99"),
+        ("", ["--set", 'explain.groups.checks=["F99"]'], "explain.groups.checks: no variant F99"),
+        ("", ["--set", 'explain.groups.checks=["F16"]'], "F16 is in explain.groups.checks too"),
         ("", ["--set", "explain.most_rows=0.5"], "explain.most_rows"),
     ],
 )

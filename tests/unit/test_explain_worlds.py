@@ -147,6 +147,26 @@ def test_hypotheses_alone_and_together():
         ({"priors": {"x": prior(key="host.speed", low=-1.0, high=2.0)}}, "explain.priors.x"),
         ({"priors": {"x": prior(low=1.0, high=2.0)}}, "needs a key"),
         ({"hypotheses": HYPOTHESES, "combinations": [["A", "C"]]}, "no hypothesis C"),
+        (
+            {"priors": {name: prior(key="host.speed", low=1.0, high=2.0) for name in "xy"}},
+            "explain.priors.y: host.speed is set by explain.priors.x too",
+        ),
+        (
+            {
+                "hypotheses": HYPOTHESES,
+                "priors": {"x": prior(key="host.speed", low=1.0, high=2.0)},
+            },
+            "host.speed is set by explain.hypotheses.B.off too, both in the model A",
+        ),
+        (
+            {
+                "priors": {
+                    "x": prior(key="host.speed", low=1.0, high=2.0),
+                    "y": prior(distribution="choice", values=[{"host.speed": 3.0, "label": "a"}]),
+                }
+            },
+            "explain.priors.y: host.speed",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_prior_is_said_in_one_line(tables, words):
