@@ -11,7 +11,6 @@ from experiments.journal import Journal, key_of
 from experiments.memory_check import warn_if_short
 from experiments.progress import progress_bar
 from experiments.replications import (
-    Task,
     Workers,
     processes_here,
     seed_of,
@@ -19,6 +18,7 @@ from experiments.replications import (
 )
 from experiments.store import identity_of
 from experiments.twins import Twins
+from experiments.worker import Task
 from sim.result import RunResult
 
 

@@ -16,7 +16,7 @@ from experiments.store import program_version
 from sim.result import RunResult
 
 if TYPE_CHECKING:
-    from experiments.replications import Task
+    from experiments.worker import Task
 
 _PATIENCE_S = 0.2
 _CONNECT_S = 10.0

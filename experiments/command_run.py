@@ -16,13 +16,14 @@ from experiments.errors import InterruptedRunError, OutputError
 from experiments.live import live_view
 from experiments.memory_check import warn_if_short
 from experiments.output import show
-from experiments.replications import Task, processes_here, seed_of, stream_replications
+from experiments.replications import processes_here, seed_of, stream_replications
 from experiments.samples import path_of
 from experiments.scale_check import warnings as scale_warnings
 from experiments.store import RunFolder, identity_of
 from experiments.summary import RunSummary, Setup, summarise
 from experiments.text import render
 from experiments.violations import raise_if_broken
+from experiments.worker import Task
 from sim.result import RunResult
 
 SAVED_EVERY_S: Final = 30.0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from experiments.replications import Task
+from experiments.worker import Task
 from sim.faults.settings import (
     ClockSkew,
     DatabaseDeadlock,

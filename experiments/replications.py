@@ -7,29 +7,26 @@ replaced, and what it was running runs again, with the same result.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import multiprocessing
 import multiprocessing.util
 import os
 import queue
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.context import SpawnContext
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from experiments.cluster import Cluster
 from experiments.errors import TicketsimError
+from experiments.worker import Task, Worker
 from sim.result import RunResult
-from sim.run import Progress, simulate
-from sim.world import World
+from sim.run import Progress
 
 _PATIENCE_S = 0.05
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -52,29 +49,6 @@ def seed_of(seed: int, replication: int) -> int:
         return seed
     digest = hashlib.sha256(f"{seed}/{replication}".encode()).digest()
     return int.from_bytes(digest[:6], "big")
-
-
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """One replication to run."""
-
-    replication: int
-    world: World
-    seed: int
-    scale: float
-    samples: Path | None = None
-    """The file to keep every request in; None keeps them nowhere."""
-
-    def simulate(self, hear: Callable[[Progress], bool]) -> RunResult:
-        """Run it here; `hear` is told how far it is and says whether to stop."""
-        if self.samples is None:
-            return simulate(self.world, self.seed, scale=self.scale, progress=hear)
-        from experiments.samples import SampleWriter
-
-        with SampleWriter(self.samples) as writer:
-            return simulate(
-                self.world, self.seed, scale=self.scale, progress=hear, sampler=writer.add
-            )
 
 
 def _always_needed(_number: int) -> bool:
@@ -112,47 +86,6 @@ class _Local:
 
 class LostWorkersError(TicketsimError):
     """Worker processes are killed again and again, so that no run comes to its end."""
-
-
-class _Worker:
-    """What a worker process keeps between tasks: where it reports to and what stops it."""
-
-    reports: Any = None
-    stop: Any = None
-
-    @classmethod
-    def begin(cls, reports: Any, stop: Any) -> None:
-        """Take over the channels, and end with the process that began us, however it ends."""
-        cls.reports, cls.stop = reports, stop
-        threading.Thread(target=cls._follow_parent, daemon=True).start()
-        # The last thing of all, when every report is on its way.
-        multiprocessing.util.Finalize(None, cls._leave, exitpriority=-1_000)
-
-    @staticmethod
-    def _leave() -> None:
-        """End without tidying up memory, object by object: that takes longer than to start."""
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
-
-    @staticmethod
-    def _follow_parent() -> None:
-        parent = multiprocessing.parent_process()
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    @classmethod
-    def run(cls, task: Task) -> RunResult | None:
-        """Run a task unless the user has already asked to stop."""
-        if cls.stop.is_set():
-            return None
-
-        def hear(progress: Progress) -> bool:
-            cls.reports.put((task.replication, progress))
-            return bool(cls.stop.is_set())
-
-        return task.simulate(hear)
 
 
 class _Channels:
@@ -211,13 +144,13 @@ class _Pool:
             with ProcessPoolExecutor(
                 min(self._workers, len(left)),
                 self._context,
-                _Worker.begin,
+                Worker.begin,
                 (channels.reports, channels.stop),
             ) as pool:
                 try:
                     with _interrupts_blocked():
                         futures = {
-                            pool.submit(_Worker.run, task): number for number, task in left.items()
+                            pool.submit(Worker.run, task): number for number, task in left.items()
                         }
                     self._gather(futures, left, finished, needless)
                 except BrokenProcessPool:

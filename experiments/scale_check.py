@@ -72,7 +72,8 @@ def _agrees(key: str, value: float, full: float) -> bool:
 def measure(path: Path) -> None:
     """Run everything and write the file; takes five minutes on two cores, compiled."""
     from experiments.config import load
-    from experiments.replications import Task, run_replications
+    from experiments.replications import run_replications
+    from experiments.worker import Task
 
     world = load("incident", ()).world
     rows = []

@@ -11,8 +11,9 @@ from experiments.campaign import CommonOptions
 from experiments.config import Config
 from experiments.journal import Journal, key_of
 from experiments.progress import progress_bar
-from experiments.replications import Task, stream_replications
+from experiments.replications import stream_replications
 from experiments.store import identity_of
+from experiments.worker import Task
 from sim.customers import buyer
 from sim.result import RunResult
 from sim.run import Progress, simulate

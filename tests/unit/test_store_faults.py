@@ -20,8 +20,9 @@ from experiments.config import load
 from experiments.errors import OutputError
 from experiments.folder import Folder
 from experiments.journal import Journal
-from experiments.replications import LostWorkersError, Task, run_replications, seed_of
+from experiments.replications import LostWorkersError, run_replications, seed_of
 from experiments.store import RunFolder, identity_of
+from experiments.worker import Task
 from tests.unit.results import result
 from tests.unit.test_store import CONFIG, folder, summary
 
