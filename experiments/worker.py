@@ -57,6 +57,9 @@ class Worker:
     @staticmethod
     def _leave() -> None:
         """End without tidying up memory, object by object: that takes longer than to start."""
+        if sys.exc_info()[0] is not None:
+            # What went wrong is still to be printed.
+            return
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)

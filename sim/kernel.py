@@ -344,6 +344,9 @@ class Environment:
             raise KernelError(message)
         if self._closed:
             raise greenlet.GreenletExit
+        if thread.error is not None:
+            # It has interrupted itself: this is the wait at which it is told.
+            self._drive(thread)
         time_s = self.now + delay_s
         queue = self._queue
         # Nothing else happens in between: just move the clock.

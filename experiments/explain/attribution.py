@@ -85,13 +85,11 @@ class Field:
             place = f"explain.groups.{name}"
             if not fixes:
                 raise ConfigError(source, place, "allowed: at least one variant")
-            self._variants.select(fixes, f"{source}: {place}")
-            for fix in fixes:
-                if fix in owners:
-                    raise ConfigError(
-                        source, place, f"{fix} is in {owners[fix]} too; allowed: each variant once"
-                    )
-                owners[fix] = place
+            for fix in self._variants.select(fixes, f"{source}: {place}"):
+                if fix.name in owners:
+                    message = f"{fix.name} is in {owners[fix.name]} too; allowed: each variant once"
+                    raise ConfigError(source, place, message)
+                owners[fix.name] = place
 
     def config(self, coalition: Coalition) -> Config:
         """The world in which exactly these defects are at work."""

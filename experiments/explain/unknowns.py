@@ -19,6 +19,7 @@ STOPPED: Final = "load.stages"
 """Stands for the second at which the load was stopped by hand."""
 TARGETS: Final = "load.stages.target"
 """Stands for the targets of all stages."""
+_GRACE: Final = "load.graceful_stop_s"
 _LABEL: Final = "label"
 """In a table of keys: how tables of results call it."""
 AS_IT_IS: Final = "(as it is)"
@@ -54,10 +55,13 @@ class Unknown:
 
     @property
     def keys(self) -> list[str]:
-        """What it sets; times and targets of the load are two things."""
+        """What it sets. An early end cuts whatever stages there are, so it only sets the rest."""
+        if self.prior.key == STOPPED:
+            return [_GRACE]
         if self.prior.key:
             return [self.prior.key]
-        tables = [value for value in self.prior.values if isinstance(value, Mapping)]
+        likely = zip(self.prior.values, self.shares, strict=True)
+        tables = [value for value, share in likely if share > 0.0 and isinstance(value, Mapping)]
         return sorted({key for table in tables for key in table if key != _LABEL})
 
     @property
@@ -143,7 +147,7 @@ class Unknowns:
             check(self._with([(unknown, corner)], self._merged), self._source)
 
     def _check_owners(self, model: str) -> None:
-        """Refuse a model in which what is drawn for a key would be overwritten, or overwrites."""
+        """Refuse a model in which a key is drawn twice, or drawn and set by a hypothesis."""
         owners = {
             key: f"explain.hypotheses.{name}.{'on' if name in self.models[model] else 'off'}"
             for name, hypothesis in self._hypotheses.items()
@@ -151,14 +155,15 @@ class Unknowns:
         }
         for unknown in self.in_model(model):
             for key in unknown.keys:
-                if key in owners:
-                    raise ConfigError(
-                        self._source,
-                        _place(unknown),
-                        f"{key} is set by {owners[key]} too, both in the model {model}; "
-                        "allowed: one of them",
-                    )
-                owners[key] = _place(unknown)
+                for other, owner in owners.items():
+                    if _overwrites(key, other):
+                        raise ConfigError(
+                            self._source,
+                            _place(unknown),
+                            f"{key} is set by {owner} too, both in the model {model}; "
+                            "allowed: one of them",
+                        )
+            owners |= dict.fromkeys(unknown.keys, _place(unknown))
 
     def in_model(self, model: str) -> list[Unknown]:
         """The unknowns that matter in a model."""
@@ -221,7 +226,7 @@ class Unknowns:
             stages = self._stages(table, unknown)
             if value < sum(stage["duration_s"] for stage in stages):
                 yield STOPPED, stopped_after(stages, value)
-                yield "load.graceful_stop_s", 0.0
+                yield _GRACE, 0.0
         else:
             present = _value_at(self._base.resolved, prior.key)
             if prior.scales:
@@ -259,6 +264,14 @@ def _all_unknowns(settings: Explain) -> Iterator[Unknown]:
     for owner, hypothesis in settings.hypotheses.items():
         for name, prior in hypothesis.priors.items():
             yield Unknown(name, prior, owner)
+
+
+def _overwrites(key: str, other: str) -> bool:
+    """Whether setting `key` after `other` changes what that has set."""
+    if key == TARGETS:
+        # Of whatever stages there are.
+        return other == TARGETS
+    return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")
 
 
 def _place(unknown: Unknown) -> str:

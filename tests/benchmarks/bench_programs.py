@@ -34,7 +34,7 @@ def bench_incident(benchmark, board, full_size, program):
         "s",
         judged=program.judged,
         against=f"{requests:,} requests, {best.cpu_s:.1f} s with start-up",
-        noise=median(cost.cpu_s for cost in costs) / best.cpu_s - 1.0,
+        noise=median(cost.cpu_s for cost in costs) / best.cpu_s - 1.0 if costs[1:] else None,
     )
     board.at_most(
         "e",

@@ -105,6 +105,19 @@ def test_fewer_people_and_an_early_end_together():
     assert sum(stage.duration_s for stage in to_its_end.stages) == 40.0
 
 
+def test_an_early_end_cuts_the_stages_that_a_hypothesis_sets():
+    stages = [{"duration_s": 30.0, "target": 6.0}]
+    found = unknowns(
+        {
+            "hypotheses": {"A": {"description": "a", "on": {"load.stages": stages}}},
+            "priors": {"stopped": prior(key="load.stages", low=10.0, high=20.0)},
+        },
+        "load={executor = 'ramping-vus', stages = [{duration_s = 10.0, target = 2}]}",
+    )
+    load = world(found, 0.5, model="A").load
+    assert [(stage.duration_s, stage.target) for stage in load.stages] == [(15.0, 3)]
+
+
 HYPOTHESES = {
     "A": {"description": "a", "on": {"pool.connections": 3}, "off": {"pool.connections": 4}},
     "B": {
@@ -166,6 +179,15 @@ def test_hypotheses_alone_and_together():
                 }
             },
             "explain.priors.y: host.speed",
+        ),
+        (
+            {
+                "priors": {
+                    "x": prior(key="host.speed", low=1.0, high=2.0),
+                    "y": prior(distribution="choice", values=[{"host": {"speed": 3.0}}]),
+                }
+            },
+            "explain.priors.y: host is set by explain.priors.x too",
         ),
     ],
 )

@@ -211,6 +211,29 @@ def test_an_interrupt_arrives_where_the_thread_waits():
     assert not thread.interrupt(ValueError("too late"))
 
 
+@pytest.mark.parametrize("wait", ["sleep", "wait"])
+def test_who_interrupts_itself_is_told_at_its_next_wait(wait):
+    env = Environment()
+    log = []
+
+    def body():
+        env.sleep(1.0)
+        env.current.interrupt(ValueError("me"))
+        try:
+            if wait == "sleep":
+                env.sleep(100.0)
+            else:
+                env.waiter().wait()
+        except ValueError as error:
+            log.append((env.now, str(error)))
+        env.sleep(1.0)
+        log.append((env.now, "went on"))
+
+    env.spawn("body", body)
+    env.run()
+    assert log == [(1.0, "me"), (2.0, "went on")]
+
+
 def test_an_error_in_a_thread_ends_the_run():
     env = Environment()
 
