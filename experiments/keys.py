@@ -66,6 +66,11 @@ def keys_of(owner: type[Any], prefix: str = "") -> Iterator[Key]:
             yield from keys_of(inner, f"{path}.")
 
 
+def lies_in(key: str, above: str) -> bool:
+    """Whether a dotted key is `above` itself or one in that table."""
+    return f"{key}.".startswith(f"{above}.")
+
+
 def nearest(wrong: str, valid: typing.Iterable[str]) -> str:
     """The valid key that a wrong one was probably meant to be, or an empty string.
 

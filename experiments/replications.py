@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-import multiprocessing.util
 import os
 import queue
 import signal

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.errors import ConfigError
-from experiments.keys import nearest
+from experiments.keys import lies_in, nearest
 from experiments.toml_text import DEEPEST, MOST_CHARS, TomlError, parse
 
 Table = dict[str, Any]
@@ -229,9 +229,7 @@ def apply_set(merged: Merged, assignment: str) -> Merged:
         parent = _descend(parent, part, path[: depth + 1])
     _assign(parent, path, value)
     dotted = ".".join(path)
-    kept = {
-        at: name for at, name in merged.origins.items() if not f"{at}.".startswith(f"{dotted}.")
-    }
+    kept = {at: name for at, name in merged.origins.items() if not lies_in(at, dotted)}
     return Merged(table, {**kept, dotted: option})
 
 

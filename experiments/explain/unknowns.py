@@ -12,7 +12,7 @@ from experiments.config import Config, check
 from experiments.errors import ConfigError
 from experiments.explain.inference import Point
 from experiments.explain.settings import Explain, Prior
-from experiments.keys import nearest
+from experiments.keys import lies_in, nearest
 from experiments.sources import Merged, Table, merge, show_value
 
 STOPPED: Final = "load.stages"
@@ -107,7 +107,7 @@ class Unknowns:
 
         Raises:
             ConfigError: a prior without support, an unknown key or a value that is not allowed,
-                a combination of hypotheses that do not exist, a key that two of them set.
+                a combination of hypotheses that do not exist, a key that is drawn and set again.
         """
         self._merged = merged
         self._base = base
@@ -271,7 +271,7 @@ def _overwrites(key: str, other: str) -> bool:
     if key == TARGETS:
         # Of whatever stages there are.
         return other == TARGETS
-    return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")
+    return lies_in(key, other) or lies_in(other, key)
 
 
 def _place(unknown: Unknown) -> str:

@@ -22,25 +22,28 @@ USERS = 100
 INCIDENT_SCALE = 0.3
 
 
-def recorded(world):
-    """The calls of every request of a run, as endpoint and calls."""
+def recorded(world, scale=1.0, phase=None):
+    """The calls of every request of a run, as endpoint and calls, and its result."""
     recorder = Recorder()
+
+    def note(progress):
+        if phase is not None:
+            phase.note(progress, recorder.visits)
+
     with pytest.MonkeyPatch.context() as patch:
         recorder.install(patch)
-        simulate(world, 1)
-    return recorder.requests
+        result = simulate(world, 1, scale=scale, progress=note)
+    assert result.ended == "completed"
+    return recorder.requests, result
 
 
 def bench_polling(benchmark, board):
     """The incident's busy-poll phase, in turns with the bare calls of the same requests."""
     world = worlds.busy_poll(POLLING_S)
-    recorder = Recorder()
-    with pytest.MonkeyPatch.context() as patch:
-        recorder.install(patch)
-        phase = Phase()
-        simulate(world, 1, progress=lambda progress: phase.note(progress, recorder.visits))
+    phase = Phase()
+    requests, _ = recorded(world, phase=phase)
     visits = phase.visits
-    polls = [(endpoint, calls) for endpoint, calls in recorder.requests if endpoint == CHECK]
+    polls = [(endpoint, calls) for endpoint, calls in requests if endpoint == CHECK]
     simulated_us = {program: [] for program in PROGRAMS}
     bare_us = []
 
@@ -78,12 +81,10 @@ def bench_polling(benchmark, board):
 def bench_incident_calls(benchmark, board):
     """What the calls of the whole incident cost by themselves, outside of any simulation."""
     world = load("incident", []).world
-    recorder = Recorder()
-    with pytest.MonkeyPatch.context() as patch:
-        recorder.install(patch)
-        made = simulate(world, 1, scale=INCIDENT_SCALE).metrics["http_reqs"]["count"]
+    requests, result = recorded(world, INCIDENT_SCALE)
+    made = result.metrics["http_reqs"]["count"]
     smaller = scaled(world, INCIDENT_SCALE)
-    seconds = benchmark.pedantic(lambda: replay(smaller, recorder.requests), rounds=1)
+    seconds = benchmark.pedantic(lambda: replay(smaller, requests), rounds=1)
     all_s = {endpoint: sum(values) for endpoint, values in seconds.items()}
     without_us = (sum(all_s.values()) - all_s[SEATS]) / made * 1e6
     board.add(
@@ -99,7 +100,7 @@ def bench_endpoints(benchmark, board):
     """Every endpoint by itself: one user at a time, medians over users."""
     buying = worlds.one_by_one(USERS, USERS + 1, "buys")
     waiting = worlds.one_by_one(USERS, 1, "waits")
-    calls = {id(world): recorded(world) for world in (buying, waiting)}
+    calls = {id(world): recorded(world)[0] for world in (buying, waiting)}
     simulated, bare = defaultdict(list), defaultdict(list)
 
     def work():

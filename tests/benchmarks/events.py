@@ -13,6 +13,7 @@ import simpy
 from sim.kernel import Environment
 
 sys.path.insert(0, str(Path(__file__).parent))
+from queues import STOCK
 from race import race
 
 PROCESSES = 500
@@ -76,8 +77,8 @@ def simpy_call_in(env, delay_s, function):
 
 
 CONTENDERS = {
-    "stock SimPy": partial(timeouts, simpy.Environment),
-    "stock SimPy's callbacks": partial(chains, simpy.Environment, simpy_call_in),
+    STOCK: partial(timeouts, simpy.Environment),
+    f"{STOCK}'s callbacks": partial(chains, simpy.Environment, simpy_call_in),
     "SimPy's processes on our Environment": partial(timeouts, Environment),
     "our blocking threads": wakeups,
     "our timers": partial(chains, Environment, Environment.call_in),
