@@ -18,6 +18,7 @@ COMPILED: Final = (
     "sim/generator.py",
     "sim/host.py",
     "sim/kernel.py",
+    "sim/local_ports.py",
     "sim/measure/requests.py",
     "sim/measure/samples.py",
     "sim/random_streams.py",
