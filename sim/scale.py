@@ -115,7 +115,7 @@ def _units(count: float, scale: float) -> int:
 
 
 def _host(host: Host, scale: float) -> Host:
-    # Less than one core is one slower core: `sim.stations.cpu` sees to that.
+    # Less than one core is one slower core: `sim.machines.cpu` sees to that.
     return replace(
         host,
         cores=host.cores * scale,
