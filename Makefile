@@ -21,7 +21,7 @@ PARALLEL := --numprocesses=logical --maxprocesses=4 --dist=worksteal
 MARKS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fast fast-check incident test bench contract fuzz fuzz-configs audit notebooks notebooks-run scale-check fixes fixes-full coverage explain explain-full lint types layers lock clean
+.PHONY: help setup digests reference fast fast-check incident test bench contract fuzz fuzz-configs audit notebooks notebooks-run scale-check fixes fixes-full coverage explain explain-full lint types layers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -71,7 +71,10 @@ contract: $(READY) ## only the tests against real programs, the slowest too; nee
 	@TICKETSIM_REQUIRE_PEERS=$${TICKETSIM_REQUIRE_PEERS-1} $(BIN)/python -m pytest tests/contract -m "$(MARKS)"
 
 reference: $(READY) ## write docs/reference again
-	$(BIN)/python -m experiments.reference
+	$(BIN)/python -m tools.reference
+
+digests: $(READY) ## write tests/golden/digests.toml again, after a change of the simulated world
+	$(BIN)/python -m tools.digests $(NAMES)
 
 notebooks: $(READY) ## open the notebooks in JupyterLab (installs it at the first time)
 	$(PIP) install --require-hashes --requirement requirements-notebooks.lock
@@ -81,7 +84,7 @@ notebooks-run: $(READY) ## run every notebook again and save what it shows
 	$(BIN)/python notebooks/execute.py
 
 scale-check: $(FAST_READY) ## the incident at several scales, five seeds each (minutes)
-	$(FAST_PYTHON) -P -m experiments.scale_check experiments/data/scale_check.toml
+	$(FAST_PYTHON) -P -m experiments.studies.scale_check experiments/shipped/data/scale_check.toml
 
 fixes: $(FAST_READY) ## every shipped fix against the incident at a tenth of the size; resumes
 	$(TICKETSIM) compare incident --scale 0.1 --replications 3 --out runs/fixes

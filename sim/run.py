@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.schema import booking, outbox, seat, token_history
-from sim.consulted import ConsultedPolicy
-from sim.cost_errors import CostErrors
-from sim.costs import Costs
+from sim.customers.user import Site, User
 from sim.faults.injection import Faults
-from sim.generator import Generator
-from sim.host import Host
-from sim.interference import Interference
-from sim.kernel import Environment
+from sim.kernel.environment import Environment
+from sim.kernel.random_streams import Streams
 from sim.load.executors import Executor, VirtualUser, make_executor
+from sim.load.generator import Generator
+from sim.machines.host import Host
+from sim.machines.interference import Interference
+from sim.machines.processes import Processes
 from sim.measure.events import Events
 from sim.measure.funnel import Funnel, Step
 from sim.measure.inspection import Inspection
@@ -31,21 +31,21 @@ from sim.measure.invariants import Watch
 from sim.measure.requests import Listener, RequestLog, Sample
 from sim.measure.series import Series
 from sim.measure.waiting_room import WaitingRoom
-from sim.opening import fill_tables
-from sim.processes import Processes
-from sim.random_streams import Streams
 from sim.redis.server import RedisServer
 from sim.result import INVARIANT_BROKEN, RunResult, Sweep
 from sim.scale import scaled
-from sim.server import Server
-from sim.user import Site, User
+from sim.service.cost_errors import CostErrors
+from sim.service.costs import Costs
+from sim.service.host import Server
+from sim.service.initial_data import fill_tables
+from sim.service.policy_reads import ConsultedPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from model.scheduler import JobRun
+    from sim.kernel.race_search import Stall
     from sim.result import Counts
-    from sim.search import Stall
     from sim.world import World
 
 _PROGRESS_INTERVAL_S = 1.0

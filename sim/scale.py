@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from sim.connector import accept_queue
 from sim.faults.settings import Fault, GeneratorStarved, HostMemoryHog, RedisMemoryHog
 from sim.load.settings import (
     ConstantArrivalRate,
@@ -24,6 +23,7 @@ from sim.load.settings import (
     RampingVUs,
     SharedIterations,
 )
+from sim.network.connector import accept_queue
 
 if TYPE_CHECKING:
     from model.policy import Policy
@@ -116,7 +116,7 @@ def _units(count: float, scale: float) -> int:
 
 
 def _host(host: Host, scale: float) -> Host:
-    # Less than one core is one slower core: `sim.stations.cpu` sees to that.
+    # Less than one core is one slower core: `sim.machines.cpu` sees to that.
     return replace(
         host,
         cores=host.cores * scale,

@@ -1,9 +1,9 @@
 """The door for notebooks and scripts: `from ticketsim import simulate, compare, sweep, load`.
 
-Every name here is `experiments.api`'s; docs/reference/python.md describes them.
+Every name here is `experiments.api.calls`'s; docs/reference/python.md describes them.
 """
 
-from experiments.api import (
+from experiments.api.calls import (
     Comparison,
     Run,
     Sweep,

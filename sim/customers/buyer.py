@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sim.measure.funnel import Step
 
 if TYPE_CHECKING:
-    from sim.user import Answer, User
+    from sim.customers.user import Answer, User
 
 CONCERT = 1
 GENERATION = "POST /v1/token/generation"

@@ -13,13 +13,13 @@ from math import gamma, log
 from typing import TYPE_CHECKING, Any, Final
 
 from sim.customers.buyer import CHECK, CONCERT, GENERATION, Slot, buy, expiry_s, pause_s
+from sim.customers.user import CANCELLED
 from sim.measure.funnel import Step
-from sim.user import CANCELLED
 
 if TYPE_CHECKING:
     from sim.customers.human_settings import Human
-    from sim.random_streams import Stream
-    from sim.user import Answer, User
+    from sim.customers.user import Answer, User
+    from sim.kernel.random_streams import Stream
 
 _FOR_EVER: Final = float("inf")
 _UNAUTHORISED: Final = 401

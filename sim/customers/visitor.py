@@ -12,7 +12,7 @@ from sim.customers.buyer import CHECK, CONCERT, GENERATION, pause_s
 from sim.measure.funnel import Step
 
 if TYPE_CHECKING:
-    from sim.user import Answer, User
+    from sim.customers.user import Answer, User
 
 
 @dataclass(slots=True)

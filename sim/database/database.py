@@ -45,7 +45,7 @@ from sim.database.locks import LockOwner, LockTable
 from sim.database.results import StoredRows
 from sim.database.statements import Parameters, Prepared, UnsupportedStatementError
 from sim.database.storage import Changes, Storage
-from sim.kernel import Environment
+from sim.kernel.environment import Environment
 
 _NO_PARAMETERS: Final[Parameters] = {}
 

@@ -14,7 +14,7 @@ from collections.abc import Hashable, Iterator
 from typing import Final
 
 from model.errors import DeadlockError, LockTimeoutError
-from sim.kernel import TIMEOUT, Deadlines, Environment, Waiter
+from sim.kernel.environment import TIMEOUT, Deadlines, Environment, Waiter
 
 
 class LockOwner(ABC):

@@ -12,7 +12,7 @@ from sim.database.locks import LockOwner
 if TYPE_CHECKING:
     from sim.database import SimulatedDatabase, Transaction
     from sim.database.statements import Prepared
-    from sim.kernel import Environment
+    from sim.kernel.environment import Environment
 
 
 class FullDisk:

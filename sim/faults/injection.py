@@ -26,18 +26,18 @@ from sim.faults.settings import (
     RedisRestart,
     SecondInstance,
 )
-from sim.faults.way import Way
-from sim.second_instance import SecondInstance as Instance
+from sim.network.link import Way
+from sim.service.second_instance import SecondInstance as Instance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sim.host import Host
-    from sim.kernel import Environment
+    from sim.kernel.environment import Environment
+    from sim.kernel.random_streams import Stream, Streams
+    from sim.machines.host import Host
+    from sim.machines.processes import Processes
     from sim.measure.events import Events
-    from sim.processes import Processes
-    from sim.random_streams import Stream, Streams
-    from sim.server import Server
+    from sim.service.host import Server
 
 _MOST_NOTES: Final = 12
 """Of one fault that happens again and again."""

@@ -260,7 +260,7 @@ class NetworkLoss(Occasion):
     """Messages between two programs are lost for a while, and sent again.
 
     A lost segment is sent again after 0.2 s, doubled each time (Linux: TCP_RTO_MIN), a lost
-    connection attempt as `sim.connector` says; timeouts of whoever waits run on.
+    connection attempt as `sim.network.connector` says; timeouts of whoever waits run on.
     """
 
     kind: Annotated[Literal["network_loss"], Setting("messages between two programs are lost")]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from sim.kernel import Environment
+from sim.kernel.environment import Environment
 from sim.load.executor import Executor, Iterate
-from sim.load.user import LoadHooks, VirtualUser
+from sim.load.virtual_user import LoadHooks, VirtualUser
 
 
 class Arrivals(Executor):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from sim.kernel import Environment
+from sim.kernel.environment import Environment
 from sim.load.executor import Executor, Iterate
 from sim.load.settings import PerVUIterations, SharedIterations
-from sim.load.user import LoadHooks, VirtualUser
+from sim.load.virtual_user import LoadHooks, VirtualUser
 
 
 class CountedIterations(Executor):

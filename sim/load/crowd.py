@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sim.load.settings import OpeningCrowd
 
 if TYPE_CHECKING:
-    from sim.random_streams import Stream
+    from sim.kernel.random_streams import Stream
 
 
 def crowd_arrivals(settings: OpeningCrowd, opens_s: float, rng: Stream) -> list[float]:

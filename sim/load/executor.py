@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final
 
-from sim.kernel import Environment, KernelError, Timer
-from sim.load.user import IterationInterrupted, LoadHooks, VirtualUser
+from sim.kernel.environment import Environment, KernelError, Timer
+from sim.load.virtual_user import IterationInterrupted, LoadHooks, VirtualUser
 
 Iterate = Callable[[VirtualUser], None]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sim.kernel import Environment
+from sim.kernel.environment import Environment
 from sim.load.arrivals import Arrivals
 from sim.load.counted import IterationsEach, IterationsShared
 from sim.load.crowd import crowd_arrivals
@@ -21,10 +21,10 @@ from sim.load.settings import (
     RampingVUs,
     SharedIterations,
 )
-from sim.load.user import IterationInterrupted, LoadHooks, VirtualUser
+from sim.load.virtual_user import IterationInterrupted, LoadHooks, VirtualUser
 
 if TYPE_CHECKING:
-    from sim.random_streams import Stream
+    from sim.kernel.random_streams import Stream
 
 
 def make_executor(

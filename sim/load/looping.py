@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 
-from sim.kernel import Environment, KernelError
+from sim.kernel.environment import Environment, KernelError
 from sim.load.executor import Executor, Iterate
 from sim.load.plan import Plan
-from sim.load.user import IterationInterrupted, LoadHooks, VirtualUser
+from sim.load.virtual_user import IterationInterrupted, LoadHooks, VirtualUser
 
 
 class LoopingUsers(Executor):

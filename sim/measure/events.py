@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from sim.kernel import Environment
+    from sim.kernel.environment import Environment
     from sim.redis.persistence import Fork
     from sim.redis.server import Eviction, RedisServer
 

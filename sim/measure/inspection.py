@@ -15,14 +15,14 @@ from sim.measure.invariants import PASSED, WAITING
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from sim.charges import Charges
     from sim.database import StatementWork
-    from sim.kernel import Environment
+    from sim.kernel.environment import Environment
     from sim.result import Counts
-    from sim.server import Server
+    from sim.service.charges import Charges
+    from sim.service.host import Server
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-0*(\d+)\b")
-"""As `sim.opening` numbers the users."""
+"""As `sim.service.initial_data` numbers the users."""
 _INFINITY: Final = float("inf")
 _MOST_LINES: Final = 2_000
 """Events kept: more than a request of every user of a small world takes."""

@@ -32,11 +32,11 @@ from sim.measure.funnel import Step
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sim.kernel import Environment
+    from sim.kernel.environment import Environment
     from sim.measure.funnel import Funnel
     from sim.measure.requests import RequestLog
     from sim.result import Counts
-    from sim.server import Server
+    from sim.service.host import Server
 
 PASSED = "concert:1:queue:passed"
 WAITING = "concert:1:queue:waiting"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sim.kernel import Environment
+    from sim.kernel.environment import Environment
 
 
 class Series:

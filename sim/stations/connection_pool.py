@@ -16,7 +16,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from model.errors import PoolTimeoutError
-from sim.kernel import TIMEOUT, Deadlines, Environment, Waiter
+from sim.kernel.environment import TIMEOUT, Deadlines, Environment, Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable

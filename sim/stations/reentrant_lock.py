@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sim.kernel import Environment, Waiter
+    from sim.kernel.environment import Environment, Waiter
 
 
 def _at_once() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from sim.kernel import Environment, Waiter
+from sim.kernel.environment import Environment, Waiter
 
 
 class SingleServer:

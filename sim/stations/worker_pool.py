@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from sim.kernel import Environment, Thread, Waiter
+from sim.kernel.environment import Environment, Thread, Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable

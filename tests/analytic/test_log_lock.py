@@ -4,9 +4,9 @@ from math import sqrt
 
 import pytest
 
-from sim.kernel import Environment
-from sim.random_streams import Streams
-from sim.stations.cpu import Cpu
+from sim.kernel.environment import Environment
+from sim.kernel.random_streams import Streams
+from sim.machines.cpu import Cpu
 from sim.stations.reentrant_lock import ReentrantLock
 
 THREADS = 200

@@ -5,9 +5,9 @@ from math import factorial
 
 import pytest
 
-from sim.connector import Connection, Connector
-from sim.kernel import Environment
-from sim.random_streams import Streams
+from sim.kernel.environment import Environment
+from sim.kernel.random_streams import Streams
+from sim.network.connector import Connection, Connector
 from sim.stations.connection_pool import ConnectionPool
 from sim.world import Generator, Network, Service
 from tests.analytic.test_stations import REPLICATIONS, assert_mean
@@ -145,7 +145,7 @@ def test_littles_law_holds_over_a_whole_run(monkeypatch):
         inside["since_s"] = env.now
         inside["now"] += by
 
-    from sim.server import Server
+    from sim.service.host import Server
 
     submit, serve = Server.submit, Server._serve
 

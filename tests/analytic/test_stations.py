@@ -7,10 +7,10 @@ import pytest
 from scipy import stats
 
 from model.errors import PoolTimeoutError
-from sim.kernel import Environment
-from sim.random_streams import Streams
+from sim.kernel.environment import Environment
+from sim.kernel.random_streams import Streams
+from sim.machines.cpu import Cpu
 from sim.stations.connection_pool import ConnectionPool
-from sim.stations.cpu import Cpu
 from sim.stations.single_server import SingleServer
 from sim.stations.worker_pool import WorkerPool
 

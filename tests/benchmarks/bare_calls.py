@@ -17,13 +17,13 @@ from sqlalchemy.pool import StaticPool
 from model.schema import METADATA, create_all
 from model.tokens import TokenIssuer
 from sim.database.database import SimulatedDatabase, Transaction
-from sim.kernel import Environment, Waiter
-from sim.opening import fill_tables
+from sim.kernel.environment import Environment, Waiter
+from sim.machines.cpu import Process
 from sim.redis.client import Link
 from sim.redis.server import RedisServer
 from sim.redis.settings import RedisSettings
-from sim.server import Server
-from sim.stations.cpu import Process
+from sim.service.host import Server
+from sim.service.initial_data import fill_tables
 
 KEY = b"0123456789abcdef0123456789abcdef"
 

@@ -6,11 +6,11 @@ from statistics import fmean, median
 
 import pytest
 
-from experiments.config import load
+from experiments.config.reading import load
 from sim.customers.buyer import BOOKING, CHECK, DATES, GENERATION, PAYMENT, SEATS
+from sim.customers.user import User
 from sim.run import simulate
 from sim.scale import scaled
-from sim.user import User
 from tests.benchmarks import worlds
 from tests.benchmarks.bare_calls import Recorder, medians_us, replay
 from tests.benchmarks.phase import Phase

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import simpy
 
-from sim.kernel import Environment
+from sim.kernel.environment import Environment
 
 sys.path.insert(0, str(Path(__file__).parent))
 from queues import STOCK

@@ -37,7 +37,7 @@ class Program:
 def _programs():
     built = (FAST / "ticketsim").exists() and not (FAST / "ticketsim").is_symlink()
     if built:
-        question = "import sim.kernel; print(sim.kernel.__file__)"
+        question = "import sim.kernel.environment; print(sim.kernel.environment.__file__)"
         assert not measured(FAST / "python", "-P", "-c", question).output.strip().endswith(".py")
     interpreted = Program("interpreted", Path(sys.executable).parent, judged=not built)
     return [Program("compiled", FAST, judged=True), interpreted] if built else [interpreted]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import simpy
 
-from sim.kernel import Environment
+from sim.kernel.environment import Environment
 from sim.stations.connection_pool import ConnectionPool
 from sim.stations.worker_pool import WorkerPool
 

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from experiments.config import load
+from experiments.config.reading import load
 from model.policy import Policy
 from sim.customers.buyer import BOOKING, CHECK, CONCERT, DATES, GENERATION, PAYMENT, SEATS
 from sim.customers.settings import Customer
 from sim.load.settings import PerVUIterations, RampingVUs, Stage
-from sim.opening import CONCERT_DATE
+from sim.service.initial_data import CONCERT_DATE
 from sim.world import Catalogue, Generator, Host, Pool, Service, World
 
 PATH = f"/v1/concerts/{CONCERT}"

@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 import redis
 
-from experiments.config import load
+from experiments.config.reading import load
 from model.http import Request, to_json
-from sim.costs import Costs
-from sim.host import Host
-from sim.kernel import Environment
-from sim.opening import CONCERT_DATE, fill_tables
-from sim.random_streams import Streams
+from sim.kernel.environment import Environment
+from sim.kernel.random_streams import Streams
+from sim.machines.host import Host
 from sim.redis.server import RedisServer
-from sim.server import Server
+from sim.service.costs import Costs
+from sim.service.host import Server
+from sim.service.initial_data import CONCERT_DATE, fill_tables
 
 PROGRAM = Path(sys.executable).with_name("ticketsim")
 # No sweep comes between: the answers depend on the requests only.

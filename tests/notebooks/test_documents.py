@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments import reference
-from experiments.cli import parser
+from experiments.cli.main import parser
+from tools import reference
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -132,7 +132,7 @@ def test_the_reference_is_up_to_date(page):
 
 
 def test_every_key_of_the_schema_is_in_the_reference():
-    from experiments.keys import keys_of
+    from experiments.config.keys import keys_of
     from sim.world import World
 
     text = (DOCS / "reference" / "config.md").read_text("utf-8")

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from matplotlib.image import imread
 
-from experiments.plots.style import new_figure
+from experiments.views.plots.style import new_figure
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -18,14 +18,14 @@ import tomli_w
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from experiments import config
-from experiments.cli import main
-from experiments.config import Header
+from experiments.cli.main import main
+from experiments.config import reading as config
+from experiments.config.cross_checks import virtual_users
+from experiments.config.keys import keys_of
+from experiments.config.reading import Header
+from experiments.config.sources import leaves, read_merged, read_source, shipped_names
+from experiments.config.toml_text import DEEPEST, MOST_CHARS, TomlError, parse
 from experiments.errors import ConfigError
-from experiments.keys import keys_of
-from experiments.possible import virtual_users
-from experiments.sources import leaves, read_merged, read_source, shipped_names
-from experiments.toml_text import DEEPEST, MOST_CHARS, TomlError, parse
 from sim.run import simulate
 from sim.world import World
 
@@ -149,8 +149,8 @@ def within(seconds):
 def _nothing_is_simulated():
     """What is valid ends as if it had been interrupted at once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("experiments.replications._Local.run", lambda *_: None)
-        patch.setattr("experiments.replications._Pool.run", lambda *_: None)
+        patch.setattr("experiments.runs.replications._Local.run", lambda *_: None)
+        patch.setattr("experiments.runs.replications._Pool.run", lambda *_: None)
         yield
 
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from experiments.cli import main
-from experiments.config import load
-from experiments.fuzz_shrink import Case, Shrinker
-from experiments.fuzz_trial import attempt, broken, varied
+from experiments.cli.main import main
+from experiments.config.reading import load
+from experiments.studies.fuzz.shrink import Case, Shrinker
+from experiments.studies.fuzz.trial import attempt, broken, varied
 from sim.faults.settings import JvmPause
+from sim.kernel.race_search import Search
 from sim.run import investigate, simulate
-from sim.search import Search
 
 SEEDS = 60
 """`make fuzz` tries ten thousand."""
@@ -108,7 +108,7 @@ def test_a_failure_of_the_simulator_itself_is_found_too(small, monkeypatch):
     def fails(_world, _seed):
         raise ZeroDivisionError("of all things")
 
-    monkeypatch.setattr("experiments.fuzz_trial.simulate", fails)
+    monkeypatch.setattr("experiments.studies.fuzz.trial.simulate", fails)
     assert broken(attempt(small, 1)) == ("crashed: ZeroDivisionError",)
 
 

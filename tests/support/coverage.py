@@ -4,8 +4,8 @@ import sys
 
 import numpy as np
 
-from experiments.compare import Design, replicate
-from experiments.statistics import two_stage, verdict_of
+from experiments.statistics.stopping import two_stage, verdict_of
+from experiments.studies.compare import Design, replicate
 from tests.support.synthetic import Experiment
 
 BASE = 0.30

@@ -6,8 +6,8 @@ Only the samples that a calibration needs: duration and failure of each request,
 import csv
 import gzip
 
-from experiments.export_k6 import COLUMNS
-from experiments.validate_numbers import ENDPOINTS
+from experiments.interop.export_k6 import COLUMNS
+from experiments.studies.validate.numbers import ENDPOINTS
 from sim.run import simulate
 
 _SHORT = {endpoint: short for short, endpoint in ENDPOINTS.items()}

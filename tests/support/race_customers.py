@@ -1,7 +1,7 @@
 """Customers that all do the same thing at the same time."""
 
 from sim.customers.buyer import BOOKING, CONCERT, GENERATION
-from sim.opening import CONCERT_DATE
+from sim.service.initial_data import CONCERT_DATE
 
 
 def ask_for_a_token(user):

@@ -1,7 +1,7 @@
 """Customers for worlds that provoke one thing each."""
 
 from sim.customers.buyer import BOOKING, CHECK, CONCERT, GENERATION, SEATS
-from sim.opening import CONCERT_DATE
+from sim.service.initial_data import CONCERT_DATE
 
 PATH = f"/v1/concerts/{CONCERT}"
 

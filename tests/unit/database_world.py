@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from sim.database import SimulatedDatabase, StatementWork
-from sim.kernel import Environment, Thread
+from sim.kernel.environment import Environment, Thread
 from sim.stations.connection_pool import ConnectionPool
 
 METADATA = MetaData()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sim.kernel import Environment
+from sim.kernel.environment import Environment
+from sim.kernel.random_streams import Streams
 from sim.load.executors import VirtualUser, make_executor
 from sim.load.settings import Load
-from sim.random_streams import Streams
 
 Script = Callable[["Recorder", VirtualUser], None]
 

@@ -5,9 +5,9 @@ import json
 
 import numpy as np
 
-from experiments.config import load
-from experiments.store import RunFolder, identity_of
-from experiments.summary import Setup, summarise
+from experiments.config.reading import load
+from experiments.runs.store import RunFolder, identity_of
+from experiments.statistics.summary import Setup, summarise
 from tests.unit.results import BOOKING, CHECK, GENERATION, result
 
 HOSTILE = "</text><script>alert('x')</script> $\\frac{1}{2}$ & \"quoted\""

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import ticketsim
-from experiments.api_plots import EmptyPlotError
+from experiments.api.plots import EmptyPlotError
 from ticketsim import TicketsimError, compare, keys, load, plot_together, simulate, sweep
 
 SHORT = {
@@ -57,7 +57,7 @@ def test_every_plot_shows_something_and_says_what(run):
 def test_a_plot_without_data_is_refused():
     from matplotlib.figure import Figure
 
-    from experiments.api_plots import Plot
+    from experiments.api.plots import Plot
 
     figure = Figure()
     figure.subplots().axvspan(0, 1, zorder=-2)

@@ -8,9 +8,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from experiments.config import load
+from experiments.config.reading import load
 from sim import run as sim_run
-from sim.kernel import Environment
+from sim.kernel.environment import Environment
 from sim.load.settings import ConstantVUs
 from sim.measure.events import Events
 from sim.measure.requests import RequestLog

@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.budget import Budget
+from experiments.runs.budget import Budget
 
 
 @pytest.mark.parametrize(

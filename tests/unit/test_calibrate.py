@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from experiments.calibrate_fit import fit_distribution
-from experiments.command_calibrate import calibration, fragment
-from experiments.config import load
+from experiments.cli.calibrate import calibration, fragment
+from experiments.config.reading import load
 from experiments.errors import ConfigError
-from experiments.fit_costs import DATA
-from experiments.k6_output import read_output
+from experiments.interop.k6_output import read_output
+from experiments.studies.calibrate import fit_distribution
 from model.policy import Policy
 from sim.customers.settings import Customer
 from sim.load.settings import ConstantVUs, RampingVUs, Stage
 from sim.world import Catalogue, Generator, Host, Pool, Service, World
 from tests.support.k6_csv import write_run
+from tools.fit_costs import DATA
 
 
 def world(cores, connections, load):

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.cli import main
-from experiments.store import program_version
+from experiments.cli.main import main
+from experiments.runs.store import program_version
 
 PROGRAM = Path(sys.executable).with_name("ticketsim")
 QUICK = [
@@ -250,7 +250,7 @@ def test_no_traceback_unless_asked_for(monkeypatch, capsys):
     def broken(_options):
         raise ZeroDivisionError("of all\nthings")
 
-    monkeypatch.setattr("experiments.cli._list", broken)
+    monkeypatch.setattr("experiments.cli.main._list", broken)
     assert main(["list"]) == 1
     assert capsys.readouterr().err == (
         "ticketsim: ZeroDivisionError: of all things (--debug shows where)\n"

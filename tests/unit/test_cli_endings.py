@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from experiments.cli import main
+from experiments.cli.main import main
 
-PROGRAM = "import sys; from experiments.cli import main; sys.exit(main())"
+PROGRAM = "import sys; from experiments.cli.main import main; sys.exit(main())"
 
 
 @pytest.mark.parametrize(

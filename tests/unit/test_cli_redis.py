@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.cli import main
+from experiments.cli.main import main
 from sim.redis.settings import POLICIES
 
 FEW = (

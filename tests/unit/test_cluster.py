@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from experiments.cli import main
+from experiments.cli.main import main
 
 SWEEP = [
     "sweep",
@@ -112,7 +112,7 @@ def test_a_cluster_without_workers_is_said(cluster, capsys):
 
 
 def test_an_address_that_nobody_listens_at_is_one_clear_line(capsys, monkeypatch):
-    monkeypatch.setattr("experiments.cluster._CONNECT_S", 1.0)
+    monkeypatch.setattr("experiments.runs.cluster._CONNECT_S", 1.0)
     assert main([*SWEEP, "--cluster", "tcp://127.0.0.1:9"]) == 1
     message = capsys.readouterr().err
     assert "--cluster tcp://127.0.0.1:9: cannot be reached" in message

@@ -4,12 +4,12 @@ import sys
 
 import pytest
 
-from experiments import code_digest
-from experiments.code_digest import named_digest, program_digest
-from experiments.config import read
+from experiments.config.reading import read
 from experiments.errors import OutputMismatchError
-from experiments.journal import Journal
-from experiments.store import identity_of
+from experiments.runs import code_digest
+from experiments.runs.code_digest import named_digest, program_digest
+from experiments.runs.journal import Journal
+from experiments.runs.store import identity_of
 
 CODE = "def buyer(user):\n    user.sleep({})\n"
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from experiments import campaign
-from experiments.cli import main
+from experiments.cli.main import main
+from experiments.runs import campaign
 
 QUICK = [
     "smoke",

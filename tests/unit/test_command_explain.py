@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from experiments.cli import main
+from experiments.cli.main import main
 
 CONFIG = """
 extends = "smoke"
@@ -94,7 +94,7 @@ def test_an_answer_is_whole_resumed_and_the_same_with_two_workers(riddle, capsys
 def test_the_json_has_the_shape_of_its_schema(riddle, capsys):
     from pydantic import TypeAdapter
 
-    from experiments.explain.results import Explanation
+    from experiments.studies.explain.results import Explanation
 
     found = explained(capsys, riddle, "--budget=80", "--workers=1")
     TypeAdapter(Explanation).validate_python(found)
@@ -138,9 +138,9 @@ def test_nothing_observed_is_nothing_to_explain(capsys):
 def test_at_length_every_defect_is_a_player_and_known_truths_are_inferred_back(
     riddle, capsys, monkeypatch
 ):
-    from experiments import command_explain
-    from experiments.explain.inference import Plan
-    from experiments.explain.plan import Thorough
+    from experiments.cli import explain as command_explain
+    from experiments.studies.explain.inference import Plan
+    from experiments.studies.explain.plan import Thorough
 
     few = Thorough(orders=2, truths=3, calibration=Plan(8, 1))
     monkeypatch.setattr(command_explain, "THOROUGH", few)

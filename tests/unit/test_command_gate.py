@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from experiments.cli import main
+from experiments.cli.main import main
 
 QUICK = (
     'extends = "smoke"\nname = "quick"\nreplications = 3\n'

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from experiments import config
+from experiments.config import reading as config
 from experiments.errors import ConfigError
 from model.policy import Policy
 from sim.customers.settings import Customer

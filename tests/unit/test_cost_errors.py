@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sim.cost_errors import CostErrors
-from sim.costs import Costs, CostsError
-from sim.interference import Interference
-from sim.random_streams import Streams
+from sim.kernel.random_streams import Streams
+from sim.machines.interference import Interference
 from sim.run import simulate
+from sim.service.cost_errors import CostErrors
+from sim.service.costs import Costs, CostsError
 from tests.support.world_small import during, small
 
 RUNS = 4_000

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments.fit_service import SET_ASIDE, endpoint, service_heats, steps
-from experiments.measurements import Measurements, ServiceTime
-from sim.costs import Costs, CostsError, WarmUpTable
-from sim.random_streams import Streams
+from experiments.studies.validate.measurements import Measurements, ServiceTime
+from sim.kernel.random_streams import Streams
+from sim.service.costs import Costs, CostsError, WarmUpTable
+from tools.fit_service import SET_ASIDE, endpoint, service_heats, steps
 
 _DATA = Path(str(resources.files("sim").joinpath("data")))
 _SHIPPED = (_DATA / "costs.toml").read_text("utf-8")

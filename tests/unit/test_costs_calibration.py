@@ -7,12 +7,12 @@ import tomllib
 
 import pytest
 
-from experiments.fit_all import Fits
-from experiments.fit_costs import DATA, ROOT, as_toml, table
-from experiments.fit_report import predictions, report
-from experiments.fit_runs import run_windows
-from experiments.fit_service import SET_ASIDE
-from experiments.measurements import Measurements
+from experiments.studies.validate.measurements import Measurements
+from tools.fit_all import Fits
+from tools.fit_costs import DATA, ROOT, as_toml, table
+from tools.fit_report import predictions, report
+from tools.fit_runs import run_windows
+from tools.fit_service import SET_ASIDE
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 

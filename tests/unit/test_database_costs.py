@@ -21,7 +21,7 @@ from model.policy import Policy
 from model.schema import METADATA as SERVICE_METADATA
 from model.schema import create_all, seat, token_history
 from sim.database import SimulatedDatabase
-from sim.kernel import Environment
+from sim.kernel.environment import Environment
 from sim.stations.connection_pool import ConnectionPool
 from tests.unit.database_world import (
     ADD,

@@ -9,7 +9,7 @@ from model.errors import DeadlockError, LockTimeoutError
 from model.schema import METADATA as SERVICE_METADATA
 from model.schema import booking, concert, concert_schedule, seat, user
 from sim.database import SimulatedDatabase
-from sim.kernel import Environment
+from sim.kernel.environment import Environment
 from sim.stations.connection_pool import ConnectionPool
 from tests.unit.database_world import (
     ADD,

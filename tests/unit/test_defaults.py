@@ -5,9 +5,9 @@ import typing
 
 import pytest
 
-from experiments.config import load
-from experiments.keys import dataclasses_in, hints_of
-from experiments.sources import shipped_names
+from experiments.config.keys import dataclasses_in, hints_of
+from experiments.config.reading import load
+from experiments.config.sources import shipped_names
 from model.setting import Setting
 from sim.world import World
 

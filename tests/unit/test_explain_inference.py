@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from experiments.explain.calibration import coverage, infer_back, ranks, truths
-from experiments.explain.inference import (
+from experiments.studies.explain.calibration import coverage, infer_back, ranks, truths
+from experiments.studies.explain.inference import (
     Evidence,
     Particle,
     Plan,
@@ -16,7 +16,7 @@ from experiments.explain.inference import (
     evidences,
     infer,
 )
-from experiments.explain.posterior import mixture, quantile
+from experiments.studies.explain.posterior import mixture, quantile
 
 
 def judging(distance):

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from experiments.explain.shapley import (
+from experiments.studies.explain.shapley import (
     Order,
     coalitions,
     draw_orders,

@@ -5,13 +5,13 @@ import math
 
 import pytest
 
-from experiments.config import Observed, check
+from experiments.config.reading import Observed, check
+from experiments.config.sources import Merged, apply_set, merge, read_merged, read_source
 from experiments.errors import ConfigError
-from experiments.explain.observations import MOST, Observation, Vector, observations_of
-from experiments.explain.trials import Limits, Trial
-from experiments.explain.unknowns import Unknowns, stopped_after
-from experiments.sources import Merged, apply_set, merge, read_merged, read_source
-from experiments.summary import number_at
+from experiments.statistics.summary import number_at
+from experiments.studies.explain.observations import MOST, Observation, Vector, observations_of
+from experiments.studies.explain.trials import Limits, Trial
+from experiments.studies.explain.unknowns import Unknowns, stopped_after
 from sim.result import RunResult, Sweep
 
 STAGES = [{"duration_s": 10.0, "target": 20.0}, {"duration_s": 30.0, "target": 40.0}]

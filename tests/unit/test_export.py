@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from experiments.campaign import CommonOptions
-from experiments.cli import main
-from experiments.command_run import perform
-from experiments.samples import SampleWriter, path_of
+from experiments.cli.main import main
+from experiments.cli.run import perform
+from experiments.runs.campaign import CommonOptions
+from experiments.runs.samples import SampleWriter, path_of
 from sim.measure.requests import Sample
 
 K6 = Path(__file__).parents[1] / "data" / "k6"
@@ -59,7 +59,7 @@ def test_k6_csv_has_the_columns_of_a_real_file_and_fills_the_same_ones(kept, tmp
 
 def test_k6_csv_writes_what_k6_writes_about_failures():
     """The same tags as in a real file for an answer with an error, and for no answer."""
-    from experiments.export_k6 import _request
+    from experiments.interop.export_k6 import _request
 
     real = pd.read_csv(K6 / "exported.csv", dtype=str, keep_default_na=False)
     row = {
@@ -106,7 +106,7 @@ def test_k6_csv_read_back_gives_the_numbers_of_the_run(kept, summary, tmp_path):
 
 
 def test_calibrate_reads_the_exported_csv(kept, tmp_path):
-    from experiments.k6_output import read_output
+    from experiments.interop.k6_output import read_output
 
     output = read_output(str(export(kept, "k6-csv", tmp_path / "k6.csv")))
     assert output.most_users > 0
@@ -154,7 +154,7 @@ def test_openmetrics_is_read_by_a_strict_parser_and_ends_with_the_totals(kept, s
 
 
 def test_labels_from_outside_cannot_break_the_exposition():
-    from experiments.export_openmetrics import openmetrics
+    from experiments.interop.openmetrics import openmetrics
     from tests.unit.results import result
 
     odd = 'a"b\\c\nd'
@@ -184,7 +184,7 @@ def test_samples_do_not_change_a_run(summary):
 def test_samples_are_written_in_bounded_memory(tmp_path, monkeypatch):
     import pyarrow.parquet as pq
 
-    monkeypatch.setattr("experiments.samples._ROWS_AT_ONCE", 10)
+    monkeypatch.setattr("experiments.runs.samples._ROWS_AT_ONCE", 10)
     path = path_of(tmp_path, 0)
     with SampleWriter(path) as writer:
         for index in range(25):

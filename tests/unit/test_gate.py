@@ -7,10 +7,10 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from experiments.gate import ERROR, judge, overall
-from experiments.gate_text import junit, markdown, render, workflow_commands
-from experiments.statistics import looks
-from experiments.thresholds import criteria
+from experiments.statistics.stopping import looks
+from experiments.statistics.thresholds import criteria
+from experiments.studies.gate import ERROR, judge, overall
+from experiments.views.gate_text import junit, markdown, render, workflow_commands
 from tests.support.synthetic import Experiment
 from tests.unit.results import result
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments.cli import main
-from experiments.config import load
-from experiments.import_k6 import imported, read_options, seconds
+from experiments.cli.main import main
+from experiments.config.reading import load
+from experiments.interop.import_k6 import imported, read_options, seconds
 from sim.load.settings import (
     ConstantArrivalRate,
     ConstantVUs,

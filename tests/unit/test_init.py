@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from experiments.cli import main
+from experiments.cli.main import main
 from sim.run import simulate
-from sim.service_class import service_class
+from sim.service.service_class import service_class
 from tests.support.world_small import small
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = "import sys; from experiments.cli import main; sys.exit(main())"
+PROGRAM = "import sys; from experiments.cli.main import main; sys.exit(main())"
 
 
 def ticketsim(folder, *arguments):

@@ -6,7 +6,7 @@ import random
 import pytest
 import simpy
 
-from sim.kernel import TIMEOUT, Deadlines, Environment, KernelError, Waiter
+from sim.kernel.environment import TIMEOUT, Deadlines, Environment, KernelError, Waiter
 
 
 def test_a_thread_sleeps_simulated_time():

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from experiments.live import View, live_view, recent_rates, stage_of
-from experiments.progress import silent
+from experiments.runs.progress import silent
+from experiments.views.live_view import View, live_view, recent_rates, stage_of
 from sim.load.settings import ConstantVUs, RampingVUs, Stage
 from sim.run import Progress
 

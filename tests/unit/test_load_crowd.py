@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
+from sim.kernel.random_streams import Streams
 from sim.load.crowd import crowd_arrivals
 from sim.load.settings import OpeningCrowd
-from sim.random_streams import Streams
 from tests.unit.load_recorder import Recorder
 
 OPENS_S = 1_800.0

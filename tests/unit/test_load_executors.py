@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from sim.kernel import Environment, KernelError
+from sim.kernel.environment import Environment, KernelError
+from sim.kernel.random_streams import Streams
 from sim.load.executor import TimelessLoopError
 from sim.load.executors import IterationInterrupted, make_executor
 from sim.load.settings import (
@@ -16,7 +17,6 @@ from sim.load.settings import (
     SharedIterations,
     Stage,
 )
-from sim.random_streams import Streams
 from tests.unit.load_recorder import Recorder
 
 

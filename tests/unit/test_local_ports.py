@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from sim.connector import Connection, Connector, accept_queue
-from sim.kernel import Environment
+from sim.kernel.environment import Environment
+from sim.kernel.random_streams import Streams
 from sim.load.settings import ConstantArrivalRate
-from sim.random_streams import Streams
+from sim.network.connector import Connection, Connector, accept_queue
 from sim.run import simulate
 from sim.world import Generator, Network, Service
 from tests.support.world_small import small

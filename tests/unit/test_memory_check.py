@@ -2,10 +2,10 @@
 
 import pytest
 
-from experiments import memory_check
-from experiments.cli import main
-from experiments.memory_check import available_bytes, warn_if_short
-from experiments.replications import processes_here
+from experiments.cli.main import main
+from experiments.config import memory_check
+from experiments.config.memory_check import available_bytes, warn_if_short
+from experiments.runs.replications import processes_here
 from sim.load.settings import ConstantVUs
 from tests.support.world_small import small
 

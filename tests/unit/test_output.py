@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from experiments.campaign import CommonOptions
-from experiments.cli import main
-from experiments.output import DOCUMENTS, as_json, show
+from experiments.cli.main import main
+from experiments.runs.campaign import CommonOptions
+from experiments.runs.envelope import DOCUMENTS, as_json, show
 
 
 def columns(_document, width):

@@ -6,10 +6,10 @@ import itertools
 import numpy as np
 import pytest
 
-from experiments import plots
-from experiments.plots.funnel import at_least
-from experiments.plots.style import BAND, GREY, INK, PALETTE, PAPER, SERIES, settings
-from experiments.plots.timeline import bins_of, counted, level, marked, shares, stages_of
+from experiments.views import plots
+from experiments.views.plots.funnel import at_least
+from experiments.views.plots.style import BAND, GREY, INK, PALETTE, PAPER, SERIES, settings
+from experiments.views.plots.timeline import bins_of, counted, level, marked, shares, stages_of
 from sim.load.settings import ConstantVUs, RampingVUs, Stage
 from sim.result import Sweep
 from tests.unit.report_folders import run_with_series

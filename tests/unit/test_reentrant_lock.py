@@ -2,8 +2,8 @@
 
 import pytest
 
-from sim.kernel import Environment
-from sim.stations.cpu import Cpu
+from sim.kernel.environment import Environment
+from sim.machines.cpu import Cpu
 from sim.stations.reentrant_lock import ReentrantLock
 
 

@@ -9,13 +9,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from experiments.campaign import CommonOptions
-from experiments.cli import main
-from experiments.command_report import page_of
-from experiments.command_run import perform
-from experiments.report.explanations import CAUSES, INVARIANTS
-from experiments.report.read import read_folder
-from experiments.report.render import html
+from experiments.cli.main import main
+from experiments.cli.report import page_of
+from experiments.cli.run import perform
+from experiments.runs.campaign import CommonOptions
+from experiments.views.report.explanations import CAUSES, INVARIANTS
+from experiments.views.report.read import read_folder
+from experiments.views.report.render import html
 from tests.unit.report_folders import (
     HOSTILE,
     comparison,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from experiments.command_report import page_of
-from experiments.report.read import read_folder
-from experiments.report.render import html
+from experiments.cli.report import page_of
+from experiments.views.report.read import read_folder
+from experiments.views.report.render import html
 from tests.support.browser import Browser
 from tests.unit.report_folders import (
     comparison,

@@ -1,6 +1,6 @@
 """Which quantities a scaled world is known to tell wrong."""
 
-from experiments import scale_check
+from experiments.studies import scale_check
 
 MEASURED = [
     {"scale": 1.0, "failure_rate": 0.9, "token_rows": 1000.0, "p95_ms": 500.0},

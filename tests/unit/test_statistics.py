@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.statistics import (
+from experiments.statistics.stopping import (
     bounds,
     holm,
     looks,

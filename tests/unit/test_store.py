@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from experiments.errors import OutputError, OutputMismatchError
-from experiments.store import RunFolder, identity_of
-from experiments.summary import Setup, summarise
+from experiments.runs.store import RunFolder, identity_of
+from experiments.statistics.summary import Setup, summarise
 from tests.unit.results import CHECK, result
 
 CONFIG = {"name": "made-up", "pool": {"connections": 10}, "load": {"stages": [{"target": 3}]}}

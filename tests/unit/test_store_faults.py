@@ -15,14 +15,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from experiments.cli import main
-from experiments.config import load
+from experiments.cli.main import main
+from experiments.config.reading import load
 from experiments.errors import OutputError
-from experiments.folder import Folder
-from experiments.journal import Journal
-from experiments.replications import LostWorkersError, run_replications, seed_of
-from experiments.store import RunFolder, identity_of
-from experiments.worker import Task
+from experiments.runs.folder import Folder
+from experiments.runs.journal import Journal
+from experiments.runs.replications import LostWorkersError, run_replications, seed_of
+from experiments.runs.store import RunFolder, identity_of
+from experiments.runs.worker import Task
 from tests.unit.results import result
 from tests.unit.test_store import CONFIG, folder, summary
 
@@ -95,8 +95,8 @@ def test_a_kill_at_any_moment_of_writing_leaves_a_marked_partial_result(tmp_path
 
 KEPT_AT_ONCE = """
 import sys
-from experiments import command_run
-from experiments.cli import main
+from experiments.cli import run as command_run
+from experiments.cli.main import main
 
 command_run.SAVED_EVERY_S = 0.0
 sys.exit(main(sys.argv[1:]))
@@ -272,7 +272,7 @@ def test_what_the_disk_does_not_take_is_not_seen(tmp_path, monkeypatch, number):
     def full(_descriptor):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("experiments.folder.os.fsync", full)
+    monkeypatch.setattr("experiments.runs.folder.os.fsync", full)
     with pytest.raises(OutputError, match=os.strerror(number)):
         folder(tmp_path).write(summary(results, 1), {**results, 1: result(2)}, CONFIG)
     assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == before
@@ -282,7 +282,7 @@ def test_a_read_only_place_ends_with_1_before_anything_runs(tmp_path, monkeypatc
     def refused(**_where):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    monkeypatch.setattr("experiments.folder.tempfile.TemporaryFile", refused)
+    monkeypatch.setattr("experiments.runs.folder.tempfile.TemporaryFile", refused)
     for command in (["run", "incident"], ["compare", "incident"], ["gate", "gate-pass"]):
         assert main([*command, "--out", str(tmp_path / "out")]) == 1
         said = capsys.readouterr().err

@@ -7,11 +7,11 @@ from pathlib import Path
 import pydantic
 import pytest
 
-from experiments.config import Observed
-from experiments.intervals import ci95, mean, pi95
-from experiments.replications import seed_of
-from experiments.summary import RunSummary, Setup, number_at, summarise
-from experiments.text import duration, render, size
+from experiments.config.reading import Observed
+from experiments.runs.replications import seed_of
+from experiments.statistics.intervals import ci95, mean, pi95
+from experiments.statistics.summary import RunSummary, Setup, number_at, summarise
+from experiments.views.run_text import duration, render, size
 from tests.unit.results import CHECK, result
 
 OBSERVED = {

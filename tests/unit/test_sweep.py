@@ -7,8 +7,10 @@ import subprocess
 import numpy as np
 import pytest
 
-from experiments.cli import main
-from experiments.designs import (
+from experiments.cli.main import main
+from experiments.errors import ConfigError
+from experiments.statistics.quantities import QUANTITIES
+from experiments.studies.designs import (
     Parameter,
     assignment,
     grid,
@@ -17,10 +19,8 @@ from experiments.designs import (
     parse_parameter,
     sobol_points,
 )
-from experiments.errors import ConfigError
-from experiments.knee import find_knee, most_tries
-from experiments.quantities import QUANTITIES
-from experiments.sweep import morris_sensitivities, sobol_sensitivities
+from experiments.studies.knee import find_knee, most_tries
+from experiments.studies.sweep import morris_sensitivities, sobol_sensitivities
 
 UNIT = [Parameter("a", low=0.0, high=1.0), Parameter("b", low=0.0, high=1.0)]
 
@@ -221,7 +221,7 @@ def test_a_step_of_the_waiting_ramp_creates_and_checks_tokens_only(capsys):
 
 def test_start_up_does_not_load_the_heavy_libraries():
     code = (
-        "import sys, experiments.cli as c\n"
+        "import sys, experiments.cli.main as c\n"
         "try: c.main(['sweep', '-h'])\nexcept SystemExit: pass\n"
         "sys.exit(bool({'SALib', 'pandas', 'scipy', 'matplotlib'} & set(sys.modules)))"
     )

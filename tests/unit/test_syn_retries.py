@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from sim.connector import Connection, Connector
-from sim.kernel import Environment, ThreadKilled
-from sim.random_streams import Streams
+from sim.kernel.environment import Environment, ThreadKilled
+from sim.kernel.random_streams import Streams
+from sim.network.connector import Connection, Connector
 from sim.world import Generator, Network, Service
 
 ROOM = replace(Service(), max_connections=1, accept_count=1, connection_timeout_s=1e9)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from experiments.config import Threshold, load
+from experiments.config.reading import Threshold, load
 from experiments.errors import ConfigError
-from experiments.thresholds import criteria
+from experiments.statistics.thresholds import criteria
 from tests.unit.results import BOOKING, CHECK, GENERATION, result
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from experiments.command_report import page_of
-from experiments.k6_output import read_output
-from experiments.report.read import read_folder
-from experiments.report.render import html
+from experiments.cli.report import page_of
+from experiments.interop.k6_output import read_output
+from experiments.views.report.read import read_folder
+from experiments.views.report.render import html
 from model.errors import TokenError
 from model.tokens import TokenIssuer
-from sim.server import _SIGNING_KEY
+from sim.service.host import _SIGNING_KEY
 from tests.support.model_world import HandClock
 from tests.unit.report_folders import HOSTILE, comparison, gate, ramp, write_campaign
 
@@ -78,7 +78,11 @@ def test_code_is_imported_in_three_places_only():
         for path in SOURCES
         if re.search(r"\bimport_module\(", path.read_text("utf-8"))
     }
-    assert importing <= {"sim/run.py", "sim/service_class.py", "experiments/cluster.py"}
+    assert importing <= {
+        "sim/run.py",
+        "sim/service/service_class.py",
+        "experiments/runs/cluster.py",
+    }
 
 
 def test_a_config_that_brings_code_says_so_once_and_first(tmp_path):

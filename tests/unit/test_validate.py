@@ -7,15 +7,21 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments import fit_runs
-from experiments.cli import main
-from experiments.intervals import FEWEST_FOR_RANKS, count_pi95, pi95, ranked_pi95
-from experiments.measured_runs import measured_runs
-from experiments.sources import read_merged, read_source
-from experiments.validate_compare import compare_run, medians, narrow, spreads, steady_numbers
-from experiments.validate_numbers import measured_numbers
-from experiments.validate_text import render
-from experiments.validate_worlds import Preludes, config_of
+from experiments.cli.main import main
+from experiments.config.sources import read_merged, read_source
+from experiments.statistics.intervals import FEWEST_FOR_RANKS, count_pi95, pi95, ranked_pi95
+from experiments.studies.validate.comparison import (
+    compare_run,
+    medians,
+    narrow,
+    spreads,
+    steady_numbers,
+)
+from experiments.studies.validate.measured_runs import measured_runs
+from experiments.studies.validate.numbers import measured_numbers
+from experiments.studies.validate.worlds import Preludes, config_of
+from experiments.views.validate_text import render
+from tools import fit_runs
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,10 @@
 
 import pytest
 
-from experiments.config import check
+from experiments.config.reading import check
+from experiments.config.sources import read_merged, read_source
+from experiments.config.variants import Variants
 from experiments.errors import ConfigError
-from experiments.sources import read_merged, read_source
-from experiments.variant_files import Variants
 from model.policy import FIXES, Policy
 from sim.customers.settings import Customer
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.config import read
+from experiments.config.reading import read
 from sim.faults import settings
 from sim.run import simulate
 
@@ -47,7 +47,11 @@ def test_the_compiled_program_has_the_interpreted_digest(config, scale, assignme
     run = [PROGRAM, "run", config, "--scale", str(scale), "--seed", "1", "--json"]
     run += [f"--set={assignment}" for assignment in assignments]
     output = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
-    where = [PROGRAM.with_name("python"), "-c", "import sim.kernel; print(sim.kernel.__file__)"]
+    where = [
+        PROGRAM.with_name("python"),
+        "-c",
+        "import sim.kernel.environment as e; print(e.__file__)",
+    ]
     module = subprocess.run(where, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert not module.strip().endswith(".py")
     world = read(config, assignments).config.world

@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from experiments.config import load
+from experiments.config.reading import load
 from model.policy import Policy
-from sim.consulted import ConsultedPolicy
 from sim.run import simulate
+from sim.service.policy_reads import ConsultedPolicy
 
 
 def test_it_is_the_policy_and_remembers_what_was_asked_for():

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sim.costs import Costs
 from sim.run import simulate
+from sim.service.costs import Costs
 from tests.support.world_digest import BUSY, digest
 from tests.support.world_small import SMALL
 

@@ -8,8 +8,8 @@ from scipy.stats import kstest, weibull_min
 
 from sim.customers.human import extra_tabs, patience_s
 from sim.customers.human_settings import Human
+from sim.kernel.random_streams import Streams
 from sim.load.settings import OpeningCrowd
-from sim.random_streams import Streams
 from sim.run import simulate
 from tests.support.world_small import SMALL, Played, failures
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sim.listener import LISTENER
 from sim.run import simulate
+from sim.service.event_consumer import LISTENER
 from tests.support.world_small import Played, during, small
 
 

@@ -7,9 +7,9 @@ from jwt.algorithms import HMACAlgorithm
 
 import model.tokens
 from model.tokens import TokenIssuer
-from sim.charges import Charges
 from sim.redis.connection import ServerConnection
 from sim.run import _Run
+from sim.service.charges import Charges
 from tests.support.world_digest import BUSY
 
 

@@ -37,7 +37,7 @@ def beside(script, *, shares_host, users):
 @pytest.mark.parametrize("users", [2, 13])
 def test_spinning_as_one_load_is_as_spinning_event_by_event(shares_host, users, monkeypatch):
     # A script that loops like this is refused in earnest, for it hardly ever ends.
-    monkeypatch.setattr("sim.user._MOST_IDLE_ITERATIONS", 10_000_000)
+    monkeypatch.setattr("sim.customers.user._MOST_IDLE_ITERATIONS", 10_000_000)
     continuous = beside("probes_beside_spinners", shares_host=shares_host, users=users)
     one_by_one = beside("probes_beside_loopers", shares_host=shares_host, users=users)
     idle = beside("probes_beside_idlers", shares_host=shares_host, users=users)

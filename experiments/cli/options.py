@@ -1,0 +1,161 @@
+"""Options that several commands have, and how their values are read."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from experiments.runs.budget import Budget
+    from experiments.runs.campaign import CommonOptions
+
+_MOST: Final = 100_000
+"""Of replications, processes and samples; a config's `replications` has the same limit."""
+_LONGEST: Final = 20
+"""Digits of a number on the command line, far more than any can have."""
+
+
+def add_command(
+    commands: Any, name: str, summary: str, description: str, exit_codes: str | None = None
+) -> argparse.ArgumentParser:
+    """Add a command whose description is shown line by line, as it is written.
+
+    Args:
+        commands: what `add_subparsers` of the program's parser returned.
+        name: the command.
+        summary: its line in the list of commands.
+        description: what `-h` begins with.
+        exit_codes: what `-h` ends with.
+    """
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=exit_codes,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add CONFIG and --set."""
+    parser.add_argument(
+        "config", metavar="CONFIG", help="a path that ends in .toml, or a name from ticketsim list"
+    )
+    add_assignments(parser)
+
+
+def add_assignments(parser: argparse.ArgumentParser) -> None:
+    """Add --set."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="assignments",
+        help="another value for a config key, by its dotted path; the value as TOML",
+    )
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add the options of everything that simulates."""
+    parser.add_argument("--seed", type=seed, metavar="N", help="instead of the config's seed")
+    parser.add_argument(
+        "--replications",
+        type=positive,
+        metavar="N",
+        help="independent runs; intervals need at least 3",
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--workers", type=positive, metavar="N", help="processes (default: one for each core)"
+    )
+    where.add_argument(
+        "--cluster",
+        dest="workers",
+        metavar="ADDRESS",
+        help="a running Dask cluster instead, such as tcp://10.0.0.1:8786",
+    )
+    parser.add_argument(
+        "--scale",
+        type=scale,
+        default=1.0,
+        metavar="X",
+        help="0 < X <= 1: X times the users on a proportionally weaker system",
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", help="write results there, or go on with what is there"
+    )
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary as text")
+
+
+def add_budget(parser: argparse.ArgumentParser) -> None:
+    """Add --budget."""
+    parser.add_argument(
+        "--budget",
+        type=budget,
+        metavar="DURATION|RUNS",
+        help="begin no run after this wall time (90s, 15m, 1h30m), or at most so many runs (200)",
+    )
+
+
+def common_options(options: argparse.Namespace) -> CommonOptions:
+    """The common options as read; `run` has no budget."""
+    from experiments.runs.budget import Budget
+    from experiments.runs.campaign import CommonOptions
+
+    return CommonOptions(
+        config=options.config,
+        assignments=tuple(options.assignments),
+        seed=options.seed,
+        replications=options.replications,
+        workers=options.workers,
+        scale=options.scale,
+        out=options.out,
+        json=options.json,
+        quiet=options.quiet,
+        budget=getattr(options, "budget", None) or Budget(),
+    )
+
+
+def budget(text: str) -> Budget:
+    """A budget."""
+    from experiments.runs.budget import Budget
+
+    try:
+        return Budget.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def seed(text: str) -> int:
+    """A seed."""
+    value = _whole(text)
+    if not 0 <= value < 2**63:
+        raise argparse.ArgumentTypeError(f"{text}; allowed: a whole number from 0 to 2^63 - 1")
+    return value
+
+
+def _whole(text: str) -> int:
+    """The number that digits mean; -1 for anything else."""
+    return int(text) if text.isdecimal() and len(text) < _LONGEST else -1
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 to as many as can be meant."""
+    value = _whole(text)
+    if not 1 <= value <= _MOST:
+        raise argparse.ArgumentTypeError(f"{text}; allowed: a whole number from 1 to {_MOST}")
+    return value
+
+
+def scale(text: str) -> float:
+    """A scale: 0 < X <= 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text}; allowed: 0 < X <= 1")
+    return value

@@ -1,0 +1,91 @@
+"""What no single table can say: values that contradict those of another table or of the machine."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Final
+
+from experiments.config.keys import numbers_in
+from model.setting import Setting
+from sim.load.settings import ConstantArrivalRate, OpeningCrowd, RampingArrivalRate, RampingVUs
+from sim.run import customer_function
+from sim.service.service_class import service_class
+from sim.world import World
+
+_FAR: Final = 1e6
+"""Times the upper end of a plausible range."""
+_LEAST: Final = 1e-9
+"""A nanosecond, a byte of a gigabyte: nothing smaller is ever meant."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Impossible:
+    """A key whose value contradicts the others, and what would be allowed."""
+
+    key: str
+    problem: str
+
+
+def impossibilities(world: World) -> Iterator[Impossible]:
+    """Everything about a world that cannot be, key by key."""
+    yield from _absurd(world)
+    yield from _load(world)
+    yield from _customer(world)
+    yield from _service(world)
+
+
+def _absurd(world: World) -> Iterator[Impossible]:
+    """Numbers so far beyond what is plausible that clocks stand still and quotients overflow."""
+    for path, value, setting in numbers_in(world):
+        most = _FAR * max(1.0, abs(setting.high or 0.0))
+        if abs(value) > most:
+            yield Impossible(path, f"allowed: up to {most:g}{_unit(setting)}")
+        elif 0 < abs(value) < _LEAST:
+            yield Impossible(path, f"allowed: 0, or from {_LEAST:g}{_unit(setting)}")
+
+
+def _unit(setting: Setting) -> str:
+    return f" {setting.unit}" if setting.unit else ""
+
+
+def _load(world: World) -> Iterator[Impossible]:
+    users = virtual_users(world)
+    if users > world.catalogue.users:
+        yield Impossible(
+            "catalogue.users", f"allowed: at least {users}, one for each virtual user of the load"
+        )
+
+
+def virtual_users(world: World) -> int:
+    """The largest number of virtual users that the load can have at once."""
+    load = world.load
+    if isinstance(load, RampingVUs):
+        return int(max(load.start_vus, *(stage.target for stage in load.stages)))
+    if isinstance(load, ConstantArrivalRate | RampingArrivalRate):
+        return load.max_vus or load.pre_allocated_vus
+    if isinstance(load, OpeningCrowd):
+        return load.people
+    return load.vus
+
+
+def _customer(world: World) -> Iterator[Impossible]:
+    customer = world.customer
+    if customer.think_low_s > customer.think_high_s:
+        yield Impossible(
+            "customer.think_low_s",
+            f"allowed: at most customer.think_high_s = {customer.think_high_s:g} s",
+        )
+    try:
+        customer_function(customer.script)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a module may raise anything when it is imported
+        told = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        yield Impossible("customer.script", told)
+
+
+def _service(world: World) -> Iterator[Impossible]:
+    try:
+        service_class(world.service.code)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a module may raise anything when it is imported
+        told = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        yield Impossible("service.code", told)

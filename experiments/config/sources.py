@@ -1,0 +1,261 @@
+"""Config texts and how they combine: `extends`, `include` and `--set`, before anything is checked.
+
+What is said later wins: the extended config, then its includes in order, then the file's own keys,
+then every `--set`. Tables merge key by key; a table that names a `preset` starts afresh.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from experiments.config.keys import lies_in, nearest
+from experiments.config.toml_text import DEEPEST, MOST_CHARS, TomlError, parse
+from experiments.errors import ConfigError
+
+Table = dict[str, Any]
+
+_DEEPEST_CHAIN = 16
+_SHOWN_CHARS = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A text in TOML, its name for messages, and the folder that its relative paths start from."""
+
+    name: str
+    text: str
+    folder: Path
+
+    @property
+    def identity(self) -> Path:
+        """The same for every spelling of one file."""
+        return Path(self.name).resolve()
+
+    def parsed(self) -> Table:
+        """The table that it says. Raises `ConfigError` if it says none."""
+        try:
+            return parse(self.text)
+        except TomlError as error:
+            raise ConfigError(self.name, error.place, error.problem) from error
+
+
+@dataclasses.dataclass(frozen=True)
+class Merged:
+    """A config as one table, and where each of its values was written (dotted path -> source)."""
+
+    table: Table
+    origins: Mapping[str, str]
+
+    def origin(self, path: Sequence[str | int], default: str) -> str:
+        """The source of the value at a path, or of the nearest table above it."""
+        for length in range(len(path), 0, -1):
+            found = self.origins.get(".".join(map(str, path[:length])))
+            if found is not None:
+                return found
+        return default
+
+
+def _shipped_folder() -> Traversable:
+    return resources.files("experiments.shipped") / "configs"
+
+
+def shipped_names() -> list[str]:
+    """The configs that come with the program."""
+    folder = _shipped_folder()
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".toml")
+    )
+
+
+def read_source(name: str, folder: Path = Path()) -> Source:
+    """Find a config by path, relative to a folder, or by the name of a shipped one.
+
+    Raises:
+        ConfigError: there is no such file and no shipped config of that name.
+    """
+    path = folder / name
+    if name.endswith(".toml") or "/" in name:
+        return _read_file(path, name)
+    if name in shipped_names():
+        text = (_shipped_folder() / f"{name}.toml").read_text("utf-8")
+        return Source(name, text, Path())
+    shipped = shipped_names()
+    raise ConfigError(
+        name,
+        "",
+        f"no such config; allowed: a path that ends in .toml, or one of {', '.join(shipped)}",
+        nearest=nearest(name, shipped),
+    )
+
+
+def _read_file(path: Path, name: str) -> Source:
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            # No more than is needed to see that it is too much: a device has no end.
+            return Source(str(path), file.read(MOST_CHARS + 1), path.parent)
+    except OSError as error:
+        raise ConfigError(name, "", f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(name, "", "cannot be read: not UTF-8 text") from error
+    except ValueError as error:
+        raise ConfigError(name, "", f"cannot be read: {error}") from error
+
+
+def read_merged(source: Source) -> Merged:
+    """A config with everything that it extends and includes.
+
+    Raises:
+        ConfigError: not TOML, a file that is missing, or files that extend one another in a circle
+            or without end.
+    """
+    return _merged(source, (), {})
+
+
+def _merged(source: Source, above: tuple[Source, ...], known: dict[Path, Merged]) -> Merged:
+    """See `read_merged`; `known` are the files read before, so that each is read once."""
+    if source.identity in known:
+        return known[source.identity]
+    if source.identity in [one.identity for one in above]:
+        circle = " -> ".join(one.name for one in [*above, source])
+        raise ConfigError(source.name, "extends", f"files refer to one another: {circle}")
+    if len(above) == _DEEPEST_CHAIN:
+        raise ConfigError(source.name, "extends", f"allowed: {_DEEPEST_CHAIN} files one on another")
+    own = source.parsed()
+    table: Table = {}
+    origins: dict[str, str] = {}
+    for reference in [*_names(source, own, "extends"), *_names(source, own, "include")]:
+        part = _merged(read_source(reference, source.folder), (*above, source), known)
+        merge(table, part.table)
+        origins.update(part.origins)
+    merge(table, own)
+    origins.update({".".join(path): source.name for path in leaves(own)})
+    known[source.identity] = Merged(table, origins)
+    return known[source.identity]
+
+
+def _names(source: Source, table: Table, key: str) -> list[str]:
+    """Take the names of other configs out of a table: one for `extends`, a list for `include`."""
+    value = table.pop(key, [])
+    names = [value] if key == "extends" and isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        allowed = "the path or name of a config" if key == "extends" else "a list of paths"
+        raise ConfigError(source.name, key, f"allowed: {allowed}", value=show_value(value))
+    return names
+
+
+def merge(base: Table, over: Mapping[str, Any]) -> None:
+    """Put one table over another, in place; inner tables merge, everything else is replaced."""
+    for key, value in over.items():
+        below = base.get(key)
+        if isinstance(value, Mapping) and isinstance(below, dict) and "preset" not in value:
+            merge(below, value)
+        else:
+            base[key] = _copy(value)
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copy(inner) for key, inner in value.items()}
+    return [_copy(inner) for inner in value] if isinstance(value, list) else value
+
+
+def leaves(table: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """The paths of all values below a table or list, tables included."""
+    if isinstance(table, Mapping):
+        inner = [(str(key), value) for key, value in table.items()]
+    elif isinstance(table, list):
+        inner = [(str(index), value) for index, value in enumerate(table)]
+    else:
+        inner = []
+    found = [path] if path else []
+    for key, value in inner:
+        found += leaves(value, (*path, key))
+    return found
+
+
+def show_value(value: Any) -> str:
+    """A value as it would be written in TOML, shortened to fit into a message."""
+    text = _shown(value)
+    return text if len(text) <= _SHOWN_CHARS else f"{text[: _SHOWN_CHARS - 3]}..."
+
+
+def _shown(value: Any) -> str:
+    """The value in TOML, or at least as much of it as is shown."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value[:_SHOWN_CHARS]}"'
+    if isinstance(value, Mapping):
+        items = list(value.items())[:_SHOWN_CHARS]
+        return "{" + ", ".join(f"{key} = {_shown(inner)}" for key, inner in items) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_shown, value[:_SHOWN_CHARS])) + "]"
+    return str(value)
+
+
+def parse_value(text: str) -> Any:
+    """One value, as TOML writes it. Raises `TomlError`."""
+    table = parse(f"value = {text}")
+    if list(table) != ["value"]:
+        raise TomlError("", "more than one value")
+    return table["value"]
+
+
+def apply_set(merged: Merged, assignment: str) -> Merged:
+    """The config with one `--set key=value` applied.
+
+    Raises:
+        ConfigError: no `=`, a value that is not TOML, or a path through something that is no table.
+    """
+    option = "--set"
+    key, equals, text = assignment.partition("=")
+    path = [part.strip() for part in key.split(".")]
+    if not equals or not all(path) or len(path) > DEEPEST:
+        shown = show_value(assignment).strip('"')
+        raise ConfigError(option, "", f"'{shown}': allowed: key=value, value as TOML")
+    try:
+        value = parse_value(text)
+    except TomlError as error:
+        problem = "not a TOML value; allowed: 3, 0.5, true, [1, 2], and text in quotes"
+        if "not valid TOML" not in error.problem:
+            problem = error.problem
+        shown = show_value(text.strip()).strip('"')
+        raise ConfigError(option, key.strip(), problem, value=shown) from error
+    table = _copy(merged.table)
+    parent: Any = table
+    for depth, part in enumerate(path[:-1]):
+        parent = _descend(parent, part, path[: depth + 1])
+    _assign(parent, path, value)
+    dotted = ".".join(path)
+    kept = {at: name for at, name in merged.origins.items() if not lies_in(at, dotted)}
+    return Merged(table, {**kept, dotted: option})
+
+
+def _descend(parent: Any, part: str, path: list[str]) -> Any:
+    if isinstance(parent, list):
+        return parent[_index(parent, part, path)]
+    if isinstance(parent, dict):
+        return parent.setdefault(part, {})
+    raise ConfigError("--set", ".".join(path), "there is a single value above this key")
+
+
+def _assign(parent: Any, path: list[str], value: Any) -> None:
+    if isinstance(parent, list):
+        parent[_index(parent, path[-1], path)] = value
+    elif isinstance(parent, dict):
+        merge(parent, {path[-1]: value})
+    else:
+        raise ConfigError("--set", ".".join(path), "there is a single value above this key")
+
+
+def _index(parent: list[Any], part: str, path: list[str]) -> int:
+    if part.isdecimal() and int(part) < len(parent):
+        return int(part)
+    raise ConfigError("--set", ".".join(path), f"allowed: a position from 0 to {len(parent) - 1}")

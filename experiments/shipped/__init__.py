@@ -1,0 +1,1 @@
+"""What comes with the program: configs, variants, the starter project, recorded data."""

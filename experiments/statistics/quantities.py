@@ -1,0 +1,74 @@
+"""What alternatives are judged by, as one number per run each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Final, Literal
+
+from experiments.statistics.summary import is_count, number_at
+from sim.result import RunResult
+
+_MINUTE_S = 60.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantity:
+    """A number of a run.
+
+    Args:
+        name: its key in JSON.
+        label: how a table heads it.
+        path: where it stands in a result; see `experiments.statistics.summary.number_at`.
+        better: 1 when more is better, -1 when less is, 0 when neither can be said.
+        unit: "share", "ms", "rows", "per minute", or a word for people.
+    """
+
+    name: str
+    label: str
+    path: str
+    better: Literal[-1, 0, 1]
+    unit: str
+    read: Callable[[RunResult], float | None] | None = None
+
+    def of(self, run: RunResult) -> float | None:
+        """The number; None where the run has no samples of it."""
+        return self.read(run) if self.read else number_at(run, self.path)
+
+    @property
+    def grows_with_scale(self) -> bool:
+        """Whether a run at a scale shows only its share of it."""
+        return self.unit == "per minute" or is_count(self.path)
+
+    def tolerance(self, precision: float, base: float, variant: float) -> float:
+        """The half-width that counts as narrow: of shares in points, of the rest relative."""
+        return precision if self.unit == "share" else precision * max(abs(base), abs(variant))
+
+
+def _goodput(run: RunResult) -> float:
+    """People who paid, per simulated minute."""
+    return run.funnel.get("paid", 0) / (run.simulated_s / _MINUTE_S) if run.simulated_s else 0.0
+
+
+FAILED: Final = Quantity("failed", "failed requests", "http_req_failed.rate", -1, "share")
+QUANTITIES: Final = (
+    FAILED,
+    Quantity("tokens", "tokens issued", "tables.token_history", 0, "rows"),
+    Quantity("bookings", "seats booked", "tables.booking", 1, "rows"),
+    Quantity("payments", "payments", "tables.payment", 1, "rows"),
+    Quantity("p95", "p95 duration", "http_req_duration.p(95)", -1, "ms"),
+    Quantity("goodput", "goodput", "", 1, "per minute", _goodput),
+)
+"""The first one decides how many replications there are."""
+WAITING_ROOM: Final = (
+    Quantity("waiting_median", "median wait", "waiting_time.med", -1, "ms"),
+    Quantity("waiting_p95", "p95 wait", "waiting_time.p(95)", -1, "ms"),
+    Quantity("never_let_in", "never let in", "never_let_in.count", -1, "people"),
+    Quantity("places_lost", "places lost each", "places_lost.avg", -1, "places"),
+    Quantity("unevenness", "unevenness", "admissions_per_minute.cv", -1, "of the mean"),
+)
+"""How a waiting room is judged, where people wait: see `sim.measure.waiting_room`. A place is lost
+to everyone who came later and got in earlier; unevenness is the variation of the admissions per
+minute (standard deviation by mean)."""
+COMPARED: Final = QUANTITIES + WAITING_ROOM
+"""Everything that variants are compared in."""

@@ -1,0 +1,90 @@
+"""The simulated world of a measured run: one config for all, and what the run changed.
+
+Nothing here is fitted to what came out of a run. Only what was set before it counts: the meta file
+(sizes, timers, switches), and how many requests warmed the service up, which depends on how long
+the seat list of the warm-up is.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from experiments.config.reading import Config, check
+from experiments.config.sources import Merged, apply_set
+from experiments.errors import ConfigError
+from experiments.statistics.intervals import mean
+from experiments.studies.validate.measurements import Run
+
+# Lengths of the load script's stages at F = 1, and its share of the peak at their ends.
+_STAGES: Final = ((300.0, 2.0 / 3.0), (600.0, 1.0), (600.0, 1.0), (300.0, 0.0))
+_THINK_S: Final = (180.0, 300.0)
+# The measured service's switches -> keys of the policy that they make correct.
+_SWITCHES: Final = {
+    "-Dcb.fix.exp=true": "policy.wait_token_expires",
+    "-Dcb.fix.sweep=true": "policy.sweep_by_score",
+}
+_KINDS: Final = ("check", "dates", "seats")
+
+
+def assignments(run: Run, trios: float, generations: float) -> Iterator[str]:
+    """What a run changed, as `--set` options."""
+    meta = run.meta
+    factor, peak = float(meta["F"]), int(meta["peak"])
+    yield f"catalogue.capacity={meta['cap']}"
+    yield f"catalogue.seats={meta['seats']}"
+    yield f"policy.access_ttl_s={float(meta['access_sec'])}"
+    yield f"policy.waiting_ttl_s={float(meta['wait_sec'])}"
+    yield f"policy.sweep_interval_s={float(meta['sweep_ms']) / 1e3}"
+    yield f"policy.booking_expiry_s={float(meta['booking_expiry_sec'])}"
+    stages = ", ".join(
+        f"{{duration_s = {length_s / factor}, target = {round(peak * share)}.0}}"
+        for length_s, share in _STAGES
+    )
+    yield f"load.stages=[{stages}]"
+    yield f"customer.think_low_s={_THINK_S[0] / factor}"
+    yield f"customer.think_high_s={_THINK_S[1] / factor}"
+    yield f"service.requests_before.generation={round(generations)}"
+    for kind in _KINDS:
+        yield f"service.requests_before.{kind}={round(trios)}"
+    for switch in meta["javaopts"].split():
+        if switch not in _SWITCHES:
+            raise ConfigError(
+                f"{run.name}/meta.csv",
+                "javaopts",
+                f"allowed: {', '.join(_SWITCHES)}",
+                value=switch,
+            )
+        yield f"{_SWITCHES[switch]}=true"
+
+
+class Preludes:
+    """How many requests warm a service up before a load, from the measured warm-ups.
+
+    Clients ask for check, dates and seats in turn for a fixed time, so there are fewer of these
+    trios the longer they take, and they take longer in proportion to the seats that are listed.
+    """
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        by_seats: defaultdict[int, list[float]] = defaultdict(list)
+        for run in runs:
+            by_seats[int(run.meta["seats"])].append(run.prelude.trios)
+        self._points = sorted((seats, 1.0 / mean(trios)) for seats, trios in by_seats.items())
+        self.generations = mean([run.prelude.generations for run in runs])
+
+    def trios(self, seats: int) -> float:
+        """Requests of each of the three kinds, with this many seats."""
+        (few, fast), (many, slow) = self._points[0], self._points[-1]
+        if many == few:
+            return 1.0 / fast
+        return 1.0 / (fast + (slow - fast) * max(0, seats - few) / (many - few))
+
+
+def config_of(run: Run, base: Merged, preludes: Preludes) -> Config:
+    """The config of a run. Raises `ConfigError` for a switch that is not known."""
+    merged = base
+    trios = preludes.trios(int(run.meta["seats"]))
+    for assignment in assignments(run, trios, preludes.generations):
+        merged = apply_set(merged, assignment)
+    return check(merged, run.name)

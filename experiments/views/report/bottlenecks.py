@@ -1,0 +1,114 @@
+"""What was full: memory, processors, worker threads, database connections."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.views.run_text import number
+from sim.result import RunResult
+from sim.world import World
+
+_MB = 1e6
+_OFTEN = 0.25
+"""Full for a larger share of the time than this counts as full in the verdict."""
+_SLOW = 1.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Bottleneck:
+    """One resource of the simulated machines, and how much of it was used, in words."""
+
+    what: str
+    limit: str
+    used: str
+    waiting: str
+    full: bool
+    sentence: str
+    """For the verdict, where it was full."""
+
+
+def bottlenecks(runs: Sequence[RunResult], world: World) -> list[Bottleneck]:
+    """What there was of each resource and what was used, in the replications with time series.
+
+    Args:
+        runs: replications.
+        world: as it was simulated, so at the scale of the runs.
+    """
+    measured = [run for run in runs if len(run.series.get("t_s", ())) > 1]
+    if not measured:
+        return []
+    return [_memory(measured, world), _threads(measured, world), _pool(measured, world)]
+
+
+def _column(run: RunResult, name: str) -> NDArray[np.float64]:
+    return np.nan_to_num(run.series.get(name, np.zeros(len(run.series["t_s"]))))
+
+
+def _most(runs: Sequence[RunResult], name: str) -> float:
+    return float(np.mean([_column(run, name).max() for run in runs]))
+
+
+def _share_of_time(runs: Sequence[RunResult], name: str, limit: float) -> float:
+    return float(np.mean([(_column(run, name) >= limit).mean() for run in runs]))
+
+
+def _gb(count: float) -> str:
+    return f"{count / 1e9:.1f} GB"
+
+
+def _memory(runs: Sequence[RunResult], world: World) -> Bottleneck:
+    wanted = _MB * _most(runs, "host_memory_mb")
+    there = _MB * world.host.memory_mb
+    slowdown = _most(runs, "host_slowdown")
+    generator = _MB * _most(runs, "generator_memory_mb")
+    own = (
+        f", {_gb(generator)} of it for the load generator on the same machine"
+        if world.generator.shares_host
+        else ""
+    )
+    full = slowdown > _SLOW
+    return Bottleneck(
+        "the machine's memory",
+        _gb(there),
+        f"at most {_gb(wanted)} wanted",
+        f"everything up to {slowdown:.1f} times slower" if full else "-",
+        full,
+        f"the machine ran out of memory ({_gb(wanted)} wanted, {_gb(there)} there{own}), which "
+        f"made everything on it up to {slowdown:.1f} times slower",
+    )
+
+
+def _threads(runs: Sequence[RunResult], world: World) -> Bottleneck:
+    limit = world.service.threads
+    share = _share_of_time(runs, "threads_busy", limit)
+    queue = _most(runs, "requests_queued")
+    return Bottleneck(
+        "the service's worker threads",
+        number(limit),
+        f"all busy {100 * share:.0f} % of the time",
+        f"up to {number(round(queue))} requests",
+        share > _OFTEN,
+        f"all {number(limit)} worker threads of the service were busy {100 * share:.0f} % of the "
+        f"time, with up to {number(round(queue))} requests waiting for one",
+    )
+
+
+def _pool(runs: Sequence[RunResult], world: World) -> Bottleneck:
+    limit = world.pool.connections
+    share = _share_of_time(runs, "pool_active", limit)
+    pending = _most(runs, "pool_pending")
+    timeouts = _most(runs, "pool_timeouts")
+    gave_up = f", {number(round(timeouts))} gave up" if timeouts else ""
+    which = "the only database connection was" if limit == 1 else f"all {limit} connections were"
+    return Bottleneck(
+        "the database connection pool",
+        number(limit),
+        f"all out {100 * share:.0f} % of the time",
+        f"up to {number(round(pending))} threads{gave_up}",
+        share > _OFTEN,
+        f"{which} out {100 * share:.0f} % of the time",
+    )

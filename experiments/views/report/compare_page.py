@@ -1,0 +1,220 @@
+"""The page of `ticketsim compare`."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from experiments.statistics.quantities import FAILED, QUANTITIES, Quantity
+from experiments.studies.compare import Comparison, Row
+from experiments.views import plots
+from experiments.views.plots.differences import shown
+from experiments.views.report.content import Level, Page, Said, Section, Table, Tile, made_by
+from experiments.views.report.read import KeptComparison
+from experiments.views.report.run_verdict import FAILED_FROM, STRAINED_FROM
+from experiments.views.run_text import percent
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_DRAWN = ("bookings", "payments", "p95")
+_LEVELS: Mapping[str, Level] = {"better": "held", "worse": "failed"}
+
+
+def compare_page(kept: KeptComparison) -> Page:
+    """What a reader is told about a comparison."""
+    comparison = kept.comparison
+    level, badge = _badge(comparison)
+    return Page(
+        title=f"{comparison['config']}: what would help",
+        subtitle="Each variant changes something; the same people come at the same moments.",
+        facts=_facts(comparison),
+        level=level,
+        badge=badge,
+        sentences=_sentences(comparison),
+        tiles=_tiles(comparison),
+        sections=[
+            *_forests(comparison),
+            *_tables(comparison),
+            *_measured(comparison),
+            *_remarks(comparison),
+        ],
+        footer=[
+            comparison["correction"] + ".",
+            made_by(kept.manifest, comparison["digest"]),
+        ],
+        partial="Not every run asked for is in it; the same command with the same --out goes on."
+        if comparison["partial"]
+        else "",
+    )
+
+
+def _failed(row: Row) -> Mapping[str, Any]:
+    return row["quantities"][FAILED.name]
+
+
+def _best(comparison: Comparison) -> Row | None:
+    """The variant with the fewest failed requests, if it is shown to help."""
+    better = [row for row in comparison["variants"] if _failed(row)["verdict"] == "better"]
+    return min(better, key=lambda row: _failed(row)["variant"], default=None)
+
+
+def _badge(comparison: Comparison) -> tuple[Level, str]:
+    best = _best(comparison)
+    if best is None:
+        undecided = any(_failed(row)["verdict"] == "undecided" for row in comparison["variants"])
+        return "open", "Undecided so far." if undecided else "Nothing is shown to help."
+    share = _failed(best)["variant"]
+    if share < STRAINED_FROM:
+        return "held", f"{best['name']} makes it hold."
+    enough = "and almost enough" if share < FAILED_FROM else "but not enough"
+    return "strained", f"{best['name']} helps most, {enough}."
+
+
+def _sentences(comparison: Comparison) -> list[Said]:
+    before = comparison["base"][FAILED.name]
+    found = [f"As it is, {percent(before)} of the requests fail."] if before is not None else []
+    best = _best(comparison)
+    if best is not None:
+        found[-1:] = [f"{' '.join(found[-1:])} {_what_it_does(best)}".strip()]
+    return [Said(text) for text in (*found, _counted(comparison))]
+
+
+def _what_it_does(row: Row) -> str:
+    failed = _failed(row)
+    interval = ""
+    if failed["ci95"]:
+        low, high = (f"{100 * end:+.2f}" for end in failed["ci95"])
+        interval = f" ({100 * failed['difference']:+.2f} points, 95 % interval {low} to {high})"
+    about = f" ({row['description']})" if row["description"] else ""
+    return f"With {row['name']}{about} it is {percent(failed['variant'])}{interval}."
+
+
+def _counted(comparison: Comparison) -> str:
+    verdicts = Counter(_failed(row)["verdict"] for row in comparison["variants"])
+    words = {
+        "better": "helps|help",
+        "worse": "makes it worse|make it worse",
+        "no difference shown": "makes no difference that shows|make no difference that shows",
+        "undecided": "cannot be told yet|cannot be told yet",
+    }
+    parts = [
+        f"{verdicts[verdict]} {text.split('|')[verdicts[verdict] > 1]}"
+        for verdict, text in words.items()
+        if verdicts[verdict]
+    ]
+    return f"Of {len(comparison['variants'])} variants {', '.join(parts)}."
+
+
+def _facts(comparison: Comparison) -> list[str]:
+    facts = [f"{len(comparison['variants'])} variants"]
+    runs = comparison["replications"]
+    facts.append(f"{runs} {'run' if runs == 1 else 'pairs of runs'} each, at least")
+    if comparison["scale"] < 1:
+        facts.append(f"at {comparison['scale']:g} of the full size")
+    return [*facts, f"seed {comparison['seed']}"]
+
+
+def _tiles(comparison: Comparison) -> list[Tile]:
+    best = _best(comparison)
+    if best is None:
+        return [
+            Tile(quantity.label, shown(quantity, comparison["base"][quantity.name]), "as it is")
+            for quantity in QUANTITIES
+        ]
+    return [
+        Tile(
+            quantity.label,
+            shown(quantity, best["quantities"][quantity.name]["variant"]),
+            f"with {best['name']}; "
+            f"{shown(quantity, best['quantities'][quantity.name]['base'])} as it is",
+        )
+        for quantity in QUANTITIES
+    ]
+
+
+def _forests(comparison: Comparison) -> Iterator[Section]:
+    yield Section(
+        "Failed requests: each variant minus the config as it is",
+        "The mark is the mean difference, the line its 95 % interval. Left of zero fewer requests "
+        "fail. Blue circles are better, red crosses worse; grey means that no difference is shown.",
+        draw=functools.partial(_forest, comparison, FAILED),
+    )
+    for quantity in QUANTITIES:
+        if quantity.name in _DRAWN and _varies(comparison, quantity):
+            yield Section(
+                f"{quantity.label[0].upper()}{quantity.label[1:]}: each variant minus the config "
+                "as it is",
+                draw=functools.partial(_forest, comparison, quantity),
+            )
+
+
+def _forest(comparison: Comparison, quantity: Quantity, narrow: bool) -> Figure:
+    return plots.differences(comparison["variants"], quantity, narrow=narrow)
+
+
+def _varies(comparison: Comparison, quantity: Quantity) -> bool:
+    return any(row["quantities"][quantity.name]["difference"] for row in comparison["variants"])
+
+
+def _tables(comparison: Comparison) -> Iterator[Section]:
+    rows = comparison["variants"]
+    yield Section(
+        "Every variant",
+        "Values with the variant, and what the difference shows.",
+        table=Table(
+            ["variant", "what it changes", "runs", *(quantity.label for quantity in QUANTITIES)],
+            [_base(comparison), *map(_variant, rows)],
+            frozenset({0, 1}),
+            ["open", *(_LEVELS.get(_failed(row)["verdict"], "open") for row in rows)],
+        ),
+    )
+
+
+def _base(comparison: Comparison) -> list[str]:
+    values = [shown(quantity, comparison["base"][quantity.name]) for quantity in QUANTITIES]
+    return ["(as it is)", "", "", *values]
+
+
+def _variant(row: Row) -> list[str]:
+    changes = row["description"] or ", ".join(
+        f"{key} = {value}" for key, value in row["changes"].items()
+    )
+    cells = []
+    for quantity in QUANTITIES:
+        found = row["quantities"][quantity.name]
+        value = shown(quantity, found["variant"])
+        cells.append(value if value == "-" else f"{value} ({_short(found['verdict'])})")
+    ended = f" ({row['ended_early']} ended early)" if row["ended_early"] else ""
+    return [row["name"], changes, f"{row['replications']}{ended}", *cells]
+
+
+def _short(verdict: str) -> str:
+    return {"no difference shown": "same"}.get(verdict, verdict)
+
+
+def _measured(comparison: Comparison) -> Iterator[Section]:
+    rows = [
+        [
+            row["name"],
+            found["quantity"],
+            f"{found['difference']:+.4g}",
+            str(found["base_runs"]),
+            str(found["runs"]),
+        ]
+        for row in comparison["variants"]
+        for found in row.get("measured", [])
+    ]
+    if rows:
+        yield Section(
+            "Measured on the real system",
+            "What the same change did there.",
+            table=Table(["variant", "quantity", "difference", "runs before", "runs after"], rows),
+        )
+
+
+def _remarks(comparison: Comparison) -> Iterator[Section]:
+    if comparison["warnings"]:
+        yield Section("Remarks", items=comparison["warnings"])

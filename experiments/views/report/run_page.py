@@ -1,0 +1,343 @@
+"""The page of `ticketsim run`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from experiments.statistics.intervals import ci95
+from experiments.statistics.summary import ObservedRow, RunSummary
+from experiments.views import plots
+from experiments.views.plots.funnel import at_least
+from experiments.views.plots.timeline import clock, columns, has_series, is_late, is_lost
+from experiments.views.report.bottlenecks import Bottleneck, bottlenecks
+from experiments.views.report.content import Page, Section, Table, Tile, made_by
+from experiments.views.report.explanations import CAUSES, broken
+from experiments.views.report.read import KeptRun
+from experiments.views.report.run_verdict import BADGES, RULE, causes, level_of, sentences
+from experiments.views.run_text import LIMITS, duration, number, percent, shown_as
+from sim.load.settings import Load
+from sim.result import RunResult, Sweep
+from sim.scale import scaled
+from sim.world import World
+
+_MOST_SWEEPS = 30
+_MOST_CAUSES = 12
+_MINUTES_FROM = 3
+"""Shorter runs are told in seconds."""
+
+
+def run_page(kept: KeptRun) -> Page:
+    """What a reader is told about a run."""
+    summary = kept.summary
+    world = scaled(kept.config.world, summary["scale"]) if kept.config else None
+    runs = _told(kept.runs)
+    full = bottlenecks(runs, world) if world else []
+    level = level_of(summary)
+    return Page(
+        title=summary["config"],
+        subtitle=kept.config.header.description if kept.config else "",
+        facts=_facts(summary),
+        level=level,
+        badge=BADGES[level],
+        sentences=sentences(summary, runs, full),
+        tiles=_tiles(summary, runs),
+        sections=[
+            *_observed(summary),
+            *_over_time(runs, world),
+            *_totals(summary),
+            *_full(full),
+            *_tables(summary, runs),
+            *_remarks(kept),
+        ],
+        footer=_footer(kept),
+        partial=_partial(summary),
+    )
+
+
+def _told(runs: Sequence[RunResult]) -> list[RunResult]:
+    """The complete replications; the interrupted ones where there is no other."""
+    return [run for run in runs if not run.partial] or list(runs)
+
+
+def _facts(summary: RunSummary) -> list[str]:
+    minutes = max(run["simulated_s"] for run in summary["runs"]) / 60
+    length = f"{minutes:.0f} simulated minutes"
+    facts = [length if minutes >= _MINUTES_FROM else f"{60 * minutes:.0f} simulated seconds"]
+    if summary["replications"] > 1:
+        facts.append(f"means over {summary['replications']} runs, shades from lowest to highest")
+    if summary["scale"] < 1:
+        facts.append(f"at {summary['scale']:g} of the full size")
+    return [*facts, f"seed {summary['seed']}"]
+
+
+def _partial(summary: RunSummary) -> str:
+    if not summary["partial"]:
+        return ""
+    return (
+        "The user interrupted it; this is what was measured so far. The same command with the "
+        "same --out goes on."
+    )
+
+
+def _tiles(summary: RunSummary, runs: Sequence[RunResult]) -> list[Tile]:
+    people = sum(summary["funnel"].values())
+    reached = at_least(summary["funnel"])
+    each = [at_least(run.funnel) for run in runs]
+    failed = summary["metrics"].get("http_req_failed", {})
+    return [
+        Tile("requests failed", percent(summary["failures"]["all"]), _interval(failed.get("ci95"))),
+        *(
+            Tile(
+                label,
+                number(round(reached[step], 1)),
+                _spread([one[step] for one in each]) or f"of {number(people)} people",
+            )
+            for label, step in (
+                ("got in", "were let in"),
+                ("booked a seat", "booked a seat"),
+                ("paid", "paid"),
+            )
+        ),
+        _slowest(summary),
+    ]
+
+
+def _slowest(summary: RunSummary) -> Tile:
+    durations = summary["metrics"].get("http_req_duration", {})
+    p95, longest = durations.get("p(95)"), durations.get("max")
+    if not isinstance(p95, int | float) or not isinstance(longest, int | float):
+        return Tile("95 % of requests within", "-")
+    return Tile("95 % of requests within", duration(p95), f"the longest {duration(longest)}")
+
+
+def _interval(interval: object) -> str:
+    if not isinstance(interval, list | tuple):
+        return ""
+    low, high = (percent(max(0.0, min(1.0, end))) for end in interval)
+    return f"95 % interval {low} to {high}"
+
+
+def _spread(values: Sequence[float]) -> str:
+    interval = ci95(values)
+    if interval is None:
+        return ""
+    low, high = (number(round(max(0.0, end), 1)) for end in interval)
+    return f"95 % interval {low} to {high}"
+
+
+def _observed(summary: RunSummary) -> Iterator[Section]:
+    rows = summary.get("observed")
+    if not rows:
+        return
+    scale = summary["scale"] < 1
+    intervals = any(row["pi95"] for row in rows.values())
+    head = ["", "observed", "simulated"]
+    head += ["at full size"] * scale + ["95 % of runs"] * intervals
+    head += ["how far off", "what was observed"]
+    table = Table(
+        head,
+        [_observed_row(name, row, scale=scale, intervals=intervals) for name, row in rows.items()],
+        frozenset({0, len(head) - 1}),
+    )
+    text = "What the real system did, beside what this run did."
+    if scale:
+        text += " Counts at full size are those simulated, divided by the scale."
+    yield Section("Observed and simulated", text, table=table)
+
+
+def _observed_row(name: str, row: ObservedRow, *, scale: bool, intervals: bool) -> list[str]:
+    show = shown_as(row["metric"])
+    observed = LIMITS[row.get("bound")] + show(row["observed"])
+    cells = [name.replace("_", " "), observed, show(row["simulated"])]
+    found = row.get("extrapolated") if scale else row["simulated"]
+    if scale:
+        cells.append(show(found))
+    if intervals:
+        ends = row["pi95"]
+        cells.append(" to ".join(show(max(0.0, end)) for end in ends) if ends else "-")
+    return [*cells, _off(row, found), row["note"]]
+
+
+def _off(row: ObservedRow, found: float | None) -> str:
+    """The difference in points for shares, otherwise the factor; none within a limit."""
+    metric, observed = row["metric"], row["observed"]
+    if found is None:
+        return "-"
+    within = {"at_least": found >= observed, "at_most": found <= observed}
+    if within.get(row.get("bound", "")):
+        return "as observed"
+    if metric.endswith(".rate") or metric.startswith("exception_share"):
+        return f"{100 * (found - observed):+.1f} points"
+    if found == observed:
+        return "as observed"
+    if not found or not observed:
+        return "none at all" if observed else "none observed"
+    factor = found / observed
+    return f"{factor:.1f} times" if factor >= 1 else f"{1 / factor:.1f} times less"
+
+
+def _over_time(runs: Sequence[RunResult], world: World | None) -> Iterator[Section]:
+    measured = [run for run in runs if len(run.series.get("t_s", ())) > 1]
+    if not has_series(runs):
+        return
+    load = world.load if world else None
+    yield Section(
+        "When requests failed, and of what",
+        "Each colour is one cause; together they are the share of all requests that failed at that "
+        "moment. Dotted lines are sweeps, which take people out and let others in; a lost one is "
+        "red with a cross. Grey bands are the stages of the load.",
+        draw=lambda narrow: plots.failures(measured, load, narrow=narrow),
+        key="failures",
+    )
+    yield Section(
+        "The queue",
+        "People waiting and people let in, after every second; below, the memory that Redis used.",
+        draw=lambda narrow: plots.waiting_room(
+            measured,
+            load,
+            capacity=world.catalogue.capacity if world else None,
+            maxmemory_bytes=world.redis.maxmemory_bytes if world else None,
+            narrow=narrow,
+        ),
+    )
+    yield Section(
+        "Threads and database connections",
+        "Where a queue stands before a line at its limit, that is what everyone waits for.",
+        draw=lambda narrow: plots.occupancy(
+            measured,
+            load,
+            threads=world.service.threads if world else None,
+            connections=world.pool.connections if world else None,
+            narrow=narrow,
+        ),
+    )
+    yield _logged(measured, load)
+
+
+def _logged(runs: Sequence[RunResult], load: Load | None) -> Section:
+    title = "What the service logged"
+    if not columns(runs, "exception"):
+        return Section(title, "No exceptions.")
+    return Section(
+        title,
+        "Exceptions by class. One request can log several, and one that never reached the "
+        "service logs none.",
+        draw=lambda narrow: plots.exceptions(runs, load, narrow=narrow),
+    )
+
+
+def _totals(summary: RunSummary) -> Iterator[Section]:
+    if any(sum(statuses.values()) for statuses in summary["outcomes"].values()):
+        yield Section(
+            "What became of the requests of each endpoint",
+            draw=lambda narrow: plots.outcomes(summary["outcomes"], narrow=narrow),
+        )
+    yield Section(
+        "How far people came",
+        "Everyone is counted in every step that they reached.",
+        draw=lambda narrow: plots.funnel(summary["funnel"], narrow=narrow),
+    )
+    if "http_req_duration" in summary["metrics"]:
+        yield Section(
+            "How long requests took",
+            "On a logarithmic axis. As in k6, a request that never got a connection took 0 s.",
+            draw=lambda narrow: plots.latency(summary["metrics"], narrow=narrow),
+        )
+
+
+def _full(bottlenecks: Sequence[Bottleneck]) -> Iterator[Section]:
+    if bottlenecks:
+        yield Section(
+            "What was full",
+            table=Table(
+                ["", "there was", "used", "who had to wait"],
+                [[one.what, one.limit, one.used, one.waiting] for one in bottlenecks],
+                frozenset({0, 2, 3}),
+                ["failed" if one.full else "held" for one in bottlenecks],
+            ),
+        )
+
+
+def _tables(summary: RunSummary, runs: Sequence[RunResult]) -> Iterator[Section]:
+    found = causes(summary["errors"])
+    total = sum(found.values())
+    if total:
+        yield Section(
+            "Causes of failed requests",
+            "One cause for each failed request, so they sum to all of them.",
+            table=Table(
+                ["cause", "requests", "share", "in plain words"],
+                [
+                    [name, number(count), percent(count / total), CAUSES.get(name, "")]
+                    for name, count in found.most_common(_MOST_CAUSES)
+                ],
+                frozenset({0, 3}),
+            ),
+        )
+    yield from _sweeps(runs)
+    broken_ones = {name: count for name, count in summary["invariants"].items() if count}
+    yield Section(
+        "What must never happen",
+        "" if broken_ones else f"None of the {len(summary['invariants'])} did.",
+        table=Table(
+            ["", "times"], [[broken(name), number(count)] for name, count in broken_ones.items()]
+        )
+        if broken_ones
+        else None,
+    )
+
+
+def _sweeps(runs: Sequence[RunResult]) -> Iterator[Section]:
+    sweeps = runs[0].sweeps if runs else []
+    if not sweeps:
+        return
+    odd = [sweep for sweep in sweeps if is_lost(sweep) or is_late(sweep)]
+    shown = sweeps if len(sweeps) <= _MOST_SWEEPS else odd[:_MOST_SWEEPS]
+    which = " of the first run" if len(runs) > 1 else ""
+    late = sum(map(is_late, sweeps))
+    text = f"{len(sweeps)} sweeps{which}: {late} late, {sum(map(is_lost, sweeps))} lost."
+    if len(shown) < len(sweeps):
+        text += f" Shown are {len(shown)} that were late or lost."
+    table = Table(
+        ["planned", "started", "ended", "let in before", "after", "waiting before", "after", ""],
+        [_sweep(sweep) for sweep in shown],
+        frozenset({7}),
+        ["failed" if is_lost(s) else "strained" if is_late(s) else "held" for s in shown],
+    )
+    yield Section("Sweeps", text, table=table if shown else None)
+
+
+def _sweep(sweep: Sweep) -> list[str]:
+    times = (sweep.planned_s, sweep.started_s, sweep.ended_s)
+    members = (
+        sweep.passed_before,
+        sweep.passed_after,
+        sweep.waiting_before,
+        sweep.waiting_after,
+    )
+    late = "late" if is_late(sweep) else "ok"
+    return [
+        *(f"{'-' if time < 0 else ''}{clock(abs(time) / 60)}" for time in times),
+        *map(number, members),
+        f"lost: {sweep.outcome}" if is_lost(sweep) else late,
+    ]
+
+
+def _remarks(kept: KeptRun) -> Iterator[Section]:
+    notes = [note for run in kept.runs for note in run.notes]
+    if kept.config_problem:
+        notes.append(f"stages and limits are left out, as {kept.config_problem}")
+    remarks = list(dict.fromkeys([*kept.summary["warnings"], *notes]))
+    if remarks:
+        yield Section("Remarks", items=remarks)
+
+
+def _footer(kept: KeptRun) -> list[str]:
+    summary = kept.summary
+    command = f"ticketsim run config.toml --seed {summary['seed']}"
+    if summary["scale"] < 1:
+        command += f" --scale {summary['scale']:g}"
+    if summary["replications"] > 1:
+        command += f" --replications {summary['replications']}"
+    again = f"The config as it was run is config.toml in the folder; again: {command}"
+    return [RULE, again, made_by(kept.manifest, summary["digest"])]

@@ -1,0 +1,468 @@
+"""What a customer function sees: one user who sends requests, sleeps and draws random numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from model.http import Request, Response
+from sim.kernel.environment import TIMEOUT, KernelError
+from sim.kernel.errors import IdleScriptError
+from sim.load.virtual_user import IterationInterrupted
+from sim.network.connector import Connection
+from sim.network.exchange import Exchange
+from sim.service.ports import SimulatedClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sim.customers.settings import Customer
+    from sim.kernel.environment import Environment, Thread, Timer, Waiter
+    from sim.kernel.random_streams import Stream, Streams
+    from sim.load.executors import VirtualUser
+    from sim.load.generator import Generator
+    from sim.measure.funnel import Funnel, Step
+    from sim.measure.requests import RequestLog
+    from sim.measure.waiting_room import WaitingRoom
+    from sim.service.host import Server
+
+NO_ANSWER = 0
+_MOST_IDLE_ITERATIONS = 1_000
+CANCELLED = "RequestCancelled"
+"""Error of a request that the user gave up before k6's own timeout."""
+_LOWEST_OK = 200
+_LOWEST_FAILED = 400
+
+
+class Answer(NamedTuple):
+    """What came back: status 0 and body None when there was no answer."""
+
+    status: int
+    body: Any
+    error: str | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it counts as not failed, as k6 counts: status 200 to 399."""
+        return _LOWEST_OK <= self.status < _LOWEST_FAILED
+
+
+class _RequestTimedOut(BaseException):
+    """The time for a request ran out while its answer was being read."""
+
+
+class _Patience:
+    """The request timeout: ends the wait for an answer, or the reading of it."""
+
+    __slots__ = ("_sleeper", "_waiter", "done", "reason")
+
+    def __init__(self, waiter: Waiter) -> None:
+        self._waiter = waiter
+        self._sleeper = waiter.thread
+        self.done = False
+        self.reason = "RequestTimeout"
+
+    def wake(self, value: Any = None, /) -> bool:
+        """Run out."""
+        if self.done:
+            return False
+        self.done = True
+        return self._waiter.wake(value) or self._sleeper.interrupt(_RequestTimedOut())
+
+    def cancel(self) -> None:
+        """Run out because the user wants no answer any more."""
+        if not self.done:
+            self.reason = CANCELLED
+            self.wake(TIMEOUT)
+
+
+class Site:
+    """What all users share: the way to the service, and where things are measured."""
+
+    def __init__(
+        self,
+        env: Environment,
+        server: Server,
+        generator: Generator,
+        log: RequestLog,
+        funnel: Funnel,
+        room: WaitingRoom,
+        streams: Streams,
+        options: Customer,
+    ) -> None:
+        self.env = env
+        self.server = server
+        self.generator = generator
+        self.log = log
+        self.funnel = funnel
+        self.room = room
+        self.streams = streams
+        self.options = options
+        self.start_s = env.now
+        # Not the service's, which may be wrong.
+        self.clock = SimulatedClock(env, server.world.catalogue.opening_epoch_s)
+
+
+class User:
+    """One virtual user of the load: its connection, its memory, its random numbers.
+
+    `id` counts from 1 and is the user's id in the service. `memory` is what the customer function
+    keeps between iterations; None at first.
+    """
+
+    __slots__ = (
+        "_blocked_s",
+        "_body_bytes",
+        "_closed",
+        "_connection",
+        "_debt_s",
+        "_idle_error",
+        "_idle_iterations",
+        "_idle_until_s",
+        "_noise",
+        "_report_s",
+        "_rng",
+        "_site",
+        "_tab",
+        "_tabs",
+        "id",
+        "memory",
+        "vu",
+    )
+
+    def __init__(self, site: Site, vu: VirtualUser, tab: int = 0) -> None:
+        self._site = site
+        self._tab = tab
+        self._tabs: list[_Tab] = []
+        self._closed = False
+        self.vu = vu
+        self.id = vu.id
+        self.memory: Any = None
+        self._connection = Connection()
+        self._debt_s = 0.0
+        self._blocked_s = 0.0
+        self._idle_until_s = -1.0
+        self._idle_iterations = 0
+        self._idle_error = ""
+        self._body_bytes = 0.0
+        self._report_s = 0.0
+        self._rng: Stream | None = None
+        self._noise = site.streams.stream(_in_tab("service work", tab), vu.id)
+
+    @property
+    def options(self) -> Customer:
+        """The customer's options from the config."""
+        return self._site.options
+
+    @property
+    def now_s(self) -> float:
+        """Simulated seconds since the load began."""
+        return self._site.env.now - self._site.start_s
+
+    @property
+    def opens_s(self) -> float:
+        """When the sale opens, in seconds since the load began; 0 if it has always been open."""
+        return self._site.server.world.catalogue.opens_after_s or 0.0
+
+    @property
+    def clock_s(self) -> float:
+        """The user's clock: seconds since 1970."""
+        return self._site.clock.now()
+
+    @property
+    def rng(self) -> Stream:
+        """This user's own random numbers."""
+        if self._rng is None:
+            self._rng = self._site.streams.stream(_in_tab("customer", self._tab), self.id)
+        return self._rng
+
+    def iterate(self, customer: Callable[[User], None]) -> None:
+        """Run one iteration: it costs processor time even if it does nothing."""
+        env = self._site.env
+        began_s = env.now
+        costs = self._site.generator.costs
+        self._debt_s = costs.spin_iteration_s + self._report_s
+        self._report_s = 0.0
+        self._watch_idling(began_s)
+        try:
+            customer(self)
+        except Exception as error:
+            # The script failed: the generator reports that before the next iteration.
+            self._report_s = costs.script_error_s
+            if self._idle_iterations == _MOST_IDLE_ITERATIONS - 1:
+                self._idle_error = f"; it ended with {type(error).__name__}: {error}"
+            raise
+        finally:
+            for tab in self._tabs:
+                tab.close()
+            self._tabs.clear()
+            if self._site.generator.settings.connections == "per_iteration":
+                self.leave()
+            if env.now == began_s:
+                self._site.generator.process.compute(self._debt_s)
+                self._idle_until_s = env.now
+
+    def _watch_idling(self, began_s: float) -> None:
+        """Refuse a script that only keeps the generator busy: it would hardly ever end."""
+        idle = began_s == self._idle_until_s
+        self._idle_iterations = self._idle_iterations + 1 if idle else 0
+        if self._idle_iterations >= _MOST_IDLE_ITERATIONS:
+            raise IdleScriptError(
+                f"virtual user {self.id} made {_MOST_IDLE_ITERATIONS:,} iterations in a row "
+                f"without a request or a pause, the last at {self.now_s:.6g} s{self._idle_error}: "
+                "let the customer function call user.sleep, or user.finish(spin=False) when it is "
+                "done"
+            )
+
+    def sleep(self, duration_s: float) -> None:
+        """Do nothing for a while."""
+        self._check_open()
+        self._site.env.sleep(duration_s)
+
+    def close_tab(self) -> None:
+        """Let this tab do nothing more: its next request or pause ends its work."""
+        self._closed = True
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise IterationInterrupted
+
+    def open_tab(self, work: Callable[[User], None]) -> None:
+        """Let the same person do `work` at the same time in another tab.
+
+        The `User` given to it has the same id, but a connection and random numbers of its own.
+        All tabs are closed when the iteration ends.
+        """
+        number = len(self._tabs) + 1
+        self._tabs.append(_Tab(self._site.env, User(self._site, self.vu, number), number, work))
+
+    def wait_for_tabs(self) -> None:
+        """Block until the work in every other tab is over; raise the first error in one of them."""
+        for tab in self._tabs:
+            tab.join()
+
+    def may_leave(self, *, bot: bool) -> None:
+        """Note that this user may lose patience, or is a program."""
+        room = self._site.room
+        room.may_leave = True
+        if bot:
+            room.bots.add(self.id)
+
+    def reached(self, step: Step) -> None:
+        """Note how far this user came."""
+        self._site.funnel.reach(self.id, step)
+        self._site.room.reached(self.id, step, self.now_s)
+
+    def told_position(self, position: int) -> None:
+        """Note which place in the queue this user was told."""
+        self._site.room.told_position(self.id, position)
+
+    def finish(self, *, spin: bool) -> None:
+        """Be done for good: spin until the load ends, or stop."""
+        if spin:
+            self.vu.spinning = True
+        else:
+            self.vu.stop()
+
+    def leave(self) -> None:
+        """The user's program ends: its connection is closed."""
+        self._site.server.connector.close(self._connection)
+
+    def get(
+        self,
+        endpoint: str,
+        path: str,
+        headers: Mapping[str, str],
+        query: Mapping[str, str] | None = None,
+        *,
+        patience_s: float | None = None,
+    ) -> Answer:
+        """Send a GET request and wait for the answer.
+
+        After `patience_s` the user wants no answer any more: the request is cancelled and its
+        connection closed, but the service does its work all the same. (Not while connecting.)
+        """
+        return self._send(endpoint, Request("GET", path, headers, query or {}, None), patience_s)
+
+    def post(
+        self,
+        endpoint: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: Mapping[str, Any],
+        *,
+        patience_s: float | None = None,
+    ) -> Answer:
+        """Send a POST request and wait for the answer; `patience_s` as in `get`."""
+        return self._send(endpoint, Request("POST", path, headers, {}, body), patience_s)
+
+    def _send(self, endpoint: str, request: Request, patience_s: float | None) -> Answer:
+        self._check_open()
+        site = self._site
+        env = site.env
+        connection = self._connection
+        if not connection.open:
+            began_s = env.now
+            refused = site.server.connector.dial(connection)
+            if refused is None and site.generator.full:
+                # Its runtime looks after the network late while others compute.
+                env.sleep(site.generator.costs.busy_connect_s)
+            waited_s = self._blocked_s = env.now - began_s
+            site.log.connected(waited_s, waited_s)
+            if refused is not None:
+                # Reporting the failure costs the generator what reading an answer costs.
+                site.generator.process.compute(site.generator.costs.request_s)
+                return self._ended(endpoint, None, refused, 0.0, 0.0, 0.0)
+        answer = self._exchange(endpoint, request, patience_s)
+        # Parsing and printing the body is the script's work, not the request's.
+        site.generator.process.compute(self._body_bytes * site.generator.costs.body_byte_s)
+        return answer
+
+    def _exchange(self, endpoint: str, request: Request, patience_s: float | None) -> Answer:
+        site = self._site
+        env = site.env
+        server = site.server
+        generator = site.generator
+        # From here on the server does not close it for being idle. (Should it close one just as a
+        # request is on its way, k6's transport sends the request again on a new one.)
+        self._connection.idle_since_s = -1.0
+        sending_work_s = generator.sending_s
+        work_s = self._debt_s + generator.script_s + sending_work_s
+        self._debt_s = 0.0
+        self._body_bytes = 0.0
+        prepared_s = env.now
+        generator.process.compute(work_s)
+        # The script's part is not the request's: its duration is as its share of the work.
+        sent_s = env.now
+        sending_s = (sent_s - prepared_s) * sending_work_s / work_s
+        began_s = sent_s - sending_s
+        env.sleep(server.one_way_s)
+        waiter = env.waiter()
+        noise = server.costs.draw_noise(self._noise)
+        exchange = Exchange(endpoint, request, self._connection, waiter, noise)
+        server.submit(exchange)
+        patience = _Patience(waiter)
+        server.client_deadlines.add(patience)
+        timer: Timer | None = None
+        if patience_s is not None:
+            timer = env.call_in(patience_s, patience.cancel)
+        receiving_s = 0.0
+        response: Response | None = None
+        try:
+            outcome = waiter.wait()
+            if outcome is not TIMEOUT and outcome is not None:
+                env.sleep(server.one_way_s)
+                receiving_s = self._receive(exchange.body_bytes)
+                response = exchange.response
+        except _RequestTimedOut:
+            outcome = TIMEOUT
+        except BaseException:
+            # The iteration was interrupted: the program closes the connection and is gone.
+            self._abandon()
+            raise
+        finally:
+            patience.done = True
+            if timer is not None:
+                timer.cancel()
+        duration_s = env.now - began_s
+        if response is None:
+            self._abandon()
+            reason = patience.reason if outcome is TIMEOUT else "ConnectionReset"
+            return self._ended(endpoint, None, reason, duration_s, sending_s, 0.0)
+        return self._ended(endpoint, response, response.error, duration_s, sending_s, receiving_s)
+
+    def _receive(self, received: float) -> float:
+        """Read an answer of so many bytes; return how long it took."""
+        site = self._site
+        generator = site.generator
+        costs = generator.costs
+        began_s = site.env.now
+        log = site.log
+        generator.process.compute(generator.receiving_s)
+        self._body_bytes = received
+        generator.body_bytes += received
+        log.received_bytes += received + costs.response_header_bytes
+        log.sent_bytes += costs.request_bytes
+        return site.env.now - began_s
+
+    def _abandon(self) -> None:
+        """Give up on the request under way: its connection is lost with it."""
+        connector = self._site.server.connector
+        if self._connection.idle_since_s < 0.0:
+            connector.abandon(self._connection)
+        else:
+            connector.close(self._connection)
+        self._connection = Connection()
+
+    def _ended(
+        self,
+        endpoint: str,
+        response: Response | None,
+        error: str | None,
+        duration_s: float,
+        sending_s: float,
+        receiving_s: float,
+    ) -> Answer:
+        blocked_s, self._blocked_s = self._blocked_s, 0.0
+        site = self._site
+        status, body = (NO_ANSWER, None) if response is None else (response.status, response.body)
+        site.log.record(
+            site.env.now - site.start_s,
+            self.id,
+            endpoint,
+            status,
+            error,
+            duration_s,
+            sending_s,
+            receiving_s,
+            blocked_s,
+        )
+        return Answer(status, body, error)
+
+
+def _in_tab(purpose: str, tab: int) -> str:
+    """The name of a stream of random numbers: every tab of a user has its own."""
+    return f"{purpose} in tab {tab}" if tab else purpose
+
+
+class _Tab:
+    """Another tab of a user, and the thread that its work runs in."""
+
+    __slots__ = ("_begun", "_closed", "_error", "_user", "_work", "_worker")
+
+    def __init__(
+        self, env: Environment, user: User, number: int, work: Callable[[User], None]
+    ) -> None:
+        self._user = user
+        self._work = work
+        self._begun = False
+        self._closed = False
+        self._error: Exception | None = None
+        self._worker: Thread = env.spawn(f"vu-{user.id}-tab-{number}", self._run)
+
+    def _run(self) -> None:
+        self._begun = True
+        if self._closed:
+            return
+        try:
+            self._work(self._user)
+        except IterationInterrupted:
+            pass
+        except KernelError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a script may fail in any way; `join` raises it
+            self._error = error
+        finally:
+            self._user.leave()
+
+    def join(self) -> None:
+        """Block until the work is over; raise what it failed with."""
+        self._worker.join()
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        """End the work where it is."""
+        self._closed = True
+        self._user.close_tab()
+        if self._begun:
+            self._worker.interrupt(IterationInterrupted())

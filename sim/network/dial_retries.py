@@ -1,0 +1,187 @@
+"""Dials that found no room: their SYNs are sent again until one is answered or patience ends.
+
+While the listener is full a SYN changes nothing, and in an overload nearly all of them come then.
+So they are looked at only while something can come of it; those that came in between are known
+to be lost when they are next asked for.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from sim.kernel.environment import Environment, Thread, Waiter
+    from sim.network.connector import Connection
+
+LOST: Final = "DialTimeout"
+"""What a SYN's answer is when there is none, and in the end the dial's."""
+_RETRIES_S: Final[tuple[float, ...]] = (1.0, 3.0, 7.0, 15.0, 31.0)
+_ATTEMPTS_END_S: Final = 63.0
+_INFINITY: Final = float("inf")
+
+
+class Listener(Protocol):
+    """Who answers."""
+
+    def answer(self, connection: Connection) -> str | None:
+        """Answer a SYN; return None when connected, or why not."""
+        ...
+
+    def is_hopeless(self) -> bool:
+        """Whether `answer` would be `LOST` and nothing else would happen."""
+        ...
+
+
+class _Dial:
+    """One dial after its first SYN was lost."""
+
+    __slots__ = ("answers_s", "connection", "ends_s", "waiter")
+
+    def __init__(self, connection: Connection, waiter: Waiter) -> None:
+        self.connection = connection
+        self.waiter = waiter
+        self.answers_s: list[float] = []
+        """When each further SYN is answered, if it is."""
+        self.ends_s: float
+
+    def plan(self, began_s: float, now_s: float, timeout_s: float, round_trip_s: float) -> None:
+        """Work out all times of a dial that began at `began_s`."""
+        give_up_s = began_s + min(timeout_s, _ATTEMPTS_END_S)
+        for retry_s in _RETRIES_S:
+            sends_s = began_s + retry_s
+            if sends_s >= give_up_s:
+                break
+            now_s += max(0.0, sends_s - now_s)
+            now_s += round_trip_s
+            self.answers_s.append(now_s)
+        self.ends_s = now_s + max(0.0, give_up_s - now_s)
+
+
+class SynRetries:
+    """All dials of one listener that wait, each `timeout_s` at most."""
+
+    def __init__(
+        self, env: Environment, listener: Listener, timeout_s: float, round_trip_s: float
+    ) -> None:
+        self._env = env
+        self._listener = listener
+        self._timeout_s = timeout_s
+        self._round_trip_s = round_trip_s
+        # By how many SYNs were sent again; all wait for the same times, so in order of those.
+        self._lanes: tuple[deque[_Dial], ...] = tuple(deque() for _ in _RETRIES_S)
+        self._planned: dict[float, int] = {}
+        """How often it comes back to look, by time."""
+        self._ends: deque[_Dial] = deque()
+        self._waiting = 0
+
+    def wait(self, connection: Connection, began_s: float) -> str | None:
+        """Block the current thread until its dial is over; return why it failed, or None."""
+        env = self._env
+        waiter = env.waiter()
+        dial = _Dial(connection, waiter)
+        dial.plan(began_s, env.now, self._timeout_s, self._round_trip_s)
+        self._ends.append(dial)
+        if len(self._ends) == 1:
+            env.call_at(dial.ends_s, self._end)
+        if dial.answers_s:
+            self._add(dial)
+        self._waiting += 1
+        try:
+            reason: str | None = waiter.wait()
+        except BaseException:
+            waiter.done = True
+            raise
+        finally:
+            self._waiting -= 1
+        return reason
+
+    def go_on(self) -> None:
+        """The listener has changed: perhaps something can come of the next SYN."""
+        if self._waiting and not self._listener.is_hopeless():
+            self._catch_up()
+            self._plan_look()
+
+    def _add(self, dial: _Dial) -> None:
+        lane = self._lanes[0]
+        # Nobody has to remember what is over.
+        while lane and lane[0].waiter.done:
+            lane.popleft()
+        lane.append(dial)
+        if not self._listener.is_hopeless():
+            self._plan_look()
+
+    def _catch_up(self) -> None:
+        """Move on those whose SYNs were lost meanwhile; this moment's came before the change."""
+        now_s = self._env.now
+        for number, lane in enumerate(self._lanes):
+            while lane and (lane[0].waiter.done or lane[0].answers_s[number] <= now_s):
+                self._lose(lane.popleft(), number)
+
+    def _lose(self, dial: _Dial, number: int) -> None:
+        number += 1
+        if number < len(dial.answers_s) and not dial.waiter.done:
+            self._lanes[number].append(dial)
+
+    def _first(self) -> tuple[float, int]:
+        """When the next SYN is answered, and its lane; infinity when there is none.
+
+        At equal times, that of the dial that began first.
+        """
+        first_s, first = _INFINITY, 0
+        for number in range(len(self._lanes) - 1, -1, -1):
+            lane = self._lanes[number]
+            while lane and lane[0].waiter.done:
+                lane.popleft()
+            if lane and lane[0].answers_s[number] < first_s:
+                first_s, first = lane[0].answers_s[number], number
+        return first_s, first
+
+    def _plan_look(self) -> None:
+        """Come back for the next SYN, once for each that is answered at that time."""
+        next_s, _ = self._first()
+        if next_s < _INFINITY:
+            planned = self._planned.get(next_s, 0)
+            for _ in range(self._answered_at(next_s) - planned):
+                self._env.call_at(max(next_s, self._env.now), lambda: self._look(next_s))
+                planned += 1
+            self._planned[next_s] = planned
+
+    def _answered_at(self, time_s: float) -> int:
+        count = 0
+        for number, lane in enumerate(self._lanes):
+            for dial in lane:
+                if dial.answers_s[number] != time_s:
+                    break
+                count += not dial.waiter.done
+        return count
+
+    def _look(self, planned_s: float) -> Thread | None:
+        """Answer a SYN that is due, if something can come of that."""
+        self._planned[planned_s] -= 1
+        if not self._planned[planned_s]:
+            del self._planned[planned_s]
+        if self._listener.is_hopeless():
+            return None
+        thread = None
+        due_s, number = self._first()
+        if due_s <= self._env.now:
+            dial = self._lanes[number].popleft()
+            reason = self._listener.answer(dial.connection)
+            if reason is LOST:
+                self._lose(dial, number)
+            else:
+                thread = dial.waiter.resume(reason)
+        if not self._listener.is_hopeless():
+            self._plan_look()
+        return thread
+
+    def _end(self) -> Thread | None:
+        """The patience of the first dial is at its end."""
+        ends = self._ends
+        dial = ends.popleft()
+        while ends and ends[0].waiter.done:
+            ends.popleft()
+        if ends:
+            self._env.call_at(max(ends[0].ends_s, self._env.now), self._end)
+        return dial.waiter.resume(LOST)

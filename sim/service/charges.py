@@ -1,0 +1,282 @@
+"""What the service's calls cost: processor work, paid where the caller next has to wait.
+
+The service does not know what it costs. The proxies behind its ports know: a borrow, a statement,
+a Redis command, a logged exception. Each adds to the debt of the current task; the debt is paid on
+the host's processors before the task waits for anything, so it takes its place in the right order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import redis
+
+from model.entrance import PARSER_LOGGER
+from model.service import CHECK
+from sim.kernel.environment import ThreadKilled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sim.database import StatementWork
+    from sim.kernel.environment import Environment, Thread
+    from sim.machines.cpu import Process
+    from sim.machines.redis_process import RedisProcess
+    from sim.network.link import Way
+    from sim.service.costs import Costs, Factor
+    from sim.stations.connection_pool import ConnectionPool
+    from sim.stations.reentrant_lock import ReentrantLock
+    from sim.stations.worker_pool import Job, WorkerPool
+
+
+class Task:
+    """What one of the service's threads is doing: a request, a scheduled job, an async task."""
+
+    __slots__ = ("database_debt_s", "debt_s", "factor", "killed", "label")
+
+    def __init__(self, label: str, factor: Factor) -> None:
+        self.label = label
+        """Endpoint, or name of the job, for the accounts."""
+        self.factor = factor
+        """On the service's work in this task: warm-up times noise."""
+        self.debt_s = 0.0
+        self.database_debt_s = 0.0
+        self.killed = False
+        """The service is gone: what the code still tries on its way out does not happen."""
+
+
+def end_thread(thread: Thread) -> None:
+    """End a thread of a service that is gone; what its code does on the way out has no effect."""
+    if thread.local is not None:
+        thread.local.killed = True
+    thread.kill()
+
+
+def end_threads(pool: WorkerPool[Job]) -> list[Job]:
+    """`end_thread` for all of a pool; return the jobs begun and queued, which are lost."""
+    for thread in pool.threads:
+        end_thread(thread)
+    return pool.kill()
+
+
+class Charges:
+    """Charges the current thread's task; implements the database's and the log's ports."""
+
+    def __init__(
+        self,
+        env: Environment,
+        costs: Costs,
+        service: Process,
+        database: Process,
+        database_speed: float,
+        row_weight: float,
+        log: ReentrantLock | None,
+    ) -> None:
+        self._env = env
+        self._costs = costs
+        self._service = service
+        self._database = database
+        self._database_speed = database_speed
+        self._row_weight = row_weight
+        self._log = log
+        """What whoever writes an exception holds; None if they are written in parallel."""
+        self.slowdown = 1.0
+        """Factor on the service's own work by what else goes on in the machine."""
+        self.exceptions: dict[str, Counter[str]] = {}
+        """Label of the task -> exception class -> logged events."""
+        self.written: Counter[tuple[str, str]] | None = None
+        """Kind and table -> writing statements so far; None if their code is warm."""
+        self.holds: tuple[Callable[[], None], ...] = ()
+        """What a thread of the service goes through before it goes on; may block."""
+        self.database_way: Way | None = None
+
+    def of_another_instance(self, holds: tuple[Callable[[], None], ...]) -> Charges:
+        """What a second process of the service on the same machine pays.
+
+        Exceptions and code that is warm are counted together; it stands still by itself.
+        """
+        other = Charges(
+            self._env,
+            self._costs,
+            self._service,
+            self._database,
+            self._database_speed,
+            self._row_weight,
+            self._log,
+        )
+        other.slowdown = self.slowdown
+        other.exceptions = self.exceptions
+        other.written = self.written
+        other.holds = holds
+        other.database_way = self.database_way
+        return other
+
+    @property
+    def task(self) -> Task:
+        """The current thread's task."""
+        task: Task = self._env.current.local  # type: ignore[union-attr]  # only threads are charged
+        return task
+
+    def exception_counts(self) -> Counter[str]:
+        """Exception class -> logged events so far, wherever they were logged."""
+        return sum(self.exceptions.values(), Counter())
+
+    def settle(self, task: Task) -> None:
+        """Pay the debt of `task`, the current thread's: blocks until the work is done."""
+        if task.killed:
+            raise ThreadKilled
+        for hold in self.holds:
+            hold()
+        own_s, database_s = task.debt_s * self.slowdown, task.database_debt_s
+        work_s = own_s + database_s
+        if work_s > 0.0:
+            task.debt_s = task.database_debt_s = 0.0
+            # One visit for both: they share the cores alike and work one after the other.
+            self._service.compute(work_s)
+            if database_s:
+                self._service.used_s -= database_s
+                self._database.used_s += database_s
+
+    def request(self, task: Task) -> None:
+        """Charge receiving, routing and answering a request."""
+        task.debt_s += self._costs.jvm_request_s * task.factor.code
+
+    def response(self, task: Task, body_bytes: float) -> None:
+        """Charge writing the answer."""
+        task.debt_s += self._costs.jvm_response_byte_s * body_bytes * task.factor.row
+
+    def begin(self, read_only: bool) -> None:  # noqa: ARG002 - both cost alike, as measured
+        """Charge opening and ending a transaction on a borrowed connection."""
+        task = self.task
+        task.debt_s += self._costs.jvm_borrow_s * task.factor.code
+        task.database_debt_s += self._costs.db_borrow_s / self._database_speed
+
+    def statement(self, work: StatementWork) -> None:
+        """Charge one statement, and wait until it is done."""
+        task = self.task
+        costs = self._costs
+        # One row, as a primary key finds it, is one row at any scale.
+        weight = self._row_weight
+        sent = work.rows_sent if work.rows_sent <= 1 else work.rows_sent * weight
+        visited = work.rows_visited if work.rows_visited <= 1 else work.rows_visited * weight
+        factor = task.factor
+        task.debt_s += (
+            costs.jvm_statement_s * factor.code + sent * costs.jvm_row_sent_s * factor.row
+        )
+        if work.kind != "select" and self.written is not None:
+            before = self.written[work.kind, work.table]
+            self.written[work.kind, work.table] = before + 1
+            task.debt_s += costs.first_write_s / (1.0 + before * weight)
+        task.database_debt_s += (
+            costs.db_statement_s
+            + visited * costs.db_row_visited_s
+            + work.rows_sorted * weight * costs.db_row_sorted_s
+            + sent * costs.db_row_sent_s
+        ) / self._database_speed
+        if self.database_way is not None:
+            self.database_way.travel()
+        self.settle(task)
+
+    def end(self, committed: bool, wrote: bool) -> None:
+        """Charge the commit of a writing transaction; nothing is left to pay at the release."""
+        task = self.task
+        if committed and wrote:
+            task.database_debt_s += self._costs.db_commit_write_s / self._database_speed
+        if self.database_way is not None:
+            self.database_way.travel()
+        self.settle(task)
+
+    def event(self) -> None:
+        """Charge an outbox event, and pay what is owed: the broker is asked next."""
+        task = self.task
+        task.debt_s += self._costs.jvm_event_s * task.factor.code
+        self.settle(task)
+
+    def exception(self, logger: str, error: BaseException) -> None:
+        """Count a logged exception and charge its stack trace."""
+        task = self.task
+        counts = self.exceptions.get(task.label)
+        if counts is None:
+            counts = self.exceptions[task.label] = Counter()
+        name = type(error).__name__
+        counts[name] += 1
+        in_filter = logger == PARSER_LOGGER and task.label != CHECK
+        costs = self._costs.exceptions
+        work_s = costs.of(logger, name, in_filter=in_filter) * task.factor.exception
+        if self._log is None:
+            task.debt_s += work_s
+            return
+        locked_s = work_s * costs.locked_share
+        task.debt_s += work_s - locked_s
+        self.settle(task)
+        self._log.enter()
+        try:
+            task.debt_s += locked_s
+            self.settle(task)
+        finally:
+            self._log.leave()
+
+
+class ChargedPool:
+    """The connection pool as the database sees it: debts are paid before the borrow."""
+
+    __slots__ = ("_charges", "_pool")
+
+    def __init__(self, pool: ConnectionPool, charges: Charges) -> None:
+        self._pool = pool
+        self._charges = charges
+
+    def acquire(self) -> float:
+        """Borrow a connection; return the time. Raises `PoolTimeoutError`."""
+        charges = self._charges
+        charges.settle(charges.task)
+        return self._pool.acquire()
+
+    def release(self, borrowed_s: float) -> None:
+        """Give the connection borrowed at `borrowed_s` back, if there still is a pool."""
+        if not self._charges.task.killed:
+            self._pool.release(borrowed_s)
+
+    def replace(self, pool: ConnectionPool) -> None:
+        """Use the pool of a service that was started again."""
+        self._pool = pool
+
+
+class ChargedRedis:
+    """The turn of one command at the single-threaded Redis server."""
+
+    def __init__(
+        self,
+        env: Environment,
+        charges: Charges,
+        costs: Costs,
+        server: RedisProcess,
+        timeout_s: float,
+    ) -> None:
+        self._env = env
+        self._charges = charges
+        self._costs = costs
+        self._server = server
+        self._timeout_s = timeout_s
+        self.way: Way | None = None
+        self.watch: Callable[[str], None] | None = None
+        """Told the name of each command just before it runs."""
+
+    def before_command(self, name: str, cost_ns: int) -> None:
+        """Pay what is owed, wait for the turn, and for the server's own work on the command.
+
+        Raises:
+            redis.exceptions.ConnectionError: the server died, or cut the connection, meanwhile.
+            redis.exceptions.TimeoutError: the way to it was closed for too long.
+        """
+        charges = self._charges
+        task = charges.task
+        task.debt_s += self._costs.jvm_redis_s * task.factor.code
+        charges.settle(task)
+        self._env.sleep(self._costs.redis_wait_s)
+        if self.way is not None and not self.way.travel(self._timeout_s):
+            raise redis.TimeoutError(f"Command timed out after {self._timeout_s:g} second(s)")
+        self._server.serve(cost_ns)
+        if self.watch is not None:
+            self.watch(name)

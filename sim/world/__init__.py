@@ -1,0 +1,31 @@
+"""What a simulated world consists of, as one tree of frozen dataclasses.
+
+`World` is the whole input of a run besides the seed. Every field says what it means, its unit,
+where its default comes from and which range is plausible (`Setting`); limits that no value may
+cross are `annotated_types` constraints. Sources are abbreviated: "incident" is the incident
+report and its load description, "measured" the runs of the real system, "Tomcat", "HikariCP",
+"k6", "InnoDB", "Spring", "Linux" the defaults in that software's documentation.
+"""
+
+from sim.world.broker import Broker
+from sim.world.catalogue import Catalogue
+from sim.world.database import Database, Pool
+from sim.world.generator import Generator
+from sim.world.machine import Host, Memory
+from sim.world.network import Network
+from sim.world.service import RequestsBefore, Service
+from sim.world.world import World
+
+__all__ = [
+    "Broker",
+    "Catalogue",
+    "Database",
+    "Generator",
+    "Host",
+    "Memory",
+    "Network",
+    "Pool",
+    "RequestsBefore",
+    "Service",
+    "World",
+]

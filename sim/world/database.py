@@ -1,0 +1,64 @@
+"""The database and the pool of connections to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Le
+
+from model.setting import Setting
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The database connection pool."""
+
+    connections: Annotated[
+        int,
+        Gt(0),
+        Le(100_000),
+        Setting("connections", "connections", "HikariCP: maximumPoolSize", 1, 1_000),
+    ] = 10
+    timeout_s: Annotated[
+        float,
+        Gt(0),
+        Setting("longest wait for a connection", "s", "HikariCP: connectionTimeout", 0.25, 300),
+    ] = 30.0
+    barging: Annotated[
+        bool,
+        Setting(
+            "whether a thread that asks just as a connection comes back goes before those that "
+            "wait for one",
+            source="HikariCP: ConcurrentBag; measured: few of very many borrows reach the timeout",
+        ),
+    ] = True
+    slowdown: Annotated[
+        float,
+        Ge(1),
+        Setting(
+            "factor on how long a connection is away per borrow; above 1 only in scaled worlds",
+            "",
+            "1 by definition",
+            1,
+            1_000,
+        ),
+    ] = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """The relational database beyond its share of the host's CPU."""
+
+    lock_wait_timeout_s: Annotated[
+        float,
+        Gt(0),
+        Setting("longest wait for a row lock", "s", "InnoDB: innodb_lock_wait_timeout", 1, 3_600),
+    ] = 50.0
+    speed: Annotated[
+        float,
+        Gt(0),
+        Setting(
+            "speed of statements against the measured database", "", "1 = as measured", 0.01, 100
+        ),
+    ] = 1.0

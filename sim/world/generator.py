@@ -1,0 +1,96 @@
+"""The load generator's program, connections and machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt
+
+from model.setting import Setting
+from sim.world.machine import Host
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """The load generator: its machine, its memory, its connections."""
+
+    shares_host: Annotated[
+        bool,
+        Setting(
+            "whether it runs on the service's machine",
+            source="incident: everything on one developer machine",
+        ),
+    ] = False
+    host: Annotated[Host, Setting("its own machine, when it has one")] = field(
+        default_factory=lambda: Host(cores=16.0, memory_mb=262_144.0)
+    )
+    beside_service: Annotated[
+        bool,
+        Setting(
+            "whether its cores are neighbours of the service's in one machine: when it fills them "
+            "the service's own work takes longer, by the cost table's factor",
+            source="measured: docs/calibration.md, whole runs",
+        ),
+    ] = False
+    request_timeout_s: Annotated[
+        float, Gt(0), Setting("longest wait for an answer", "s", "k6: 60 s", 1, 600)
+    ] = 60.0
+    dial_timeout_s: Annotated[
+        float, Gt(0), Setting("longest wait for a connection", "s", "k6: 30 s", 1, 600)
+    ] = 30.0
+    local_ports: Annotated[
+        int,
+        Gt(0),
+        Setting(
+            "local ports towards one destination",
+            "ports",
+            "Linux: 28,232; macOS: 16,384",
+            1_000,
+            64_512,
+        ),
+    ] = 28_232
+    connections: Annotated[
+        Literal["kept", "per_iteration", "per_request"],
+        Setting(
+            "how long a user keeps its connection: as long as the service does, for an iteration "
+            "(k6: noVUConnectionReuse), or for a request (k6: noConnectionReuse; HTTP/1.0)",
+            source="k6: connections are kept",
+        ),
+    ] = "kept"
+    time_wait_s: Annotated[
+        float,
+        Ge(0),
+        Setting(
+            "how long a port is taken after its user closed the connection first",
+            "s",
+            "Linux: TCP_TIMEWAIT_LEN; macOS: 30 s, twice net.inet.tcp.msl",
+            0,
+            240,
+        ),
+    ] = 60.0
+    tcp_tw_reuse: Annotated[
+        Literal[0, 1, 2],
+        Setting(
+            "whether a port in TIME-WAIT can be used again after a second: 0 never, 1 always, 2 "
+            "where network.one_way_s is 0 (the loopback device)",
+            "",
+            "Linux: net.ipv4.tcp_tw_reuse, 2 since 4.19; macOS has none, so 0",
+            0,
+            2,
+        ),
+    ] = 2
+    mb_per_vu: Annotated[
+        float | None,
+        Ge(0),
+        Setting("memory of one virtual user; the measured table's when not given", "MB"),
+    ] = None
+    mb_per_body_mb: Annotated[
+        float | None,
+        Ge(0),
+        Setting(
+            "memory kept per megabyte of response bodies read and printed; the measured table's "
+            "when not given",
+            "MB/MB",
+        ),
+    ] = None

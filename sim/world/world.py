@@ -1,0 +1,52 @@
+"""The whole world of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from model.policy import Policy
+from model.setting import Setting
+from sim.customers.settings import Customer
+from sim.faults.settings import Fault
+from sim.kernel.race_search import Search
+from sim.load.settings import Load, RampingVUs
+from sim.redis.settings import RedisSettings
+from sim.world.broker import Broker
+from sim.world.catalogue import Catalogue
+from sim.world.database import Database, Pool
+from sim.world.generator import Generator
+from sim.world.machine import Host, Memory
+from sim.world.network import Network
+from sim.world.service import Service
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything a run depends on besides the seed."""
+
+    policy: Annotated[Policy, Setting("behaviour of the service: one switch per defect")] = field(
+        default_factory=Policy
+    )
+    customer: Annotated[Customer, Setting("behaviour of the load script's customers")] = field(
+        default_factory=Customer
+    )
+    load: Annotated[Load, Setting("arrivals: one of the load generator's executors")] = field(
+        default_factory=RampingVUs
+    )
+    catalogue: Annotated[Catalogue, Setting("what is on sale")] = field(default_factory=Catalogue)
+    service: Annotated[Service, Setting("application server")] = field(default_factory=Service)
+    pool: Annotated[Pool, Setting("database connection pool")] = field(default_factory=Pool)
+    database: Annotated[Database, Setting("database")] = field(default_factory=Database)
+    redis: Annotated[RedisSettings, Setting("Redis server")] = field(default_factory=RedisSettings)
+    broker: Annotated[Broker, Setting("message broker")] = field(default_factory=Broker)
+    host: Annotated[Host, Setting("the service's machine")] = field(default_factory=Host)
+    memory: Annotated[Memory, Setting("memory of the processes on the service's machine")] = field(
+        default_factory=Memory
+    )
+    generator: Annotated[Generator, Setting("load generator")] = field(default_factory=Generator)
+    network: Annotated[Network, Setting("network")] = field(default_factory=Network)
+    faults: Annotated[tuple[Fault, ...], Setting("what goes wrong, and when")] = ()
+    search: Annotated[
+        Search, Setting("other orders of events, and how closely invariants are watched")
+    ] = field(default_factory=Search)
