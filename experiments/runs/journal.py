@@ -9,7 +9,6 @@ NAME.json, ...  what the command reports in the end
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -25,12 +24,6 @@ from sim.result import RunResult
 FORMAT = 1
 _MANIFEST = "manifest.json"
 _RUNS = "runs.jsonl"
-
-
-def key_of(identity: Identity) -> str:
-    """The SHA-256 of everything that a run depends on."""
-    text = json.dumps(dataclasses.asdict(identity), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Journal:

@@ -12,24 +12,42 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from experiments.runs.limits import HopelessWatch, Limits
+from sim.progress import OnProgress, Progress
 from sim.result import RunResult
-from sim.run import Progress, simulate
+from sim.run import simulate
 from sim.world import World
+
+
+def whole(run: RunResult) -> RunResult:
+    """All of a result."""
+    return run
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One replication to run."""
+    """One run to make; it is sent to another process.
+
+    `replication` is its number among the tasks that are run together. `limits` end a hopeless run
+    early. `keeps` says how much of the result is sent back. `samples` is the file to keep every
+    request in.
+    """
 
     replication: int
     world: World
     seed: int
     scale: float
     samples: Path | None = None
-    """The file to keep every request in; None keeps them nowhere."""
+    limits: Limits | None = None
+    keeps: Callable[[RunResult], RunResult] = whole
 
-    def simulate(self, hear: Callable[[Progress], bool]) -> RunResult:
+    def simulate(self, hear: OnProgress) -> RunResult:
         """Run it here; `hear` is told how far it is and says whether to stop."""
+        return self.keeps(self._run(hear))
+
+    def _run(self, hear: OnProgress) -> RunResult:
+        if self.limits is not None:
+            return self._run_within(self.limits, hear)
         if self.samples is None:
             return simulate(self.world, self.seed, scale=self.scale, progress=hear)
         from experiments.runs.samples import SampleWriter
@@ -38,6 +56,17 @@ class Task:
             return simulate(
                 self.world, self.seed, scale=self.scale, progress=hear, sampler=writer.add
             )
+
+    def _run_within(self, limits: Limits, hear: OnProgress) -> RunResult:
+        watch = HopelessWatch(limits)
+
+        def heard(progress: Progress) -> bool:
+            return bool(hear(progress)) or watch.is_hopeless(progress)
+
+        run = simulate(
+            self.world, self.seed, scale=self.scale, progress=heard, listener=watch.hear_request
+        )
+        return dataclasses.replace(run, ended=watch.rejection or run.ended)
 
 
 class Worker:

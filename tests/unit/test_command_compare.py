@@ -5,7 +5,7 @@ import json
 import pytest
 
 from experiments.cli.main import main
-from experiments.runs import campaign
+from experiments.runs import runner
 
 QUICK = [
     "smoke",
@@ -168,7 +168,7 @@ def test_where_nobody_reaches_the_waiting_room_there_is_none_to_compare(capsys, 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_no_run_asks_for_is_not_run_again(workers, capsys, tmp_path, monkeypatch):
     made = []
-    stream = campaign.stream_replications
+    stream = runner.stream_replications
 
     def counting(tasks, given, report, finished, *more):
         def counted(number, result):
@@ -177,7 +177,7 @@ def test_what_no_run_asks_for_is_not_run_again(workers, capsys, tmp_path, monkey
 
         return stream(tasks, given, report, counted, *more)
 
-    monkeypatch.setattr(campaign, "stream_replications", counting)
+    monkeypatch.setattr(runner, "stream_replications", counting)
     variants = tmp_path / "mine.toml"
     unused = "".join(
         f"[variants.lock-{size}]\npolicy.seat_lock_ttl_s = {size}.0\n" for size in range(20, 32)

@@ -9,9 +9,10 @@ from experiments.config.changes import changed, parse_set
 from experiments.config.reading import Observed, check
 from experiments.config.sources import Merged, merge, read_merged, read_source
 from experiments.errors import ConfigError
+from experiments.runs.limits import Limits
+from experiments.runs.worker import Task
 from experiments.statistics.summary import number_at
 from experiments.studies.explain.observations import MOST, Observation, Vector, observations_of
-from experiments.studies.explain.trials import Limits, Trial
 from experiments.studies.explain.unknowns import Unknowns, stopped_after
 from sim.result import Cleanup, RunResult
 
@@ -269,7 +270,7 @@ def test_a_hopeless_run_is_stopped(limits, ended):
         "load.graceful_stop_s=0.0",
     ]
     base = unknowns({}, *assignments)
-    trial = Trial(0, world(base), 1, 1.0, limits=limits)
+    trial = Task(0, world(base), 1, 1.0, limits=limits)
     run = trial.simulate(lambda _progress: False)
     assert run.ended == ended
     observed = [observation("tables.token_history", 10.0)]
@@ -284,7 +285,7 @@ def test_a_load_generator_that_was_killed_has_printed_no_summary():
         "generator.mb_per_vu=5000.0",
         'host.on_memory_exhausted="kill"',
     )
-    run = Trial(0, world(base), 1, 1.0, limits=Limits(1e9, 1e9)).simulate(lambda _progress: False)
+    run = Task(0, world(base), 1, 1.0, limits=Limits(1e9, 1e9)).simulate(lambda _progress: False)
     assert run.ended == "generator_killed"
     assert Vector([observation("tables.token_history", 10.0)], 1.0).values(run) is None
 

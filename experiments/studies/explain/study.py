@@ -12,8 +12,10 @@ from experiments.errors import InterruptedRunError, OptionError
 from experiments.runs.budget import Budget
 from experiments.runs.journal import Journal
 from experiments.runs.options import RunOptions
+from experiments.runs.runner import Runner
 from experiments.runs.store import identity_of
 from experiments.runs.study_result import StudyResult
+from experiments.runs.wanted import wanted_run
 from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
 from experiments.statistics.summary import combined_digest
 from experiments.studies.explain.attribution import (
@@ -48,7 +50,6 @@ from experiments.studies.explain.results import (
     prediction_rows,
     unknown_rows,
 )
-from experiments.studies.explain.trials import Runs, Wanted
 from experiments.studies.explain.unknowns import Unknowns
 from experiments.studies.explain.worlds import (
     Answer,
@@ -57,6 +58,7 @@ from experiments.studies.explain.worlds import (
     limits_of,
     nearest_worlds,
     seed_of_world,
+    without_endpoints,
 )
 from experiments.studies.scale_check import warnings as scale_warnings
 
@@ -113,7 +115,7 @@ class _Explain:
         options = self._options
         identity = identity_of(self._config.resolved, self._seed, options.scale)
         journal = Journal(options.out, "explain", identity)
-        self._runs = Runs(journal, options, self._budget())
+        self._runs = Runner(journal, options, self._budget())
         study = self._study(self._unknowns, Vector(self._observations, options.scale), self._seed)
         found = answer(study, self._work.inference, list(self._unknowns.models))
         if not all(population.particles for population in found.populations):
@@ -132,11 +134,14 @@ class _Explain:
         return StudyResult(result, self._runs.interrupted, journal)
 
     def _budget(self) -> Budget:
-        """What the user says; else no new run after 19 minutes, unless it may take hours."""
+        """When to begin no further run: as the user says, else after 19 minutes, with `full` never.
+
+        A number of runs has decided already how much is planned.
+        """
         own = self._options.budget
-        if own.runs is not None or own.duration_s is not None or self._full:
-            return own
-        return Budget(duration_s=_PATIENCE_S)
+        if own.runs is not None or self._full:
+            return Budget(duration_s=own.duration_s)
+        return Budget(duration_s=own.duration_s or _PATIENCE_S)
 
     def _give_up(self) -> NoReturn:
         if self._runs.interrupted:
@@ -185,11 +190,12 @@ class _Explain:
         settings = self._settings
         limits = limits_of(vector, settings.most_rows, settings.most_requests, 1.0)
         wanted = [
-            Wanted(
+            wanted_run(
                 self._unknowns.config(one.proposal.model, one.proposal.point),
                 seed_of_world(self._seed, f"full size/{one.proposal.label}"),
                 1.0,
                 limits,
+                without_endpoints,
             )
             for one in best
         ]
@@ -202,7 +208,7 @@ class _Explain:
             rows.append(
                 {
                     "world": one.proposal.label,
-                    "seed": asked.seed,
+                    "seed": asked.task.seed,
                     "ended": run.ended,
                     "requests": int(run.metrics["http_reqs"]["count"]),
                     "distance": vector.distance(values) if values else None,

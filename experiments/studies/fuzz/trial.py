@@ -26,8 +26,9 @@ from sim.faults.settings import (
 )
 from sim.kernel.random_streams import Stream, Streams
 from sim.load.settings import ConstantVUs, PerVUIterations, SharedIterations
+from sim.progress import OnProgress
 from sim.result import RunResult
-from sim.run import Progress, simulate
+from sim.run import simulate
 from sim.world import World
 
 CRASHED: Final = "crashed"
@@ -158,7 +159,7 @@ class Trial(Task):
 
     variation: int = dataclasses.field(kw_only=True)
 
-    def simulate(self, hear: Callable[[Progress], bool]) -> RunResult:  # noqa: ARG002
+    def simulate(self, hear: OnProgress) -> RunResult:  # noqa: ARG002
         """Run it here; only what a search needs of the result is kept."""
         return essence(attempt(varied(self.world, self.variation), self.seed))
 
