@@ -13,6 +13,7 @@ COMPILED: Final = (
     "sim/service/charges.py",
     "sim/service/ports.py",
     "sim/network/connector.py",
+    "sim/network/local_ports.py",
     "sim/service/costs.py",
     "sim/network/exchange.py",
     "sim/load/generator.py",

@@ -1,7 +1,7 @@
 """Everything that can go wrong, with the answer it makes.
 
-Status and code are those of the incident's service where `behaviour.md` states them; codes of
-9000 and above are ours, for cases it does not name. In brackets the incident's Java class.
+Status and code are those of the incident's service where `docs/incident/behaviour.md` states them;
+codes of 9000 and above are ours, for cases it does not name. In brackets the incident's Java class.
 
     ServiceError                        500  9500
     +- TokenError                       401  5005  (never answered itself, see NotValidTokenError)

@@ -14,7 +14,7 @@ from annotated_types import Ge, Gt
 
 from model.setting import Setting
 
-BEHAVIOUR: Final = "the incident's service, request by request (behaviour.md)"
+BEHAVIOUR: Final = "the incident's service, request by request (docs/incident/behaviour.md)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,12 +259,20 @@ class Policy:
         return cls(**_switches(on=False), sweep_interval_s=300.0)
 
     def with_defect(self, defect: str) -> Policy:
-        """Turn one defect of causes.md on, by its id ("D3"). Raises ValueError on other ids."""
+        """Turn one defect of docs/incident/causes.md on, by its id ("D3").
+
+        Raises:
+            ValueError: there is no such id.
+        """
         switch: dict[str, Any] = {_lookup(defect, DEFECTS, "defect"): False}
         return replace(self, **switch)
 
     def with_fix(self, fix: str) -> Policy:
-        """Apply one fix of causes.md, by its id ("F3"). Raises ValueError on other ids."""
+        """Apply one fix of docs/incident/causes.md, by its id ("F3").
+
+        Raises:
+            ValueError: there is no such id.
+        """
         return replace(self, **_lookup(fix, FIXES, "fix"))
 
 

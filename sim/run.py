@@ -195,6 +195,7 @@ class _Run:
         )
         self.funnel = Funnel(0)
         self.room = WaitingRoom()
+        self.room.opens_s = world.catalogue.opens_after_s or 0.0
         self.site = Site(
             env,
             self.server,

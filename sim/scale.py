@@ -23,6 +23,7 @@ from sim.load.settings import (
     RampingVUs,
     SharedIterations,
 )
+from sim.network.connector import accept_queue
 
 if TYPE_CHECKING:
     from model.policy import Policy
@@ -53,7 +54,7 @@ def scaled(world: World, scale: float) -> World:
         service=replace(
             world.service,
             threads=_units(world.service.threads, scale),
-            accept_count=_units(world.service.accept_count, scale),
+            accept_count=max(1, _units(accept_queue(world.service.accept_count), scale) - 1),
             max_connections=_units(world.service.max_connections, scale),
             async_threads=_units(world.service.async_threads, scale),
         ),

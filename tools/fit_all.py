@@ -17,7 +17,8 @@ from tools.fit_generator import fit_generator, fit_generator_memory
 from tools.fit_service import ServiceFit
 from tools.fitting import Linear, linear
 
-# Transactions that write, per request of a case (behaviour.md; the payment's outbox work fails).
+# Transactions that write, per request of a case (docs/incident/behaviour.md). The payment's outbox
+# work fails.
 _WRITING_COMMITS: Final = {
     "gen_success_ACCESS": 1.0,
     "gen_success_WAIT": 1.0,

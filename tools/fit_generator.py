@@ -18,8 +18,8 @@ from tools.fitting import Linear, linear
 
 # Before the first user can be done: the shortest thought of the measured runs is 15 s.
 _NOBODY_DONE_S: Final = 15
-# load.md: two thirds of the peak start in the first 300 s, all in 900 s, and they are ramped down
-# from 1,500 s (divided by the run's factor F). Bookings come up to 900 s later.
+# docs/incident/load.md: two thirds of the peak start in the first 300 s, all in 900 s, and they are
+# ramped down from 1,500 s (divided by the run's factor F). Bookings come up to 900 s later.
 _FIRST_STAGE_S: Final = 300.0
 _FIRST_STAGE_SHARE: Final = 2.0 / 3.0
 _ALL_STARTED_S: Final = 1_080.0

@@ -66,7 +66,7 @@ _SIGMA: Final = {
 }
 _PRIOR_SIGMA: Final = 1.0
 
-# What behaviour.md says each case logs: stack traces by kind, and outbox events.
+# What docs/incident/behaviour.md says each case logs: stack traces by kind, and outbox events.
 _LOGGED: Final[Mapping[str, Sequence[str]]] = {
     "gen_refused_5001": ("handled",),
     "check_undefined": ("malformed", "handled"),

@@ -13,8 +13,9 @@ from typing import Any
 
 import pandas as pd
 
+from experiments.statistics.outcomes import is_failure
 from experiments.statistics.quantities import COMPARED
-from experiments.statistics.summary import RunSummary, is_failure
+from experiments.statistics.summary import RunSummary
 from experiments.studies.compare import Comparison
 from experiments.studies.sweep import SweepResult
 from experiments.views.run_text import duration, number, percent

@@ -88,6 +88,7 @@ class _Gate:
 
     def _judged(self, campaign: Campaign) -> tuple[list[Check], list[RunResult]]:
         """The checks, and the replications that they rest on."""
+        common = self._options.common
         cell = Cell(self._config.name, self._config)
         made: list[RunResult] = []
 
@@ -96,7 +97,7 @@ class _Gate:
             made[:] = campaign.results(cell)[:number]
             return made
 
-        return judge(self._criteria, self._looks, runs, self._baseline), made
+        return judge(self._criteria, self._looks, runs, self._baseline, scale=common.scale), made
 
     def _result(self, checks: list[Check], made: list[RunResult], *, partial: bool) -> GateResult:
         result: GateResult = {

@@ -195,6 +195,8 @@ class User:
             for tab in self._tabs:
                 tab.close()
             self._tabs.clear()
+            if self._site.generator.settings.connections == "per_iteration":
+                self.leave()
             if env.now == began_s:
                 self._site.generator.process.compute(self._debt_s)
                 self._idle_until_s = env.now

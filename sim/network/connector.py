@@ -1,17 +1,18 @@
 """TCP connections between the load generator and the service, with the limits that refuse them.
 
 A client is connected as soon as the server's kernel has answered: the service accepts up to
-`max_connections`, the kernel queues `accept_count` more. Beyond that connection attempts are
-dropped and repeated after 1, 3, 7, 15 and 31 s (Linux: initial retransmission timeout 1 s,
-doubled each time), until the client's dial timeout.
+`max_connections`, the kernel queues as many more as `accept_queue` says. Beyond that connection
+attempts are dropped and repeated after 1, 3, 7, 15 and 31 s (Linux: initial retransmission timeout
+1 s, doubled each time), until the client's dial timeout.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sim.network.dial_retries import LOST, SynRetries
+from sim.network.local_ports import LocalPorts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,13 +20,28 @@ if TYPE_CHECKING:
     from sim.kernel.environment import Environment
     from sim.kernel.random_streams import Stream
     from sim.network.link import Way
+    from sim.network.local_ports import LocalPort
     from sim.world import Generator, Network, Service
+
+
+_JAVA_BACKLOG: Final = 50
+_SOMAXCONN: Final = 4_096
+
+
+def accept_queue(accept_count: int) -> int:
+    """Return how many connections wait in the kernel of a Java program's listening socket.
+
+    Java takes a backlog below 1 for 50 (ServerSocket); Linux caps it (net.core.somaxconn, 4,096
+    since 5.4) and holds one more than listen(n) says (sk_acceptq_is_full). Measured with Tomcat.
+    """
+    backlog = accept_count if accept_count > 0 else _JAVA_BACKLOG
+    return min(backlog, _SOMAXCONN) + 1
 
 
 class Connection:
     """One client's keep-alive connection, open or not."""
 
-    __slots__ = ("accepted", "epoch", "idle_since_s", "on_accepted", "open", "requests")
+    __slots__ = ("accepted", "epoch", "idle_since_s", "on_accepted", "open", "port", "requests")
 
     def __init__(self) -> None:
         self.open = False
@@ -37,6 +53,7 @@ class Connection:
         """A request that was sent before the service accepted the connection."""
         self.epoch = 0
         """Counts how often it was opened, so that old idle entries can be told."""
+        self.port: LocalPort | None = None
 
 
 class Connector:
@@ -59,7 +76,9 @@ class Connector:
         self._idle_timer = False
         self._backlog: deque[Connection] = deque()
         self._established: dict[Connection, None] = {}
-        self.ports_used = 0
+        self.ports = LocalPorts(env, generator, network)
+        self.queue_length = accept_queue(service.accept_count)
+        self._closes_each = generator.connections == "per_request"
         self.accepted = 0
         self.listening = True
         self.refused = 0
@@ -72,16 +91,22 @@ class Connector:
         """Connections that the kernel holds and the service has not accepted."""
         return len(self._backlog)
 
+    @property
+    def ports_used(self) -> int:
+        """Ports of connections that are not over, TIME-WAIT not counted."""
+        return self.ports.in_use
+
     def dial(self, connection: Connection) -> str | None:
         """Connect, blocking the current thread; return why it failed, or None.
 
         Reasons: "PortsExhausted" (at once), "ConnectionRefused" (nobody listens), "DialTimeout".
         """
         env = self._env
-        if self.ports_used >= self._generator.local_ports:
+        port = self.ports.take()
+        if port is None:
             self.refused += 1
             return "PortsExhausted"
-        self.ports_used += 1
+        connection.port = port
         began_s = env.now
         try:
             env.sleep(self._round_trip_s)
@@ -91,10 +116,10 @@ class Connector:
                 reason = self._retries.wait(connection, began_s)
         except BaseException:
             if not connection.open:
-                self.ports_used -= 1
+                self.ports.free(port)
             raise
         if reason is not None:
-            self.ports_used -= 1
+            self.ports.free(port)
             self.refused += 1
         return reason
 
@@ -119,13 +144,13 @@ class Connector:
     def _has_room(self) -> bool:
         backlog = self._backlog
         accepts = not backlog and self.accepted < self._service.max_connections
-        return accepts or len(backlog) < self._service.accept_count
+        return accepts or len(backlog) < self.queue_length
 
     def _connect(self, connection: Connection) -> bool:
         if self.accepted < self._service.max_connections and not self._backlog:
             connection.accepted = True
             self.accepted += 1
-        elif len(self._backlog) < self._service.accept_count:
+        elif len(self._backlog) < self.queue_length:
             connection.accepted = False
             self._backlog.append(connection)
         else:
@@ -147,11 +172,22 @@ class Connector:
         return connection.accepted
 
     def end_request(self, connection: Connection, closes: bool) -> None:
-        """The answer was sent; the server closes the connection or keeps it alive."""
+        """The answer was sent; it says that the connection is closed, or keeps it alive.
+
+        Both sides close a connection at an answer that says so, and either may come first.
+        """
         if not connection.open:
+            # The client is gone: its kernel answers with a reset, which ends all at once.
+            self._free(connection)
             self._release(connection)
-        elif closes or connection.requests >= self._service.keep_alive_requests:
-            self.close(connection)
+        elif (
+            closes or self._closes_each or connection.requests >= self._service.keep_alive_requests
+        ):
+            share = self._service.closes_first_share
+            if share > 0.0 and self._rng.bernoulli(share):
+                self._close_by_service(connection)
+            else:
+                self.close(connection)
         else:
             self._rest(connection)
 
@@ -159,25 +195,41 @@ class Connector:
         """The client closed it with a request under way; the service does not notice.
 
         The request waits, is served, and keeps its place among the connections until then; the
-        client's port stays in FIN-WAIT-2 as long, and then can be used again at once (Linux
-        reuses TIME-WAIT on loopback: tcp_tw_reuse = 2).
+        client's port stays in FIN-WAIT-2 as long, but no more than a minute.
         """
         connection.open = False
+        if connection.port is not None:
+            self.ports.orphan(connection.port)
 
     def forget(self, connection: Connection) -> None:
         """The client abandoned it before its request came; no effect if it was cut."""
         if connection in self._established:
+            self._wait(connection)
             self._release(connection)
 
     def close(self, connection: Connection) -> None:
-        """Close from either side; no effect on a closed one."""
+        """Close it from the client's side; no effect on a closed one."""
         if not connection.open:
             return
         connection.open = False
+        self._wait(connection)
         self._release(connection)
 
+    def _close_by_service(self, connection: Connection) -> None:
+        """Close it from the service's side, which then has it in TIME-WAIT."""
+        connection.open = False
+        self._free(connection)
+        self._release(connection)
+
+    def _wait(self, connection: Connection) -> None:
+        if connection.port is not None:
+            self.ports.wait(connection.port)
+
+    def _free(self, connection: Connection) -> None:
+        if connection.port is not None:
+            self.ports.free(connection.port)
+
     def _release(self, connection: Connection) -> None:
-        self.ports_used -= 1
         del self._established[connection]
         if connection.accepted:
             connection.accepted = False
@@ -193,7 +245,7 @@ class Connector:
         for connection in self._established:
             connection.open = connection.accepted = False
             connection.on_accepted = None
-        self.ports_used -= len(self._established)
+            self._free(connection)
         self.accepted = 0
         self._established.clear()
         self._backlog.clear()
@@ -237,6 +289,6 @@ class Connector:
                 if due_s > now:
                     self._env.call_at(due_s, self._close_idle)
                     return
-                self.close(connection)
+                self._close_by_service(connection)
             idle.popleft()
         self._idle_timer = False

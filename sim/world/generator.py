@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt
 
@@ -50,6 +50,36 @@ class Generator:
             64_512,
         ),
     ] = 28_232
+    connections: Annotated[
+        Literal["kept", "per_iteration", "per_request"],
+        Setting(
+            "how long a user keeps its connection: as long as the service does, for an iteration "
+            "(k6: noVUConnectionReuse), or for a request (k6: noConnectionReuse; HTTP/1.0)",
+            source="k6: connections are kept",
+        ),
+    ] = "kept"
+    time_wait_s: Annotated[
+        float,
+        Ge(0),
+        Setting(
+            "how long a port is taken after its user closed the connection first",
+            "s",
+            "Linux: TCP_TIMEWAIT_LEN; macOS: 30 s, twice net.inet.tcp.msl",
+            0,
+            240,
+        ),
+    ] = 60.0
+    tcp_tw_reuse: Annotated[
+        Literal[0, 1, 2],
+        Setting(
+            "whether a port in TIME-WAIT can be used again after a second: 0 never, 1 always, 2 "
+            "where network.one_way_s is 0 (the loopback device)",
+            "",
+            "Linux: net.ipv4.tcp_tw_reuse, 2 since 4.19; macOS has none, so 0",
+            0,
+            2,
+        ),
+    ] = 2
     mb_per_vu: Annotated[
         float | None,
         Ge(0),

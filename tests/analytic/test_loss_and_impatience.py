@@ -27,13 +27,13 @@ def lost_share(servers, room, load, seed, customers=6_000):
         replace(
             Service(),
             max_connections=servers,
-            accept_count=room - servers,
             connection_timeout_s=1e9,
         ),
         replace(Generator(), dial_timeout_s=0.5),
         Network(),
         streams.stream("network"),
     )
+    connector.queue_length = room - servers
 
     def customer():
         connection = Connection()

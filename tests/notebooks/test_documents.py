@@ -19,7 +19,10 @@ PAGES = sorted(
     [
         ROOT / "README.md",
         *DOCS.glob("*.md"),
+        ROOT / "CONTRIBUTING.md",
         *DOCS.glob("how-to/*.md"),
+        *DOCS.glob("incident/*.md"),
+        *DOCS.glob("decisions/*.md"),
         *DOCS.glob("reference/*.md"),
     ]
 )

@@ -26,6 +26,12 @@ def asks_for_tokens(user):
     _token(user)
 
 
+def two_requests(user):
+    """Two requests, without a pause, in each iteration."""
+    _token(user)
+    _token(user)
+
+
 def books_seat_one(user):
     """Everyone books the first seat at the same moment."""
     token = _token(user)

@@ -9,7 +9,7 @@ from sim.kernel.random_streams import Streams
 from sim.network.connector import Connection, Connector
 from sim.world import Generator, Network, Service
 
-ROOM = replace(Service(), max_connections=2, accept_count=1, connection_timeout_s=1e9)
+ROOM = replace(Service(), max_connections=1, accept_count=1, connection_timeout_s=1e9)
 
 
 class Asked(Connector):
@@ -76,9 +76,9 @@ def test_a_dial_that_finds_no_room_ends_with_its_patience():
     env = Environment()
     connector = Connector(
         env,
-        replace(ROOM, max_connections=0, accept_count=0),
+        ROOM,
         replace(Generator(), dial_timeout_s=100.0),
-        Network(),
+        replace(Network(), loss=1.0),
         Streams(1).stream("network"),
     )
     told = []
