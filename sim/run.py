@@ -10,11 +10,11 @@ import gc
 import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.schema import booking, outbox, seat, token_history
+from sim.customers.path import imported
 from sim.customers.user import Site, User
 from sim.faults.injection import Faults
 from sim.kernel.environment import Environment
@@ -83,14 +83,14 @@ def simulate(
     all about it. The result depends on the arguments only.
     """
     with _seldom_garbage_collected():
-        run = _Run(scaled(world, scale), scale, seed, progress)
+        run = _kind(world)(scaled(world, scale), scale, seed, progress)
         run.log.listener = listener
         run.log.sampler = sampler
         try:
             run.run()
             return run.result(seed)
         finally:
-            run.env.close()
+            run.close()
 
 
 def investigate(world: World, seed: int) -> tuple[RunResult, tuple[Stall, ...]]:
@@ -99,12 +99,21 @@ def investigate(world: World, seed: int) -> tuple[RunResult, tuple[Stall, ...]]:
     With these stalls instead of random ones the world gives the same run again.
     """
     with _seldom_garbage_collected():
-        run = _Run(world, 1.0, seed, None)
+        run = _kind(world)(world, 1.0, seed, None)
         try:
             run.run()
             return run.result(seed), tuple(run.server.stalls.made)
         finally:
-            run.env.close()
+            run.close()
+
+
+def _kind(world: World) -> type[_Run]:
+    """What a run of this world is made of: the ticket service, or an application."""
+    if not world.app.wsgi:
+        return _Run
+    from sim.app.run import ApplicationRun  # noqa: PLC0415 - its libraries are an extra
+
+    return ApplicationRun
 
 
 @contextmanager
@@ -120,16 +129,7 @@ def _seldom_garbage_collected() -> Iterator[None]:
 
 def customer_function(path: str) -> Callable[[User], None]:
     """Import `package.module:function`. Raises ValueError when there is no such function."""
-    module_name, _, name = path.partition(":")
-    try:
-        function = getattr(import_module(module_name), name)
-    except (ImportError, AttributeError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{path}: {error}; allowed: package.module:function") from error
-    if not callable(function):
-        raise ValueError(  # noqa: TRY004 - the value of a config key is wrong, whatever its type
-            f"{path}: not a function; allowed: package.module:function"
-        )
-    customer: Callable[[User], None] = function
+    customer: Callable[[User], None] = imported(path)
     return customer
 
 
@@ -154,7 +154,7 @@ class _Run:
         self._progress = progress
         self._ended = "completed"
         self._load_ended_s = 0.0
-        self._customer = customer_function(world.customer.script)
+        self._customer = self._make_customer()
         streams = Streams(seed)
         if world.search.shuffles_ties:
             env.shuffle_ties(streams.stream("ties"))
@@ -174,7 +174,7 @@ class _Run:
             rng=streams.python_random("redis"),
             settings=world.redis,
         )
-        self.server = Server(env, world, costs, self.host, self.redis, streams, size)
+        self.server = self._make_server(costs, streams, size, seed)
         self.interference = Interference(
             env,
             world,
@@ -183,7 +183,6 @@ class _Run:
             self.server.charges,
             streams.stream("speed of the machine"),
         )
-        fill_tables(self.server.database, world.catalogue)
         self.log = RequestLog()
         self.executor: Executor = make_executor(
             env,
@@ -206,7 +205,7 @@ class _Run:
             streams,
             world.customer,
         )
-        self.watch = Watch(env, self.server, world.catalogue.capacity)
+        self.watch = self._make_watch()
         self.server.redis_turn.watch = self.watch.before_command
         self.events = Events(env, self._start_s)
         self.processes = Processes(
@@ -232,6 +231,23 @@ class _Run:
         self._sweeps: list[Sweep] = []
         self.script_errors = 0
         self._first_script_error = ""
+
+    # What is another one for an application.
+
+    def _make_customer(self) -> Callable[[User], None]:
+        return customer_function(self.world.customer.script)
+
+    def _make_server(self, costs: Costs, streams: Streams, size: float, seed: int) -> Server:  # noqa: ARG002 - an application's chance begins with the seed
+        server = Server(self.env, self.world, costs, self.host, self.redis, streams, size)
+        fill_tables(server.database, self.world.catalogue)
+        return server
+
+    def _make_watch(self) -> Watch:
+        return Watch(self.env, self.server, self.world.catalogue.capacity)
+
+    def close(self) -> None:
+        """End every thread that is left."""
+        self.env.close()
 
     def _swept(self, run: JobRun) -> None:
         origin_s = self.world.catalogue.opening_epoch_s + self._start_s

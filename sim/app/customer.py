@@ -1,4 +1,4 @@
-"""What a customer function of an application sees: an HTTP client with cookies, on simulated time."""
+"""What a customer function of an application sees: an HTTP client with cookies."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class Customer:
         method: str,
         path: str,
         *,
-        json: Any = None,  # noqa: A002 - as requests and httpx call it
+        json: Any = None,
         data: Mapping[str, Any] | bytes | str | None = None,
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
@@ -191,7 +191,7 @@ class Customer:
             sent = {**headers, "Cookie": line}
         endpoint = name or f"{method} {_ID.sub('/{id}', path.partition('?')[0])}"
         request = Request(method, path, sent, {}, body)
-        answer = self._user._send(endpoint, request, patience_s)  # noqa: SLF001 - below get and post
+        answer = self._user._send(endpoint, request, patience_s)
         reply = Reply(answer)
         for line in reply.set_cookies():
             for key, morsel in SimpleCookie(line).items():

@@ -40,7 +40,7 @@ class MemoryFloodError(ApplicationError):
 
 
 def place(frame: FrameType | None, roots: tuple[str, ...]) -> str:
-    """FILE:LINE in FUNCTION of the innermost frame below one of `roots`; else of any foreign one."""
+    """FILE:LINE in FUNCTION of the innermost frame below one of `roots`, else of a foreign one."""
     foreign = ""
     while frame is not None:
         name = frame.f_code.co_filename
@@ -55,4 +55,4 @@ def place(frame: FrameType | None, roots: tuple[str, ...]) -> str:
 
 def caller(roots: tuple[str, ...]) -> str:
     """`place` of the code that runs now."""
-    return place(sys._getframe(1), roots)  # noqa: SLF001 - the interpreter's own way to do it
+    return place(sys._getframe(1), roots)

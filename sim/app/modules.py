@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _LIBRARIES: Final = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_OURS: Final = frozenset({"sim", "model", "experiments", "tests"})
 _import: Final = builtins.__import__
 
 
@@ -39,7 +40,9 @@ def roots_of(wsgi: str) -> tuple[str, ...]:
     if spec.submodule_search_locations:
         folder = str(Path(next(iter(spec.submodule_search_locations))).resolve())
         outer = str(Path(folder).parent)
-        return (folder + os.sep,) if any(mark in folder for mark in _LIBRARIES) else (outer + os.sep,)
+        return (
+            (folder + os.sep,) if any(mark in folder for mark in _LIBRARIES) else (outer + os.sep,)
+        )
     return (str(Path(str(spec.origin)).resolve().parent) + os.sep,)
 
 
@@ -51,10 +54,11 @@ def own_modules(roots: tuple[str, ...]) -> dict[str, ModuleType]:
         file = getattr(module, "__file__", None)
         if name == "__main__" or not file or not str(file).startswith(roots):
             continue
-        if any(mark in file[len(os.path.commonprefix((file, *roots))) :] for mark in _LIBRARIES):
+        root = next(each for each in roots if file.startswith(each))
+        if any(mark in os.sep + file.removeprefix(root) for mark in _LIBRARIES):
             continue
-        inside = str(file).startswith(ours) and name.partition(".")[0] in {"sim", "model", "experiments"}
-        if not inside and not name.startswith("tests."):
+        inside = str(file).startswith(ours) and name.partition(".")[0] in _OURS
+        if not inside:
             found[name] = module
     return found
 
@@ -120,9 +124,8 @@ class Code:
                 "; install it in the environment that runs ticketsim, or name the folder of the "
                 "application by python_path"
             )
-        return (
-            f"{place}app.wsgi {self._wsgi} cannot be imported: {type(error).__name__}: {error}{hint}"
-        )
+        told = f"{type(error).__name__}: {error}{hint}"
+        return f"{place}app.wsgi {self._wsgi} cannot be imported: {told}"
 
     def switch_to(self, modules: Mapping[str, ModuleType]) -> None:
         """Let an import see the modules of this worker."""

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 from sim.app.seams.clock import REAL
 from sim.app.seams.runtime import RUNTIME
 from sim.kernel.errors import ThreadKilled
-from sim.service.charges import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sim.app.server import Worker
+    from sim.app.worker import Worker
     from sim.database.costs import StatementWork
     from sim.kernel.environment import Environment
     from sim.machines.cpu import Process
@@ -34,15 +33,34 @@ _thread_time_ns: Final = REAL["thread_time_ns"]
 _LEAST_MEASURED: Final = 20
 
 
-class ApplicationTask(Task):
-    """A request, or a thread that the application has started, and which of its code runs."""
+class ApplicationTask:
+    """A request, or a thread that the application has started, and which of its code runs.
 
-    __slots__ = ("began_ns", "error", "last", "request", "worker")
+    It has what `sim.service.charges.Task` has, which no class can have as a base where it is
+    compiled.
+    """
+
+    __slots__ = (
+        "began_ns",
+        "database_debt_s",
+        "debt_s",
+        "error",
+        "factor",
+        "killed",
+        "label",
+        "last",
+        "request",
+        "worker",
+    )
 
     def __init__(
         self, label: str, factor: Factor, worker: Worker | None, *, request: bool = False
     ) -> None:
-        super().__init__(label, factor)
+        self.label = label
+        self.factor = factor
+        self.debt_s = 0.0
+        self.database_debt_s = 0.0
+        self.killed = False
         self.worker = worker
         self.request = request
         self.last = BEGIN
@@ -153,7 +171,7 @@ class ApplicationCharges:
             task.debt_s += segments.seconds(task.label, task.last, label) * task.factor.code
         task.last = label
 
-    def settle(self, task: Task) -> None:
+    def settle(self, task: ApplicationTask) -> None:
         """Pay the debt of `task`, the current thread's: blocks until the work is done."""
         if task.killed:
             raise ThreadKilled
@@ -162,9 +180,8 @@ class ApplicationCharges:
         own_s, database_s = task.debt_s * self.slowdown, task.database_debt_s
         task.debt_s = task.database_debt_s = 0.0
         if own_s > 0.0:
-            worker = task.worker if isinstance(task, ApplicationTask) else None
-            # One interpreter computes on one core at a time.
-            (self._service if worker is None else worker.process).compute(own_s)
+            worker = task.worker
+            (self._service if worker is None else worker).compute(own_s)
         if database_s > 0.0:
             self._database.compute(database_s)
 
@@ -173,13 +190,13 @@ class ApplicationCharges:
     def begin(self, read_only: bool) -> None:  # noqa: ARG002 - both cost alike
         """A transaction starts."""
         task = self.task
-        if task is not None and not RUNTIME.is_free:
+        if isinstance(task, ApplicationTask) and not RUNTIME.is_free:
             task.database_debt_s += self._costs.db_borrow_s / self._database_speed
 
     def statement(self, work: StatementWork) -> None:
         """A statement has run: its work, the way there, and what the real driver computes."""
         task = self.task
-        if task is None or RUNTIME.is_free:
+        if not isinstance(task, ApplicationTask) or RUNTIME.is_free:
             return
         costs, settings = self._costs, self._settings
         task.debt_s += (
@@ -197,10 +214,9 @@ class ApplicationCharges:
     def end(self, committed: bool, wrote: bool) -> None:
         """A transaction is about to commit, or has rolled back."""
         task = self.task
-        if task is None or RUNTIME.is_free:
+        if not isinstance(task, ApplicationTask) or RUNTIME.is_free:
             return
-        if isinstance(task, ApplicationTask):
-            self._end_segment(task, "commit" if committed else "rollback")
+        self._end_segment(task, "commit" if committed else "rollback")
         task.debt_s += self._settings.driver_statement_s * task.factor.code
         task.database_debt_s += self._costs.db_statement_s / self._database_speed
         if committed and wrote:
@@ -215,12 +231,12 @@ class ApplicationCharges:
 
     # Redis
 
-    def redis_command(self) -> Task | None:
+    def redis_command(self) -> ApplicationTask | None:
         """Pay what is owed before a command of the application; None: it takes no time."""
         task = self.task
-        if task is None or RUNTIME.is_free:
+        if not isinstance(task, ApplicationTask) or RUNTIME.is_free:
             return None
-        found: Task = task
+        found = task
         found.debt_s += self._settings.redis_command_s * found.factor.code
         return found
 

@@ -139,9 +139,9 @@ class ApplicationServer:
         self.way: Way | None = None
         self.up = False
         self.on_sweep: Callable[[Any], None] = lambda _run: None
-        self._code = Code(settings.wsgi, roots, keeps=settings.keep_modules)
+        self.code = Code(settings.wsgi, roots, keeps=settings.keep_modules)
         self._workers = [
-            Worker(self, number + 1, host.cpu.process(1.0)) for number in range(settings.workers)
+            Worker(self, number + 1, host.cpu.process()) for number in range(settings.workers)
         ]
         self._of: dict[Connection, tuple[int, Worker]] = {}
         self._waiting: list[Exchange] = []
@@ -204,7 +204,7 @@ class ApplicationServer:
         thread = self.env.current
         if thread is not None and thread.local is not None:
             thread.local.worker = worker
-        worker.take(self._code.load())
+        worker.take(self.code.load())
         sweep()
 
     def _prepare(self) -> None:
@@ -255,7 +255,7 @@ class ApplicationServer:
         self.second = takes_requests
         first = len(self._workers)
         for number in range(self.settings.workers):
-            worker = Worker(self, first + number + 1, self.host.cpu.process(1.0))
+            worker = Worker(self, first + number + 1, self.host.cpu.process())
             self._load(worker)
             if takes_requests:
                 self._workers.append(worker)
@@ -326,10 +326,10 @@ class ApplicationServer:
     def served(self, worker: Worker) -> None:
         """A worker has served a request: it may have served enough."""
         most = self.settings.max_requests
-        if most and worker.handled >= most and worker.up and worker.pool.queued == 0:
-            if worker.pool.busy <= 1:
-                worker.application = None
-                self._restart_worker(worker)
+        served_all = worker.pool.busy <= 1 and worker.pool.queued == 0
+        if most and worker.handled >= most and worker.up and served_all:
+            worker.application = None
+            self._restart_worker(worker)
 
     def watch_timeout(self, worker: Worker, exchange: Exchange) -> Timer | None:
         """Kill a sync worker that takes too long for a request."""

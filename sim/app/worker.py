@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from model.http import Response
 from sim.app.errors import ApplicationError
 from sim.app.seams.runtime import RUNTIME
 from sim.app.segments import END, ApplicationTask
@@ -11,9 +12,8 @@ from sim.app.wsgi import Body, Errors, call, environ_of
 from sim.kernel.errors import KernelError
 from sim.service.charges import end_threads
 from sim.service.costs import Factor
+from sim.stations.single_server import SingleServer
 from sim.stations.worker_pool import WorkerPool
-
-from model.http import Response
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -27,6 +27,8 @@ _LOWEST_FAILED: Final = 400
 _SERVER_ERROR: Final = 500
 _CRASHED: Final = b"<html><head><title>Internal Server Error</title></head></html>"
 _PLAIN: Final = Factor(1.0, 1.0, 1.0)
+_SWITCH_S: Final = 0.005
+"""sys.getswitchinterval: after so long a thread gives the interpreter's lock to one that waits."""
 
 
 class Worker:
@@ -36,6 +38,7 @@ class Worker:
         self._server = server
         self.number = number
         self.process = process
+        self._interpreter = SingleServer(server.env)
         self.application: Any = None
         self.modules: dict[str, ModuleType] = {}
         self.handled = 0
@@ -55,6 +58,17 @@ class Worker:
     def up(self) -> bool:
         """Whether it serves."""
         return self.application is not None
+
+    def compute(self, work_s: float) -> None:
+        """Compute: one thread of a process at a time, as its interpreter's lock has it."""
+        while work_s > 0.0:
+            part_s = min(work_s, _SWITCH_S)
+            work_s -= part_s
+            self._interpreter.enter()
+            try:
+                self.process.compute(part_s)
+            finally:
+                self._interpreter.leave()
 
     def take(self, code: tuple[Any, dict[str, ModuleType]]) -> None:
         """Serve with this code from now on."""

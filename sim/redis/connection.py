@@ -242,9 +242,7 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
         else:
             self._transaction_failed = True
 
-    def _run_command(
-        self, _func: Any, sig: Signature, args: list[Any], from_script: bool
-    ) -> Any:
+    def _run_command(self, _func: Any, sig: Signature, args: list[Any], from_script: bool) -> Any:
         """One `redis.call` of a Lua script, for fakeredis's own EVAL; an error is returned."""
         plan = self.server.plans.get(sig.name)
         if plan is None or not plan.supported:

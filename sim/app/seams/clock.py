@@ -73,9 +73,7 @@ def _nanoseconds(real: Callable[[], Any]) -> Callable[[], Any]:
 
 
 STAND_INS: Final[dict[str, Callable[..., Any]]] = {
-    name: sleep
-    if name == "sleep"
-    else (_nanoseconds if name.endswith("_ns") else _seconds)(real)
+    name: sleep if name == "sleep" else (_nanoseconds if name.endswith("_ns") else _seconds)(real)
     for name, real in REAL.items()
 }
 
@@ -91,8 +89,8 @@ def install() -> None:
     _time_machine.patch()
     # C code of libuuid reads a clock of its own.
     untyped: Any = uuid
-    untyped._generate_time_safe = None  # noqa: SLF001 - no public switch
-    untyped._UuidCreate = None  # noqa: SLF001
+    untyped._generate_time_safe = None
+    untyped._UuidCreate = None
     for name, stand_in in STAND_INS.items():
         setattr(time, name, stand_in)
     sweep()

@@ -23,7 +23,7 @@ def install() -> None:
     """Exchange the source of chance of this process, for good."""
     os.urandom = urandom
     untyped: Any = random
-    untyped._urandom = urandom  # noqa: SLF001 - what SystemRandom reads
+    untyped._urandom = urandom
     for name, module in foreign_modules():
         if name in {"os", "posix"}:
             continue
@@ -37,5 +37,5 @@ def seed(number: int) -> None:
     _bytes.seed(f"{number}/urandom")
     random.seed(f"{number}/random")
     untyped: Any = uuid
-    untyped._node = _NODE  # noqa: SLF001 - the hardware's, which is another one elsewhere
-    untyped._last_timestamp = None  # noqa: SLF001
+    untyped._node = _NODE
+    untyped._last_timestamp = None

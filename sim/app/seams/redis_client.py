@@ -206,8 +206,8 @@ def install() -> None:
         connections.UnixDomainSocketConnection,
     ]
     for kind in kinds:
-        _REAL[f"{kind.__name__}._connect"] = kind._connect  # noqa: SLF001 - the seam
-        kind._connect = _connect  # noqa: SLF001
+        _REAL[f"{kind.__name__}._connect"] = kind._connect
+        kind._connect = _connect
     stand_ins = (
         _on_connect,
         _pack_command,

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
 _SOCKETS: Final = ("connect", "connect_ex", "bind", "listen", "sendto")
 _HTTP: Final = (
-    'a real network call; for another HTTP service declare a stub, [app.http."HOST"], for Redis and '
-    "databases use redis-py, SQLAlchemy or Django"
+    'a real network call; for another HTTP service declare a stub, [app.http."HOST"], for Redis '
+    "and databases use redis-py, SQLAlchemy or Django"
 )
-_FORK: Final = "a process of its own has no simulated time; use threads, or leave it out by [app] env"
+_FORK: Final = (
+    "a process of its own has no simulated time; use threads, or leave it out by [app] env"
+)
 
 
 def refused(call: str, why: str) -> RefusedCallError:

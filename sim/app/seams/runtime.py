@@ -77,6 +77,11 @@ class Runtime:
         return env.current
 
     @property
+    def os_thread(self) -> int | None:
+        """Identity of the OS thread in which the run's threads run."""
+        return self._os_thread
+
+    @property
     def simulates(self) -> bool:
         """Whether a run is under way, and this is its OS thread."""
         return self.env is not None and real_ident() == self._os_thread

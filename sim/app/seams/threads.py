@@ -11,6 +11,7 @@ import _threading_local
 import queue
 import threading
 from collections import deque
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
@@ -65,9 +66,7 @@ class SimulatedLock:
             self._waiting.append(waiter)
             timer = None
             if deadline_s is not None:
-                timer = env.call_at(
-                    max(env.now, deadline_s), lambda waiter=waiter: waiter.wake(TIMEOUT)
-                )
+                timer = env.call_at(max(env.now, deadline_s), partial(waiter.wake, TIMEOUT))
             try:
                 outcome = waiter.wait()
             except BaseException:
@@ -164,7 +163,7 @@ class SimulatedRLock:
         self._count, self._owner = state
 
     def _at_fork_reinit(self) -> None:
-        self._lock._at_fork_reinit()  # noqa: SLF001 - its own kind
+        self._lock._at_fork_reinit()
         self._owner, self._count = None, 0
 
 
@@ -185,7 +184,7 @@ class make_rlock:  # noqa: N801 - likewise
 
 
 class _Handle(threading.Thread):
-    """What threading.current_thread() is in a simulated thread that the application has not made."""
+    """threading.current_thread() of a simulated thread that the application has not made."""
 
     def __init__(self, name: str, number: int) -> None:  # not Thread's: nothing is started
         self.__dict__.update(
@@ -265,11 +264,9 @@ def _join(self: Any, timeout: float | None = None) -> None:
     env = RUNTIME.env
     RUNTIME.wait("join")
     waiter = env.waiter()
-    thread._joiners.append(waiter)  # noqa: SLF001 - the kernel's own list
+    thread._joiners.append(waiter)
     timer = (
-        None
-        if timeout is None
-        else env.call_in(max(0.0, timeout), lambda: waiter.wake(TIMEOUT))
+        None if timeout is None else env.call_in(max(0.0, timeout), lambda: waiter.wake(TIMEOUT))
     )
     waiter.wait()
     if timer is not None:
@@ -286,20 +283,20 @@ def install() -> None:
     """Exchange the primitives of this process, for good."""
     threading_: Any = threading
     low: Any = _thread
-    threading_.Lock = threading_._allocate_lock = low.allocate_lock = low.allocate = make_lock  # noqa: SLF001
+    threading_.Lock = threading_._allocate_lock = low.allocate_lock = low.allocate = make_lock
     threading_.RLock = low.RLock = make_rlock
     threading_.get_ident = low.get_ident = get_ident
     threading_.current_thread = current_thread
     locals_: Any = _threading_local
     locals_.current_thread = current_thread
     real_local = threading_.local
-    threading_.local = low._local = locals_.local  # noqa: SLF001
+    threading_.local = low._local = locals_.local
     threading_.Thread.start = _start
     threading_.Thread.join = _join
     threading_.Thread.is_alive = _is_alive
     queue_: Any = queue
     real_queue = queue_.SimpleQueue
-    queue_.SimpleQueue = queue_._PySimpleQueue  # noqa: SLF001
+    queue_.SimpleQueue = queue_._PySimpleQueue
     _sweep(
         {
             id(_LOCK): make_lock,
@@ -307,7 +304,7 @@ def install() -> None:
             id(_CURRENT): current_thread,
             id(real_ident): get_ident,
             id(real_local): locals_.local,
-            id(real_queue): queue_._PySimpleQueue,  # noqa: SLF001
+            id(real_queue): queue_._PySimpleQueue,
         }
     )
 

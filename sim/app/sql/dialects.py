@@ -4,6 +4,8 @@ The dialects are SQLAlchemy's own with another driver below them, named in its p
 `create_engine` finds them whoever imported what before. No driver has to be installed.
 """
 
+# mypy: disable-error-code="override,misc"
+# SQLAlchemy calls these methods by name, with what its own dialects take.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
@@ -82,7 +84,13 @@ class _Common(DefaultDialect):
 
     def get_isolation_level_values(self, _dbapi_conn: Any) -> Any:
         """What may be asked for; not all of it is simulated."""
-        return ("AUTOCOMMIT", "READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
+        return (
+            "AUTOCOMMIT",
+            "READ UNCOMMITTED",
+            "READ COMMITTED",
+            "REPEATABLE READ",
+            "SERIALIZABLE",
+        )
 
     def set_isolation_level(self, dbapi_connection: Any, level: Any) -> None:
         """Set the isolation of a session."""
@@ -97,7 +105,7 @@ class _Common(DefaultDialect):
         dbapi_connection.ping()
         return True
 
-    def has_table(self, connection: Any, table_name: str, schema: Any = None, **_: Any) -> bool:
+    def has_table(self, connection: Any, table_name: str, **_: Any) -> bool:
         """Whether there is such a table."""
         return table_name in _session(connection).database.store.tables
 
@@ -105,16 +113,20 @@ class _Common(DefaultDialect):
         """Indexes are made when they are not there."""
         return False
 
-    def get_table_names(self, connection: Any, schema: Any = None, **_: Any) -> list[str]:
+    def get_table_names(self, connection: Any, **_: Any) -> list[str]:
         """Names of the tables."""
         return sorted(_session(connection).database.store.tables)
 
-    def get_view_names(self, _connection: Any, schema: Any = None, **_: Any) -> list[str]:
+    def get_view_names(self, _connection: Any, **_: Any) -> list[str]:
         """Views are not simulated."""
         return []
 
     def do_executemany(
-        self, cursor: Any, statement: str, parameters: Any, context: Any = None
+        self,
+        cursor: Any,
+        statement: str,
+        parameters: Any,
+        context: Any = None,  # noqa: ARG002 - SQLAlchemy's
     ) -> None:
         """One statement after the other."""
         cursor.executemany(statement, parameters)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import types
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from sim.app.errors import RefusedCallError, caller
@@ -131,10 +132,8 @@ class Driver:
     def _postgres(self, name: str, base: str) -> type[Exception]:
         """A class with room for the code, as psycopg2's own keeps it where only C can write."""
         parent = self.errors[base]
-        try:
+        with suppress(ImportError, AttributeError):
             parent = getattr(importlib.import_module(f"{self._errors_module}.errors"), name)
-        except (ImportError, AttributeError):
-            pass
         return type(name, (parent,), {"pgcode": None, "sqlstate": None})
 
     def interface_error(self, text: str) -> Exception:
@@ -156,8 +155,8 @@ class Driver:
             name = text.split()[1].rpartition(".")[2].strip('`";')
             if name not in store.tables:
                 raise self.errors["ProgrammingError"](1146, f"Table '{name}' doesn't exist")
-            rows = [(column,) for column in store.tables[name].columns]
-            return Answer(rows, ("Field",), (), len(rows))
+            fields = [(column,) for column in store.tables[name].columns]
+            return Answer(fields, ("Field",), (), len(fields))
         if lower.startswith("show") and "tables" in lower:
             rows = [(name, "BASE TABLE") for name in sorted(store.tables)]
             return Answer(rows, ("Tables", "Table_type"), (), len(rows))

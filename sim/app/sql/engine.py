@@ -21,9 +21,9 @@ deadlock at once, not after a second; no SERIALIZABLE.
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 from sqlglot import exp
@@ -43,7 +43,7 @@ from sim.app.sql.schema import (
     type_of,
     unique_sql,
 )
-from sim.app.sql.statements import ROW, Insert, Statement, analyse
+from sim.app.sql.statements import ROW, Insert, Statement, analyse, parse
 from sim.app.sql.store import Changes, Mark, RowKey, Store
 from sim.app.sql.values import given_values
 from sim.database.costs import StatementWork
@@ -59,7 +59,8 @@ Dialect = Literal["mysql", "postgres"]
 Level = Literal["READ COMMITTED", "REPEATABLE READ"]
 _MOST_STATEMENTS: Final = 5_000
 _NO_TIMEOUT_S: Final = float("inf")
-_NAMED: Final = re.compile(r'"(long|range|check) ?([^"]*)"|(long|range|check) ?(.*)$')
+_statements: dict[tuple[str, str], dict[str, Statement]] = {}
+"""Analysed statements by dialect and schema: the next run has the same."""
 
 
 class Answer(NamedTuple):
@@ -68,7 +69,8 @@ class Answer(NamedTuple):
     rows: Sequence[tuple[Any, ...]] | None
     names: tuple[str, ...]
     types: tuple[tuple[int, Type], ...]
-    count: int
+    changed: int
+    """Rows found by a SELECT, or touched by a write."""
     last_id: int | None = None
 
 
@@ -121,12 +123,14 @@ class Database:
         )
         self.functions: Final = Functions(self.store.raw, dialect, epoch_s, random)
         self.open: Final[dict[Transaction, None]] = {}
-        self.obstacles: Final[list[Callable[[Transaction, Statement], None]]] = []
+        self.obstacles: list[Callable[[Transaction, Statement], None]] = []
         """Called before each statement that writes; raise what the database fails it with."""
         self.commits = 0
         self.statements = 0
         self._readers: Final[dict[Transaction, int]] = {}
-        self._known: Final[dict[str, Statement]] = {}
+        self._known: dict[str, Statement] = {}
+        self._schema = ""
+        """Hash of every change of the schema so far."""
 
     @property
     def default_level(self) -> Level:
@@ -137,8 +141,13 @@ class Database:
         """The analysed statement of a text."""
         found = self._known.get(text)
         if found is None:
-            if len(self._known) >= _MOST_STATEMENTS:
-                self._known.clear()
+            known = _statements.setdefault((self.dialect, self._schema), {})
+            if len(known) >= _MOST_STATEMENTS:
+                known.clear()
+            self._known = known
+            found = known.get(text)
+            if found is not None:
+                return found
             found = analyse(text, self.dialect, self.store.tables)
             missing = [name for name in found.tables if name not in self.store.tables]
             if missing:
@@ -167,8 +176,7 @@ class Database:
 
     def change_schema(self, text: str) -> None:
         """Run CREATE, ALTER, DROP or TRUNCATE: at once, outside any transaction."""
-        tree = self.statement(text).tree
-        self._known.pop(text, None)
+        tree = parse(text, self.dialect)
         match tree:
             case exp.Create() if str(tree.args.get("kind")).upper() == "TABLE":
                 self._create(tree)
@@ -186,7 +194,8 @@ class Database:
                     self.store.raw.execute(f"DELETE FROM {quoted(table.name)}")  # noqa: S608
             case _:
                 raise UnsupportedSqlError(f"{tree.key} {tree.args.get('kind')}")
-        self._known.clear()
+        self._schema = sha256(f"{self._schema}{text}".encode()).hexdigest()
+        self._known = _statements.setdefault((self.dialect, self._schema), {})
 
     def _create(self, tree: exp.Create) -> None:
         name = (tree.this.this if isinstance(tree.this, exp.Schema) else tree.this).name
@@ -223,7 +232,9 @@ class Database:
         if table is None:
             raise SqlError("no_table", f"Table '{name}' doesn't exist")
         params = index.args["params"]
-        parts = [part.this if isinstance(part, exp.Ordered) else part for part in params.args["columns"]]
+        parts = [
+            part.this if isinstance(part, exp.Ordered) else part for part in params.args["columns"]
+        ]
         self.store.hide()
         if not all(isinstance(part, exp.Column) for part in parts):
             if tree.args.get("unique"):
@@ -484,8 +495,10 @@ class Transaction(LockOwner):
     def _lock_rows(
         self, statement: Statement, values: dict[str, Any]
     ) -> tuple[list[tuple[Any, ...]], bool]:
-        """Lock the rows that a statement touches; return their rowids, and whether one was waited
-        for (then its condition was looked at again on the row as it is now)."""
+        """Lock the rows that a statement touches; return their rowids, and whether any was busy.
+
+        After the wait for a row the condition is looked at again on the row as it is then.
+        """
         database = self._database
         store = database.store
         found, _ = store.read(
@@ -541,9 +554,7 @@ class Transaction(LockOwner):
             and self._level == "REPEATABLE READ"
             and self._database.store.changed_since(key, self.snapshot)
         ):
-            raise SqlError(
-                "serialization", "could not serialize access due to concurrent update"
-            )
+            raise SqlError("serialization", "could not serialize access due to concurrent update")
         return waited
 
     # Writes
@@ -623,7 +634,7 @@ class Transaction(LockOwner):
             self._database.locks.acquire(self, taken, exclusive=True)
 
     def _first_taken(self, table: Table, before: Any, after: Any) -> Any:
-        """Lock new unique values; return one that another transaction has, None if there is none."""
+        """Lock new unique values; return one that another transaction has, if there is one."""
         locks = self._database.locks
         names = list(table.columns)
         for group in table.unique:
@@ -641,9 +652,7 @@ class Transaction(LockOwner):
                 locks.acquire(self, ("unique", table.name, group, old), exclusive=True)
         return None
 
-    def _wait_for_owner(
-        self, table: Table, sql: str, values: dict[str, Any], rowid: int
-    ) -> bool:
+    def _wait_for_owner(self, table: Table, sql: str, values: dict[str, Any], rowid: int) -> bool:
         """Somebody has this unique value: wait until their row is certain; true after a wait."""
         other = self._conflicting(table, sql, values, rowid)
         if other is None:
@@ -676,9 +685,7 @@ class Transaction(LockOwner):
         before = store.image((table.name, rowid))
         store.raw.execute("SAVEPOINT probe")
         try:
-            store.raw.execute(
-                sql.replace("UPDATE", "UPDATE OR REPLACE", 1), {**values, ROW: rowid}
-            )
+            store.raw.execute(sql.replace("UPDATE", "UPDATE OR REPLACE", 1), {**values, ROW: rowid})
             after = store.image((table.name, rowid))
         finally:
             store.raw.execute("ROLLBACK TO probe")
@@ -796,8 +803,7 @@ class Transaction(LockOwner):
             raise SqlError("unique", f"Duplicate entry for {table.name}")
         if self._lock((table.name, other), exclusive=True):
             # It may be gone by now.
-            insert_again = self._insert_row(statement, insert, table, sql, values, rowid)
-            return insert_again
+            return self._insert_row(statement, insert, table, sql, values, rowid)
         key = (table.name, other)
         store.begin_write(self._changes)
         before = store.image(key)

@@ -32,7 +32,9 @@ _UNSIGNED: Final = {
     "UBIGINT": 64,
 }
 _SERIAL: Final = frozenset({"SMALLSERIAL", "SERIAL", "BIGSERIAL"})
-_TEXTS: Final = frozenset({"VARCHAR", "CHAR", "TEXT", "NVARCHAR", "NCHAR", "TINYTEXT", "MEDIUMTEXT"})
+_TEXTS: Final = frozenset(
+    {"VARCHAR", "CHAR", "TEXT", "NVARCHAR", "NCHAR", "TINYTEXT", "MEDIUMTEXT"}
+)
 _LONG_TEXTS: Final = frozenset({"LONGTEXT", "ENUM", "BPCHAR", "NAME"})
 _BLOBS: Final = frozenset({"BLOB", "VARBINARY", "BINARY", "LONGBLOB", "MEDIUMBLOB", "TINYBLOB"})
 _TIMES: Final = {
@@ -46,7 +48,7 @@ _TIMES: Final = {
 _DECIMALS: Final = frozenset({"DECIMAL", "UDECIMAL", "BIGDECIMAL", "NUMERIC"})
 _FLOATS: Final = frozenset({"DOUBLE", "FLOAT", "UDOUBLE", "REAL"})
 _MICROSECONDS: Final = 6
-_DEFAULT_SCALE: Final = {"mysql": 0, "postgres": None}
+_NOW: Final = frozenset({"NOW", "CURRENT_TIMESTAMP", "UTC_TIMESTAMP", "LOCALTIMESTAMP"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,15 +173,13 @@ def _constrain(table: Table, column: Column, kind: Any, dialect: str) -> None:
 
 def default_sql(node: exp.Expression) -> str:
     """A default as SQLite understands it: literals, and the time by our own clock."""
-    text = node.sql(dialect="sqlite")
-    if isinstance(node, exp.CurrentTimestamp) or text.upper().rstrip("()") in {
-        "NOW",
-        "CURRENT_TIMESTAMP",
-        "UTC_TIMESTAMP",
-        "LOCALTIMESTAMP",
-    }:
+    inner = node.unnest()
+    name = str(inner.this) if isinstance(inner, exp.Anonymous) else ""
+    if isinstance(inner, exp.CurrentTimestamp) or name.upper() in _NOW:
         return "(app_now())"
-    return f"({text})"
+    if isinstance(inner, exp.Func) and not isinstance(inner, exp.Cast):
+        raise UnsupportedSqlError(f"DEFAULT {inner.sql()}")
+    return f"({inner.sql(dialect='sqlite')})"
 
 
 def _reference(columns: tuple[str, ...], node: exp.Reference) -> Foreign:
@@ -217,9 +217,7 @@ def add_constraint(table: Table, part: Any, dialect: str) -> None:
             columns = inner.expressions if isinstance(inner, exp.Schema) else [inner]
             table.unique.append(_columns_of(columns))
         case exp.ForeignKey():
-            table.foreign.append(
-                _reference(_columns_of(part.expressions), _with_actions(part))
-            )
+            table.foreign.append(_reference(_columns_of(part.expressions), _with_actions(part)))
         case exp.CheckColumnConstraint():
             table.checks.append(part.this.sql(dialect="sqlite"))
         case exp.IndexColumnConstraint():
@@ -275,9 +273,9 @@ def type_of(kind: exp.DataType, dialect: str) -> Type:
         scale = sizes[0] if sizes else (0 if dialect == "mysql" else _MICROSECONDS)
         return Type(_TIMES[name], scale=scale)
     if name in _DECIMALS:
-        scale = sizes[1] if len(sizes) > 1 else (0 if sizes or dialect == "mysql" else None)
+        whole = 0 if sizes or dialect == "mysql" else None
         least = 0 if name == "UDECIMAL" else None
-        return Type("decimal", scale=scale, least=least)
+        return Type("decimal", scale=sizes[1] if len(sizes) > 1 else whole, least=least)
     if name in _FLOATS:
         return Type("float")
     if name in _BLOBS:
@@ -322,9 +320,7 @@ def create_sql(table: Table, dialect: str) -> list[str]:
         lines.append(line)
     lines += [*_limits(table), *(f'CONSTRAINT "check" CHECK ({check})' for check in table.checks)]
     found = [f"CREATE TABLE {quoted(table.name)} ({', '.join(lines)})"]
-    for group in table.unique:
-        found.append(unique_sql(table.name, group))
-    return found
+    return found + [unique_sql(table.name, group) for group in table.unique]
 
 
 def unique_sql(table: str, group: tuple[str, ...]) -> str:
@@ -340,7 +336,9 @@ def _limits(table: Table) -> list[str]:
     for column in table.columns.values():
         name, type_ = quoted(column.name), column.type
         if type_.kind == "text" and type_.length is not None:
-            found.append(f'CONSTRAINT "long {column.name}" CHECK (length({name}) <= {type_.length})')
+            found.append(
+                f'CONSTRAINT "long {column.name}" CHECK (length({name}) <= {type_.length})'
+            )
         if type_.least is not None:
             most = f" AND {name} <= {type_.most}" if type_.most is not None else ""
             found.append(f'CONSTRAINT "range {column.name}" CHECK ({name} >= {type_.least}{most})')

@@ -7,7 +7,7 @@ driver's own classes with the server's own codes (`drivers`).
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from sim.app.errors import UnsupportedSqlError, caller
 from sim.app.seams.runtime import RUNTIME
@@ -35,6 +35,10 @@ _ASKS_SERVER: Final = re.compile(
     r"@@|\bVERSION\s*\(\)|information_schema|\bpg_|current_schema|\bDATABASE\s*\(\)|^\s*DESCRIBE",
     re.IGNORECASE,
 )
+_LEVELS: Final[dict[str, Level]] = {
+    "READ COMMITTED": "READ COMMITTED",
+    "REPEATABLE READ": "REPEATABLE READ",
+}
 _PYFORMAT: Final = re.compile(r"'(?:[^']|'')*'|%%|%s|%\((\w+)\)s")
 _KIND_CODES: Final = {"decimal": 1700, "int": 23, "float": 701}
 _texts: dict[tuple[str, bool], tuple[str, int]] = {}
@@ -144,10 +148,10 @@ class Connection:
         """Whether every statement is a transaction of its own."""
         return self.autocommit_on
 
-    def __enter__(self) -> Connection:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: Any, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         if kind is None:
             self.commit()
         else:
@@ -256,9 +260,9 @@ class Connection:
             wanted = "READ COMMITTED"
         if wanted == "AUTOCOMMIT":
             self.autocommit(True)
-        elif wanted == "READ COMMITTED" or wanted == "REPEATABLE READ":
+        elif wanted in _LEVELS:
             self.autocommit_on = False
-            self.level = wanted  # type: ignore[assignment]  # one of the two
+            self.level = _LEVELS[wanted]
         else:
             refused = UnsupportedSqlError(
                 f"{caller(RUNTIME.roots)}: isolation {wanted} is not simulated; allowed: READ "
@@ -300,7 +304,7 @@ class Cursor:
 
     def _take(self, answer: Answer) -> int:
         self._at = 0
-        self.rowcount = answer.count
+        self.rowcount = answer.changed
         self.lastrowid = answer.last_id
         if answer.rows is None:
             self.description, self._rows = None, ()
@@ -311,7 +315,7 @@ class Cursor:
                 for at, name in enumerate(answer.names)
             ]
             self._rows = answer.rows
-        return answer.count
+        return answer.changed
 
     def executemany(self, sql: str, rows: Sequence[Any]) -> int:
         """Run a statement once for each of `rows`."""
@@ -358,7 +362,7 @@ class Cursor:
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         return iter(self.fetchall())
 
-    def __enter__(self) -> Cursor:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -24,7 +24,7 @@ def given_values(parameters: Mapping[str, Any], dialect: str) -> dict[str, Any]:
     }
 
 
-def _given(value: Any, dialect: str) -> Any:  # noqa: PLR0911 - a table of cases
+def _given(value: Any, dialect: str) -> Any:
     match value:
         case datetime():
             if value.tzinfo is not None:
@@ -75,7 +75,7 @@ def converted(
     return found
 
 
-def _converter(type_: Type, dialect: str) -> Callable[[Any], Any]:  # noqa: PLR0911 - a table of cases
+def _converter(type_: Type, dialect: str) -> Callable[[Any], Any]:
     match type_.kind:
         case "bool":
             return bool
