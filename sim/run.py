@@ -21,6 +21,9 @@ from sim.kernel.environment import Environment
 from sim.kernel.random_streams import Streams
 from sim.load.executors import Executor, VirtualUser, make_executor
 from sim.load.generator import Generator
+from sim.load.parallel import ParallelLoads, Scheduled
+from sim.load.scenario import Scenario
+from sim.load.settings import loads_of, most_users
 from sim.machines.host import Host
 from sim.machines.interference import Interference
 from sim.machines.processes import Processes
@@ -31,6 +34,14 @@ from sim.measure.invariants import Watch
 from sim.measure.requests import Listener, RequestLog, Sample
 from sim.measure.series import Series
 from sim.measure.waiting_room import WaitingRoom
+from sim.measure.watched import (
+    EVERY_S,
+    NOTHING,
+    THRESHOLD_CROSSED,
+    UnderWay,
+    Watched,
+    with_scenario,
+)
 from sim.redis.server import RedisServer
 from sim.result import INVARIANT_BROKEN, RunResult, Sweep
 from sim.scale import scaled
@@ -75,15 +86,17 @@ def simulate(
     progress: Callable[[Progress], bool | None] | None = None,
     listener: Listener | None = None,
     sampler: Callable[[Sample], None] | None = None,
+    watched: Watched = NOTHING,
 ) -> RunResult:
     """Run `world` once, at `scale` times its size (see `sim.scale`).
 
     `progress` is called once per simulated second; if it returns true the run ends there and its
     result is marked as interrupted. `listener` is told of every request as it ends, `sampler`
-    all about it. The result depends on the arguments only.
+    all about it. `watched` says which percentiles to measure, and what ends the run early.
+    The result depends on the arguments only.
     """
     with _seldom_garbage_collected():
-        run = _Run(scaled(world, scale), scale, seed, progress)
+        run = _Run(scaled(world, scale), scale, seed, progress, watched)
         run.log.listener = listener
         run.log.sampler = sampler
         try:
@@ -147,14 +160,15 @@ class _Run:
         size: float,
         seed: int,
         progress: Callable[[Progress], bool | None] | None,
+        watched: Watched = NOTHING,
     ) -> None:
+        self._watched = watched
         self._policy = ConsultedPolicy(world.policy)
         self.world = world = replace(world, policy=self._policy)
         self.env = env = Environment()
         self._progress = progress
         self._ended = "completed"
         self._load_ended_s = 0.0
-        self._customer = customer_function(world.customer.script)
         streams = Streams(seed)
         if world.search.shuffles_ties:
             env.shuffle_ties(streams.stream("ties"))
@@ -184,17 +198,13 @@ class _Run:
             streams.stream("speed of the machine"),
         )
         fill_tables(self.server.database, world.catalogue)
-        self.log = RequestLog()
-        self.executor: Executor = make_executor(
-            env,
-            world.load,
-            self._iterate,
-            self,
-            opens_s=world.catalogue.opens_after_s or 0.0,
-            rng=streams.stream("arrivals"),
-        )
+        self.log = RequestLog(percentiles=watched.percentiles)
+        self._parts: dict[str, RequestLog] = {}
+        """The requests of each of several loads."""
+        self._executors: dict[str, Executor] = {}
+        self.executor = self._make_executor(streams)
         self.funnel = Funnel(0)
-        self.room = WaitingRoom()
+        self.room = WaitingRoom(watched.percentiles)
         self.site = Site(
             env,
             self.server,
@@ -231,6 +241,46 @@ class _Run:
         self._sweeps: list[Sweep] = []
         self.script_errors = 0
         self._first_script_error = ""
+        self._crossed = ""
+
+    def _make_executor(self, streams: Streams) -> Executor | ParallelLoads:
+        loads = loads_of(self.world.load)
+        first_id = 0
+        parts: list[Scheduled] = []
+        for position, load in enumerate(loads, start=1):
+            name = load.scenario or str(position)
+            log: RequestLog | None = None
+            if load.scenario or len(loads) > 1:
+                log = self._parts[name] = RequestLog(percentiles=self._watched.percentiles)
+            customer = customer_function(load.script or self.world.customer.script)
+            scenario = Scenario(self, self._iteration_of(customer), log)
+            executor = make_executor(
+                self.env,
+                load,
+                scenario.iterate,
+                scenario,
+                opens_s=self.world.catalogue.opens_after_s or 0.0,
+                rng=streams.stream("arrivals" if position == 1 else f"arrivals {position}"),
+                first_id=first_id,
+            )
+            executor.min_iteration_s = self.world.generator.min_iteration_s
+            first_id += most_users(load)
+            self._executors[name] = executor
+            parts.append(Scheduled(load.start_s, executor))
+        if len(parts) == 1 and parts[0].after_s == 0.0:
+            return parts[0].executor
+        return ParallelLoads(self.env, parts)
+
+    def _iteration_of(
+        self, customer: Callable[[User], None]
+    ) -> Callable[[VirtualUser, RequestLog | None], None]:
+        def iterate(vu: VirtualUser, log: RequestLog | None) -> None:
+            user = vu.state
+            if user is None:
+                user = vu.state = User(self.site, vu, part=log)
+            user.iterate(customer)
+
+        return iterate
 
     def _swept(self, run: JobRun) -> None:
         origin_s = self.world.catalogue.opening_epoch_s + self._start_s
@@ -283,6 +333,8 @@ class _Run:
         self.executor.start()
         self.generator.initialised_vus = self.executor.allocated_vus
         self._report()
+        if self._watched.stops:
+            self.env.call_in(EVERY_S, self._judge)
         env.run(until=self.executor.all_done)
         self._load_ended_s = env.now
         if self._ended == "completed":
@@ -321,15 +373,50 @@ class _Run:
             return
         self.env.call_in(_PROGRESS_INTERVAL_S, self._report)
 
+    def _judge(self) -> None:
+        """Look at the thresholds that end the load, as often as k6 does."""
+        now_s = self.env.now - self.site.start_s
+        so_far = UnderWay(now_s, self.log, self._parts, lambda: self._other_metrics(now_s))
+        for stop in self._watched.stops:
+            if stop.not_before_s <= now_s and stop.is_crossed(so_far):
+                self._crossed = (
+                    f"{stop.name}: crossed after {now_s:g} s; abortOnFail ended the load there, "
+                    "and interrupted what was under way"
+                )
+                self._end(THRESHOLD_CROSSED)
+                return
+        self.env.call_in(EVERY_S, self._judge)
+
+    def _other_metrics(self, measured_s: float) -> dict[str, dict[str, float]]:
+        """Metrics that are not of requests, and those of iterations by scenario."""
+        executor = self.executor
+        interrupted = executor.interrupted_iterations
+        if self._ended == THRESHOLD_CROSSED:
+            interrupted += executor.active_vus
+        metrics = self.room.metrics(measured_s)
+        metrics["vus_max"] = {"value": executor.allocated_vus}
+        metrics["interrupted_iterations"] = {"count": interrupted}
+        metrics["script_errors"] = {"count": self.script_errors}
+        dropped = {"dropped_iterations": executor.dropped_iterations}
+        dropped |= {
+            with_scenario("dropped_iterations", name): self._executors[name].dropped_iterations
+            for name in self._parts
+        }
+        for name, count in dropped.items():
+            if count:
+                metrics[name] = {"count": count, "rate": count / measured_s}
+        return metrics
+
+    def _metrics(self, measured_s: float) -> dict[str, dict[str, float]]:
+        metrics = self.log.metrics(measured_s) | self._other_metrics(measured_s)
+        for scenario, part in self._parts.items():
+            for name, statistics in part.metrics(measured_s).items():
+                metrics[with_scenario(name, scenario)] = statistics
+        return metrics
+
     def _top_exception(self) -> str:
         counts = self.server.charges.exception_counts()
         return counts.most_common(1)[0][0] if counts else ""
-
-    def _iterate(self, vu: VirtualUser) -> None:
-        user = vu.state
-        if user is None:
-            user = vu.state = User(self.site, vu)
-        user.iterate(self._customer)
 
     # What the executor tells.
 
@@ -410,15 +497,7 @@ class _Run:
         database = self.server.database
         measured_s = max(self._load_ended_s - self.site.start_s, 1e-9)
         self.log.spun_iterations, self.log.spun_s = self.generator.spun()
-        metrics = self.log.metrics(measured_s) | self.room.metrics(measured_s)
-        metrics["vus_max"] = {"value": self.executor.allocated_vus}
-        metrics["interrupted_iterations"] = {"count": self.executor.interrupted_iterations}
-        metrics["script_errors"] = {"count": self.script_errors}
-        if self.executor.dropped_iterations:
-            metrics["dropped_iterations"] = {
-                "count": self.executor.dropped_iterations,
-                "rate": self.executor.dropped_iterations / measured_s,
-            }
+        metrics = self._metrics(measured_s)
         self.funnel.reach(max(1, self.executor.allocated_vus), Step.NEVER_ARRIVED)
         return RunResult(
             seed=seed,
@@ -436,7 +515,13 @@ class _Run:
             funnel=self.funnel.counts(),
             invariants=self._invariants(),
             sweeps=[*self._sweeps, *self._overdue_sweep(measured_s)],
-            notes=[*self._script_notes(), *self.events.notes(self.redis), *self._story()],
+            notes=[
+                *self._crossed_notes(),
+                *self._script_notes(),
+                *self.events.notes(self.redis),
+                *self._story(),
+            ],
+            scenarios={name: part.outcomes() for name, part in self._parts.items()},
             consulted=self._policy.asked,
             series=self.series.columns(),
         )
@@ -453,6 +538,9 @@ class _Run:
         if self.inspection is not None:
             counts = self.inspection.counts(counts)
         return counts
+
+    def _crossed_notes(self) -> list[str]:
+        return [self._crossed] if self._crossed else []
 
     def _script_notes(self) -> list[str]:
         if not self.script_errors:

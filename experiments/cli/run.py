@@ -20,15 +20,17 @@ from experiments.runs.samples import path_of
 from experiments.runs.store import RunFolder, identity_of
 from experiments.runs.worker import Task
 from experiments.statistics.summary import RunSummary, Setup, summarise
+from experiments.statistics.thresholds import watched
 from experiments.studies.fuzz.violations import raise_if_broken
 from experiments.studies.scale_check import warnings as scale_warnings
 from experiments.views.live_view import live_view
 from experiments.views.run_text import render
+from sim.measure.watched import THRESHOLD_CROSSED
 from sim.result import RunResult
 
 SAVED_EVERY_S: Final = 30.0
 """Wall time after which the replications that have ended are written, others still running."""
-_OK, _INTERRUPTED = 0, 130
+_OK, _THRESHOLD, _INTERRUPTED = 0, 99, 130
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +50,8 @@ def run(options: CommonOptions, *, samples: bool = False) -> int:
         samples: keep every request beside the results.
 
     Returns:
-        0, or 130 when the user interrupted the run.
+        0; 99 when a threshold with abortOnFail ended a replication; 130 when the user interrupted
+        the run.
 
     Raises:
         TicketsimError: the config or `--out` cannot be used, or nothing was measured.
@@ -58,7 +61,10 @@ def run(options: CommonOptions, *, samples: bool = False) -> int:
     summary = finished.summary
     show(options, summary, render)
     raise_if_broken(finished.config, options.scale, finished.results)
-    return _INTERRUPTED if summary["partial"] else _OK
+    if summary["partial"]:
+        return _INTERRUPTED
+    crossed = any(run["ended"] == THRESHOLD_CROSSED for run in summary["runs"])
+    return _THRESHOLD if crossed else _OK
 
 
 def perform(options: CommonOptions, *, samples: bool = False) -> Finished:
@@ -81,6 +87,7 @@ class _Work:
         self._options = options
         self._given = read(options.config, options.assignments)
         self._config = self._given.config
+        self._watched = watched(self._config)
         self._setup = _setup(self._config, options)
         self._folder = _folder(self._config, self._setup, options)
         self._every: dict[int, RunResult] = {}
@@ -118,7 +125,8 @@ class _Work:
             # What was kept of another try would not be that of this one.
             samples.unlink(missing_ok=True)
         world, seed = self._config.world, seed_of(setup.seed, number)
-        return Task(number, world, seed, setup.scale, samples if self._samples else None)
+        kept = samples if self._samples else None
+        return Task(number, world, seed, setup.scale, kept, self._watched)
 
     def close(self) -> None:
         """Let others write to the folder."""

@@ -22,7 +22,7 @@ from typing_extensions import TypedDict
 from experiments.statistics.intervals import FEWEST_FOR_INTERVALS, Interval
 from experiments.statistics.stopping import Bounds, bounds
 from experiments.statistics.summary import Replication
-from experiments.statistics.thresholds import Criterion
+from experiments.statistics.thresholds import Criterion, holds
 from sim.result import RunResult
 
 SCHEMA: Final = 1
@@ -80,19 +80,6 @@ class Plan:
     def error_of_fail(self) -> float:
         """Failing needs one."""
         return self.error / (len(self.looks) * self.checks)
-
-
-def holds(value: float, operator: str, limit: float) -> bool:
-    """Whether a number meets a threshold."""
-    return {
-        "<": value < limit,
-        "<=": value <= limit,
-        ">": value > limit,
-        ">=": value >= limit,
-        "==": value == limit,
-        "===": value == limit,
-        "!=": value != limit,
-    }[operator]
 
 
 def _decide(criterion: Criterion, passing: Bounds, failing: Bounds) -> Outcome:
