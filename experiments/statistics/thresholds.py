@@ -24,7 +24,8 @@ from experiments.config.keys import nearest
 from experiments.config.reading import Config, Threshold
 from experiments.errors import ConfigError
 from experiments.interop.go_numbers import parse_duration_s, parse_float
-from experiments.statistics.summary import is_failure
+from experiments.statistics.outcomes import is_failure
+from experiments.statistics.steps import STEPS, failed_share
 from model.service import ENDPOINTS
 from sim.load.settings import scenarios
 from sim.measure.watched import Measured, Watched
@@ -73,6 +74,8 @@ _KINDS: Final[Mapping[str, str]] = {
     "places_lost": "trend",
     "position_went_up": "counter",
     "script_errors": "counter",
+    "shut_out": "counter",
+    "step_failed": "rate",
     "time_to_sell_out": "gauge",
     "vus": "gauge",
     "vus_max": "gauge",
@@ -80,7 +83,9 @@ _KINDS: Final[Mapping[str, str]] = {
 }
 _COUNTED: Final = ("http_req_failed", "http_reqs")
 """Metrics of which every combination of tags can be counted."""
-_TAGS: Final = ("endpoint", "status", "method", "expected_response", "scenario")
+_TAGS: Final = ("endpoint", "status", "method", "expected_response", "step", "scenario")
+STEP_FAILED: Final = "step_failed"
+"""The share of failed requests of a step of buying, refusals of the business apart."""
 _BY_SCENARIO: Final = (
     *("data_received", "data_sent", "dropped_iterations", "iteration_duration", "iterations"),
     *("http_req_blocked", "http_req_connecting", "http_req_duration", "http_req_failed"),
@@ -111,6 +116,8 @@ class Measure:
 
     def of(self, run: Measured) -> float | None:
         """The number in a run; None when there are no samples."""
+        if self.metric == STEP_FAILED:
+            return failed_share(run, dict(self.tags)["step"])
         if self.tags and self.metric in _COUNTED:
             return self._counted(run)
         statistics = run.metrics.get(self.name, {})
@@ -175,6 +182,19 @@ class Criterion:
         return value is not None and not holds(value, self.operator, self.bound)
 
 
+def watched(config: Config) -> Watched:
+    """What the thresholds of a config want of each of its runs.
+
+    Raises:
+        ConfigError: see `criteria`.
+    """
+    found = criteria(config.header.thresholds, config.name)
+    for one in found:
+        _check_scenario(one, config)
+    percentiles = sorted({p for one in found if (p := one.measure.percentile) is not None})
+    return Watched(tuple(percentiles), tuple(one for one in found if one.abort_on_fail))
+
+
 def holds(value: float, operator: str, limit: float) -> bool:
     """Whether a number meets a threshold."""
     return {
@@ -188,17 +208,9 @@ def holds(value: float, operator: str, limit: float) -> bool:
     }[operator]
 
 
-def watched(config: Config) -> Watched:
-    """What the thresholds of a config want of each of its runs.
-
-    Raises:
-        ConfigError: see `criteria`.
-    """
-    found = criteria(config.header.thresholds, config.name)
-    for one in found:
-        _check_scenario(one, config)
-    percentiles = sorted({p for one in found if (p := one.measure.percentile) is not None})
-    return Watched(tuple(percentiles), tuple(one for one in found if one.abort_on_fail))
+def kind_of(metric: str) -> str:
+    """What a metric is in k6's words: "rate", "counter", "gauge" or "trend"."""
+    return _KINDS[metric]
 
 
 def measures() -> dict[str, list[str]]:
@@ -320,6 +332,8 @@ def _selector(name: str, key: str, source: str) -> tuple[str, tuple[tuple[str, s
             nearest=nearest(metric, _KINDS),
         )
     if not brace:
+        for problem in _problems(metric, ()) if metric == STEP_FAILED else ():
+            raise ConfigError(source, key, problem)
         return metric, ()
     if not rest.endswith("}"):
         raise ConfigError(source, key, "allowed: metric{tag:value,tag:value}")
@@ -338,13 +352,28 @@ def _selector(name: str, key: str, source: str) -> tuple[str, tuple[tuple[str, s
 
 def _problems(metric: str, tags: Sequence[tuple[str, str]]) -> Iterator[str]:
     """What is wrong with the tags of a metric."""
-    for tag, value in tags:
-        yield from _problem(tag, value)
+    yield from _wrong_values(tags)
     names = [tag for tag, _ in tags]
     if len(set(names)) < len(names):
         yield "a tag stands twice"
-    if metric in _COUNTED:
-        return
+    if metric == STEP_FAILED:
+        if names != ["step"] or tags[0][1] not in STEPS:
+            yield f"allowed: {STEP_FAILED}{{step:NAME}} with one of {', '.join(STEPS)}"
+    elif "step" in names:
+        yield f"only {STEP_FAILED} is measured by step"
+    elif metric not in _COUNTED:
+        yield from _not_measured(metric, tags)
+
+
+def _wrong_values(tags: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Which tags do not exist, or cannot have their values."""
+    for tag, value in tags:
+        yield from _wrong_value(tag, value)
+
+
+def _not_measured(metric: str, tags: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Which tags a metric that is not counted request by request does not have."""
+    names = [tag for tag, _ in tags]
     if names[-1:] == ["scenario"] and metric in _BY_SCENARIO:
         names = names[:-1]
     measured = (["endpoint"], ["endpoint", "status"], ["expected_response"])
@@ -358,7 +387,7 @@ def _problems(metric: str, tags: Sequence[tuple[str, str]]) -> Iterator[str]:
         yield "durations are measured by expected_response:true only"
 
 
-def _problem(tag: str, value: str) -> Iterator[str]:
+def _wrong_value(tag: str, value: str) -> Iterator[str]:
     if tag not in _TAGS:
         yield f"no tag {tag}; allowed: {', '.join(_TAGS)}"
     if tag == "endpoint" and value not in ENDPOINTS:

@@ -39,6 +39,11 @@ class Measured(Protocol):
         ...
 
     @property
+    def errors(self) -> Mapping[str, Counts]:
+        """Endpoint -> primary cause -> failed requests."""
+        ...
+
+    @property
     def scenarios(self) -> Mapping[str, dict[str, Counts]]:
         """Scenario -> its outcomes."""
         ...
@@ -98,6 +103,11 @@ class UnderWay:
     def outcomes(self) -> Mapping[str, Counts]:
         """Endpoint -> status -> requests."""
         return self._log.outcomes()
+
+    @property
+    def errors(self) -> Mapping[str, Counts]:
+        """Endpoint -> primary cause -> failed requests."""
+        return self._log.errors()
 
     @property
     def scenarios(self) -> Mapping[str, dict[str, Counts]]:
