@@ -12,9 +12,9 @@ from sim.load.settings import loads_of, most_users
 from sim.measure.requests import RequestLog
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from sim.customers.user import Site
+    from sim.customers.user import Site, User
     from sim.kernel.random_streams import Streams
     from sim.load.settings import Load
     from sim.world import World
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 class RunLoads:
     """Every load of a run.
 
+    Args:
+        world: its loads are made.
+        site: where their users go.
+        customer: what users do whose load has no script of its own.
+        streams: random numbers.
+        percentiles: to be measured of each load, beyond the usual ones.
+
     Attributes:
         executor: the only load's, or all of them as one.
         hooks: what the users of each load do in the world.
@@ -30,10 +37,16 @@ class RunLoads:
     """
 
     def __init__(
-        self, world: World, site: Site, streams: Streams, percentiles: Sequence[float]
+        self,
+        world: World,
+        site: Site,
+        customer: Callable[[User], None],
+        streams: Streams,
+        percentiles: Sequence[float],
     ) -> None:
         self._world = world
         self._site = site
+        self._customer = customer
         self._streams = streams
         self._percentiles = percentiles
         self.hooks: list[CustomerHooks] = []
@@ -53,7 +66,7 @@ class RunLoads:
         log: RequestLog | None = None
         if load.scenario or count > 1:
             log = self.logs[name] = RequestLog(percentiles=self._percentiles)
-        customer = customer_function(load.script or world.customer.script)
+        customer = customer_function(load.script) if load.script else self._customer
         hooks = CustomerHooks(site, customer, site.generator, site.log, log)
         self.hooks.append(hooks)
         executor = make_executor(
