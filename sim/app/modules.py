@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sim.app.errors import ApplicationError, CannotImportError
 from sim.app.seams.runtime import RUNTIME
+from sim.customers.customer_function import customer_function
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import ModuleType
 
 _LIBRARIES: Final = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
@@ -154,3 +155,11 @@ class Imports:
 
     def __exit__(self, *_: object) -> None:
         builtins.__import__ = _import
+
+
+def imported(path: str) -> Callable[..., Any]:
+    """Import `package.module:function`. Raises `CannotImportError`."""
+    try:
+        return customer_function(path)
+    except ValueError as error:
+        raise CannotImportError(str(error)) from error

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 import redis
 
 from sim.app.databases import Databases
-from sim.app.modules import Code
+from sim.app.modules import Code, imported
 from sim.app.seams import entropy, redis_scripts
 from sim.app.seams.clock import sweep
 from sim.app.seams.runtime import RUNTIME
 from sim.app.segments import ApplicationCharges, Segments
 from sim.app.worker import Worker, plain_task
-from sim.customers.path import imported
 from sim.kernel.environment import Deadlines
 from sim.kernel.race_search import Stalls
 from sim.machines.redis_process import RedisProcess
@@ -73,10 +72,18 @@ class _Turn:
             self.watch(name)
 
 
-class _NoPool:
-    """The pools are the application's own: what they hold is not known from outside."""
+class _Pools:
+    """The pools are the application's own: what is known from outside are open transactions."""
 
-    active = pending = timeouts = 0
+    pending = timeouts = 0
+
+    def __init__(self, databases: Databases) -> None:
+        self._databases = databases
+
+    @property
+    def active(self) -> int:
+        """Transactions that are open."""
+        return len(self._databases.open)
 
 
 class ApplicationServer:
@@ -131,7 +138,7 @@ class ApplicationServer:
             lambda: RUNTIME.epoch_s + env.now,
             lambda: chance.uniform(0.0, 1.0),
         )
-        self.pool = _NoPool()
+        self.pool = _Pools(self.database)
         self.connector = Connector(
             env, self._socket_settings(), world.generator, world.network, streams.stream("network")
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from sim.app.errors import ApplicationError
-from sim.customers.path import imported
+from sim.app.modules import imported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,7 +116,8 @@ class ApplicationWatch:
             self._asked_at = at
             self._answers = self._ask()
         counts = dict(self._answers)
-        counts["transactions_left_open"] = leaked
+        left_open = 0 if server.busy else len(server.database.open)
+        counts["transactions_left_open"] = max(leaked, left_open)
         causes = sum(sum(row.values()) for row in log.errors().values())
         counts["failures_unaccounted"] = abs(log.failed - causes)
         counts["time_reversals"] = 0

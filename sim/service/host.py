@@ -379,6 +379,11 @@ class Server:
         return self.workers.busy > 0 or self.runtime.executor.busy > 0
 
     @property
+    def used_s(self) -> float:
+        """Processor time so far."""
+        return self.process.used_s
+
+    @property
     def borrowed(self) -> int:
         """Database connections that are out."""
         second = 0 if self.second is None else self.second.pool.active

@@ -22,7 +22,12 @@ class HttpStub:
         Ge(0),
         Setting("the time varies by so much up and down, uniformly", "s", "assumed", 0, 30),
     ] = 0.0
-    status: Annotated[int, Ge(100), Le(599), Setting("HTTP status of the answer")] = 200
+    status: Annotated[
+        int,
+        Ge(100),
+        Le(599),
+        Setting("HTTP status of the answer", "", "RFC 9110: success", 100, 599),
+    ] = 200
     body: Annotated[str, Setting("body of the answer, JSON")] = "{}"
     fails: Annotated[
         float,
@@ -30,7 +35,12 @@ class HttpStub:
         Le(1),
         Setting("share of requests that are answered with fail_status", "", "assumed: none", 0, 1),
     ] = 0.0
-    fail_status: Annotated[int, Ge(100), Le(599), Setting("HTTP status of those")] = 503
+    fail_status: Annotated[
+        int,
+        Ge(100),
+        Le(599),
+        Setting("HTTP status of those", "", "RFC 9110: unavailable", 100, 599),
+    ] = 503
     refuses: Annotated[
         float,
         Ge(0),

@@ -8,7 +8,7 @@ import pytest
 from experiments.statistics.harm import HARM, judge_change
 from experiments.statistics.stopping import looks
 from experiments.statistics.thresholds import criteria
-from experiments.studies.gate import ERROR, judge, overall
+from experiments.studies.gate.checks import ERROR, judge, overall
 from tests.unit.results import result
 
 

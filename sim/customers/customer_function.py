@@ -1,15 +1,17 @@
-"""Functions that a config names as package.module:function."""
+"""The customer function that a config names: a shipped one or the user's own."""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sim.customers.user import User
 
-def imported(path: str) -> Callable[..., Any]:
+
+def customer_function(path: str) -> Callable[[User], None]:
     """Import `package.module:function`. Raises ValueError when there is no such function."""
     module_name, _, name = path.partition(":")
     try:
@@ -20,5 +22,5 @@ def imported(path: str) -> Callable[..., Any]:
         raise ValueError(  # noqa: TRY004 - the value of a config key is wrong, whatever its type
             f"{path}: not a function; allowed: package.module:function"
         )
-    found: Callable[..., Any] = function
-    return found
+    customer: Callable[[User], None] = function
+    return customer
