@@ -90,6 +90,12 @@ def identity_of(resolved: Mapping[str, Any], seed: int, scale: float) -> Identit
     """The identity of a run; what does not change a replication is left out of the config."""
     apart = {"name", "description", "explain", "observed", "replications", "seed", "thresholds"}
     config = {key: value for key, value in resolved.items() if key not in apart}
+    if "unknowns" in config:
+        # A file of draws is known by its digest, wherever it is.
+        config["unknowns"] = {
+            name: {key: value for key, value in unknown.items() if key not in {"draws", "reason"}}
+            for name, unknown in config["unknowns"].items()
+        }
     # Through JSON, so that it compares equal with what a manifest says.
     return Identity(
         json.loads(json.dumps(config)), seed, scale, program_version(), named_digest(resolved)
