@@ -15,8 +15,8 @@ import pandas as pd
 
 from experiments.statistics.quantities import COMPARED
 from experiments.statistics.summary import RunSummary, is_failure
-from experiments.studies.compare import Comparison
-from experiments.studies.sweep import SweepResult
+from experiments.studies.compare.differences import Comparison
+from experiments.studies.sweep.points import SweepResult
 from experiments.views.run_text import duration, number, percent
 from sim.result import RunResult, Sweep
 

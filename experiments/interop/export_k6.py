@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, Final
 
 from experiments.statistics.thresholds import Criterion
-from experiments.studies.gate import holds
+from experiments.studies.gate.checks import holds
 from sim.result import RunResult
 
 Row = dict[str, Any]

@@ -31,9 +31,9 @@ from typing import Any
 
 import numpy as np
 
+from experiments.documents import as_json
 from experiments.errors import OutputError, OutputMismatchError
 from experiments.runs.code_digest import named_digest, program_digest
-from experiments.runs.envelope import as_json
 from experiments.runs.folder import ALLOWED, Folder
 from experiments.statistics.summary import RunSummary
 from sim.result import RunResult, Sweep
