@@ -42,9 +42,10 @@ class Draw:
 
 @dataclasses.dataclass(frozen=True)
 class DrawsFile:
-    """A file of draws as read; `name` is how messages name it."""
+    """A file of draws as read; `name` is how messages name it, `path` is empty if it is shipped."""
 
     name: str
+    path: str
     config: str
     version: str
     sha256: str
@@ -70,14 +71,15 @@ def read_draws(reference: str, origin: str) -> DrawsFile:
     shipped = resources.files("experiments.shipped") / "data" / Path(reference).name
     bare = Path(reference).name == reference
     if bare and not (folder / reference).exists() and shipped.is_file():
-        return _parsed(Source(reference, shipped.read_text("utf-8"), Path()))
+        return _parsed(Source(reference, shipped.read_text("utf-8"), Path()), "")
     if not reference.endswith(".toml"):
         raise ConfigError(origin, "draws", "allowed: the path of a .toml file", value=reference)
-    return _parsed(read_source(reference, folder))
+    source = read_source(reference, folder)
+    return _parsed(source, str(source.identity))
 
 
 @functools.lru_cache(maxsize=16)
-def _parsed(source: Source) -> DrawsFile:
+def _parsed(source: Source, path: str) -> DrawsFile:
     table = source.parsed()
     unknown = [key for key in table if key not in _KEYS]
     if unknown:
@@ -97,7 +99,7 @@ def _parsed(source: Source) -> DrawsFile:
     if not sum(draw.weight for draw in draws) > 0:
         raise ConfigError(source.name, "draws", "all weights are 0; allowed: some more than 0")
     digest = hashlib.sha256(source.text.encode()).hexdigest()
-    return DrawsFile(source.name, table["config"], table["version"], digest, draws)
+    return DrawsFile(source.name, path, table["config"], table["version"], digest, draws)
 
 
 def _draw(source: str, number: int, entry: Any) -> Draw:

@@ -1,4 +1,4 @@
-"""The tables `[unknowns]` and `[explain]` of a config: what is not known, causes, defects as players."""
+"""The tables `[unknowns]` and `[explain]`: what is not known, causes, defects as players."""
 
 from __future__ import annotations
 
@@ -34,9 +34,7 @@ class Prior:
     scales: Annotated[
         bool, Setting("what is drawn multiplies the config's value instead of replacing it")
     ] = False
-    reason: Annotated[
-        str, Setting("why this range or these values; `explain` asks for it")
-    ] = ""
+    reason: Annotated[str, Setting("why this range or these values; `explain` asks for it")] = ""
 
 
 @dataclass(frozen=True)

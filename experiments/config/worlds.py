@@ -14,7 +14,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from experiments.config.draws import Draw, DrawsFile, read_draws
@@ -116,9 +118,7 @@ class Worlds:
         known = (*settings.known, *self._known(found, place))
         return dataclasses.replace(found, known=tuple(dict.fromkeys(known)))
 
-    def _check_file(
-        self, file: DrawsFile, settings: UnknownInput, place: str, origin: str
-    ) -> None:
+    def _check_file(self, file: DrawsFile, settings: UnknownInput, place: str, origin: str) -> None:
         if settings.sha256 not in {"", file.sha256}:
             raise ConfigError(
                 origin,
@@ -194,6 +194,15 @@ class Worlds:
             }
             for one in self._inputs
         }
+
+    def relative_to(self, folder: Path) -> dict[str, dict[str, Any]]:
+        """The resolved table, for a config in that folder: files are found from there."""
+        table: dict[str, dict[str, Any]] = {}
+        merge(table, self._resolved.get(TABLE, {}))
+        for one in self._inputs:
+            if one.file and one.file.path:
+                table[one.name]["draws"] = os.path.relpath(one.file.path, folder)
+        return table
 
     def merged(self, seed: int, number: int) -> Merged:
         """World `number` (0 upwards) of a seed, as a config without unknowns."""
