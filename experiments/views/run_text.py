@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from experiments.statistics.outcomes import is_failure
 from experiments.statistics.quantities import QUANTITIES
-from experiments.statistics.summary import RunSummary, is_count, is_failure
+from experiments.statistics.summary import RunSummary, is_count
 from experiments.statistics.uncertainty import in_words
 
 NARROWEST, WIDEST = 60, 120

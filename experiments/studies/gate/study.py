@@ -95,7 +95,8 @@ class _Gate:
             made[:] = campaign.results(cell)[:number]
             return made
 
-        return judge(self._criteria, self._looks, runs, self._baseline), made
+        scale = self._options.scale
+        return judge(self._criteria, self._looks, runs, self._baseline, scale=scale), made
 
     def _result(self, checks: list[Check], made: list[RunResult], *, partial: bool) -> GateResult:
         result: GateResult = {
