@@ -18,6 +18,7 @@ from experiments.runs.run_reuse import Twins
 from experiments.runs.store import identity_of
 from experiments.runs.worker import Task
 from experiments.statistics.quantities import QUANTITIES
+from experiments.statistics.thresholds import watched
 from experiments.statistics.uncertainty import Uncertainty, again, runs_again, splits, world_number
 from sim.result import RunResult
 
@@ -135,6 +136,7 @@ class Campaign:
                 self._config(cell, replication).world,
                 seed_of(self._seed, replication),
                 self._options.scale,
+                watched=watched(cell.config),
             )
             for number, (cell, replication) in enumerate(pairs)
         ]

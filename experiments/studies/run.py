@@ -20,6 +20,7 @@ from experiments.runs.store import RunFolder, identity_of
 from experiments.runs.worker import Task
 from experiments.statistics.quantities import QUANTITIES
 from experiments.statistics.summary import RunSummary, Setup, summarise
+from experiments.statistics.thresholds import watched
 from experiments.statistics.uncertainty import again, runs_again, splits, world_number
 from experiments.studies.drawn_worlds import remarks
 from experiments.studies.scale_check import warnings as scale_warnings
@@ -67,6 +68,7 @@ class _Work:
         self._options = options
         self._given = given
         self._config = given.config
+        self._watched = watched(self._config)
         self._setup = _setup(self._config, options)
         self._folder = _folder(self._config, self._setup, options)
         self._every: dict[int, RunResult] = {}
@@ -109,10 +111,8 @@ class _Work:
             # What was kept of another try would not be that of this one.
             samples.unlink(missing_ok=True)
         world = self._config.drawn(setup.seed, world_number(number)).world
-        wanted = self._samples and number >= 0
-        return Task(
-            number, world, seed_of(setup.seed, number), setup.scale, samples if wanted else None
-        )
+        kept = samples if self._samples and number >= 0 else None
+        return Task(number, world, seed_of(setup.seed, number), setup.scale, kept, self._watched)
 
     def close(self) -> None:
         """Let others write to the folder."""
