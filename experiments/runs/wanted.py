@@ -9,6 +9,7 @@ from experiments.config.reading import Config
 from experiments.runs.limits import Limits
 from experiments.runs.store import Identity, identity_of, key_of
 from experiments.runs.worker import Task, whole
+from sim.measure.watched import NOTHING, Watched
 from sim.result import RunResult
 
 
@@ -31,9 +32,10 @@ def wanted_run(
     scale: float,
     limits: Limits | None = None,
     keeps: Callable[[RunResult], RunResult] = whole,
+    watched: Watched = NOTHING,
 ) -> Wanted:
     """The run of a config with a seed, at a scale; the other arguments as in `Task`."""
-    task = Task(0, config.world, seed, scale, limits=limits, keeps=keeps)
+    task = Task(0, config.world, seed, scale, limits=limits, keeps=keeps, watched=watched)
     return Wanted(key_of(identity_within(config, task)), task, config)
 
 

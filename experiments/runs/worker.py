@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.runs.limits import HopelessWatch, Limits
+from sim.measure.watched import NOTHING, Watched
 from sim.progress import OnProgress, Progress
 from sim.result import RunResult
 from sim.run import simulate
@@ -28,9 +29,9 @@ def whole(run: RunResult) -> RunResult:
 class Task:
     """One run to make; it is sent to another process.
 
-    `replication` is its number among the tasks that are run together. `limits` end a hopeless run
-    early. `keeps` says how much of the result is sent back. `samples` is the file to keep every
-    request in.
+    `replication` is its number among the tasks that are run together. `samples` is the file to keep
+    every request in, None for nowhere. `watched` is what thresholds want of the run. `limits` end
+    a hopeless run early. `keeps` says how much of the result is sent back.
     """
 
     replication: int
@@ -38,6 +39,7 @@ class Task:
     seed: int
     scale: float
     samples: Path | None = None
+    watched: Watched = NOTHING
     limits: Limits | None = None
     keeps: Callable[[RunResult], RunResult] = whole
 
@@ -49,12 +51,19 @@ class Task:
         if self.limits is not None:
             return self._run_within(self.limits, hear)
         if self.samples is None:
-            return simulate(self.world, self.seed, scale=self.scale, progress=hear)
+            return simulate(
+                self.world, self.seed, scale=self.scale, progress=hear, watched=self.watched
+            )
         from experiments.runs.samples import SampleWriter
 
         with SampleWriter(self.samples) as writer:
             return simulate(
-                self.world, self.seed, scale=self.scale, progress=hear, sampler=writer.add
+                self.world,
+                self.seed,
+                scale=self.scale,
+                progress=hear,
+                sampler=writer.add,
+                watched=self.watched,
             )
 
     def _run_within(self, limits: Limits, hear: OnProgress) -> RunResult:
