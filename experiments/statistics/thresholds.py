@@ -144,6 +144,8 @@ class Criterion:
     bound: float
     text: str
     abort_on_fail: bool = False
+    is_default: bool = False
+    """Not of the config: a limit that holds where the config states none."""
 
     @property
     def name(self) -> str:

@@ -185,14 +185,16 @@ def default_criteria(criteria: Sequence[Criterion]) -> list[Criterion]:
     """Thresholds of the steps of buying for which the config states none of its own."""
     own = step_limits(criteria)
     return [
-        Criterion(Measure(STEP_FAILED, (("step", step),), "rate"), "<=", STEP_LIMIT, _limit_text())
+        Criterion(
+            Measure(STEP_FAILED, (("step", step),), "rate"),
+            "<=",
+            STEP_LIMIT,
+            f"rate<={STEP_LIMIT:g}",
+            is_default=True,
+        )
         for step in STEPS
         if step not in own
     ]
-
-
-def _limit_text() -> str:
-    return f"rate<={STEP_LIMIT:g}"
 
 
 def _threshold(criterion: Criterion, runs: Sequence[RunResult], scale: float) -> ThresholdRow:

@@ -19,6 +19,7 @@ from experiments.runs.store import RunFolder, identity_of
 from experiments.runs.worker import Task
 from experiments.statistics.summary import RunSummary, Setup, summarise
 from experiments.studies.scale_check import warnings as scale_warnings
+from experiments.studies.terms import terms_of
 from sim.result import RunResult
 
 SAVED_EVERY_S: Final = 30.0
@@ -150,7 +151,8 @@ def _setup(config: Config, options: RunOptions) -> Setup:
         replications=options.replications or header.replications,
         scale=options.scale,
         observed=header.observed,
-        warnings=scale_warnings(options.scale),
+        warnings=scale_warnings(config, options.scale),
+        terms=terms_of(config, options.scale, with_limits=True),
     )
 
 

@@ -21,13 +21,14 @@ from experiments.statistics.intervals import Interval, mean
 from experiments.statistics.quantities import COMPARED, FAILED, Quantity
 from experiments.statistics.stopping import (
     Estimate,
-    Verdict,
+    Finding,
     holm,
     replications_needed,
     two_stage,
     verdict_of,
 )
 from experiments.statistics.summary import combined_digest
+from experiments.statistics.verdict import Verdict
 from sim.result import RunResult
 
 SCHEMA: Final = 1
@@ -50,7 +51,7 @@ class Difference(TypedDict):
     ci95: Interval
     p: float | None
     p_holm: float | None
-    verdict: Verdict
+    verdict: Finding
     extrapolated: NotRequired[float | None]
 
 
@@ -64,11 +65,16 @@ class Row(TypedDict):
     digest: str
     ended_early: int
     quantities: dict[str, Difference]
+    verdict: NotRequired[Verdict]
+    rank: NotRequired[int]
+    """1 is best; the config as it is has a rank too."""
+    tied_with: NotRequired[list[str]]
+    against_base: NotRequired[Literal["better", "worse", "tie"]]
     measured: NotRequired[list[dict[str, Any]]]
 
 
 class Comparison(TypedDict):
-    """What `ticketsim compare --json` prints; the variants by the size of their effect."""
+    """What `ticketsim compare --json` prints; the variants best first."""
 
     schema: Literal[1]
     config: str
@@ -80,6 +86,15 @@ class Comparison(TypedDict):
     correction: str
     base: dict[str, float | None]
     variants: list[Row]
+    base_verdict: NotRequired[Verdict]
+    base_rank: NotRequired[int]
+    recommended: NotRequired[list[str]]
+    """The best variants that meet everything and rank before the config as it is; several are
+    tied; empty if there is none."""
+    failing: NotRequired[str]
+    """The quantity by which variants rank that sell as many seats."""
+    failing_values: NotRequired[dict[str, float | None]]
+    """Of the config as it is and of each variant."""
     warnings: list[str]
     digest: str
     wall_seconds: float
