@@ -17,6 +17,7 @@ from experiments.runs.replications import (
 from experiments.runs.run_reuse import Twins
 from experiments.runs.store import identity_of
 from experiments.runs.worker import Task
+from experiments.statistics.thresholds import watched
 from sim.result import RunResult
 
 
@@ -102,6 +103,7 @@ class Campaign:
                 cell.config.world,
                 seed_of(self._seed, replication),
                 self._options.scale,
+                watched=watched(cell.config),
             )
             for number, (cell, replication) in enumerate(pairs)
         ]
