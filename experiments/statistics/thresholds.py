@@ -298,8 +298,8 @@ def _criterion(name: str, threshold: Threshold, source: str) -> Criterion:
         operator,
         bound,
         text.strip(),
-        threshold.abortOnFail,
-        delay_s,
+        abort_on_fail=threshold.abortOnFail,
+        not_before_s=delay_s,
     )
 
 

@@ -39,7 +39,11 @@ _MARKS = {
 def render(comparison: Comparison, width: int) -> str:
     """What to decide by; lines are at most `width` long, between 80 and 120."""
     width = max(NARROWEST, min(width, WIDEST))
-    parts = [_decision(comparison, width), _ranks(comparison), _brief_remarks(comparison, width)]
+    parts = [
+        _decision(comparison, width),
+        _ranks(comparison, width),
+        _brief_remarks(comparison, width),
+    ]
     return _joined(parts)
 
 
@@ -48,7 +52,7 @@ def render_verbose(comparison: Comparison, width: int) -> str:
     width = max(NARROWEST, min(width, WIDEST))
     parts = [
         _decision(comparison, width),
-        _ranks(comparison),
+        _ranks(comparison, width),
         _heading(comparison, width),
         _failures(comparison),
         _others(comparison),
@@ -104,7 +108,7 @@ def _meets(row: Row) -> bool:
     return row["verdict"]["outcome"] == "holds"
 
 
-def _ranks(comparison: Comparison) -> Iterator[str]:
+def _ranks(comparison: Comparison, columns: int) -> Iterator[str]:
     """One line for the config as it is and each variant: rank, verdict, seats, the rest."""
     verdict = comparison.get("base_verdict")
     if verdict is None:
@@ -128,10 +132,11 @@ def _ranks(comparison: Comparison) -> Iterator[str]:
             f"{number(round(found['people']['shut_out'] / size)):>12}  "
             f"{_failing(failing, value)}"
         )
-    yield (
+    rule = (
         "rank: fewest demands broken, then most seats sold (reserved or paid at the end), then "
         f"{failing}; the same rank: the runs cannot tell them apart"
     )
+    yield from wrapped("", rule.split(), columns, " ")
 
 
 def _failing(name: str, value: float | None) -> str:

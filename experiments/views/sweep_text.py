@@ -139,6 +139,9 @@ def found_sentences(sweep: SweepResult) -> Iterator[str]:
     if knee is not None:
         yield from knee_sentences(knee)
         return
+    if not all("verdict" in point for point in sweep["points"]):
+        yield f"{len(sweep['points'])} points, kept by an older version without verdicts"
+        return
     met = [point for point in sweep["points"] if _outcome(point) == "holds"]
     total = len(sweep["points"])
     if not met:
@@ -160,12 +163,12 @@ def knee_sentences(knee: Knee) -> Iterator[str]:
     key, region = knee["parameter"], knee.get("region")
     if knee["meets"] is None or region is None:
         nearest = knee.get("nearest")
-        yield f"no {key} in the range is shown to meet everything"
+        yield f"no value of {key} in the range is shown to meet everything"
         if nearest is not None:
             yield f"nearest: {_binding(key, nearest)}"
     else:
-        low, high = (_value(end) for end in region)
-        yield f"{key}: everything is met from {low} to {high}"
+        low, high = map(_value, region)
+        yield f"everything is met from {key} = {low} to {high}"
         sides = (("below", knee.get("below"), "lowest"), ("above", knee.get("above"), "highest"))
         for name, side, end in sides:
             if side is None:

@@ -22,7 +22,7 @@ from experiments.views.plots.timeline import (
 )
 from experiments.views.report.bottlenecks import Bottleneck
 from experiments.views.report.content import Level, Said
-from experiments.views.report.explanations import broken, explained, meaning
+from experiments.views.report.explanations import explained, meaning
 from experiments.views.run_text import number, percent
 from experiments.views.verdict_text import (
     SENTENCES,
@@ -84,7 +84,6 @@ def sentences(
         Said(_beginning(runs) if verdict["outcome"] == "fails" else "", "How it began:"),
         Said(_behind(verdict, full), "Behind it:"),
         Said(_sweeps(runs), "The sweep:"),
-        Said(_never(summary), "What must never happen:"),
     ]
     return [said for said in told if said.text]
 
@@ -165,10 +164,3 @@ def _sweeps(runs: Sequence[RunResult]) -> str:
         f"{count} ended in an error; the first, {clock(first.started_s / 60)} minutes into the "
         f"load: {explained(first.outcome)}."
     )
-
-
-def _never(summary: RunSummary) -> str:
-    found = [
-        f"{_count(count)} {broken(name)}" for name, count in summary["invariants"].items() if count
-    ]
-    return _sentence(", ".join(found)) if found else ""
