@@ -15,6 +15,7 @@ from typing_extensions import TypedDict
 from experiments.config.reading import Observed
 from experiments.statistics.intervals import Interval, ci95, mean, pi95
 from experiments.statistics.outcomes import POLL, is_failure
+from experiments.statistics.uncertainty import Uncertainty
 from experiments.statistics.verdict import Terms, Verdict, verdict_on
 from sim.result import RunResult
 
@@ -112,6 +113,7 @@ class RunSummary(TypedDict):
     """There unless an older version of the program kept the run."""
     scale_check: NotRequired[ScaleCheck]
     """With --check-scale."""
+    uncertainty: NotRequired[Uncertainty]
     warnings: list[str]
     digest: str
     wall_seconds: float

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from experiments.statistics.quantities import QUANTITIES
 from experiments.statistics.summary import RunSummary
+from experiments.statistics.uncertainty import in_words
 from experiments.views.run_text import (
     NARROWEST,
     WIDEST,
@@ -63,6 +65,9 @@ def _lines(summary: RunSummary) -> Iterator[str]:
     waiting = _waiting(summary)
     if waiting:
         yield f"waiting   {waiting}"
+    if "uncertainty" in summary:
+        for sentence in in_words(summary["uncertainty"], QUANTITIES):
+            yield f"unknown   {sentence}"
     remarks = summary["warnings"]
     for remark in remarks[:_MOST_REMARKS]:
         yield f"remark    {remark}"

@@ -28,7 +28,9 @@ from experiments.statistics.stopping import (
     verdict_of,
 )
 from experiments.statistics.summary import combined_digest
+from experiments.statistics.uncertainty import Split, Uncertainty, split
 from experiments.statistics.verdict import Verdict
+from experiments.studies.compare.over_worlds import OverWorlds, over_worlds
 from sim.result import RunResult
 
 SCHEMA: Final = 1
@@ -53,6 +55,8 @@ class Difference(TypedDict):
     p_holm: float | None
     verdict: Finding
     extrapolated: NotRequired[float | None]
+    spread: NotRequired[Split]
+    """Of the paired difference, where something is unknown: how much is that, how much chance."""
 
 
 class Row(TypedDict):
@@ -64,6 +68,7 @@ class Row(TypedDict):
     replications: int
     digest: str
     ended_early: int
+    over_worlds: NotRequired[OverWorlds]
     quantities: dict[str, Difference]
     verdict: NotRequired[Verdict]
     rank: NotRequired[int]
@@ -95,6 +100,7 @@ class Comparison(TypedDict):
     """The quantity by which variants rank that sell as many seats."""
     failing_values: NotRequired[dict[str, float | None]]
     """Of the config as it is and of each variant."""
+    uncertainty: NotRequired[Uncertainty]
     warnings: list[str]
     digest: str
     wall_seconds: float
@@ -204,9 +210,50 @@ def comparison_of(
                 quantities={name: column[index] for name, column in columns.items()},
             )
         )
+    _add_worlds(campaign, base, present, rows)
     rows.sort(key=lambda row: row["quantities"][FAILED.name]["difference"] or 0.0)
     means = {quantity.name: _mean(campaign.results(base), quantity) for quantity in COMPARED}
     return means, rows
+
+
+def _add_worlds(
+    campaign: Campaign, base: Cell, present: Sequence[Alternative], rows: Sequence[Row]
+) -> None:
+    """Where something is unknown: what each variant does in every world."""
+    uncertainty = campaign.uncertainty(base, campaign.results(base))
+    if uncertainty is None:
+        return
+    worlds = uncertainty["worlds"]
+    second = campaign.second_runs(base)
+    for alternative, row in zip(present, rows, strict=True):
+        runs = _pairs(campaign, base, alternative.cell)
+        own = campaign.second_runs(alternative.cell)
+        again = [(second[number], own[number]) for number in second if number in own]
+        pairs: dict[str, list[tuple[float, float]]] = {}
+        for quantity in COMPARED:
+            found = _numbers(runs, quantity)
+            twice = _numbers(again, quantity)
+            if len(found) < len(runs):
+                continue
+            pairs[quantity.name] = found
+            changes = [after - before for before, after in found]
+            both = [
+                (one, after - before)
+                for one, (before, after) in zip(changes, twice, strict=False)
+                if len(twice) == len(again)
+            ]
+            parts = split(changes, both)
+            if parts is not None:
+                row["quantities"][quantity.name]["spread"] = parts
+        row["over_worlds"] = over_worlds(COMPARED, pairs, worlds[: len(runs)], FAILED.name)
+
+
+def _numbers(
+    pairs: Sequence[tuple[RunResult, RunResult]], quantity: Quantity
+) -> list[tuple[float, float]]:
+    """The pairs of numbers, of those pairs of runs that have both."""
+    found = [(quantity.of(one), quantity.of(other)) for one, other in pairs]
+    return [(one, other) for one, other in found if one is not None and other is not None]
 
 
 def changes_nothing(base: Cell, alternative: Alternative) -> bool:

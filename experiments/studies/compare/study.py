@@ -30,6 +30,7 @@ from experiments.studies.compare.differences import (
     run_comparison,
 )
 from experiments.studies.compare.standings import ranking_of
+from experiments.studies.drawn_worlds import remarks
 from experiments.studies.scale_check import warnings as scale_warnings
 from experiments.studies.validate.measured_runs import beside
 
@@ -63,6 +64,8 @@ def compare(
     campaign = Campaign(journal, options, seed)
     design = Design(_first_stage(config, options), precision)
     run_comparison(campaign, base, alternatives, design)
+    cells = [base, *(one.cell for one in alternatives)]
+    campaign.run_again(cells, len(campaign.results(base)))
     means, rows = comparison_of(campaign, base, alternatives, design)
     if not rows:
         raise InterruptedRunError("ended before anything could be compared")
@@ -87,6 +90,7 @@ def compare(
         "failing": standing.failing,
         "failing_values": standing.failing_values,
         "warnings": [
+            *remarks(config),
             *_unused(campaign, base, alternatives),
             *_warnings(config, options.scale, design, campaign, len(rows), len(alternatives)),
         ],
@@ -95,6 +99,9 @@ def compare(
         ),
         "wall_seconds": round(time.perf_counter() - began, 3),
     }
+    uncertainty = campaign.uncertainty(base, campaign.results(base))
+    if uncertainty is not None:
+        comparison["uncertainty"] = uncertainty
     return StudyResult(comparison, campaign.interrupted, journal)
 
 

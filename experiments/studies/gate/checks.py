@@ -27,6 +27,7 @@ from experiments.statistics.intervals import FEWEST_FOR_INTERVALS, Interval
 from experiments.statistics.stopping import Bounds, bounds
 from experiments.statistics.summary import Replication
 from experiments.statistics.thresholds import STEP_FAILED, Criterion, holds, kind_of
+from experiments.statistics.uncertainty import Uncertainty
 from experiments.statistics.verdict import Verdict
 from sim.result import RunResult
 
@@ -69,6 +70,10 @@ class GateResult(TypedDict):
     verdict: NotRequired[Verdict]
     checks: list[Check]
     baseline: NotRequired[str]
+    uncertainty: NotRequired[Uncertainty]
+    met_in_worlds: NotRequired[dict[str, float]]
+    """Where something is unknown: each threshold, and the share of worlds that meet it."""
+    warnings: NotRequired[list[str]]
     digest: str
     wall_seconds: float
     runs: list[Replication]
@@ -254,6 +259,17 @@ class Judge:
 def _is_compared(criterion: Criterion) -> bool:
     """Whether a threshold's number is compared with the baseline."""
     return bool(criterion.worse) and not criterion.is_default
+
+
+def met_in_worlds(criteria: Sequence[Criterion], runs: Sequence[RunResult]) -> dict[str, float]:
+    """Of each threshold the share of runs that meet it by themselves, of those with samples."""
+    found: dict[str, float] = {}
+    for one in criteria:
+        values = [value for run in runs if (value := one.measure.of(run)) is not None]
+        if values:
+            met = [holds(value, one.operator, one.bound) for value in values]
+            found[one.name] = sum(met) / len(met)
+    return found
 
 
 def _open(criterion: Criterion, kind: Kind, limit: float, count: int) -> Check:

@@ -16,8 +16,9 @@ from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
 from experiments.statistics.stopping import looks
 from experiments.statistics.summary import combined_digest, replication_of
 from experiments.statistics.verdict import Terms, Verdict
+from experiments.studies.drawn_worlds import remarks
 from experiments.studies.gate.baseline import read_baseline
-from experiments.studies.gate.checks import ERROR, SCHEMA, Check, GateResult, overall
+from experiments.studies.gate.checks import ERROR, SCHEMA, Check, GateResult, met_in_worlds, overall
 from experiments.studies.gate.judging import judged, refuse_untold
 from experiments.studies.terms import terms_of
 from sim.result import RunResult
@@ -67,7 +68,16 @@ class _Gate:
         checks, made, verdict = self._checks(campaign)
         if verdict is None:
             raise InterruptedRunError("ended before anything was measured")
+        cell = Cell(self._config.name, self._config)
+        campaign.run_again([cell], len(made))
         result = self._result(checks, made, verdict, partial=campaign.interrupted)
+        uncertainty = campaign.uncertainty(cell, made)
+        if uncertainty is not None:
+            result["uncertainty"] = uncertainty
+            result["met_in_worlds"] = met_in_worlds(self._terms.criteria, made)
+        warnings = list(remarks(self._config))
+        if warnings:
+            result["warnings"] = warnings
         return StudyResult(result, campaign.interrupted, journal)
 
     def _checks(self, campaign: Campaign) -> tuple[list[Check], list[RunResult], Verdict | None]:

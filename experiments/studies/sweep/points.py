@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from experiments.statistics.intervals import Interval, ci95, mean
 from experiments.statistics.quantities import QUANTITIES, SWEPT
 from experiments.statistics.summary import combined_digest
+from experiments.statistics.uncertainty import Uncertainty
 from experiments.statistics.verdict import Terms, Verdict, verdict_on
 from experiments.studies.gate.checks import Outcome
 from experiments.studies.sweep.designs import Parameter, Point, morris_shares, unit_problem
@@ -37,6 +38,7 @@ class PointResult(TypedDict):
     outcome: NotRequired[Outcome]
     """What a gate says, with --knee."""
     verdict: NotRequired[Verdict]
+    uncertainty: NotRequired[Uncertainty]
     digest: str
 
 

@@ -18,6 +18,7 @@ from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
 from experiments.statistics.stopping import looks
 from experiments.statistics.summary import combined_digest
 from experiments.statistics.verdict import Terms
+from experiments.studies.drawn_worlds import remarks
 from experiments.studies.gate.checks import ERROR, Check, Outcome, overall
 from experiments.studies.gate.judging import judged, refuse_untold
 from experiments.studies.scale_check import warnings as scale_warnings
@@ -107,6 +108,7 @@ class _Sweep:
             self._campaign.run(
                 (cell, number) for number in range(self._replications) for _, cell in cells.values()
             )
+            self._campaign.run_again([cell for _, cell in cells.values()], self._replications)
             result = self._result(self._point_results(list(cells.values())))
         return StudyResult(result, self._campaign.interrupted, journal)
 
@@ -146,7 +148,14 @@ class _Sweep:
         for point, cell in cells:
             runs = self._campaign.results(cell)[: self._replications]
             if runs:
-                found.append(point_result(self._parameters, point, runs, self._terms_at(cell)))
+                found.append(self._point(point, cell, runs))
+        return found
+
+    def _point(self, point: Point, cell: Cell, runs: Sequence[RunResult]) -> PointResult:
+        found = point_result(self._parameters, point, runs, self._terms_at(cell))
+        uncertainty = self._campaign.uncertainty(cell, runs)
+        if uncertainty is not None:
+            found["uncertainty"] = uncertainty
         return found
 
     def _find_knee(self) -> SweepResult:
@@ -160,7 +169,8 @@ class _Sweep:
             if found is None:
                 return None
             checks[value], made = found
-            point = point_result(self._parameters, (value,), made, self._terms_at(cell))
+            self._campaign.run_again([cell], len(made))
+            point = self._point((value,), cell, made)
             point["outcome"] = overall(checks[value])
             tried[value] = point
             return point["outcome"]
@@ -206,6 +216,7 @@ class _Sweep:
             "points": points,
             "warnings": [
                 *scale_warnings(self._config, self._options.scale),
+                *remarks(self._config),
                 *([f"{missing} points have no finished run"] if missing else []),
             ],
             "digest": combined_digest([point["digest"] for point in points]),
