@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+from experiments.exit_codes import ExitCode
+
 _LONGEST_LINE: Final = 2_000
 _LONGEST_KEY: Final = 120
 
@@ -30,7 +32,7 @@ def one_line(text: str) -> str:
 class TicketsimError(Exception):
     """A command cannot go on; its text is the one line that the user reads."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[ExitCode] = ExitCode.ERROR
 
     def _render_traceback_(self) -> list[str]:
         """What a notebook shows of it: the line, and not how it came about."""
@@ -48,7 +50,7 @@ class ConfigError(TicketsimError):
         nearest: the valid key that was probably meant.
     """
 
-    exit_code = 104
+    exit_code = ExitCode.INVALID_CONFIG
 
     def __init__(
         self, source: str, key: str, problem: str, *, value: str = "", nearest: str = ""
@@ -75,13 +77,13 @@ class ResultsError(TicketsimError):
 class OutputMismatchError(TicketsimError):
     """The folder named by `--out` holds the results of another config or version."""
 
-    exit_code = 104
+    exit_code = ExitCode.INVALID_CONFIG
 
 
 class InterruptedRunError(TicketsimError):
     """Ctrl-C came before anything was measured."""
 
-    exit_code = 130
+    exit_code = ExitCode.INTERRUPTED
 
 
 class ViolationError(TicketsimError):

@@ -16,8 +16,11 @@ INVARIANT_BROKEN: Final = "invariant_broken"
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
-    """One run of the sweep on the scheduler thread. Times in simulated seconds."""
+class Cleanup:
+    """One run of the cleanup job ("sweep" in the service and in results).
+
+    Times in simulated seconds since the load began.
+    """
 
     planned_s: float
     started_s: float
@@ -26,7 +29,7 @@ class Sweep:
     """"ok", or the name of the error that lost it."""
     passed_before: int
     waiting_before: int
-    """Members of both sets when the sweep began to remove; 0 if it never came so far."""
+    """Members of both sets when the job began to remove; 0 if it never came so far."""
     passed_after: int
     waiting_after: int
 
@@ -56,7 +59,7 @@ class RunResult:
     """Users by the furthest state reached; every user in exactly one."""
     invariants: Counts
     """Invariant -> violations."""
-    sweeps: list[Sweep]
+    sweeps: list[Cleanup]
     notes: list[str]
     """Remarks on what the run could not show, for the summary."""
     consulted: list[str] | None = None

@@ -14,11 +14,10 @@ arguments with two underscores for each dot: `changes={"redis.maxmemory": "4mb"}
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +28,8 @@ from experiments.config.sources import read_source, shipped_names
 from experiments.config.variants import Variant, Variants
 from experiments.errors import ConfigError, OutputError, TicketsimError
 from experiments.runs.budget import Budget
-from experiments.runs.campaign import CommonOptions
-from experiments.studies.designs import assignment
+from experiments.runs.options import RunOptions
+from experiments.studies.sweep.designs import assignment
 
 __all__ = [
     "Comparison",
@@ -84,20 +83,19 @@ def simulate(
     Raises:
         TicketsimError: the config, a change or `out` cannot be used; says what is allowed.
     """
-    from experiments.cli.run import perform
+    from experiments.config.reading import read
+    from experiments.studies.run import run
 
     with _changes_explained():
-        common = _common(
+        options = _options(
             "simulate",
-            config,
-            _assignments(changes, keys),
             seed=seed,
             scale=scale,
             replications=replications,
             workers=workers,
             out=out,
         )
-        finished = perform(common)
+        finished = run(read(str(config), _assignments(changes, keys)), options)
     return Run(finished.config, finished.results, finished.summary)
 
 
@@ -137,13 +135,13 @@ def compare(
     Raises:
         TicketsimError: config, variants or `out` cannot be used; says what is allowed.
     """
-    from experiments.cli.compare import compare_variants
+    from experiments.config.reading import read
+    from experiments.studies.compare import study
+    from experiments.views.saved_files import keep_comparison
 
     with _changes_explained():
-        common = _common(
+        options = _options(
             "compare",
-            config,
-            _assignments(changes, keys),
             seed=seed,
             scale=scale,
             replications=replications,
@@ -151,7 +149,10 @@ def compare(
             out=out,
             budget=budget,
         )
-        return Comparison(compare_variants(common, _variants(variants), precision))
+        given = read(str(config), _assignments(changes, keys))
+        result = study.compare(given, options, _variants(variants), precision)
+    keep_comparison(result)
+    return Comparison(result.document)
 
 
 def sweep(
@@ -193,14 +194,15 @@ def sweep(
     Raises:
         TicketsimError: config, keys, values or `out` cannot be used; says what is allowed.
     """
-    from experiments.cli.sweep import SweepOptions, measure_sweep
+    from experiments.config.reading import read
+    from experiments.studies.sweep import study
+    from experiments.studies.sweep.designs import parse_parameter
+    from experiments.views.saved_files import keep_sweep
 
     design, samples = _design(knee=knee, latin=latin, sobol=sobol, morris=morris)
     with _changes_explained():
-        common = _common(
+        options = _options(
             "sweep",
-            config,
-            _assignments(changes, keys),
             seed=seed,
             scale=scale,
             replications=replications,
@@ -208,8 +210,12 @@ def sweep(
             out=out,
             budget=budget,
         )
-        texts = tuple(_parameter(key, values) for key, values in parameters.items())
-        return Sweep(measure_sweep(SweepOptions(common, texts, design, samples)))
+        given = read(str(config), _assignments(changes, keys))
+        texts = [_parameter(key, values) for key, values in parameters.items()]
+        chosen = [parse_parameter(text) for text in texts]
+        result = study.sweep(given, options, chosen, design, samples)
+    keep_sweep(result)
+    return Sweep(result.document)
 
 
 def load(folder: str | Path) -> Run | Comparison | Sweep:
@@ -243,11 +249,9 @@ def init(folder: str | Path) -> Path:
     Raises:
         TicketsimError: the folder is not empty, or cannot be written to.
     """
-    from experiments.cli.init import init as write
+    from experiments.shipped.starter_project import write_starter
 
-    with redirect_stderr(io.StringIO()):
-        write(str(folder))
-    return Path(folder) / "onsale.toml"
+    return write_starter(str(folder))
 
 
 def configs() -> Table:
@@ -320,10 +324,8 @@ def _read_json(path: Path) -> Any:
     return json.loads(path.read_text("utf-8"))
 
 
-def _common(
+def _options(
     function: str,
-    config: str | Path,
-    assignments: tuple[str, ...],
     *,
     seed: int | None,
     scale: float,
@@ -331,18 +333,15 @@ def _common(
     workers: int | str | None,
     out: str | Path | None,
     budget: str | None = None,
-) -> CommonOptions:
-    """The options that the command line would read from the same words. Raises as it does."""
+) -> RunOptions:
+    """How to run, as the arguments say. Raises ConfigError where the command line does."""
     _check_numbers(function, seed, scale, replications)
-    return CommonOptions(
-        config=str(config),
-        assignments=assignments,
+    return RunOptions(
         seed=seed,
         replications=replications,
         workers=_workers(workers),
         scale=scale,
-        out=None if out is None else str(out),
-        quiet=True,
+        out=None if out is None else Path(out),
         budget=_budget(budget),
     )
 

@@ -8,8 +8,8 @@ from typing import Final
 
 from experiments.config.keys import numbers_in
 from model.setting import Setting
+from sim.customers.customer_function import customer_function
 from sim.load.settings import ConstantArrivalRate, OpeningCrowd, RampingArrivalRate, RampingVUs
-from sim.run import customer_function
 from sim.service.service_class import service_class
 from sim.world import World
 

@@ -31,8 +31,8 @@ from experiments.config.sources import (
     show_value,
 )
 from experiments.config.user_code import announce_code
+from experiments.documents import with_dialect
 from experiments.errors import ConfigError
-from experiments.runs.envelope import with_dialect
 from model.setting import Setting
 from sim.scale import scaled
 from sim.world import World

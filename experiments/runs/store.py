@@ -31,12 +31,12 @@ from typing import Any
 
 import numpy as np
 
+from experiments.documents import as_json
 from experiments.errors import OutputError, OutputMismatchError
 from experiments.runs.code_digest import named_digest, program_digest
-from experiments.runs.envelope import as_json
 from experiments.runs.folder import ALLOWED, Folder
 from experiments.statistics.summary import RunSummary
-from sim.result import RunResult, Sweep
+from sim.result import Cleanup, RunResult
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
@@ -243,7 +243,7 @@ def write_plain(run: RunResult) -> dict[str, Any]:
 def read_plain(entry: Mapping[str, Any], series: Mapping[str, Any] | None = None) -> RunResult:
     """The result that `write_plain` made plain, with the time series of another file."""
     rest = {name: value for name, value in entry.items() if name != "sweeps"}
-    sweeps = [Sweep(**sweep) for sweep in entry["sweeps"]]
+    sweeps = [Cleanup(**sweep) for sweep in entry["sweeps"]]
     return RunResult(**rest, sweeps=sweeps, series=dict(series or {}))
 
 
@@ -266,7 +266,7 @@ def _tables(results: Mapping[int, RunResult]) -> dict[str, Columns]:
             ],
         ),
         "sweeps": _columns(
-            ("replication", *(field.name for field in dataclasses.fields(Sweep))),
+            ("replication", *(field.name for field in dataclasses.fields(Cleanup))),
             [
                 (number, *dataclasses.astuple(sweep))
                 for number, run in results.items()

@@ -23,7 +23,8 @@ from typing import Final, Literal
 from experiments.config.keys import nearest
 from experiments.config.reading import Threshold
 from experiments.errors import ConfigError
-from experiments.statistics.summary import is_failure
+from experiments.statistics.outcomes import is_failure
+from experiments.statistics.steps import STEPS, failed_share
 from model.service import ENDPOINTS
 from sim.result import RunResult
 
@@ -70,6 +71,8 @@ _KINDS: Final[Mapping[str, str]] = {
     "places_lost": "trend",
     "position_went_up": "counter",
     "script_errors": "counter",
+    "shut_out": "counter",
+    "step_failed": "rate",
     "time_to_sell_out": "gauge",
     "vus": "gauge",
     "vus_max": "gauge",
@@ -77,7 +80,9 @@ _KINDS: Final[Mapping[str, str]] = {
 }
 _COUNTED: Final = ("http_req_failed", "http_reqs")
 """Metrics of which every combination of tags can be counted."""
-_TAGS: Final = ("endpoint", "status", "method", "expected_response")
+_TAGS: Final = ("endpoint", "status", "method", "expected_response", "step")
+STEP_FAILED: Final = "step_failed"
+"""The share of failed requests of a step of buying, refusals of the business apart."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +100,8 @@ class Measure:
 
     def of(self, run: RunResult) -> float | None:
         """The number in a run; None when there are no samples."""
+        if self.metric == STEP_FAILED:
+            return failed_share(run, dict(self.tags)["step"])
         if self.tags and self.metric in _COUNTED:
             return self._counted(run)
         statistics = run.metrics.get(self.name, {})
@@ -147,6 +154,24 @@ class Criterion:
     def worse(self) -> int:
         """1 when more is worse, -1 when less is, 0 when neither can be said."""
         return {"<": 1, ">": -1}.get(self.operator[0], 0)
+
+
+def holds(value: float, operator: str, limit: float) -> bool:
+    """Whether a number meets a threshold."""
+    return {
+        "<": value < limit,
+        "<=": value <= limit,
+        ">": value > limit,
+        ">=": value >= limit,
+        "==": value == limit,
+        "===": value == limit,
+        "!=": value != limit,
+    }[operator]
+
+
+def kind_of(metric: str) -> str:
+    """What a metric is in k6's words: "rate", "counter", "gauge" or "trend"."""
+    return _KINDS[metric]
 
 
 def measures() -> dict[str, list[str]]:
@@ -229,6 +254,8 @@ def _selector(name: str, key: str, source: str) -> tuple[str, tuple[tuple[str, s
             nearest=nearest(metric, _KINDS),
         )
     if not brace:
+        for problem in _problems(metric, ()) if metric == STEP_FAILED else ():
+            raise ConfigError(source, key, problem)
         return metric, ()
     if not rest.endswith("}"):
         raise ConfigError(source, key, "allowed: metric{tag:value,tag:value}")
@@ -247,6 +274,21 @@ def _selector(name: str, key: str, source: str) -> tuple[str, tuple[tuple[str, s
 
 def _problems(metric: str, tags: Sequence[tuple[str, str]]) -> Iterator[str]:
     """What is wrong with the tags of a metric."""
+    yield from _wrong_values(tags)
+    names = [tag for tag, _ in tags]
+    if len(set(names)) < len(names):
+        yield "a tag stands twice"
+    if metric == STEP_FAILED:
+        if names != ["step"] or tags[0][1] not in STEPS:
+            yield f"allowed: {STEP_FAILED}{{step:NAME}} with one of {', '.join(STEPS)}"
+    elif "step" in names:
+        yield f"only {STEP_FAILED} is measured by step"
+    elif metric not in _COUNTED:
+        yield from _not_measured(metric, tags)
+
+
+def _wrong_values(tags: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Which tags do not exist, or cannot have their values."""
     for tag, value in tags:
         if tag not in _TAGS:
             yield f"no tag {tag}; allowed: {', '.join(_TAGS)}"
@@ -256,11 +298,11 @@ def _problems(metric: str, tags: Sequence[tuple[str, str]]) -> Iterator[str]:
             yield f"status {value}; allowed: a number such as 500, 0 for no answer"
         if tag == "expected_response" and value not in {"true", "false"}:
             yield f"expected_response {value}; allowed: true, false"
+
+
+def _not_measured(metric: str, tags: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Which tags a metric that is not counted request by request does not have."""
     names = [tag for tag, _ in tags]
-    if len(set(names)) < len(names):
-        yield "a tag stands twice"
-    if metric in _COUNTED:
-        return
     measured = (["endpoint"], ["endpoint", "status"], ["expected_response"])
     if metric != "http_req_duration" or names not in measured:
         yield (

@@ -6,14 +6,14 @@ simulation only leaves its latest numbers. Nothing is shown where there is no te
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final
 
-from experiments.runs.progress import Report, clock, share, silent
+from experiments.runs.display import Display, Report
+from experiments.views.progress import clock, share
 from experiments.views.run_text import duration, number, percent, wrapped
 from sim.load.settings import Load, RampingArrivalRate, RampingVUs
 from sim.run import Progress
@@ -28,20 +28,22 @@ _WIDEST: Final = 120
 _BAR: Final = 20
 
 
-@contextmanager
-def live_view(load: Load, replications: int, *, quiet: bool) -> Iterator[Report]:
-    """Show how the replications go while the block runs.
+class LiveDisplay(Display):
+    """The live view at the foot of a terminal."""
 
-    Nothing is shown when standard error is not a terminal or when `quiet`.
+    def runs(self, count: int, load: Load) -> AbstractContextManager[Report]:
+        """See `Display.runs`."""
+        return _live_view(load, count)
+
+
+@contextmanager
+def _live_view(load: Load, replications: int) -> Iterator[Report]:
+    """Show how the replications go while the block runs.
 
     Args:
         load: as simulated, for its stages.
         replications: how many there are to run.
-        quiet: show nothing.
     """
-    if quiet or not sys.stderr.isatty():
-        yield silent
-        return
     from rich.console import Console
     from rich.live import Live
 

@@ -34,6 +34,8 @@ class WaitingRoom:
         """There are users who lose patience."""
         self.bots: set[int] = set()
         """Users who are programs."""
+        self.opens_s = 0.0
+        """When the sale opens; seconds since the load began."""
         self._arrived_s: dict[int, float] = {}
         self._abandoned_s: dict[int, float] = {}
         self._came_s: dict[int, float] = {}
@@ -92,7 +94,21 @@ class WaitingRoom:
                 "rate": len(self._got_in_s) / measured_s,
             }
             result["admissions_per_minute"] = self._per_minute(measured_s)
+        if self._came_s or self._arrived_s:
+            result["shut_out"] = {"count": self._shut_out()}
         return result | self._leaving()
+
+    def _shut_out(self) -> int:
+        """People never let in although seats were free: until they left, or until the end.
+
+        Seats are free from the opening until somebody first sees none.
+        """
+        sold_out_s = float("inf") if self.sold_out_s is None else self.sold_out_s
+        outside = (self._arrived_s.keys() | self._came_s.keys()) - self._got_in_s.keys()
+        left_s = [self._abandoned_s.get(user, float("inf")) for user in outside]
+        if sold_out_s == float("inf"):
+            return sum(at_s >= self.opens_s for at_s in left_s)
+        return sum(self.opens_s <= at_s < sold_out_s for at_s in left_s)
 
     def _leaving(self) -> Metrics:
         """Who left without seeing a seat, how long after arriving, and how bots fared."""

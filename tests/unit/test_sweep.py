@@ -10,7 +10,7 @@ import pytest
 from experiments.cli.main import main
 from experiments.errors import ConfigError
 from experiments.statistics.quantities import QUANTITIES
-from experiments.studies.designs import (
+from experiments.studies.sweep.designs import (
     Parameter,
     assignment,
     grid,
@@ -19,8 +19,8 @@ from experiments.studies.designs import (
     parse_parameter,
     sobol_points,
 )
-from experiments.studies.knee import find_knee, most_tries
-from experiments.studies.sweep import morris_sensitivities, sobol_sensitivities
+from experiments.studies.sweep.knee import find_knee, most_tries
+from experiments.studies.sweep.points import morris_sensitivities, sobol_sensitivities
 
 UNIT = [Parameter("a", low=0.0, high=1.0), Parameter("b", low=0.0, high=1.0)]
 

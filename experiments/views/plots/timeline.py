@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from experiments.views.plots.style import BAND, FRAME, INK, VERMILION
 from experiments.views.run_text import number
 from sim.load.settings import Load, RampingArrivalRate, RampingVUs
-from sim.result import RunResult, Sweep
+from sim.result import Cleanup, RunResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -180,7 +180,7 @@ def _short(count: float) -> str:
     return f"{count / 1000:g}k" if count >= 1000 else f"{count:g}"  # noqa: PLR2004 (k)
 
 
-def marked(sweeps: Sequence[Sweep]) -> list[Sweep]:
+def marked(sweeps: Sequence[Cleanup]) -> list[Cleanup]:
     """The sweeps worth a mark: all of a few, else those late or lost."""
     begun = [sweep for sweep in sweeps if sweep.started_s >= 0.0]
     if len(begun) <= _MANY_SWEEPS:
@@ -188,17 +188,17 @@ def marked(sweeps: Sequence[Sweep]) -> list[Sweep]:
     return [sweep for sweep in begun if is_lost(sweep) or is_late(sweep)][:_MANY_SWEEPS]
 
 
-def is_lost(sweep: Sweep) -> bool:
+def is_lost(sweep: Cleanup) -> bool:
     """Whether a sweep did not do its work."""
     return sweep.outcome != "ok"
 
 
-def is_late(sweep: Sweep) -> bool:
+def is_late(sweep: Cleanup) -> bool:
     """Whether a sweep began more than a second late."""
     return sweep.started_s - sweep.planned_s > _LATE_S
 
 
-def draw_sweeps(axes: Axes, sweeps: Sequence[Sweep]) -> None:
+def draw_sweeps(axes: Axes, sweeps: Sequence[Cleanup]) -> None:
     """A dotted line where a sweep began; of a lost one a solid line with a cross."""
     for sweep in marked(sweeps):
         at = sweep.started_s / _MINUTE_S
