@@ -1,19 +1,17 @@
-"""The command line of `ticketsim live`."""
+"""`ticketsim live`: the real thing on this machine, beside its prediction."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 from experiments.cli.options import add_command, add_config, duration, positive, scale, seed
+from experiments.cli.output import show
+from experiments.exit_codes import ExitCode
 
-if TYPE_CHECKING:
-    from experiments.interop.k6_output import Output
-    from sim.world import World
-
-_LIVE = """\
+_DESCRIPTION: Final = """\
 Run the real thing on this machine, beside its prediction: the service under its server, a
 real Redis, a real database, and the real k6 with the load of the config. The prediction is
 made first. Then a table says which measured numbers lie inside the predicted intervals.
@@ -23,7 +21,7 @@ made first. Then a table says which measured numbers lie inside the predicted in
 
 It needs redis-server, k6 and a database server on the path (or `--database sqlite`);
 nothing is downloaded. Only addresses of this machine are allowed as targets."""
-_EXIT_CODES = """\
+_EXIT_CODES: Final = """\
 exit codes: 0 ok, whatever lies inside; 104 the config is invalid; 130 interrupted, nothing
 is left running; 1 anything else, in one line"""
 
@@ -31,7 +29,7 @@ is left running; 1 anything else, in one line"""
 def add_live(commands: Any) -> argparse.ArgumentParser:
     """Add `live`."""
     parser = add_command(
-        commands, "live", "the real thing beside its prediction", _LIVE, _EXIT_CODES
+        commands, "live", "the real thing beside its prediction", _DESCRIPTION, _EXIT_CODES
     )
     parser.set_defaults(command=_live)
     add_config(parser)
@@ -68,39 +66,43 @@ def add_live(commands: Any) -> argparse.ArgumentParser:
         "--redis", metavar="URL", help="a Redis on this machine instead of a new one"
     )
     parser.add_argument(
-        "--out", metavar="DIR", help="keep prediction, scripts, raw output and logs there"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="keep prediction, scripts, raw output and logs there",
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress, no text")
     return parser
 
 
-def _live(options: argparse.Namespace) -> int:
-    from experiments.cli.output import print_result, say
-    from experiments.config.reading import load
+def _live(options: argparse.Namespace) -> ExitCode:
     from experiments.studies.live.rig import Target
     from experiments.studies.live.study import LiveOptions, live
     from experiments.views.live_text import render
-    from sim.scale import scaled
 
-    assignments = tuple(options.assignments)
-    config = load(options.config, assignments)
     target = Target(
-        options.config, assignments, options.scale, options.database, options.redis
+        options.config,
+        tuple(options.assignments),
+        options.scale,
+        options.database,
+        options.redis,
     )
-    result = live(
-        target,
-        scaled(config.world, options.scale),
-        {},
-        LiveOptions(
-            seed=options.seed,
-            replications=options.replications,
-            at_most_s=options.at_most,
-            calibrates=options.calibrate,
-            keep=None if options.out is None else Path(options.out),
-        ),
-        calibrated=lambda outputs: _calibrated(options, outputs),
-        told=(lambda _text: None) if options.quiet else say,
+    how = LiveOptions(
+        seed=options.seed,
+        replications=options.replications,
+        at_most_s=options.at_most,
+        calibrates=options.calibrate,
+        keep=options.out,
     )
-    print_result(options, result, render)
-    return 0
+    result = live(target, how, told=_silent if options.quiet else _say)
+    show(options, result, render)
+    return ExitCode.OK
+
+
+def _say(text: str) -> None:
+    print(f"ticketsim live: {text}", file=sys.stderr, flush=True)
+
+
+def _silent(_text: str) -> None:
+    return

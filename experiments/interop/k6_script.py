@@ -69,6 +69,24 @@ def k6_script(
             f"k6 runs JavaScript, not this Python function; allowed: {allowed}",
             value=f'"{world.customer.script}"',
         )
+    return _text(world, function, thresholds, base_url, timeout_s)
+
+
+def calibration_script(world: World, *, base_url: str, timeout_s: float) -> str:
+    """A script whose users ask every endpoint in turn, without pauses, under the world's load.
+
+    Arguments are those of `k6_script`.
+    """
+    return _text(world, "calibration", {}, base_url, timeout_s)
+
+
+def _text(
+    world: World,
+    function: str,
+    thresholds: Mapping[str, Sequence[str]],
+    base_url: str,
+    timeout_s: float,
+) -> str:
     options = {
         "scenarios": {"load": {**scenario(world.load), "exec": function}},
         "thresholds": {name: list(held) for name, held in thresholds.items() if _of_k6(name)},
@@ -78,7 +96,10 @@ def k6_script(
         "BASE_URL": base_url,
         "TIMEOUT": f"{timeout_s:g}s",
         "LOAD_S": load_s(world.load),
-        "CUSTOMER": {name: getattr(world.customer, name) for name in _OPTIONS},
+        "CUSTOMER": {
+            **{name: getattr(world.customer, name) for name in _OPTIONS},
+            "users": world.catalogue.users,
+        },
         "ARRIVALS": _arrivals(world),
     }
     lines = [

@@ -33,7 +33,7 @@ from model.database import EngineDatabase, open_database, open_sqlite
 from model.http import AUTHORIZATION, WAITING_TOKEN, Request, to_json
 from model.schema import METADATA, create_all
 from model.service import TicketService
-from sim.scale import scaled
+from sim.scale import with_fewer_people
 from sim.service.initial_data import fill_tables
 from sim.service.service_class import service_class
 from sim.world import World
@@ -148,7 +148,7 @@ def from_environment() -> WSGIApplication:
     from experiments.config.reading import load
 
     wanted = json.loads(os.environ[SERVE_VARIABLE])
-    world = scaled(load(wanted["config"], wanted["assignments"]).world, wanted["scale"])
+    world = with_fewer_people(load(wanted["config"], wanted["assignments"]).world, wanted["scale"])
     service = build_service(world, wanted["redis"], wanted["database"])
     service.start()
     return application(service)
@@ -181,9 +181,10 @@ def build_service(world: World, redis_url: str, database: str) -> TicketService:
     except redis.RedisError as error:
         raise TicketsimError(f"--redis {redis_url}: {error}") from error
     opened = open_database if "://" in database else open_sqlite
-    pool = {"pool_size": world.pool.connections, "pool_timeout_s": world.pool.timeout_s}
     try:
-        engine = opened(database, **pool)
+        engine = opened(
+            database, pool_size=world.pool.connections, pool_timeout_s=world.pool.timeout_s
+        )
         if not inspect(engine).has_table(METADATA.sorted_tables[0].name):
             create_all(engine, world.policy)
             fill_tables(_Seeding(engine), world.catalogue)

@@ -29,17 +29,24 @@ def _lines(result: LiveResult, width: int) -> Iterator[str]:
         f"{result['config']} at scale {result['scale']:g}, {result['load_s']:g} s of load, "
         f"{result['replications']} replications."
     )
-    if not result["calibration"]:
-        yield (
-            "Not calibrated: the prediction has the costs of the measured system and not of this "
-            "machine's. --calibrate fits them first."
-        )
+    yield _calibration(result["calibration"])
     yield ""
     longest = max((len(row["name"]) for row in result["rows"]), default=0)
     names = max(12, min(longest, width - 4 * _NUMBER_WIDTH // 2))
     yield f"{'':<{names}}  {'predicted':>11}  {'95 % interval':>{_NUMBER_WIDTH}}  {'measured':>11}"
     for row in result["rows"]:
         yield _line(row, names)
+
+
+def _calibration(fitted: list[str] | None) -> str:
+    if fitted is None:
+        return (
+            "Not calibrated: the prediction has the costs of the measured system and not of this "
+            "service. --calibrate fits its speed first."
+        )
+    if not fitted:
+        return "The calibration could not tell the service's speed: the default stayed."
+    return f"Calibrated: {', '.join(fitted)}."
 
 
 def _line(row: Row, names: int) -> str:

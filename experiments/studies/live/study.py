@@ -8,30 +8,52 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import statistics
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from typing_extensions import TypedDict
 
-from experiments.errors import ConfigError
+from experiments.config.reading import load as load_config
+from experiments.errors import ConfigError, OutputError
 from experiments.interop.k6_output import Output, read_output
-from experiments.interop.k6_script import k6_script, load_s
+from experiments.interop.k6_script import calibration_script, k6_script, load_s
 from experiments.statistics.intervals import count_pi95, pi95, ranked_pi95
+from experiments.studies.calibrate.study import calibration
 from experiments.studies.live.numbers import Numbers, of_requests, of_run
 from experiments.studies.live.rig import Target, drive, served
-from sim.load.settings import ConstantVUs, Load, OpeningCrowd, RampingArrivalRate, RampingVUs, Stage
+from sim.load.settings import (
+    ConstantVUs,
+    Load,
+    OpeningCrowd,
+    PerVUIterations,
+    RampingArrivalRate,
+    RampingVUs,
+    SharedIterations,
+    Stage,
+)
 from sim.run import simulate
+from sim.scale import with_fewer_people
 from sim.world import World
 
 REPLICATIONS: Final = 20
 _SINGLE_S: Final = 30.0
 _RAMP_S: Final = 30.0
 _RAMP_USERS: Final = 60
-_CALIBRATION_S: Final = _SINGLE_S + _RAMP_S
+_ROOMY: Final = (
+    "catalogue.users=20000",
+    "catalogue.capacity=20000",
+    "catalogue.seats=20000",
+    "catalogue.opens_after_s=0.0",
+)
+"""For the calibration: nobody waits, and no seat is scarce."""
+_BASE_URL: Final = "http://127.0.0.1"
+_FITTED: Final = frozenset({"host.speed"})
 
 
 class Row(TypedDict):
@@ -56,8 +78,8 @@ class LiveResult(TypedDict):
     replications: int
     load_s: float
     """How long the load was, on both sides."""
-    calibration: str
-    """The keys that the calibration set, as TOML; empty without a calibration."""
+    calibration: list[str] | None
+    """What the calibration fitted, as assignments of config keys; None without a calibration."""
     rows: list[Row]
     inside: int
     judged: int
@@ -75,52 +97,39 @@ class LiveOptions:
     """A folder for the prediction, the scripts, the raw output and the logs; None keeps none."""
 
 
-Predict = Callable[[World, int], Numbers]
 Told = Callable[[str], None]
 
 
-def live(
-    target: Target,
-    world: World,
-    thresholds: Mapping[str, Sequence[str]],
-    options: LiveOptions,
-    *,
-    calibrated: Callable[[Sequence[Output]], tuple[World, str]] | None = None,
-    told: Told = lambda _text: None,
-) -> LiveResult:
+def live(target: Target, options: LiveOptions, *, told: Told = lambda _text: None) -> LiveResult:
     """Predict, then run the real thing, then compare.
 
     Args:
         target: what is served.
-        world: the target's world at the target's scale.
-        thresholds: of the config; the script has those that k6 knows.
         options: how it is done.
-        calibrated: makes the world that fits k6's output of the service, and the keys that it set
-            as TOML; needed with `options.calibrates`.
         told: hears what is being done, a line each.
 
     Raises:
-        ConfigError: the load cannot be run by k6.
+        ConfigError: the config is not valid, or its load cannot be run by k6.
+        OutputError: the folder to keep files in is not empty or cannot be written to.
         ProgramError: a real program is missing, failed, or is not on this machine.
     """
+    world = _world(target, ())
     load = cut(world.load, options.at_most_s)
     world = dataclasses.replace(world, load=load)
-    script = _script(world, thresholds)
+    script = _script(world)
     with _folder(options.keep) as folder:
-        keys = ""
-        predicted_world = world
-        if options.calibrates and calibrated is not None:
-            told("calibrating: one user, then a ramp, against the real service")
-            outputs = _calibration_runs(target, world, folder)
-            predicted_world, keys = calibrated(outputs)
-            predicted_world = dataclasses.replace(predicted_world, load=load)
+        fitted: tuple[str, ...] | None = None
+        if options.calibrates:
+            told("measuring one user, then a ramp, on the real service")
+            fitted = _fitted(_calibration_runs(target, folder))
         told(f"predicting: {options.replications} replications")
+        predicted_world = dataclasses.replace(_world(target, fitted or ()), load=load)
         predicted = [
             of_run(simulate(predicted_world, options.seed + number))
             for number in range(options.replications)
         ]
         (folder / "prediction.json").write_text(json.dumps(predicted, indent=1), "utf-8")
-        told(f"running: the real programs, {load_s(load):g} s of load")
+        told(f"running the real programs: {load_s(load):g} s of load")
         with served(target, world, _fresh(folder, "real")) as url:
             output = drive(script, url, folder, at_most_s=load_s(load))
         measured = of_requests(read_output(str(output)).requests)
@@ -133,10 +142,29 @@ def live(
         seed=options.seed,
         replications=options.replications,
         load_s=load_s(load),
-        calibration=keys,
+        calibration=None if fitted is None else list(fitted),
         rows=rows,
         inside=sum(judged),
         judged=len(judged),
+    )
+
+
+def _world(target: Target, fitted: Sequence[str]) -> World:
+    """The config's world with its people scaled, on this machine.
+
+    The service is Python: its code does not get faster with use, as the measured system's does.
+    """
+    here = [f"host.cores={float(os.cpu_count() or 1)}", "service.warm=true"]
+    config = load_config(target.config, [*target.assignments, *here, *fitted])
+    return with_fewer_people(config.world, target.scale)
+
+
+def _fitted(outputs: Sequence[Output]) -> tuple[str, ...]:
+    """The speed that k6's output of the service identifies, as assignments of config keys."""
+    return tuple(
+        f"{estimate.name}={estimate.value:.4g}"
+        for estimate in calibration(outputs).parameters
+        if estimate.identified and estimate.name in _FITTED
     )
 
 
@@ -187,7 +215,7 @@ def cut(load: Load, at_most_s: float) -> Load:
             "allowed: a shorter load, or a longer --at-most",
             value=f"{load.duration_s:g}",
         )
-    if hasattr(load, "max_duration_s"):
+    if isinstance(load, PerVUIterations | SharedIterations):
         return dataclasses.replace(load, max_duration_s=at_most_s)
     return dataclasses.replace(load, duration_s=at_most_s)
 
@@ -206,54 +234,47 @@ def _cut_stages(stages: Sequence[Stage], start: float, at_most_s: float) -> tupl
     return tuple(kept)
 
 
-def _calibration_runs(target: Target, world: World, folder: Path) -> list[Output]:
+def _calibration_runs(target: Target, folder: Path) -> list[Output]:
     """k6's output of one user, and of a ramp, against a service of its own each."""
     ramp = RampingVUs(stages=(Stage(_RAMP_S, _RAMP_USERS),), graceful_ramp_down_s=0.0)
     loads: list[Load] = [ConstantVUs("constant-vus", _SINGLE_S), ramp]
-    # Without thought, so that every endpoint is asked often.
-    busy = dataclasses.replace(
-        world.customer,
-        think_low_s=0.0,
-        think_high_s=0.0,
-        poll_interval_s=0.01,
-        retry_interval_s=0.01,
-        stops_when_done=False,
-    )
+    roomy = dataclasses.replace(target, assignments=(*target.assignments, *_ROOMY), scale=1.0)
+    world = _world(roomy, ())
     outputs = []
     for number, load in enumerate(loads):
-        asked = dataclasses.replace(world, load=load, customer=busy)
-        with served(target, world, _fresh(folder, f"calibration-{number}")) as url:
-            path = drive(_script(asked, {}), url, folder, at_most_s=_CALIBRATION_S)
+        asked = dataclasses.replace(world, load=load)
+        script = calibration_script(
+            asked, base_url=_BASE_URL, timeout_s=world.generator.request_timeout_s
+        )
+        with served(roomy, asked, _fresh(folder, f"calibration-{number}")) as url:
+            path = drive(script, url, folder, at_most_s=load_s(load))
         outputs.append(read_output(str(path)))
     return outputs
 
 
-def _script(world: World, thresholds: Mapping[str, Sequence[str]]) -> str:
+def _script(world: World) -> str:
     return k6_script(
         world,
-        thresholds,
-        base_url="http://127.0.0.1",
+        {},
+        base_url=_BASE_URL,
         timeout_s=world.generator.request_timeout_s,
     )
 
 
-class _folder:
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
     """The folder to keep files in, or a temporary one."""
-
-    def __init__(self, keep: Path | None) -> None:
-        self._keep = keep
-        self._temporary: Any = None
-
-    def __enter__(self) -> Path:
-        if self._keep is not None:
-            self._keep.mkdir(parents=True, exist_ok=True)
-            return self._keep
-        self._temporary = tempfile.TemporaryDirectory(prefix="ticketsim-")
-        return Path(self._temporary.name)
-
-    def __exit__(self, *error: object) -> None:
-        if self._temporary is not None:
-            self._temporary.cleanup()
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="ticketsim-") as name:
+            yield Path(name)
+        return
+    try:
+        keep.mkdir(parents=True, exist_ok=True)
+        if any(keep.iterdir()):
+            raise OutputError(f"--out {keep}: not empty; allowed: a new or empty folder")
+    except OSError as error:
+        raise OutputError(f"--out {keep}: {error.strerror}") from error
+    yield keep
 
 
 def _fresh(folder: Path, name: str) -> Path:
