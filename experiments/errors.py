@@ -2,6 +2,7 @@
 
 TicketsimError            1    anything else, said in one line
   ConfigError           104    the config is invalid
+    OptionError         104    an option is, or does not go with the config
   OutputMismatchError   104    --out names results of another config or version
   OutputError             1    --out cannot be written
   ResultsError            1    a folder of results cannot be read, or lacks what is asked for
@@ -63,7 +64,21 @@ class ConfigError(TicketsimError):
         super().__init__(one_line(text))
         self.source = source
         self.key = key
+        self.problem = problem
         self.nearest = nearest
+
+
+class OptionError(ConfigError):
+    """An option of a command has a wrong value, or the config cannot be used with it.
+
+    Args:
+        option: its name without dashes, which is that of the argument in Python.
+        problem: the value, what is wrong with it, and what is allowed.
+    """
+
+    def __init__(self, option: str, problem: str) -> None:
+        super().__init__(f"--{option}", "", problem)
+        self.option = option
 
 
 class OutputError(TicketsimError):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from model.schema import booking, outbox, seat, token_history
 from sim.measure.funnel import Step
-from sim.result import INVARIANT_BROKEN, RunResult
+from sim.result import FAILED, INVARIANT_BROKEN, RunResult
 
 if TYPE_CHECKING:
     from sim.database import SimulatedDatabase
@@ -26,6 +26,7 @@ def make_result(parts: Parts) -> RunResult:
         digest=log.digest(repr(database.final_rows()).encode(), parts.redis.final_keys()),
         simulated_s=measured_s,
         ended=parts.end.reason,
+        failure=parts.end.failure,
         metrics=metrics,
         outcomes=log.outcomes(),
         errors=log.errors(),
@@ -66,7 +67,7 @@ def _invariants(parts: Parts) -> Counts:
 def _leaked_connections(parts: Parts) -> int:
     """Connections that are out although nothing is under way that could give them back."""
     server = parts.server
-    if server.busy or parts.end.reason == INVARIANT_BROKEN:
+    if server.busy or parts.end.reason in {INVARIANT_BROKEN, FAILED}:
         return 0
     return server.borrowed - len(server.database.open)
 

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 Counts = dict[str, int]
 
+COMPLETED: Final = "completed"
+INTERRUPTED: Final = "interrupted"
+FAILED: Final = "failed"
 INVARIANT_BROKEN: Final = "invariant_broken"
 """How an inspected run ended that was stopped where its first invariant broke."""
 
@@ -43,8 +46,8 @@ class RunResult:
     """SHA-256 of every client request in order, the final rows and the final Redis keys."""
     simulated_s: float
     ended: str
-    """"completed", "interrupted" by the user, or why the world ended early, such as
-    "generator_out_of_memory"."""
+    """"completed", "interrupted" by the user, "failed" by the user's own code, or why the world
+    ended early, such as "generator_out_of_memory"."""
     metrics: dict[str, dict[str, float]]
     """k6's metrics: metric -> statistic -> value; a metric without samples is absent."""
     outcomes: dict[str, Counts]
@@ -65,6 +68,8 @@ class RunResult:
     consulted: list[str] | None = None
     """Fields of the policy that the run asked for; with the others changed it is the same run.
     None: not known."""
+    failure: str = ""
+    """What in the user's own code ended the run as an error, in one line; empty otherwise."""
     series: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """Column -> values, all of one length; "t_s" is the end of each interval.
 
@@ -73,5 +78,5 @@ class RunResult:
 
     @property
     def partial(self) -> bool:
-        """Whether the user interrupted the run."""
-        return self.ended == "interrupted"
+        """Whether the run was cut short by the user, or by an error in the user's own code."""
+        return self.ended in {INTERRUPTED, FAILED}

@@ -10,10 +10,12 @@ import gc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from sim.kernel.errors import UserCodeError
 from sim.make_result import make_result
 from sim.progress import Progress
+from sim.result import COMPLETED, INTERRUPTED
 from sim.scale import scaled
-from sim.wiring import COMPLETED, Parts
+from sim.wiring import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,10 +87,13 @@ def _seldom_garbage_collected() -> Iterator[None]:
 
 def play(parts: Parts, progress: OnProgress | None = None) -> None:
     """Let everything happen, from the start of the service to its last answer."""
-    _start_programs(parts)
-    _start_load(parts)
-    _report(parts, progress)
-    parts.env.run(until=parts.executor.all_done)
+    try:
+        _start_programs(parts)
+        _start_load(parts)
+        _report(parts, progress)
+        parts.env.run(until=parts.executor.all_done)
+    except UserCodeError as error:
+        parts.end.failed(error)
     parts.load_ended_s = parts.env.now
     if parts.end.reason == COMPLETED:
         _drain(parts)
@@ -128,7 +133,7 @@ def _report(parts: Parts, progress: OnProgress | None) -> None:
     if progress is None:
         return
     if progress(_progress_of(parts)):
-        parts.end.early("interrupted")
+        parts.end.early(INTERRUPTED)
         return
     parts.env.call_in(_PROGRESS_INTERVAL_S, lambda: _report(parts, progress))
 

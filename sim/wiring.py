@@ -29,7 +29,7 @@ from sim.measure.requests import RequestLog
 from sim.measure.series import Series
 from sim.measure.waiting_room import WaitingRoom
 from sim.redis.server import RedisServer
-from sim.result import INVARIANT_BROKEN
+from sim.result import COMPLETED, FAILED, INVARIANT_BROKEN
 from sim.service.cost_errors import CostErrors
 from sim.service.costs import Costs
 from sim.service.host import Server
@@ -37,10 +37,11 @@ from sim.service.initial_data import fill_tables
 from sim.service.policy_reads import PolicyReads
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sim.customers.user import User
     from sim.kernel.random_streams import Stream
     from sim.world import World
-
-COMPLETED = "completed"
 
 
 class RunEnd:
@@ -50,11 +51,19 @@ class RunEnd:
         self._env = env
         self.reason = COMPLETED
         """`RunResult.ended`, as far as it is known."""
+        self.failure = ""
+        """`RunResult.failure`."""
 
     def early(self, reason: str) -> None:
         """End the run now."""
         self.reason = reason
         self._env.stop()
+
+    def failed(self, error: BaseException) -> None:
+        """Note that the user's own code has ended the run. The first error counts."""
+        if not self.failure:
+            self.reason = FAILED
+            self.failure = str(error)
 
 
 class Parts:
@@ -104,7 +113,7 @@ class Parts:
             rng=streams.python_random("redis"),
             settings=world.redis,
         )
-        self.server = Server(env, world, costs, self.host, self.redis, streams, size)
+        self.server = self._make_server(costs, streams, size)
         self.interference = Interference(
             env,
             world,
@@ -113,7 +122,18 @@ class Parts:
             self.server.charges,
             streams.stream("speed of the machine"),
         )
-        fill_tables(self.server.database, world.catalogue)
+
+    def _make_server(self, costs: Costs, streams: Streams, size: float) -> Server:
+        """The service with its database, whose tables are filled."""
+        server = Server(self.env, self.world, costs, self.host, self.redis, streams, size)
+        fill_tables(server.database, self.world.catalogue)
+        return server
+
+    def _customer(self) -> Callable[[User], None]:
+        return customer_function(self.world.customer.script)
+
+    def _make_watch(self) -> Watch:
+        return Watch(self.env, self.server, self.world.catalogue.capacity)
 
     def _make_load(self, streams: Streams) -> None:
         """The customers, and the executor that lets them come and go."""
@@ -132,9 +152,7 @@ class Parts:
             streams,
             world.customer,
         )
-        self.hooks = CustomerHooks(
-            self.site, customer_function(world.customer.script), self.generator, self.log
-        )
+        self.hooks = CustomerHooks(self.site, self._customer(), self.generator, self.log)
         self.executor: Executor = make_executor(
             env,
             world.load,
@@ -147,7 +165,7 @@ class Parts:
     def _make_measures(self) -> None:
         """What looks at the queue's sets, and writes down what happens."""
         world = self.world
-        self.watch = Watch(self.env, self.server, world.catalogue.capacity)
+        self.watch = self._make_watch()
         self.server.redis_turn.watch = self.watch.before_command
         self.events = Events(self.env, self.load_begins_s)
         self.cleanups = CleanupLog(

@@ -23,13 +23,15 @@ from typing import Any
 
 from experiments.api.results import Comparison, Run, Sweep, plot_together
 from experiments.api.tables import Table, changes_in_words, from_records
+from experiments.config.changes import Change
 from experiments.config.key_table import config_rows
+from experiments.config.reading import Reading
 from experiments.config.sources import read_source, shipped_names
 from experiments.config.variants import Variant, Variants
-from experiments.errors import ConfigError, OutputError, TicketsimError
+from experiments.errors import ConfigError, OptionError, OutputError, TicketsimError
 from experiments.runs.budget import Budget
 from experiments.runs.options import RunOptions
-from experiments.studies.sweep.designs import assignment
+from experiments.studies.sweep.designs import Parameter, parse_values
 
 __all__ = [
     "Comparison",
@@ -83,10 +85,9 @@ def simulate(
     Raises:
         TicketsimError: the config, a change or `out` cannot be used; says what is allowed.
     """
-    from experiments.config.reading import read
     from experiments.studies.run import run
 
-    with _changes_explained():
+    with _arguments_named():
         options = _options(
             "simulate",
             seed=seed,
@@ -95,7 +96,7 @@ def simulate(
             workers=workers,
             out=out,
         )
-        finished = run(read(str(config), _assignments(changes, keys)), options)
+        finished = run(_read(config, changes, keys), options)
     return Run(finished.config, finished.results, finished.summary)
 
 
@@ -135,11 +136,10 @@ def compare(
     Raises:
         TicketsimError: config, variants or `out` cannot be used; says what is allowed.
     """
-    from experiments.config.reading import read
     from experiments.studies.compare import study
     from experiments.views.saved_files import keep_comparison
 
-    with _changes_explained():
+    with _arguments_named():
         options = _options(
             "compare",
             seed=seed,
@@ -149,7 +149,7 @@ def compare(
             out=out,
             budget=budget,
         )
-        given = read(str(config), _assignments(changes, keys))
+        given = _read(config, changes, keys)
         result = study.compare(given, options, _variants(variants), precision)
     keep_comparison(result)
     return Comparison(result.document)
@@ -194,13 +194,11 @@ def sweep(
     Raises:
         TicketsimError: config, keys, values or `out` cannot be used; says what is allowed.
     """
-    from experiments.config.reading import read
     from experiments.studies.sweep import study
-    from experiments.studies.sweep.designs import parse_parameter
     from experiments.views.saved_files import keep_sweep
 
     design, samples = _design(knee=knee, latin=latin, sobol=sobol, morris=morris)
-    with _changes_explained():
+    with _arguments_named():
         options = _options(
             "sweep",
             seed=seed,
@@ -210,9 +208,8 @@ def sweep(
             out=out,
             budget=budget,
         )
-        given = read(str(config), _assignments(changes, keys))
-        texts = [_parameter(key, values) for key, values in parameters.items()]
-        chosen = [parse_parameter(text) for text in texts]
+        given = _read(config, changes, keys)
+        chosen = [_parameter(key, values) for key, values in parameters.items()]
         result = study.sweep(given, options, chosen, design, samples)
     keep_sweep(result)
     return Sweep(result.document)
@@ -276,7 +273,7 @@ def variants(names: str | Sequence[str] = ("all-fixes-singly", "combinations")) 
             "description": variant.description,
             "changes": changes_in_words(variant.keys()),
         }
-        for variant in Variants().select(wanted)
+        for variant in Variants().select(wanted, "variants")
     )
     return from_records(rows, "variant")
 
@@ -358,11 +355,15 @@ def _check_numbers(function: str, seed: int | None, scale: float, replications: 
         raise ConfigError(function, "replications", allowed, value=str(replications))
 
 
-def _assignments(changes: Changes | None, keys: Changes) -> tuple[str, ...]:
-    """All changes as `--set` takes them."""
+def _read(config: str | Path, changes: Changes | None, keys: Changes) -> Reading:
+    """The config with all changes. Raises ConfigError where one is not allowed."""
+    from experiments.config.reading import read_changed
+
     named = {key.replace("__", "."): value for key, value in keys.items()}
-    return tuple(
-        assignment(key, _plain(key, value)) for key, value in {**(changes or {}), **named}.items()
+    wanted = {**(changes or {}), **named}
+    return read_changed(
+        str(config),
+        [Change(key, _plain(key, value), "changes") for key, value in wanted.items()],
     )
 
 
@@ -380,11 +381,12 @@ def _plain(key: str, value: Any) -> Any:
     return value
 
 
-def _parameter(key: str, values: Sequence[Any] | str) -> str:
-    """A parameter as `--param` takes it."""
+def _parameter(key: str, values: Sequence[Any] | str) -> Parameter:
+    """A key of a sweep with its values, or with the range that a text says."""
+    source = "parameters"
     if isinstance(values, str):
-        return f"{key}={values}"
-    return f"{key}={','.join(assignment('', _plain(key, value))[1:] for value in values)}"
+        return parse_values(key, values, source)
+    return Parameter(key, tuple(_plain(key, value) for value in values), source=source)
 
 
 def _design(*, knee: bool, **samples: int | None) -> tuple[Any, int]:
@@ -401,16 +403,16 @@ def _design(*, knee: bool, **samples: int | None) -> tuple[Any, int]:
 def _variants(wanted: VariantNames) -> list[Variant]:
     known = Variants()
     if isinstance(wanted, str):
-        return known.select([wanted])
+        return known.select([wanted], "variants")
     if not isinstance(wanted, Mapping):
-        return known.select(wanted)
+        return known.select(wanted, "variants")
     return [_variant(known, name, content) for name, content in wanted.items()]
 
 
 def _variant(known: Variants, name: str, content: str | Changes) -> Variant:
     """A variant under a name of its own."""
     if isinstance(content, str):
-        (one,) = known.select([content])
+        (one,) = known.select([content], "variants")
         return Variant(name, one.description, one.patches, one.measured)
     patch: dict[str, Any] = {}
     for key, value in content.items():
@@ -432,18 +434,9 @@ def _budget(text: str | None) -> Budget:
 
 
 @contextmanager
-def _changes_explained() -> Iterator[None]:
-    """Let messages about `--set` and `--param` speak of arguments: nobody typed an option here."""
-    names = {
-        "--param": "parameters",
-        "--scale": "scale",
-        "--set": "changes",
-        "--variants": "variants",
-    }
+def _arguments_named() -> Iterator[None]:
+    """Name arguments where the command line names its options."""
     try:
         yield
-    except ConfigError as error:
-        if error.source not in names:
-            raise
-        text = str(error).removeprefix(f"{error.source}: ")
-        raise ConfigError(names[error.source], "", text) from None
+    except OptionError as error:
+        raise ConfigError(error.option, "", error.problem) from None

@@ -5,8 +5,9 @@ import math
 
 import pytest
 
+from experiments.config.changes import changed, parse_set
 from experiments.config.reading import Observed, check
-from experiments.config.sources import Merged, apply_set, merge, read_merged, read_source
+from experiments.config.sources import Merged, merge, read_merged, read_source
 from experiments.errors import ConfigError
 from experiments.statistics.summary import number_at
 from experiments.studies.explain.observations import MOST, Observation, Vector, observations_of
@@ -24,7 +25,7 @@ def unknowns(tables, *assignments):
     merge(table, {"explain": tables})
     merged = Merged(table, merged.origins)
     for text in assignments:
-        merged = apply_set(merged, text)
+        merged = changed(merged, parse_set(text))
     return Unknowns(merged, check(merged, "mine"), "mine")
 
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from experiments.cli.main import main
+from experiments.config.changes import changed
+from experiments.config.sources import Merged
 from experiments.errors import ConfigError
 from experiments.statistics.quantities import QUANTITIES
 from experiments.studies.sweep.designs import (
     Parameter,
-    assignment,
     grid,
     latin_hypercube,
     morris_points,
@@ -46,9 +47,11 @@ def test_everything_else_is_refused_with_what_is_allowed(text):
         parse_parameter(text)
 
 
-def test_a_long_text_value_is_assigned_whole():
-    assert assignment("x", "y" * 100) == f'x="{"y" * 100}"'
-    assert assignment("x", [True, {"a": 0.5}]) == "x=[true, {a = 0.5}]"
+@pytest.mark.parametrize("value", ["y" * 100, [True, {"a": 0.5}]])
+def test_a_value_is_assigned_as_it_is(value):
+    merged = changed(Merged({"x": 1}, {}), Parameter("x", (value,)).change(value))
+    assert merged.table == {"x": value}
+    assert merged.origin(("x",), "") == "--param"
 
 
 def test_a_grid_is_every_combination_and_needs_values():

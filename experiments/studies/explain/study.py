@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from experiments.config.reading import Reading
 from experiments.config.sources import Merged
-from experiments.errors import ConfigError, InterruptedRunError
+from experiments.errors import InterruptedRunError, OptionError
 from experiments.runs.budget import Budget
 from experiments.runs.journal import Journal
 from experiments.runs.options import RunOptions
@@ -141,7 +141,7 @@ class _Explain:
     def _give_up(self) -> NoReturn:
         if self._runs.interrupted:
             raise InterruptedRunError("ended before anything was found")
-        raise ConfigError("--budget", "", "too short for any answer; allowed: more time, or runs")
+        raise OptionError("budget", "too short for any answer; allowed: more time, or runs")
 
     def _study(self, unknowns: Unknowns, vector: Vector, seed: int) -> Study:
         settings = self._settings

@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import Literal
 
+from experiments.config.changes import changed
 from experiments.config.reading import Reading, check
-from experiments.config.sources import apply_set
 from experiments.errors import ConfigError, InterruptedRunError
 from experiments.runs.campaign import Campaign, Cell
 from experiments.runs.journal import Journal
@@ -23,7 +23,6 @@ from experiments.studies.scale_check import warnings as scale_warnings
 from experiments.studies.sweep.designs import (
     Parameter,
     Point,
-    assignment,
     grid,
     latin_hypercube,
     morris_points,
@@ -127,7 +126,8 @@ class _Sweep:
 
     def _knee_ends(self) -> list[Point]:
         if len(self._parameters) != 1 or not self._parameters[0].is_range:
-            raise ConfigError("--param", "", "--knee needs one range, key=low..high")
+            source = self._parameters[0].source
+            raise ConfigError(source, "", "--knee needs one range, key=low..high")
         if not self._criteria:
             raise ConfigError(self._given.source, "thresholds", "--knee needs some; there is none")
         return [(self._parameters[0].at(0.0),), (self._parameters[0].at(1.0),)]
@@ -136,7 +136,7 @@ class _Sweep:
         """The config with the point's values. Raises ConfigError if they are not allowed."""
         merged = self._given.merged
         for parameter, value in zip(self._parameters, point, strict=True):
-            merged = apply_set(merged, assignment(parameter.key, value))
+            merged = changed(merged, parameter.change(value))
         return Cell(_name(point), check(merged, self._given.source))
 
     def _point_results(self, cells: Sequence[tuple[Point, Cell]]) -> list[PointResult]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from experiments.config.reading import Reading
-from experiments.errors import ConfigError, InterruptedRunError
+from experiments.errors import InterruptedRunError, OptionError
 from experiments.runs.campaign import Campaign, Cell
 from experiments.runs.journal import Journal
 from experiments.runs.options import RunOptions
@@ -98,7 +98,7 @@ def _worlds(given: Reading, folder: Path | None) -> list[_World]:
 def _runs(folder: Path) -> Mapping[str, Run]:
     found = {p.name: Run(p) for p in sorted(folder.glob("*")) if (p / "meta.csv").is_file()}
     if not found:
-        raise ConfigError("--runs", "", f"{folder}: no folder in it has a meta.csv")
+        raise OptionError("runs", f"{folder}: no folder in it has a meta.csv")
     return found
 
 
