@@ -6,11 +6,13 @@ times of the config. A customer of the user's own is a Python function, which k6
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any, Final
 
+from experiments.config.reading import Config, Threshold
 from experiments.errors import ConfigError
 from sim.load.settings import (
     ConstantArrivalRate,
@@ -30,6 +32,7 @@ SCRIPTS: Final[Mapping[str, str]] = {
     "sim.customers.visitor:visitor": "visitor",
 }
 """Import path of a shipped customer -> the function in customers.js that does the same."""
+_BASE_URL: Final = "http://127.0.0.1:8080"
 _OPTIONS: Final = (
     "backs_off",
     "picks_random_seat",
@@ -46,13 +49,14 @@ Scenario = dict[str, Any]
 
 
 def k6_script(
-    world: World, thresholds: Mapping[str, Sequence[str]], *, base_url: str, timeout_s: float
+    world: World, thresholds: Mapping[str, Sequence[Any]], *, base_url: str, timeout_s: float
 ) -> str:
     """The script as text.
 
     Args:
         world: its load and its customer are written out.
-        thresholds: of the config, in k6's grammar; metrics that k6 does not have are left out.
+        thresholds: of the config, each an expression or k6's long form. Metrics that k6 does not
+            have are left out.
         base_url: the service under test, without a slash at the end; `BASE_URL` in k6's
             environment replaces it.
         timeout_s: the longest time that a request may take.
@@ -72,6 +76,29 @@ def k6_script(
     return _text(world, function, thresholds, base_url, timeout_s)
 
 
+def script_of(config: Config) -> str:
+    """The k6 script of a config, with the thresholds that k6 itself can judge.
+
+    The service's address is read from `BASE_URL` in k6's environment.
+
+    Raises:
+        ConfigError: the customer or the load cannot be written as a k6 script.
+    """
+    thresholds: dict[str, list[Any]] = {
+        metric: [_expression(held) for held in expressions]
+        for metric, expressions in config.header.thresholds.items()
+    }
+    world = config.world
+    timeout_s = world.generator.request_timeout_s
+    return k6_script(world, thresholds, base_url=_BASE_URL, timeout_s=timeout_s)
+
+
+def _expression(threshold: str | Threshold) -> Any:
+    if isinstance(threshold, str):
+        return threshold
+    return dataclasses.asdict(threshold)
+
+
 def calibration_script(world: World, *, base_url: str, timeout_s: float) -> str:
     """A script whose users ask every endpoint in turn, without pauses, under the world's load.
 
@@ -83,7 +110,7 @@ def calibration_script(world: World, *, base_url: str, timeout_s: float) -> str:
 def _text(
     world: World,
     function: str,
-    thresholds: Mapping[str, Sequence[str]],
+    thresholds: Mapping[str, Sequence[Any]],
     base_url: str,
     timeout_s: float,
 ) -> str:

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from experiments.cli.main import main
 from experiments.config import reading as config
 from experiments.errors import ConfigError
 from experiments.interop.k6_script import k6_script
@@ -136,3 +137,12 @@ def test_a_buyer_in_k6_asks_looks_books_and_pays_once(stub, tmp_path):
         "/v1/bookings/3/payment": 3,
     }
     assert {"date": "2025-01-01", "seatId": 7} in stub.bodies
+
+
+def test_export_writes_the_script_of_a_config_or_of_a_folder(tmp_path, capsys):
+    assert main(["export", "smoke", "--format", "k6-script"]) == 0
+    printed = capsys.readouterr().out
+    assert "export function buyer()" in printed
+    assert main(["run", "smoke", "--scale=0.05", "--quiet", f"--out={tmp_path}"]) == 0
+    assert main(["export", str(tmp_path), "--format", "k6-script", "--quiet"]) == 0
+    assert (tmp_path / "k6-script.js").read_text() == printed
