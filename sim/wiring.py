@@ -5,16 +5,16 @@ Nothing happens here: `sim.run` starts the parts, `sim.make_result` reads them w
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sim.customers.customer_function import customer_function
-from sim.customers.load_hooks import CustomerHooks
+from sim.customers.loads import RunLoads
 from sim.customers.user import Site
 from sim.faults.injection import Faults
 from sim.kernel.environment import Environment
 from sim.kernel.random_streams import Streams
-from sim.load.executors import Executor, make_executor
 from sim.load.generator import Generator
 from sim.machines.host import Host
 from sim.machines.interference import Interference
@@ -28,6 +28,7 @@ from sim.measure.invariants import Watch
 from sim.measure.requests import RequestLog
 from sim.measure.series import Series
 from sim.measure.waiting_room import WaitingRoom
+from sim.measure.watched import NOTHING, Watched
 from sim.redis.server import RedisServer
 from sim.result import COMPLETED, FAILED, INVARIANT_BROKEN
 from sim.service.cost_errors import CostErrors
@@ -37,7 +38,7 @@ from sim.service.initial_data import fill_tables
 from sim.service.policy_reads import PolicyReads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from sim.customers.user import User
     from sim.kernel.random_streams import Stream
@@ -73,10 +74,14 @@ class Parts:
         world: the world, scaled already.
         size: the share of full size that `world` has.
         seed: of all random numbers.
+        watched: percentiles to measure, and thresholds that end the run.
     """
 
-    def __init__(self, world: World, size: float, seed: int) -> None:
+    def __init__(self, world: World, size: float, seed: int, watched: Watched = NOTHING) -> None:
         self.seed = seed
+        self.watched = watched
+        self.crossed = ""
+        """Which threshold ended the run, and when; empty if none did."""
         self.policy_reads = PolicyReads(world.policy)
         self.world = world = replace(world, policy=self.policy_reads)
         self.env = Environment()
@@ -129,8 +134,21 @@ class Parts:
         fill_tables(server.database, self.world.catalogue)
         return server
 
-    def _customer(self) -> Callable[[User], None]:
-        return customer_function(self.world.customer.script)
+    def _customer(self, path: str) -> Callable[[User], None]:
+        return customer_function(path)
+
+    @contextmanager
+    def alive(self) -> Iterator[None]:
+        """What lasts as long as the run."""
+        yield
+
+    def close(self) -> None:
+        """End every thread that is left."""
+        self.env.close()
+
+    def remarks(self) -> list[str]:
+        """What a reader of the result has to know of this kind of run."""
+        return []
 
     def _make_watch(self) -> Watch:
         return Watch(self.env, self.server, self.world.catalogue.capacity)
@@ -138,9 +156,10 @@ class Parts:
     def _make_load(self, streams: Streams) -> None:
         """The customers, and the executor that lets them come and go."""
         env, world = self.env, self.world
-        self.log = RequestLog()
+        percentiles = self.watched.percentiles
+        self.log = RequestLog(percentiles=percentiles)
         self.funnel = Funnel(0)
-        self.room = WaitingRoom()
+        self.room = WaitingRoom(percentiles)
         self.room.opens_s = world.catalogue.opens_after_s or 0.0
         self.site = Site(
             env,
@@ -152,15 +171,8 @@ class Parts:
             streams,
             world.customer,
         )
-        self.hooks = CustomerHooks(self.site, self._customer(), self.generator, self.log)
-        self.executor: Executor = make_executor(
-            env,
-            world.load,
-            self.hooks.iterate,
-            self.hooks,
-            opens_s=world.catalogue.opens_after_s or 0.0,
-            rng=streams.stream("arrivals"),
-        )
+        self.loads = RunLoads(world, self.site, self._customer, streams, percentiles)
+        self.executor = self.loads.executor
 
     def _make_measures(self) -> None:
         """What looks at the queue's sets, and writes down what happens."""

@@ -15,6 +15,7 @@ from experiments.cli.options import (
 )
 from experiments.cli.output import show
 from experiments.exit_codes import ExitCode, interrupted_or_ok
+from sim.measure.watched import THRESHOLD_CROSSED
 
 
 def add_run(commands: Any) -> argparse.ArgumentParser:
@@ -45,4 +46,6 @@ def _run(options: argparse.Namespace) -> ExitCode:
     finished = run(given, run_options(options, LiveDisplay), samples=options.samples)
     show(options, finished.summary, render)
     raise_if_broken(finished.config, options.scale, finished.results)
+    if any(run["ended"] == THRESHOLD_CROSSED for run in finished.summary["runs"]):
+        return ExitCode.BREACHED
     return interrupted_or_ok(finished.summary["partial"])

@@ -1,8 +1,8 @@
 """Config texts and how they combine by `extends` and `include`, before anything is checked.
 
 What is said later wins: the extended config, then its includes in order, then the file's own keys,
-then every change (`experiments.config.changes`). Tables merge key by key; a table that names a
-`preset` starts afresh.
+then every change (`experiments.config.changes`). Tables merge key by key; a table with a `preset`
+or another `executor` starts afresh.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ Table = dict[str, Any]
 
 _DEEPEST_CHAIN = 16
 _SHOWN_CHARS = 60
+_DEFAULT_EXECUTOR = "ramping-vus"
+"""What a load is that does not say."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +49,10 @@ class Source:
 
 @dataclasses.dataclass(frozen=True)
 class Merged:
-    """A config as one table, and where each of its values was written (dotted path -> source)."""
+    """A config as one table, and where each of its values was written (dotted path -> source).
+
+    Origins are in the order in which values were said: what comes later went over what came before.
+    """
 
     table: Table
     origins: Mapping[str, str]
@@ -134,9 +139,9 @@ def _merged(source: Source, above: tuple[Source, ...], known: dict[Path, Merged]
     for reference in [*_names(source, own, "extends"), *_names(source, own, "include")]:
         part = _merged(read_source(reference, source.folder), (*above, source), known)
         merge(table, part.table)
-        origins.update(part.origins)
+        say_later(origins, part.origins)
     merge(table, own)
-    origins.update({".".join(path): source.name for path in leaves(own)})
+    say_later(origins, {".".join(path): source.name for path in leaves(own)})
     known[source.identity] = Merged(table, origins)
     return known[source.identity]
 
@@ -151,14 +156,28 @@ def _names(source: Source, table: Table, key: str) -> list[str]:
     return names
 
 
+def say_later(origins: dict[str, str], later: Mapping[str, str]) -> None:
+    """Add origins, in place, behind those that are there."""
+    for path, name in later.items():
+        origins.pop(path, None)
+        origins[path] = name
+
+
 def merge(base: Table, over: Mapping[str, Any]) -> None:
     """Put one table over another, in place; inner tables merge, everything else is replaced."""
     for key, value in over.items():
         below = base.get(key)
-        if isinstance(value, Mapping) and isinstance(below, dict) and "preset" not in value:
+        if isinstance(value, Mapping) and isinstance(below, dict) and not _begins(value, below):
             merge(below, value)
         else:
             base[key] = copied(value)
+
+
+def _begins(value: Mapping[str, Any], below: Mapping[str, Any]) -> bool:
+    """Whether a table starts afresh: from a preset, or with another executor's own keys."""
+    return "preset" in value or (
+        "executor" in value and value["executor"] != below.get("executor", _DEFAULT_EXECUTOR)
+    )
 
 
 def copied(value: Any) -> Any:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from sim.load.executors import Executor
     from sim.load.generator import Generator
+    from sim.load.parallel import ParallelLoads
     from sim.machines.processes import Processes
     from sim.measure.invariants import Watch
     from sim.measure.requests import RequestLog
@@ -20,7 +21,7 @@ def gauges(
     watch: Watch,
     server: Server,
     generator: Generator,
-    executor: Executor,
+    executor: Executor | ParallelLoads,
     processes: Processes,
 ) -> dict[str, Callable[[], float]]:
     """Return column -> its current value; memory in MB, times in seconds."""
@@ -46,7 +47,7 @@ def gauges(
         "generator_memory_mb": generator.resident_mb,
         "spinning_vus": lambda: generator.spinning,
         "host_slowdown": lambda: host.slowdown,
-        "service_cpu_s": lambda: server.process.used_s,
+        "service_cpu_s": lambda: server.used_s,
         "database_cpu_s": lambda: server.database_process.used_s,
         "redis_cpu_s": lambda: server.redis_process.process.used_s,
         "generator_cpu_s": lambda: generator.process.used_s + generator.process.background_s,

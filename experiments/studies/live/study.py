@@ -36,6 +36,7 @@ from sim.load.settings import (
     RampingVUs,
     SharedIterations,
     Stage,
+    loads_of,
 )
 from sim.run import simulate
 from sim.scale import with_fewer_people
@@ -114,8 +115,9 @@ def live(target: Target, options: LiveOptions, *, told: Told = lambda _text: Non
         ProgramError: a real program is missing, failed, or is not on this machine.
     """
     world = _world(target, ())
-    load = cut(world.load, options.at_most_s)
-    world = dataclasses.replace(world, load=load)
+    loads = cut_all(loads_of(world.load), options.at_most_s)
+    length_s = max(load.start_s + load_s(load) for load in loads)
+    world = dataclasses.replace(world, load=loads)
     script = _script(world)
     with _folder(options.keep) as folder:
         fitted: tuple[str, ...] | None = None
@@ -123,15 +125,15 @@ def live(target: Target, options: LiveOptions, *, told: Told = lambda _text: Non
             told("measuring one user, then a ramp, on the real service")
             fitted = _fitted(_calibration_runs(target, folder))
         told(f"predicting: {options.replications} replications")
-        predicted_world = dataclasses.replace(_world(target, fitted or ()), load=load)
+        predicted_world = dataclasses.replace(_world(target, fitted or ()), load=loads)
         predicted = [
             of_run(simulate(predicted_world, options.seed + number))
             for number in range(options.replications)
         ]
         (folder / "prediction.json").write_text(json.dumps(predicted, indent=1), "utf-8")
-        told(f"running the real programs: {load_s(load):g} s of load")
+        told(f"running the real programs: {length_s:g} s of load")
         with served(target, world, _fresh(folder, "real")) as url:
-            output = drive(script, url, folder, at_most_s=load_s(load))
+            output = drive(script, url, folder, at_most_s=length_s)
         measured = of_requests(read_output(str(output)).requests)
     rows = compared(predicted, measured)
     judged = [row["inside"] for row in rows if row["inside"] is not None]
@@ -141,7 +143,7 @@ def live(target: Target, options: LiveOptions, *, told: Told = lambda _text: Non
         scale=target.scale,
         seed=options.seed,
         replications=options.replications,
-        load_s=load_s(load),
+        load_s=length_s,
         calibration=None if fitted is None else list(fitted),
         rows=rows,
         inside=sum(judged),
@@ -196,6 +198,15 @@ def _row(name: str, predicted: Sequence[Numbers], measured: float | None) -> Row
     )
 
 
+def cut_all(loads: Sequence[Load], at_most_s: float) -> tuple[Load, ...]:
+    """The loads up to a time; loads that begin later are left out.
+
+    Raises:
+        ConfigError: see `cut`.
+    """
+    return tuple(cut(load, at_most_s - load.start_s) for load in loads if load.start_s < at_most_s)
+
+
 def cut(load: Load, at_most_s: float) -> Load:
     """The load up to a time; unchanged if it ends before.
 
@@ -242,11 +253,9 @@ def _calibration_runs(target: Target, folder: Path) -> list[Output]:
     world = _world(roomy, ())
     outputs = []
     for number, load in enumerate(loads):
-        asked = dataclasses.replace(world, load=load)
-        script = calibration_script(
-            asked, base_url=_BASE_URL, timeout_s=world.generator.request_timeout_s
-        )
-        with served(roomy, asked, _fresh(folder, f"calibration-{number}")) as url:
+        timeout_s = world.generator.request_timeout_s
+        script = calibration_script(world, load, base_url=_BASE_URL, timeout_s=timeout_s)
+        with served(roomy, world, _fresh(folder, f"calibration-{number}")) as url:
             path = drive(script, url, folder, at_most_s=load_s(load))
         outputs.append(read_output(str(path)))
     return outputs
