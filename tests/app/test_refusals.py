@@ -1,4 +1,4 @@
-"""What an application may not do: each is an error that names the place, the call and the way out."""
+"""What an application may not do: each error names the place, the call and the way out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def app(body, before=""):
     ("body", "words"),
     [
         ('import socket; socket.create_connection(("127.0.0.1", 9))', "app.http"),
-        ("import socket; socket.socket().bind(('127.0.0.1', 0))", "socket.bind"),
+        ("import socket; socket.socket().bind(('127.0.0.1', 8000))", "socket.bind"),
         ("import os; os.fork()", "os.fork"),
         ("import subprocess; subprocess.run(['true'])", "subprocess.Popen"),
         ("import multiprocessing as m; m.Process(target=print).start()", "Process.start"),
@@ -67,9 +67,7 @@ def test_no_except_clause_of_the_application_hides_it(run_app):
 )
 def test_a_run_that_stands_still_is_ended_and_names_the_line(run_app, body, before):
     native = "    from sim.app.seams.threads import _LOCK as _native\n" if before else ""
-    result = run_app(
-        app(body, native + before), ASKS, users=2, patience_s=1.0, threads=4
-    )
+    result = run_app(app(body, native + before), ASKS, users=2, patience_s=1.0, threads=4)
     assert result.ended == "failed"
     assert "stood still" in result.failure
     assert "own_app" in result.failure
