@@ -15,6 +15,7 @@ from experiments.runs.run_reuse import FinishedRuns
 from experiments.runs.wanted import Wanted
 from sim.result import RunResult
 from sim.scale import scaled
+from sim.world import World
 
 _AT_ONCE: Final = 1_000
 """Runs handed to the workers together: looking after very many takes longer than they do."""
@@ -130,7 +131,7 @@ class Runner:
         tasks = [
             dataclasses.replace(each.task, replication=number) for number, each in enumerate(batch)
         ]
-        load = scaled(tasks[0].world, tasks[0].scale).load
+        load = _world_as_simulated(batch[0]).load
         with self._options.display.runs(len(tasks), load) as report:
             heard = stream_replications(tasks, self._options.workers, report, hear, is_needless)
         self.interrupted = self.interrupted or heard
@@ -140,10 +141,18 @@ class Runner:
         if self._warned:
             return
         # Replications share their world.
-        tasks = {id(each.task.world): each.task for each in batch}.values()
-        worlds = (scaled(task.world, task.scale) for task in tasks)
+        different = {id(each.task.world): each for each in batch}.values()
+        worlds = map(_world_as_simulated, different)
         processes = processes_here(self._options.workers, len(batch))
         warning = memory_warning(worlds, processes)
         if warning:
             self._options.display.warn(warning)
         self._warned = bool(warning)
+
+
+def _world_as_simulated(wanted: Wanted) -> World:
+    """The world at its scale. Raises ConfigError where that leaves nothing of its load."""
+    task = wanted.task
+    if wanted.config is not None:
+        return wanted.config.world_at(task.scale)
+    return scaled(task.world, task.scale)
