@@ -11,6 +11,7 @@ import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, Final
 
+from experiments.statistics.outcomes import is_failure
 from experiments.statistics.thresholds import Criterion, holds
 from sim.result import RunResult
 
@@ -140,7 +141,7 @@ def write_csv(file: IO[str], samples: Iterable[Row], run: RunResult, epoch_s: fl
 
 def _request(row: Row, epoch_s: float) -> list[Row]:
     """The nine samples of one request, in k6's order."""
-    failed = not 200 <= row["status"] < _LOWEST_ERROR  # noqa: PLR2004 (as k6)
+    failed = is_failure(row["status"])
     error, code = _error(row["status"], row["error"])
     endpoint = row["endpoint"]
     tags = {

@@ -13,11 +13,11 @@ from typing import Any, Final, NoReturn
 
 from experiments.config.keys import nearest
 from experiments.errors import ConfigError
-from experiments.interop.go_numbers import parse_duration_s
 from experiments.interop.k6_load import SHORTCUTS, Table, loads
 from experiments.interop.k6_load import names as scenario_names
 from experiments.interop.k6_place import Notes, Place
 from experiments.interop.k6_thresholds import Names, Selection, thresholds
+from experiments.statistics.go_numbers import parse_duration_s
 
 MOST_CHARS: Final = 10_000_000
 NO_NAMES: Final = Names()

@@ -37,7 +37,7 @@ class HopelessWatch:
 
     def hear_request(self, _time_s: float, endpoint: str, status: int, _duration_s: float) -> None:
         """Count tokens: each one that reached a customer is a row."""
-        if endpoint == GENERATION and not is_failure(str(status)):
+        if endpoint == GENERATION and not is_failure(status):
             self._tokens += 1
 
     def is_hopeless(self, progress: Progress) -> bool:

@@ -295,9 +295,15 @@ def test_tokens_that_a_sweep_or_an_eviction_took_have_vanished():
     sweep = Cleanup(300.0, 300.0, 301.0, "ok", 50, 10, 50, 10)
     kept = made_up(sweeps=[sweep])
     wiped = made_up(sweeps=[dataclasses.replace(sweep, passed_after=0)])
-    evicted = made_up(notes=["57.5 s: Redis evicted concert:1:queue:passed whole (62 members)"])
-    vanished = [number_at(run, "tokens_vanished.any") for run in (kept, wiped, evicted)]
-    assert vanished == [0.0, 1.0, 1.0]
+    evicted = made_up(redis_losses={"sets_evicted": 1, "redis_killed": 0})
+    killed = made_up(redis_losses={"sets_evicted": 0, "redis_killed": 1})
+    neither = made_up(
+        notes=["0.1 s: Redis evicted nothing"],
+        redis_losses={"sets_evicted": 0, "redis_killed": 0},
+    )
+    runs = (kept, neither, wiped, evicted, killed)
+    vanished = [number_at(run, "tokens_vanished.any") for run in runs]
+    assert vanished == [0.0, 0.0, 1.0, 1.0, 1.0]
 
 
 def test_shares_of_exceptions_and_of_refused_tokens():

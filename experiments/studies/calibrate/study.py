@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from experiments.interop.k6_output import Output, Request
+from experiments.statistics.outcomes import TAG_OF_ENDPOINT
 from experiments.studies.calibrate.fits import (
     FEWEST,
     MODEL_ERROR,
@@ -24,7 +25,6 @@ from experiments.studies.calibrate.fits import (
     levels,
 )
 from experiments.studies.validate.measurements import Measurements, ServiceTime
-from experiments.studies.validate.numbers import ENDPOINTS
 
 # Name tag and status -> the measured case whose work, borrows and holds it has.
 _CASES: Final[Mapping[tuple[str, str], str]] = {
@@ -36,7 +36,6 @@ _CASES: Final[Mapping[tuple[str, str], str]] = {
     ("booking", "200"): "booking_success",
     ("payment", "200"): "payment_success",
 }
-_SHORT: Final = {endpoint: short for short, endpoint in ENDPOINTS.items()}
 _Z: Final = 1.959964
 # Half an interval, as a logarithm, beyond which a speed is not known: a factor of two.
 _VAGUE: Final = math.log(2.0)
@@ -117,7 +116,7 @@ def _steady(single: Sequence[Output]) -> bool:
 
 
 def _kind(request: Request) -> tuple[str, str]:
-    return _SHORT.get(request.name, request.name), request.status
+    return TAG_OF_ENDPOINT.get(request.name, request.name), request.status
 
 
 def _speed(alone: Mapping[str, float], cases: Mapping[str, ServiceTime]) -> Estimate:

@@ -32,7 +32,8 @@ from sim.run import simulate
 from sim.world import World
 
 CRASHED: Final = "crashed"
-"""How a run ended in which the simulator itself failed; the error is its only remark."""
+"""How a run ended in which the simulator itself failed. The error is its only exception, under the
+same name, and its only remark."""
 
 _STALL_PROBABILITIES: Final = (0.01, 0.03, 0.1, 0.3)
 _LONGEST_STALLS_S: Final = (0.01, 0.1, 1.0)
@@ -182,7 +183,7 @@ def _crashed(seed: int, error: Exception) -> RunResult:
         metrics={},
         outcomes={},
         errors={},
-        exceptions={},
+        exceptions={CRASHED: {type(error).__name__: 1}},
         tables={},
         funnel={},
         invariants={},
@@ -199,7 +200,7 @@ def essence(run: RunResult) -> RunResult:
         metrics={},
         outcomes={},
         errors={},
-        exceptions={},
+        exceptions=run.exceptions if run.ended == CRASHED else {},
         tables={},
         funnel={},
         invariants=dict.fromkeys(found, 1) if run.ended == CRASHED else _positive(run),
@@ -216,7 +217,7 @@ def _positive(run: RunResult) -> dict[str, int]:
 def broken(run: RunResult) -> tuple[str, ...]:
     """What a try has found: names of broken invariants, or the error that ended it."""
     if run.ended == CRASHED:
-        return (f"{CRASHED}: {run.notes[0].partition(':')[0]}",)
+        return tuple(f"{CRASHED}: {name}" for name in run.exceptions[CRASHED])
     return tuple(sorted(_positive(run)))
 
 

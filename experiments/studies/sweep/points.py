@@ -112,6 +112,12 @@ def main_error(runs: Sequence[RunResult]) -> str:
     return causes.most_common(1)[0][0] if causes else ""
 
 
+def cause_and_endpoint(main_error: str) -> tuple[str, str]:
+    """The two parts of what `main_error` returned; both empty without failures."""
+    cause, _, endpoint = main_error.partition(" at ")
+    return cause, endpoint
+
+
 def sobol_sensitivities(
     parameters: Sequence[Parameter], points: Sequence[PointResult], seed: int
 ) -> list[Sensitivity]:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from experiments.statistics.quantities import FAILED, QUANTITIES, Quantity
 from experiments.statistics.verdict import Verdict
 from experiments.studies.compare.differences import Comparison, Row
+from experiments.studies.saved_results import SavedComparison
 from experiments.views import plots
 from experiments.views.compare_text import AS_IT_IS, decision
 from experiments.views.plots.differences import shown
 from experiments.views.report.content import Level, Page, Said, Section, Table, Tile, made_by
-from experiments.views.report.read import KeptComparison
 from experiments.views.report.run_verdict import LEVELS
 from experiments.views.run_text import number
 from experiments.views.verdict_text import all_failures, headline, seats_sentence
@@ -26,7 +26,7 @@ _DRAWN = ("bookings", "payments", "p95")
 _LEVELS: Mapping[str, Level] = {"better": "held", "worse": "failed"}
 
 
-def compare_page(kept: KeptComparison) -> Page:
+def compare_page(kept: SavedComparison) -> Page:
     """What a reader is told about a comparison."""
     comparison = kept.comparison
     level, badge = _badge(comparison)

@@ -7,11 +7,11 @@ from typing import Final
 
 from experiments.statistics.intervals import mean
 from experiments.studies.gate.checks import Check, GateResult, Outcome
+from experiments.studies.saved_results import SavedGate
 from experiments.views import plots
 from experiments.views.gate_text import in_check_unit
 from experiments.views.report.content import Level, Page, Said, Section, Table, made_by
 from experiments.views.report.explanations import explained
-from experiments.views.report.read import KeptGate
 from experiments.views.report.run_verdict import causes
 from experiments.views.verdict_text import people_sentence, seats_sentence
 
@@ -27,7 +27,7 @@ _BADGES: Final[Mapping[Outcome, str]] = {
 }
 
 
-def gate_page(kept: KeptGate) -> Page:
+def gate_page(kept: SavedGate) -> Page:
     """What a reader is told about a gate."""
     gate = kept.gate
     return Page(

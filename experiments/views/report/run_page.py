@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from experiments.statistics.intervals import ci95
 from experiments.statistics.summary import ObservedRow, RunSummary
 from experiments.statistics.verdict import Terms, Verdict, verdict_on
+from experiments.studies.saved_results import SavedRun
 from experiments.studies.terms import terms_of
 from experiments.views import plots
 from experiments.views.plots.funnel import at_least
@@ -14,7 +15,6 @@ from experiments.views.plots.timeline import clock, columns, has_series, is_late
 from experiments.views.report.bottlenecks import Bottleneck, bottlenecks
 from experiments.views.report.content import Page, Section, Table, Tile, made_by
 from experiments.views.report.explanations import CAUSES, broken
-from experiments.views.report.read import KeptRun
 from experiments.views.report.run_verdict import BADGES, RULE, causes, level_of, sentences
 from experiments.views.run_text import LIMITS, duration, number, percent, shown_as
 from sim.load.settings import Loads
@@ -28,7 +28,7 @@ _MINUTES_FROM = 3
 """Shorter runs are told in seconds."""
 
 
-def run_page(kept: KeptRun) -> Page:
+def run_page(kept: SavedRun) -> Page:
     """What a reader is told about a run."""
     summary = kept.summary
     world = scaled(kept.config.world, summary["scale"]) if kept.config else None
@@ -57,7 +57,7 @@ def run_page(kept: KeptRun) -> Page:
     )
 
 
-def _verdict(kept: KeptRun) -> Verdict:
+def _verdict(kept: SavedRun) -> Verdict:
     """The verdict that was kept; made again of a run that an older version kept."""
     stored = kept.summary.get("verdict")
     if stored is not None:
@@ -335,7 +335,7 @@ def _sweep(sweep: Cleanup) -> list[str]:
     ]
 
 
-def _remarks(kept: KeptRun) -> Iterator[Section]:
+def _remarks(kept: SavedRun) -> Iterator[Section]:
     notes = [note for run in kept.runs for note in run.notes]
     if kept.config_problem:
         notes.append(f"stages and limits are left out, as {kept.config_problem}")
@@ -344,7 +344,7 @@ def _remarks(kept: KeptRun) -> Iterator[Section]:
         yield Section("Remarks", items=remarks)
 
 
-def _footer(kept: KeptRun) -> list[str]:
+def _footer(kept: SavedRun) -> list[str]:
     summary = kept.summary
     command = f"ticketsim run config.toml --seed {summary['seed']}"
     if summary["scale"] < 1:

@@ -8,13 +8,13 @@ from typing import Any
 
 from experiments.statistics.quantities import FAILED, QUANTITIES
 from experiments.statistics.thresholds import criteria
-from experiments.studies.sweep.points import PointResult, SweepResult
+from experiments.studies.saved_results import SavedSweep
+from experiments.studies.sweep.points import PointResult, SweepResult, cause_and_endpoint
 from experiments.views import plots
 from experiments.views.plots.differences import shown
 from experiments.views.plots.steps import P95
 from experiments.views.report.content import Level, Page, Said, Section, Table, made_by
 from experiments.views.report.explanations import explained
-from experiments.views.report.read import KeptSweep
 from experiments.views.report.run_verdict import RULE, STRAINED_FROM
 from experiments.views.run_text import number
 from experiments.views.sweep_text import found_sentences
@@ -35,7 +35,7 @@ class Break:
     why: str
 
 
-def sweep_page(kept: KeptSweep) -> Page:
+def sweep_page(kept: SavedSweep) -> Page:
     """What a reader is told about a sweep."""
     sweep = kept.sweep
     found = _break(sweep)
@@ -115,22 +115,24 @@ def _broken(sweep: SweepResult, point: PointResult) -> str:
     verdict = point.get("verdict")
     if verdict is not None:
         return "; ".join(all_failures(verdict) or verdict["open"])
-    words = []
+    crossed = []
     for quantity in (FAILED, P95):
         limit = limits(sweep).get(quantity.name)
         mean = point["quantities"][quantity.name]["mean"]
         if limit is not None and mean is not None and mean > limit:
-            words.append(
+            crossed.append(
                 f"{quantity.label} {shown(quantity, mean)} (allowed {shown(quantity, limit)})"
             )
+    if not crossed:
+        return ""
     if point["main_error"] and point["quantities"][FAILED.name]["mean"]:
-        words.append(f"most failures: {explained_at(point['main_error'])}")
-    return "; ".join(words) if words and "allowed" in words[0] else ""
+        crossed.append(f"most failures: {explained_at(point['main_error'])}")
+    return "; ".join(crossed)
 
 
 def explained_at(main_error: str) -> str:
     """`CAUSE at ENDPOINT` in plain words."""
-    cause, _, endpoint = main_error.partition(" at ")
+    cause, endpoint = cause_and_endpoint(main_error)
     return f"{explained(cause)} at {endpoint}" if endpoint else explained(cause)
 
 
