@@ -87,7 +87,8 @@ class Replication(TypedDict):
     funnel: Numbers
     invariants: Numbers
     sweeps: list[dict[str, Any]]
-    redis_losses: Numbers
+    redis_losses: NotRequired[Numbers]
+    """How Redis lost keys that nobody deleted; absent in results of older versions."""
     notes: list[str]
 
 
