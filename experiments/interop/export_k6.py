@@ -15,7 +15,7 @@ from experiments.statistics.outcomes import is_failure
 from experiments.statistics.thresholds import Criterion, holds
 from sim.result import RunResult
 
-Row = dict[str, Any]
+CsvRow = dict[str, Any]
 COLUMNS: Final = [
     "metric_name",
     "timestamp",
@@ -120,7 +120,7 @@ def _users(run: RunResult) -> dict[str, Any]:
     return found
 
 
-def write_csv(file: IO[str], samples: Iterable[Row], run: RunResult, epoch_s: float) -> None:
+def write_csv(file: IO[str], samples: Iterable[CsvRow], run: RunResult, epoch_s: float) -> None:
     """Write one replication as `k6 run --out csv`, in order of time.
 
     Iterations are not written, as their samples are not kept; nor is data sent and received.
@@ -139,7 +139,7 @@ def write_csv(file: IO[str], samples: Iterable[Row], run: RunResult, epoch_s: fl
         writer.writerows(rows)
 
 
-def _request(row: Row, epoch_s: float) -> list[Row]:
+def _request(row: CsvRow, epoch_s: float) -> list[CsvRow]:
     """The nine samples of one request, in k6's order."""
     failed = is_failure(row["status"])
     error, code = _error(row["status"], row["error"])
@@ -186,7 +186,7 @@ def _vus(run: RunResult) -> Iterator[tuple[float, float]]:
         yield from zip(series["t_s"].tolist(), series["vus"].tolist(), strict=True)
 
 
-def _gauges(time_s: float, users: float, run: RunResult, epoch_s: float) -> list[Row]:
+def _gauges(time_s: float, users: float, run: RunResult, epoch_s: float) -> list[CsvRow]:
     values = {"vus": users, "vus_max": run.metrics.get("vus_max", {}).get("value", users)}
     return [
         {

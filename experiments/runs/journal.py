@@ -17,8 +17,9 @@ from typing import IO, Any
 
 from experiments.documents import as_json
 from experiments.errors import OutputError, OutputMismatchError
-from experiments.runs.folder import Folder, explaining
+from experiments.runs.folder import Folder
 from experiments.runs.store import Identity, read_plain, write_plain
+from experiments.runs.whole_file import explaining
 from sim.result import RunResult
 
 FORMAT = 1
@@ -45,7 +46,7 @@ class Journal:
         self._folder = None if folder is None else Folder(folder)
         self._file: IO[bytes] | None = None
         if self._folder is not None:
-            with explaining(self._folder.path):
+            with explaining(f"--out {self._folder.path}"):
                 self._open(self._folder, command, identity)
 
     def _open(self, folder: Folder, command: str, identity: Identity) -> None:
@@ -69,7 +70,7 @@ class Journal:
         """Keep a finished run. Raises OutputError when the disk does not take it."""
         self._runs[key] = dataclasses.replace(run, series={})
         if self._file is not None and self._folder is not None:
-            with explaining(self._folder.path):
+            with explaining(f"--out {self._folder.path}"):
                 self._file.write(_line(key, run).encode())
                 self._file.flush()
                 os.fsync(self._file.fileno())

@@ -9,7 +9,12 @@ from typing import Any
 
 from experiments.statistics.quantities import FAILED, QUANTITIES, STEPS_FAILED, SWEPT, Quantity
 from experiments.studies.sweep.knee import Knee, Side
-from experiments.studies.sweep.points import Level, PointResult, SweepResult, cause_and_endpoint
+from experiments.studies.sweep.points import (
+    MeanAndInterval,
+    PointResult,
+    SweepResult,
+    cause_and_endpoint,
+)
 from experiments.views.run_text import (
     duration,
     in_unit,
@@ -21,7 +26,7 @@ from experiments.views.run_text import (
 from experiments.views.verdict_text import WORDS, scale_words
 
 _MOST_LINES = 60
-_NOTHING: Level = {"mean": None, "ci95": None}
+_NOTHING: MeanAndInterval = {"mean": None, "ci95": None}
 
 
 def render(sweep: SweepResult, width: int) -> str:

@@ -19,7 +19,7 @@ from experiments.studies.calibrate.fits import (
     MODEL_ERROR,
     Distribution,
     Estimate,
-    Level,
+    LoadLevel,
     fit_capacity,
     fit_distribution,
     fit_pool,
@@ -212,7 +212,7 @@ def _speed(alone: Mapping[str, float], cases: Mapping[str, ServiceTime]) -> Esti
 
 
 def _stations(
-    steps: Sequence[Level],
+    steps: Sequence[LoadLevel],
     alone: Mapping[str, float],
     cases: Mapping[str, ServiceTime],
     alone_of_all: Mapping[str, float],
@@ -247,7 +247,7 @@ def _stations(
 
 
 def _why_no_stations(
-    steps: Sequence[Level], alone: Mapping[str, float], rate: Mapping[str, float]
+    steps: Sequence[LoadLevel], alone: Mapping[str, float], rate: Mapping[str, float]
 ) -> str:
     """Why nothing can be said of stations; empty when something can."""
     if not steps or not alone:
@@ -267,7 +267,7 @@ def _why_no_stations(
     return ""
 
 
-def _busy_share(level: Level) -> float:
+def _busy_share(level: LoadLevel) -> float:
     """Requests under way for each user, by Little's law."""
     under_way = math.fsum(level.rate[e] * level.mean_ms[e] * 1e-3 for e in level.rate)
     return under_way / level.users if level.users > 0.0 else math.inf

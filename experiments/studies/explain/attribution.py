@@ -72,7 +72,7 @@ class Attribution(TypedDict):
     outcomes: list[Outcome]
 
 
-class Field:
+class DefectGame:
     """The worlds of a game: the config with the defects of a coalition, all others mended."""
 
     def __init__(self, merged: Merged, source: str, players: Mapping[str, Sequence[str]]) -> None:
@@ -137,7 +137,11 @@ def _game(
 
 
 def _run(
-    field: Field, runs: Runner, wanted: Sequence[tuple[Coalition, int]], seed: int, scale: float
+    field: DefectGame,
+    runs: Runner,
+    wanted: Sequence[tuple[Coalition, int]],
+    seed: int,
+    scale: float,
 ) -> dict[tuple[Coalition, int], RunResult]:
     pairs = list(dict.fromkeys(wanted))
     results = runs.results(
@@ -150,7 +154,7 @@ def _run(
 
 
 def exact(
-    field: Field, runs: Runner, replications: int, seed: int, scale: float
+    field: DefectGame, runs: Runner, replications: int, seed: int, scale: float
 ) -> Attribution | None:
     """Shares from all coalitions; None when not even one replication of all could be run."""
     everyone = coalitions(field.players)
@@ -217,7 +221,9 @@ def _summed_up(
     }
 
 
-def sampled(field: Field, runs: Runner, orders: int, seed: int, scale: float) -> Attribution | None:
+def sampled(
+    field: DefectGame, runs: Runner, orders: int, seed: int, scale: float
+) -> Attribution | None:
     """Shares from random orders, two (one the reverse of the other) for each seed."""
     drawn = draw_orders(field.players, orders, seed)
     wanted = [(who, number // 2) for number, order in enumerate(drawn) for who in order.coalitions]

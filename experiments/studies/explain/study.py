@@ -20,7 +20,7 @@ from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
 from experiments.statistics.summary import combined_digest
 from experiments.studies.explain.attribution import (
     Attribution,
-    Field,
+    DefectGame,
     exact,
     groups_of,
     sampled,
@@ -101,7 +101,7 @@ class _Explain:
         self._observations = observations_of(self._config, self._source)
         self._unknowns = Unknowns(self._merged, self._config, self._source)
         self._players = groups_of(self._settings, self._source)
-        Field(self._merged, self._source, self._players)
+        DefectGame(self._merged, self._source, self._players)
         self._work: Work = work_of(
             options.budget,
             len(self._unknowns.models),
@@ -220,7 +220,7 @@ class _Explain:
             rows, key=lambda row: math.inf if row["distance"] is None else row["distance"]
         )
 
-    def _field(self, found: Answer, worlds: Sequence[FullSizeRow]) -> Field:
+    def _field(self, found: Answer, worlds: Sequence[FullSizeRow]) -> DefectGame:
         """Where defects are mended: the best world, run to its end; else the config as it is."""
         best = best_world(worlds)
         label = best["world"] if best else ""
@@ -234,9 +234,11 @@ class _Explain:
             ),
             self._merged,
         )
-        return Field(merged, self._source, self._players)
+        return DefectGame(merged, self._source, self._players)
 
-    def _attribute(self, result: Explanation, field: Field, worlds: Sequence[FullSizeRow]) -> None:
+    def _attribute(
+        self, result: Explanation, field: DefectGame, worlds: Sequence[FullSizeRow]
+    ) -> None:
         if not self._players or not self._work.replications:
             return
         best = best_world(worlds)
@@ -268,7 +270,7 @@ class _Explain:
             return None
         groups = result.get("attribution")
         scale = groups["scale"] if groups else self._options.scale
-        field = Field(merged, self._source, players)
+        field = DefectGame(merged, self._source, players)
         return sampled(field, self._runs, THOROUGH.orders, self._seed, scale)
 
     def _calibrated(self) -> Calibration | None:

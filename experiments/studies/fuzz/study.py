@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from experiments.config.reading import Config
-from experiments.errors import InterruptedRunError, OutputError
+from experiments.errors import InterruptedRunError
 from experiments.runs.journal import Journal
 from experiments.runs.options import RunOptions
 from experiments.runs.replications import seed_of
@@ -15,6 +15,7 @@ from experiments.runs.runner import Runner
 from experiments.runs.store import identity_of
 from experiments.runs.study_result import StudyResult
 from experiments.runs.wanted import Wanted
+from experiments.runs.whole_file import write_text
 from experiments.statistics.summary import combined_digest
 from experiments.studies.fuzz.replay import replay_config
 from experiments.studies.fuzz.result import SCHEMA, Finding, FuzzResult
@@ -144,10 +145,7 @@ class _Fuzz:
         if folder is not None:
             self._journal.write(name, text)
             return str(folder / name)
-        try:
-            Path(name).write_text(text, "utf-8")
-        except OSError as error:
-            raise OutputError(f"{name}: cannot be written: {error.strerror}") from error
+        write_text(Path(name), text)
         return name
 
     def _result(

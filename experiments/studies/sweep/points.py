@@ -21,7 +21,7 @@ from sim.result import RunResult
 SCHEMA: Final = 1
 
 
-class Level(TypedDict):
+class MeanAndInterval(TypedDict):
     """One quantity at one point."""
 
     mean: float | None
@@ -33,7 +33,7 @@ class PointResult(TypedDict):
 
     values: dict[str, Any]
     replications: int
-    quantities: dict[str, Level]
+    quantities: dict[str, MeanAndInterval]
     main_error: str
     outcome: NotRequired[Outcome]
     """What a gate says, with --knee."""
@@ -83,7 +83,7 @@ def point_result(
     parameters: Sequence[Parameter], point: Point, runs: Sequence[RunResult], terms: Terms
 ) -> PointResult:
     """What the replications of a point say; at least one."""
-    quantities: dict[str, Level] = {}
+    quantities: dict[str, MeanAndInterval] = {}
     for quantity in SWEPT:
         values = [value for value in map(quantity.of, runs) if value is not None]
         quantities[quantity.name] = {

@@ -18,7 +18,7 @@ from experiments.runs.store import identity_of
 from experiments.runs.study_result import StudyResult
 from experiments.statistics.summary import combined_digest
 from experiments.studies.validate.comparison import (
-    Comparison,
+    Agreement,
     Hits,
     Median,
     RunTable,
@@ -102,7 +102,7 @@ def _runs(folder: Path) -> Mapping[str, Run]:
     return found
 
 
-def _compared(worlds: list[_World], results: list[list[RunResult]]) -> Comparison:
+def _compared(worlds: list[_World], results: list[list[RunResult]]) -> Agreement:
     measured = [[measured_numbers(run) for run in world.runs] for world in worlds]
     simulated = [[simulated_numbers(result) for result in runs] for runs in results]
     tables: list[RunTable] = []

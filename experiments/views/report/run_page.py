@@ -13,7 +13,7 @@ from experiments.views import plots
 from experiments.views.plots.funnel import at_least
 from experiments.views.plots.timeline import clock, columns, has_series, is_late, is_lost
 from experiments.views.report.bottlenecks import Bottleneck, bottlenecks
-from experiments.views.report.content import Page, Section, Table, Tile, made_by
+from experiments.views.report.content import Page, PageTable, Section, Tile, made_by
 from experiments.views.report.explanations import CAUSES, broken
 from experiments.views.report.run_verdict import BADGES, RULE, causes, level_of, sentences
 from experiments.views.run_text import LIMITS, duration, number, percent, shown_as
@@ -146,7 +146,7 @@ def _observed(summary: RunSummary) -> Iterator[Section]:
     head = ["", "observed", "simulated"]
     head += ["at full size"] * scale + ["95 % of runs"] * intervals
     head += ["how far off", "what was observed"]
-    table = Table(
+    table = PageTable(
         head,
         [_observed_row(name, row, scale=scale, intervals=intervals) for name, row in rows.items()],
         frozenset({0, len(head) - 1}),
@@ -261,7 +261,7 @@ def _full(bottlenecks: Sequence[Bottleneck]) -> Iterator[Section]:
     if bottlenecks:
         yield Section(
             "What was full",
-            table=Table(
+            table=PageTable(
                 ["", "there was", "used", "who had to wait"],
                 [[one.what, one.limit, one.used, one.waiting] for one in bottlenecks],
                 frozenset({0, 2, 3}),
@@ -277,7 +277,7 @@ def _tables(summary: RunSummary, runs: Sequence[RunResult]) -> Iterator[Section]
         yield Section(
             "Causes of failed requests",
             "One cause for each failed request, so they sum to all of them.",
-            table=Table(
+            table=PageTable(
                 ["cause", "requests", "share", "in plain words"],
                 [
                     [name, number(count), percent(count / total), CAUSES.get(name, "")]
@@ -291,7 +291,7 @@ def _tables(summary: RunSummary, runs: Sequence[RunResult]) -> Iterator[Section]
     yield Section(
         "What must never happen",
         "" if broken_ones else f"None of the {len(summary['invariants'])} did.",
-        table=Table(
+        table=PageTable(
             ["", "times"], [[broken(name), number(count)] for name, count in broken_ones.items()]
         )
         if broken_ones
@@ -310,7 +310,7 @@ def _sweeps(runs: Sequence[RunResult]) -> Iterator[Section]:
     text = f"{len(sweeps)} sweeps{which}: {late} late, {sum(map(is_lost, sweeps))} lost."
     if len(shown) < len(sweeps):
         text += f" Shown are {len(shown)} that were late or lost."
-    table = Table(
+    table = PageTable(
         ["planned", "started", "ended", "let in before", "after", "waiting before", "after", ""],
         [_sweep(sweep) for sweep in shown],
         frozenset({7}),

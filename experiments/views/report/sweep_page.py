@@ -13,7 +13,7 @@ from experiments.studies.sweep.points import PointResult, SweepResult, cause_and
 from experiments.views import plots
 from experiments.views.plots.differences import shown
 from experiments.views.plots.steps import P95
-from experiments.views.report.content import Level, Page, Said, Section, Table, made_by
+from experiments.views.report.content import Level, Page, PageTable, Section, Sentence, made_by
 from experiments.views.report.explanations import explained
 from experiments.views.report.run_verdict import RULE, STRAINED_FROM
 from experiments.views.run_text import number
@@ -154,15 +154,15 @@ def _level(sweep: SweepResult) -> Level:
     return "strained" if any(holding) else "failed"
 
 
-def _sentences(sweep: SweepResult, found: Break | None) -> list[Said]:
+def _sentences(sweep: SweepResult, found: Break | None) -> list[Sentence]:
     _, *others = found_sentences(sweep)
     sentences = [f"{text[0].upper()}{text[1:]}." for text in others]
     if found is None:
-        return [Said(text) for text in (*sentences, *_extremes(sweep))]
+        return [Sentence(text) for text in (*sentences, *_extremes(sweep))]
     if found.breaks is not None and sweep.get("knee") is None:
         why = f": {found.why}." if found.why else "."
         sentences.append(f"At {_value(found.breaks)} it breaks{why}")
-    return [Said(text) for text in sentences]
+    return [Sentence(text) for text in sentences]
 
 
 def _extremes(sweep: SweepResult) -> list[str]:
@@ -231,7 +231,7 @@ def _figures(sweep: SweepResult, found: Break | None) -> Iterator[Section]:
 def _points(sweep: SweepResult) -> Iterator[Section]:
     shown_points: Sequence[PointResult] = _ladder(sweep) or sweep["points"]
     keys = _keys(sweep)
-    table = Table(
+    table = PageTable(
         [*keys, "failed requests", "95 % interval"]
         + [quantity.label for quantity in QUANTITIES if quantity is not FAILED]
         + ["commonest cause of failure"],
@@ -275,7 +275,7 @@ def _sensitivities(sweep: SweepResult) -> Iterator[Section]:
         "Share of the variance that it is responsible for (Sobol)."
         if sobol
         else "Mean size of its effect over the whole range, and how much that varies (Morris).",
-        table=Table(
+        table=PageTable(
             ["quantity", "key", *heads],
             [
                 [row["quantity"], row["parameter"], *(f"{row[name]:.3g}" for name in columns)]  # type: ignore[literal-required]
