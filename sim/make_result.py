@@ -82,7 +82,8 @@ def _notes(parts: Parts) -> list[str]:
             f"{hooks.first_script_error}"
         )
     inspected = [] if parts.inspection is None else parts.inspection.story()
-    return [*script, *parts.events.notes(parts.redis), *inspected]
+    failed = [f"the run ended with an error: {parts.end.failure}"] if parts.end.failure else []
+    return [*failed, *script, *parts.events.notes(parts.redis), *inspected]
 
 
 def _tables(database: SimulatedDatabase) -> Counts:

@@ -88,12 +88,18 @@ def _seldom_garbage_collected() -> Iterator[None]:
 def play(parts: Parts, progress: OnProgress | None = None) -> None:
     """Let everything happen, from the start of the service to its last answer."""
     try:
-        _start_programs(parts)
-        _start_load(parts)
-        _report(parts, progress)
-        parts.env.run(until=parts.executor.all_done)
+        with parts.user_processes.watched():
+            _start_programs(parts)
+            _start_load(parts)
+            _report(parts, progress)
+            parts.env.run(until=parts.executor.all_done)
     except UserCodeError as error:
         parts.end.failed(error)
+    except Exception as error:
+        failure = parts.user_processes.failure_of(error)
+        if failure is None:
+            raise
+        parts.end.failed(failure)
     parts.load_ended_s = parts.env.now
     if parts.end.reason == COMPLETED:
         _drain(parts)
@@ -117,6 +123,7 @@ def _start_load(parts: Parts) -> None:
         parts.inspection.start()
     parts.faults.start()
     parts.executor.start()
+    parts.user_processes.start()
     parts.generator.initialised_vus = parts.executor.allocated_vus
 
 

@@ -11,6 +11,7 @@ from sim.customers.settings import Customer
 from sim.faults.settings import Fault
 from sim.kernel.race_search import Search
 from sim.load.settings import Load, RampingVUs
+from sim.processes.settings import UserProcess
 from sim.redis.settings import RedisSettings
 from sim.world.broker import Broker
 from sim.world.catalogue import Catalogue
@@ -47,6 +48,9 @@ class World:
     generator: Annotated[Generator, Setting("load generator")] = field(default_factory=Generator)
     network: Annotated[Network, Setting("network")] = field(default_factory=Network)
     faults: Annotated[tuple[Fault, ...], Setting("what goes wrong, and when")] = ()
+    processes: Annotated[
+        tuple[UserProcess, ...], Setting("processes of your own that watch and operate the world")
+    ] = ()
     search: Annotated[
         Search, Setting("other orders of events, and how closely invariants are watched")
     ] = field(default_factory=Search)
