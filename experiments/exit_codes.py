@@ -15,7 +15,8 @@ class ExitCode(IntEnum):
     INCONCLUSIVE = 98
     """A gate can neither pass nor fail with the runs that it has."""
     BREACHED = 99
-    """A threshold of a gate is breached, or a metric is worse than the baseline; k6 has the same.
+    """A threshold of a gate is breached, a metric is worse than the baseline, or a threshold with
+    abortOnFail ended a run; k6 has the same.
     """
     INVALID_CONFIG = 104
     """The config is not valid, or `--out` belongs to another one; k6 has the same."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from model.schema import booking, outbox, seat, token_history
 from sim.measure.funnel import Step
+from sim.measure.watched import THRESHOLD_CROSSED, with_scenario
 from sim.result import FAILED, INVARIANT_BROKEN, RunResult
 
 if TYPE_CHECKING:
@@ -39,22 +40,34 @@ def make_result(parts: Parts) -> RunResult:
         invariants=_invariants(parts),
         sweeps=parts.cleanups.until(measured_s),
         notes=_notes(parts),
+        scenarios={name: log.outcomes() for name, log in parts.loads.logs.items()},
         consulted=parts.policy_reads.names,
         series=parts.series.columns(),
     )
 
 
 def _metrics(parts: Parts, measured_s: float) -> dict[str, dict[str, float]]:
+    metrics = parts.log.metrics(measured_s) | other_metrics(parts, measured_s)
+    for scenario, log in parts.loads.logs.items():
+        for name, statistics in log.metrics(measured_s).items():
+            metrics[with_scenario(name, scenario)] = statistics
+    return metrics
+
+
+def other_metrics(parts: Parts, measured_s: float) -> dict[str, dict[str, float]]:
+    """Return the metrics so far that are of no requests: of the waiting room, of iterations."""
     executor = parts.executor
-    metrics = parts.log.metrics(measured_s) | parts.room.metrics(measured_s)
+    interrupted = executor.interrupted_iterations
+    if parts.end.reason == THRESHOLD_CROSSED:
+        interrupted += executor.active_vus
+    metrics = parts.room.metrics(measured_s)
     metrics["vus_max"] = {"value": executor.allocated_vus}
-    metrics["interrupted_iterations"] = {"count": executor.interrupted_iterations}
-    metrics["script_errors"] = {"count": parts.hooks.script_errors}
-    if executor.dropped_iterations:
-        metrics["dropped_iterations"] = {
-            "count": executor.dropped_iterations,
-            "rate": executor.dropped_iterations / measured_s,
-        }
+    metrics["interrupted_iterations"] = {"count": interrupted}
+    metrics["script_errors"] = {"count": parts.loads.script_errors}
+    for scenario, count in parts.loads.dropped_iterations().items():
+        name = "dropped_iterations"
+        name = name if scenario is None else with_scenario(name, scenario)
+        metrics[name] = {"count": count, "rate": count / measured_s}
     return metrics
 
 
@@ -74,16 +87,17 @@ def _leaked_connections(parts: Parts) -> int:
 
 def _notes(parts: Parts) -> list[str]:
     """Remarks: script errors, what happened to the programs, what an inspection saw."""
-    hooks = parts.hooks
+    loads = parts.loads
     script = []
-    if hooks.script_errors:
+    if loads.script_errors:
         script.append(
-            f"{hooks.script_errors:,} iterations ended in a script error, the first: "
-            f"{hooks.first_script_error}"
+            f"{loads.script_errors:,} iterations ended in a script error, the first: "
+            f"{loads.first_script_error}"
         )
     inspected = [] if parts.inspection is None else parts.inspection.story()
     failed = [f"the run ended with an error: {parts.end.failure}"] if parts.end.failure else []
-    return [*failed, *script, *parts.events.notes(parts.redis), *inspected]
+    crossed = [parts.crossed] if parts.crossed else []
+    return [*failed, *crossed, *script, *parts.events.notes(parts.redis), *inspected]
 
 
 def _tables(database: SimulatedDatabase) -> Counts:

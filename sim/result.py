@@ -65,6 +65,8 @@ class RunResult:
     sweeps: list[Cleanup]
     notes: list[str]
     """Remarks on what the run could not show, for the summary."""
+    scenarios: dict[str, dict[str, Counts]] = field(default_factory=dict)
+    """Of several loads at once: scenario -> endpoint -> status -> requests."""
     consulted: list[str] | None = None
     """Fields of the policy that the run asked for; with the others changed it is the same run.
     None: not known."""

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sim.kernel.errors import UserCodeError
-from sim.make_result import make_result
+from sim.make_result import make_result, other_metrics
+from sim.measure.watched import EVERY_S, NOTHING, THRESHOLD_CROSSED, UnderWay, Watched
 from sim.progress import Progress
 from sim.result import COMPLETED, INTERRUPTED
 from sim.scale import scaled
@@ -39,14 +40,16 @@ def simulate(
     progress: OnProgress | None = None,
     listener: Listener | None = None,
     sampler: Callable[[Sample], None] | None = None,
+    watched: Watched = NOTHING,
 ) -> RunResult:
     """Run `world` once, at `scale` times its size (see `sim.scale`).
 
     `progress` is called once per simulated second; if it returns true the run ends there and its
     result is marked as interrupted. `listener` is told of every request as it ends, `sampler`
-    all about it. The result depends on the arguments only.
+    all about it. `watched` says which percentiles to measure, and what ends the run early.
+    The result depends on the arguments only.
     """
-    with _parts_of(scaled(world, scale), scale, seed) as parts:
+    with _parts_of(scaled(world, scale), scale, seed, watched) as parts:
         parts.log.listener = listener
         parts.log.sampler = sampler
         play(parts, progress)
@@ -64,10 +67,10 @@ def simulate_with_stalls(world: World, seed: int) -> tuple[RunResult, tuple[Stal
 
 
 @contextmanager
-def _parts_of(world: World, size: float, seed: int) -> Iterator[Parts]:
+def _parts_of(world: World, size: float, seed: int, watched: Watched = NOTHING) -> Iterator[Parts]:
     """Make the parts of a run, and end all of its threads afterwards."""
     with _seldom_garbage_collected():
-        parts = Parts(world, size, seed)
+        parts = Parts(world, size, seed, watched)
         try:
             yield parts
         finally:
@@ -92,6 +95,8 @@ def play(parts: Parts, progress: OnProgress | None = None) -> None:
             _start_programs(parts)
             _start_load(parts)
             _report(parts, progress)
+            if parts.watched.stops:
+                parts.env.call_in(EVERY_S, lambda: _judge(parts))
             parts.env.run(until=parts.executor.all_done)
     except UserCodeError as error:
         parts.end.failed(error)
@@ -133,6 +138,24 @@ def _drain(parts: Parts) -> None:
     give_up_s = env.now + _DRAIN_S
     while server.busy and env.now < give_up_s:
         env.run(until=env.now + 1.0)
+
+
+def _judge(parts: Parts) -> None:
+    """Look at the thresholds that end the load, as often as k6 does, and end it if one is crossed.
+
+    As in k6 what is under way is interrupted, without a graceful period.
+    """
+    now_s = parts.env.now - parts.site.start_s
+    so_far = UnderWay(now_s, parts.log, parts.loads.logs, lambda: other_metrics(parts, now_s))
+    for stop in parts.watched.stops:
+        if stop.not_before_s <= now_s and stop.is_crossed(so_far):
+            parts.crossed = (
+                f"{stop.name}: crossed after {now_s:g} s; abortOnFail ended the load there, and "
+                "interrupted what was under way"
+            )
+            parts.end.early(THRESHOLD_CROSSED)
+            return
+    parts.env.call_in(EVERY_S, lambda: _judge(parts))
 
 
 def _report(parts: Parts, progress: OnProgress | None) -> None:

@@ -9,12 +9,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sim.customers.customer_function import customer_function
-from sim.customers.load_hooks import CustomerHooks
+from sim.customers.loads import RunLoads
 from sim.customers.user import Site
 from sim.faults.injection import Faults
 from sim.kernel.environment import Environment
 from sim.kernel.random_streams import Streams
-from sim.load.executors import Executor, make_executor
 from sim.load.generator import Generator
 from sim.machines.host import Host
 from sim.machines.interference import Interference
@@ -28,6 +27,7 @@ from sim.measure.invariants import Watch
 from sim.measure.requests import RequestLog
 from sim.measure.series import Series
 from sim.measure.waiting_room import WaitingRoom
+from sim.measure.watched import NOTHING, Watched
 from sim.processes.user_processes import UserProcesses
 from sim.processes.world_view import WorldView
 from sim.redis.server import RedisServer
@@ -76,10 +76,14 @@ class Parts:
         world: the world, scaled already.
         size: the share of full size that `world` has.
         seed: of all random numbers.
+        watched: percentiles to measure, and thresholds that end the run.
     """
 
-    def __init__(self, world: World, size: float, seed: int) -> None:
+    def __init__(self, world: World, size: float, seed: int, watched: Watched = NOTHING) -> None:
         self.seed = seed
+        self.watched = watched
+        self.crossed = ""
+        """Which threshold ended the run, and when; empty if none did."""
         self.policy_reads = PolicyReads(world.policy)
         self.world = world = replace(world, policy=self.policy_reads)
         self.env = Environment()
@@ -142,9 +146,10 @@ class Parts:
     def _make_load(self, streams: Streams) -> None:
         """The customers, and the executor that lets them come and go."""
         env, world = self.env, self.world
-        self.log = RequestLog()
+        percentiles = self.watched.percentiles
+        self.log = RequestLog(percentiles=percentiles)
         self.funnel = Funnel(0)
-        self.room = WaitingRoom()
+        self.room = WaitingRoom(percentiles)
         self.room.opens_s = world.catalogue.opens_after_s or 0.0
         self.site = Site(
             env,
@@ -156,15 +161,8 @@ class Parts:
             streams,
             world.customer,
         )
-        self.hooks = CustomerHooks(self.site, self._customer(), self.generator, self.log)
-        self.executor: Executor = make_executor(
-            env,
-            world.load,
-            self.hooks.iterate,
-            self.hooks,
-            opens_s=world.catalogue.opens_after_s or 0.0,
-            rng=streams.stream("arrivals"),
-        )
+        self.loads = RunLoads(world, self.site, self._customer(), streams, percentiles)
+        self.executor = self.loads.executor
 
     def _make_measures(self) -> None:
         """What looks at the queue's sets, and writes down what happens."""
@@ -225,7 +223,7 @@ class Parts:
     def _make_user_processes(self, streams: Streams, size: float) -> None:
         """The processes of the user's own."""
 
-        def view_of(env: ProcessEnvironment, name: str) -> WorldView:
+        def view_of(env: ProcessEnvironment, name: str, number: int) -> WorldView:
             return WorldView(
                 self.env,
                 env,
@@ -239,7 +237,7 @@ class Parts:
                 self.watch,
                 self.events,
                 self._gauges,
-                streams.python_random(f"process {name}"),
+                streams.python_random(f"process {number}"),
             )
 
         self.user_processes = UserProcesses(self.env, self.world.processes, view_of)

@@ -15,6 +15,7 @@ from experiments.cli.options import (
 )
 from experiments.cli.output import show
 from experiments.exit_codes import ExitCode, interrupted_or_ok
+from sim.measure.watched import THRESHOLD_CROSSED
 
 
 def add_run(commands: Any) -> argparse.ArgumentParser:
@@ -36,6 +37,7 @@ def add_run(commands: Any) -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> ExitCode:
+    from experiments.runs.failures import raise_if_failed
     from experiments.studies.fuzz.violations import raise_if_broken
     from experiments.studies.run import run
     from experiments.views.live_view import LiveDisplay
@@ -44,5 +46,8 @@ def _run(options: argparse.Namespace) -> ExitCode:
     given = read_config(options)
     finished = run(given, run_options(options, LiveDisplay), samples=options.samples)
     show(options, finished.summary, render)
+    raise_if_failed(*finished.results.values())
     raise_if_broken(finished.config, options.scale, finished.results)
+    if any(run["ended"] == THRESHOLD_CROSSED for run in finished.summary["runs"]):
+        return ExitCode.BREACHED
     return interrupted_or_ok(finished.summary["partial"])

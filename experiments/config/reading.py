@@ -76,11 +76,15 @@ class Threshold:
 
     threshold: Annotated[str, Setting("the expression, such as p(95)<500")]
     abortOnFail: Annotated[  # noqa: N815 (k6's name)
-        bool, Setting("run no further replication once this threshold is shown to fail")
+        bool,
+        Setting(
+            "end a run where this threshold is crossed, as k6 does every two seconds, and run no "
+            "further replication once it is shown to fail"
+        ),
     ] = False
     delayAbortEval: Annotated[  # noqa: N815 (k6's name)
         str,
-        Setting("as in k6, such as 10s; replications are only judged whole, so it never matters"),
+        Setting("how long abortOnFail waits, from the start of the load, such as 10s or 1m30s"),
     ] = "0"
 
 
@@ -163,7 +167,18 @@ def _discriminated(annotation: Any) -> Any:
         each, _ = typing.get_args(bare)
         bare = tuple[Annotated[each, Field(discriminator=tag)], ...]  # type: ignore[valid-type]
         return Annotated[(bare, *notes)]
+    lists = [part for part in typing.get_args(bare) if typing.get_origin(part) is tuple]
+    if lists:
+        return Annotated[(_one_or_several(bare, lists, Field(discriminator=tag)), *notes)]
     return Annotated[annotation, Field(discriminator=tag)]
+
+
+def _one_or_several(union: Any, lists: Sequence[Any], discriminator: Any) -> Any:
+    """A member of a union, or a list of them."""
+    members = tuple(part for part in typing.get_args(union) if part not in lists)
+    each: Any = Annotated[typing.Union[members], discriminator]  # noqa: UP007 - not known before
+    several: Any = tuple[each, ...]
+    return typing.Union[each, several]  # noqa: UP007
 
 
 def _tag(annotation: Any) -> str:

@@ -1,8 +1,8 @@
 """Config texts and how they combine by `extends` and `include`, before anything is checked.
 
 What is said later wins: the extended config, then its includes in order, then the file's own keys,
-then every change (`experiments.config.changes`). Tables merge key by key; a table that names a
-`preset` starts afresh.
+then every change (`experiments.config.changes`). Tables merge key by key; a table with a `preset`
+or another `executor` starts afresh.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ Table = dict[str, Any]
 
 _DEEPEST_CHAIN = 16
 _SHOWN_CHARS = 60
+_DEFAULT_EXECUTOR = "ramping-vus"
+"""What a load is that does not say."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,10 +157,17 @@ def merge(base: Table, over: Mapping[str, Any]) -> None:
     """Put one table over another, in place; inner tables merge, everything else is replaced."""
     for key, value in over.items():
         below = base.get(key)
-        if isinstance(value, Mapping) and isinstance(below, dict) and "preset" not in value:
+        if isinstance(value, Mapping) and isinstance(below, dict) and not _begins(value, below):
             merge(below, value)
         else:
             base[key] = copied(value)
+
+
+def _begins(value: Mapping[str, Any], below: Mapping[str, Any]) -> bool:
+    """Whether a table starts afresh: from a preset, or with another executor's own keys."""
+    return "preset" in value or (
+        "executor" in value and value["executor"] != below.get("executor", _DEFAULT_EXECUTOR)
+    )
 
 
 def copied(value: Any) -> Any:

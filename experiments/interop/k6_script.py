@@ -22,6 +22,9 @@ from sim.load.settings import (
     RampingVUs,
     SharedIterations,
     Stage,
+    loads_of,
+    most_users,
+    scenarios,
 )
 from sim.world import World
 
@@ -60,24 +63,15 @@ def k6_script(
     Raises:
         ConfigError: the customer or the load cannot be written as a k6 script.
     """
-    function = SCRIPTS.get(world.customer.script)
-    if function is None:
-        allowed = " or ".join(f'"{name}"' for name in SCRIPTS)
-        raise ConfigError(
-            "",
-            "customer.script",
-            f"k6 runs JavaScript, not this Python function; allowed: {allowed}",
-            value=f'"{world.customer.script}"',
-        )
     options = {
-        "scenarios": {"load": {**scenario(world.load), "exec": function}},
+        "scenarios": _scenarios(world),
         "thresholds": {name: list(held) for name, held in thresholds.items() if _of_k6(name)},
         "summaryTrendStats": ["avg", "min", "med", "max", "p(90)", "p(95)", "p(99)"],
     }
     constants = {
         "BASE_URL": base_url,
         "TIMEOUT": f"{timeout_s:g}s",
-        "LOAD_S": load_s(world.load),
+        "LOAD_S": max(load.start_s + load_s(load) for load in loads_of(world.load)),
         "CUSTOMER": {name: getattr(world.customer, name) for name in _OPTIONS},
         "ARRIVALS": _arrivals(world),
     }
@@ -87,6 +81,31 @@ def k6_script(
     ]
     customers = (resources.files(__package__) / "customers.js").read_text("utf-8")
     return customers.replace("/* OPTIONS AND CONSTANTS */", "\n".join(lines))
+
+
+def _scenarios(world: World) -> dict[str, Scenario]:
+    """Name -> scenario; one load without a name is called load."""
+    loads = loads_of(world.load)
+    if len(loads) > 1 and any(isinstance(load, OpeningCrowd) for load in loads):
+        raise ConfigError("", "load", "a crowd beside another load cannot be written for k6")
+    names = scenarios(world.load) or ["load"]
+    return {
+        name: {**scenario(load), "exec": _function(load.script or world.customer.script)}
+        for name, load in zip(names, loads, strict=True)
+    }
+
+
+def _function(script: str) -> str:
+    found = SCRIPTS.get(script)
+    if found is None:
+        allowed = " or ".join(f'"{name}"' for name in SCRIPTS)
+        raise ConfigError(
+            "",
+            "customer.script",
+            f"k6 runs JavaScript, not this Python function; allowed: {allowed}",
+            value=f'"{script}"',
+        )
+    return found
 
 
 def scenario(load: Load) -> Scenario:
@@ -129,6 +148,7 @@ def scenario(load: Load) -> Scenario:
         "executor": load.executor,
         **own,
         "gracefulStop": _duration(load.graceful_stop_s),
+        **({"startTime": _duration(load.start_s)} if load.start_s > 0.0 else {}),
     }
 
 
@@ -147,7 +167,7 @@ def _pool(load: ConstantArrivalRate | RampingArrivalRate) -> Scenario:
     return {
         "timeUnit": _duration(load.time_unit_s),
         "preAllocatedVUs": load.pre_allocated_vus,
-        "maxVUs": load.max_vus or load.pre_allocated_vus,
+        "maxVUs": most_users(load),
     }
 
 
@@ -163,7 +183,7 @@ def _duration(seconds: float) -> str:
 
 
 def _arrivals(world: World) -> dict[str, float] | None:
-    load = world.load
+    load = loads_of(world.load)[0]
     if not isinstance(load, OpeningCrowd):
         return None
     return {

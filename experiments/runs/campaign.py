@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from experiments.config.memory_check import memory_warning
 from experiments.config.reading import Config
+from experiments.runs.failures import raise_if_failed
 from experiments.runs.journal import Journal, key_of
 from experiments.runs.options import RunOptions
 from experiments.runs.replications import (
@@ -17,6 +18,7 @@ from experiments.runs.replications import (
 from experiments.runs.run_reuse import Twins
 from experiments.runs.store import identity_of
 from experiments.runs.worker import Task
+from experiments.statistics.thresholds import watched
 from sim.result import RunResult
 
 
@@ -102,11 +104,13 @@ class Campaign:
                 cell.config.world,
                 seed_of(self._seed, replication),
                 self._options.scale,
+                watched=watched(cell.config),
             )
             for number, (cell, replication) in enumerate(pairs)
         ]
 
         def finished(number: int, result: RunResult) -> bool:
+            raise_if_failed(result)
             if result.partial:
                 self.interrupted = True
                 return True

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
-from sim.load.settings import Load
+from sim.load.settings import Loads
 from sim.run import Progress
 
 Report = Callable[[int, Progress], None]
@@ -32,7 +32,7 @@ class Display:
         """Say one thing that the reader of the results has to know."""
         sys.stderr.write(f"warning: {warning}\n")
 
-    def runs(self, count: int, load: Load) -> AbstractContextManager[Report]:  # noqa: ARG002
+    def runs(self, count: int, load: Loads) -> AbstractContextManager[Report]:  # noqa: ARG002
         """Show how far runs are while the block runs.
 
         Args:

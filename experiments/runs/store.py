@@ -36,6 +36,7 @@ from experiments.errors import OutputError, OutputMismatchError
 from experiments.runs.code_digest import named_digest, program_digest
 from experiments.runs.folder import ALLOWED, Folder
 from experiments.statistics.summary import RunSummary
+from experiments.statistics.thresholds import wishes_of
 from sim.result import Cleanup, RunResult
 
 FORMAT = 1
@@ -90,6 +91,9 @@ def identity_of(resolved: Mapping[str, Any], seed: int, scale: float) -> Identit
     """The identity of a run; what does not change a replication is left out of the config."""
     apart = {"name", "description", "explain", "observed", "replications", "seed", "thresholds"}
     config = {key: value for key, value in resolved.items() if key not in apart}
+    wishes = wishes_of(resolved.get("thresholds", {}))
+    if wishes:
+        config["thresholds"] = wishes
     # Through JSON, so that it compares equal with what a manifest says.
     return Identity(
         json.loads(json.dumps(config)), seed, scale, program_version(), named_digest(resolved)

@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 
 from experiments.statistics.outcomes import POLL, is_failure
 from model.service import BOOKING, DATES, GENERATION, PAYMENT, SEATS
+from sim.measure.watched import Measured
 from sim.result import RunResult
 
 STEPS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -54,14 +55,14 @@ def is_business(status: str, cause: str) -> bool:
     return status == _CONFLICT or cause in _BUSINESS_BESIDE_409
 
 
-def steps_of(run: RunResult) -> dict[str, tuple[str, ...]]:
+def steps_of(run: Measured) -> dict[str, tuple[str, ...]]:
     """Step -> endpoints of a run; an endpoint of a service of one's own is a step by itself."""
     known = {endpoint for endpoints in STEPS.values() for endpoint in endpoints}
     own = [name for name in run.outcomes if name != POLL and name not in known]
     return {**STEPS, **{name: (name,) for name in own}}
 
 
-def counts_of(run: RunResult, endpoints: Sequence[str]) -> tuple[int, int, int]:
+def counts_of(run: Measured, endpoints: Sequence[str]) -> tuple[int, int, int]:
     """(requests, refused as business, failed) of these endpoints in a run."""
     requests = bad = refused = 0
     for endpoint in endpoints:
@@ -74,7 +75,7 @@ def counts_of(run: RunResult, endpoints: Sequence[str]) -> tuple[int, int, int]:
     return requests, refused, bad - refused
 
 
-def failed_share(run: RunResult, step: str) -> float | None:
+def failed_share(run: Measured, step: str) -> float | None:
     """The share of failed requests of a step in a run, refusals apart; None without requests."""
     requests, _, failed = counts_of(run, steps_of(run).get(step, ()))
     return failed / requests if requests else None

@@ -18,6 +18,7 @@ from experiments.runs.samples import path_of
 from experiments.runs.store import RunFolder, identity_of
 from experiments.runs.worker import Task
 from experiments.statistics.summary import RunSummary, Setup, summarise
+from experiments.statistics.thresholds import watched
 from experiments.studies.scale_check import warnings as scale_warnings
 from sim.result import RunResult
 
@@ -63,6 +64,7 @@ class _Work:
         self._options = options
         self._given = given
         self._config = given.config
+        self._watched = watched(self._config)
         self._setup = _setup(self._config, options)
         self._folder = _folder(self._config, self._setup, options)
         self._every: dict[int, RunResult] = {}
@@ -100,7 +102,8 @@ class _Work:
             # What was kept of another try would not be that of this one.
             samples.unlink(missing_ok=True)
         world, seed = self._config.world, seed_of(setup.seed, number)
-        return Task(number, world, seed, setup.scale, samples if self._samples else None)
+        kept = samples if self._samples else None
+        return Task(number, world, seed, setup.scale, kept, self._watched)
 
     def close(self) -> None:
         """Let others write to the folder."""
@@ -125,7 +128,8 @@ class _Work:
         missing = len(self._results()) < self._setup.replications
         if missing and time.monotonic() - self._saved_s >= SAVED_EVERY_S:
             self._save(self._summary())
-        return False
+        # The same code would end the others as well.
+        return bool(result.failure)
 
     def _save(self, summary: RunSummary) -> None:
         if self._folder is not None:

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from experiments.runs.display import Display, Report
-from sim.load.settings import Load
+from sim.load.settings import Loads
 from sim.run import Progress
 
 
 class ProgressDisplay(Display):
     """A progress bar at the foot of a terminal."""
 
-    def runs(self, count: int, load: Load) -> AbstractContextManager[Report]:  # noqa: ARG002
+    def runs(self, count: int, load: Loads) -> AbstractContextManager[Report]:  # noqa: ARG002
         """See `Display.runs`."""
         return _progress_bar(count)
 

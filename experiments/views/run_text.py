@@ -7,6 +7,7 @@ from typing import Any
 
 from experiments.statistics.outcomes import is_failure
 from experiments.statistics.summary import RunSummary, is_count
+from sim.result import FAILED
 
 NARROWEST, WIDEST = 60, 120
 _TREND = ("avg", "min", "med", "max", "p(90)", "p(95)")
@@ -110,7 +111,9 @@ def _heading(summary: RunSummary) -> list[str]:
     scale = f", scale {summary['scale']:g}" if summary["scale"] < 1 else ""
     lines = [f"{summary['config']}: seed {summary['seed']}{scale}{over}"]
     if summary["partial"]:
-        lines.append("PARTIAL: interrupted; this is what was measured so far")
+        failed = any(run["ended"] == FAILED for run in summary["runs"])
+        why = "ended with an error (see the remarks)" if failed else "interrupted"
+        lines.append(f"PARTIAL: {why}; this is what was measured so far")
     for run in summary["runs"]:
         if run["ended"] != "completed":
             which = f"replication {run['replication']} " if len(summary["runs"]) > 1 else ""

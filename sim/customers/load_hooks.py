@@ -24,16 +24,23 @@ class CustomerHooks:
         site: where the customers go.
         customer: the customer function, called once per iteration.
         generator: the program that the users are part of.
-        log: counts the iterations.
+        log: counts the iterations of all loads.
+        part: counts the requests and iterations of this load alone; None where it is the only one.
     """
 
     def __init__(
-        self, site: Site, customer: Callable[[User], None], generator: Generator, log: RequestLog
+        self,
+        site: Site,
+        customer: Callable[[User], None],
+        generator: Generator,
+        log: RequestLog,
+        part: RequestLog | None = None,
     ) -> None:
         self._site = site
         self._customer = customer
         self._generator = generator
         self._log = log
+        self._part = part
         self.script_errors = 0
         """Iterations that ended because the customer function raised."""
         self.first_script_error = ""
@@ -43,7 +50,7 @@ class CustomerHooks:
         """Run one iteration in the user's thread; may block, may raise what the script raises."""
         user = vu.state
         if user is None:
-            user = vu.state = User(self._site, vu)
+            user = vu.state = User(self._site, vu, part=self._part)
         user.iterate(self._customer)
 
     def vu_started(self, vu: VirtualUser) -> None:
@@ -61,6 +68,8 @@ class CustomerHooks:
         """Count a complete iteration."""
         if not interrupted:
             self._log.iteration_s.append(duration_s)
+            if self._part is not None:
+                self._part.iteration_s.append(duration_s)
 
     def script_failed(self, vu: VirtualUser, error: Exception) -> None:  # noqa: ARG002
         """Count a script error, and keep the first: a broken script fails alike every time."""

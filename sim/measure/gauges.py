@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from sim.load.executors import Executor
     from sim.load.generator import Generator
+    from sim.load.parallel import ParallelLoads
     from sim.machines.processes import Processes
     from sim.measure.invariants import Watch
     from sim.measure.requests import RequestLog
@@ -20,7 +21,7 @@ def gauges(
     watch: Watch,
     server: Server,
     generator: Generator,
-    executor: Executor,
+    executor: Executor | ParallelLoads,
     processes: Processes,
 ) -> dict[str, Callable[[], float]]:
     """Return column -> its current value; memory in MB, times in seconds."""

@@ -25,8 +25,8 @@ class StepWatch:
     uses that signal already; elsewhere steps are not watched.
     """
 
-    def __init__(self, longest_s: float = LONGEST_STEP_S) -> None:
-        self._longest_s = longest_s
+    def __init__(self) -> None:
+        self._longest_s = LONGEST_STEP_S
         self._works = False
 
     @contextmanager

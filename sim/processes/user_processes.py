@@ -41,14 +41,14 @@ class UserProcesses:
     Args:
         env: the run's simulated time.
         settings: which processes there are.
-        view_of: makes what a process sees, from its environment and its name.
+        view_of: makes what a process sees, from its environment, name and number.
     """
 
     def __init__(
         self,
         env: Environment,
         settings: Sequence[UserProcess],
-        view_of: Callable[[ProcessEnvironment, str], WorldView],
+        view_of: Callable[[ProcessEnvironment, str, int], WorldView],
     ) -> None:
         self._env = env
         self._settings = settings
@@ -65,7 +65,7 @@ class UserProcesses:
         for number, process in enumerate(self._settings, start=1):
             name = process.shown_name
             steps = process_function(process)(
-                env, self._view_of(env, f"{name} {number}"), **process.arguments
+                env, self._view_of(env, name, number), **process.arguments
             )
             simpy.Process(env, self._watched(name, steps))  # type: ignore[arg-type]  # it has what SimPy's has
 
@@ -113,8 +113,8 @@ class UserProcesses:
         problem = ""
         if not isinstance(event, simpy.Event) or not isinstance(event.env, ProcessEnvironment):
             problem = (
-                f"it yielded {_short(event)}, which is no event of env; allowed: env.timeout(seconds), "
-                "an event, a process, a request of a resource"
+                f"it yielded {_short(event)}, which is no event of env; allowed: "
+                "env.timeout(seconds), an event, a process, a request of a resource"
             )
         elif self._steps > MOST_STEPS_AT_ONE_INSTANT:
             problem = (

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from sim.kernel.environment import Environment
     from sim.load.executors import Executor
+    from sim.load.parallel import ParallelLoads
     from sim.measure.events import Events
     from sim.measure.invariants import Watch
     from sim.measure.requests import RequestLog
@@ -55,7 +56,7 @@ class WorldView:
         scale: float,
         load_begins_s: float,
         server: Server,
-        executor: Executor,
+        executor: Executor | ParallelLoads,
         log: RequestLog,
         watch: Watch,
         events: Events,

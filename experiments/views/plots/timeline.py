@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from experiments.views.plots.style import BAND, FRAME, INK, VERMILION
 from experiments.views.run_text import number
-from sim.load.settings import Load, RampingArrivalRate, RampingVUs
+from sim.load.settings import Load, Loads, RampingArrivalRate, RampingVUs, loads_of
 from sim.result import Cleanup, RunResult
 
 if TYPE_CHECKING:
@@ -133,12 +134,19 @@ class Stage:
     unit: str
 
 
-def stages_of(load: Load | None) -> list[Stage]:
-    """The stages of a load that has some."""
+def stages_of(load: Loads | None) -> list[Stage]:
+    """The stages of a load that has some; of several loads only where none overlaps another."""
+    loads = sorted(() if load is None else loads_of(load), key=lambda one: one.start_s)
+    found = [stage for one in loads for stage in _stages_of(one)]
+    apart = all(before.end_s <= after.start_s for before, after in pairwise(found))
+    return found if apart else []
+
+
+def _stages_of(load: Load) -> list[Stage]:
     if not isinstance(load, RampingVUs | RampingArrivalRate):
         return []
     found = []
-    at_s = 0.0
+    at_s = load.start_s
     users = isinstance(load, RampingVUs)
     before = float(load.start_vus if isinstance(load, RampingVUs) else load.start_rate)
     for stage in load.stages:
@@ -148,7 +156,7 @@ def stages_of(load: Load | None) -> list[Stage]:
     return found
 
 
-def draw_stages(axes: Axes, load: Load | None, *, narrow: bool, label: bool = False) -> None:
+def draw_stages(axes: Axes, load: Loads | None, *, narrow: bool, label: bool = False) -> None:
     """Shade every other stage; with `label`, say above what each one does."""
     for index, stage in enumerate(stages_of(load)):
         start, end = stage.start_s / _MINUTE_S, stage.end_s / _MINUTE_S
