@@ -15,6 +15,7 @@ from typing_extensions import TypedDict
 from experiments.config.reading import Observed
 from experiments.statistics.intervals import Interval, ci95, mean, pi95
 from experiments.statistics.outcomes import POLL, is_failure
+from experiments.statistics.uncertainty import Uncertainty
 from sim.result import RunResult
 
 SCHEMA: Final = 1
@@ -89,6 +90,7 @@ class RunSummary(TypedDict):
     invariants: Numbers
     observed: NotRequired[dict[str, ObservedRow]]
     extrapolated: NotRequired[dict[str, Numbers]]
+    uncertainty: NotRequired[Uncertainty]
     warnings: list[str]
     digest: str
     wall_seconds: float

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from sim.kernel.import_path import imported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from sim.processes.settings import UserProcess
 
-_ALLOWED = "allowed: package.module:function, a generator function (env, world, **arguments)"
+_ALLOWED = "package.module:function, a generator function (env, world, **arguments)"
 
 
 def process_function(process: UserProcess) -> Callable[..., Generator[Any, Any, Any]]:
@@ -21,13 +22,9 @@ def process_function(process: UserProcess) -> Callable[..., Generator[Any, Any, 
         ValueError: there is no such function, it does not yield, or the arguments do not fit.
     """
     path = process.code
-    module_name, _, name = path.partition(":")
-    try:
-        function = getattr(import_module(module_name), name)
-    except (ImportError, AttributeError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{path}: {error}; {_ALLOWED}") from error
+    function = imported(path, _ALLOWED)
     if not inspect.isgeneratorfunction(inspect.unwrap(function) if callable(function) else None):
-        raise ValueError(f"{path}: no generator function, it has no yield; {_ALLOWED}")
+        raise ValueError(f"{path}: no generator function, it has no yield; allowed: {_ALLOWED}")
     try:
         inspect.signature(function).bind(None, None, **process.arguments)
     except TypeError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -71,7 +72,7 @@ class UserProcesses:
 
     def watched(self) -> AbstractContextManager[None]:
         """Watch for steps that do not end, as long as the run lasts."""
-        return self._watch.working()
+        return self._watch.working() if self._settings else nullcontext()
 
     def failure_of(self, error: BaseException) -> UserProcessError | None:
         """Which process raised `error`, and where; None if it was none of them."""

@@ -13,6 +13,7 @@ from sim.kernel.race_search import Search
 from sim.load.settings import Loads, RampingVUs
 from sim.processes.settings import UserProcess
 from sim.redis.settings import RedisSettings
+from sim.world.application import Application
 from sim.world.broker import Broker
 from sim.world.catalogue import Catalogue
 from sim.world.database import Database, Pool
@@ -47,6 +48,9 @@ class World:
     )
     generator: Annotated[Generator, Setting("load generator")] = field(default_factory=Generator)
     network: Annotated[Network, Setting("network")] = field(default_factory=Network)
+    app: Annotated[
+        Application, Setting("an application of your own in the place of the ticket service")
+    ] = field(default_factory=Application)
     faults: Annotated[tuple[Fault, ...], Setting("what goes wrong, and when")] = ()
     processes: Annotated[
         tuple[UserProcess, ...], Setting("processes of your own that watch and operate the world")

@@ -28,6 +28,8 @@ from experiments.statistics.stopping import (
     verdict_of,
 )
 from experiments.statistics.summary import combined_digest
+from experiments.statistics.uncertainty import Split, Uncertainty, split
+from experiments.studies.compare.over_worlds import OverWorlds, over_worlds
 from sim.result import RunResult
 
 SCHEMA: Final = 1
@@ -52,6 +54,8 @@ class Difference(TypedDict):
     p_holm: float | None
     verdict: Verdict
     extrapolated: NotRequired[float | None]
+    spread: NotRequired[Split]
+    """Of the paired difference, where something is unknown: how much is that, how much chance."""
 
 
 class Row(TypedDict):
@@ -63,6 +67,7 @@ class Row(TypedDict):
     replications: int
     digest: str
     ended_early: int
+    over_worlds: NotRequired[OverWorlds]
     quantities: dict[str, Difference]
     measured: NotRequired[list[dict[str, Any]]]
 
@@ -80,6 +85,7 @@ class Comparison(TypedDict):
     correction: str
     base: dict[str, float | None]
     variants: list[Row]
+    uncertainty: NotRequired[Uncertainty]
     warnings: list[str]
     digest: str
     wall_seconds: float
@@ -189,9 +195,50 @@ def comparison_of(
                 quantities={name: column[index] for name, column in columns.items()},
             )
         )
+    _add_worlds(campaign, base, present, rows)
     rows.sort(key=lambda row: row["quantities"][FAILED.name]["difference"] or 0.0)
     means = {quantity.name: _mean(campaign.results(base), quantity) for quantity in COMPARED}
     return means, rows
+
+
+def _add_worlds(
+    campaign: Campaign, base: Cell, present: Sequence[Alternative], rows: Sequence[Row]
+) -> None:
+    """Where something is unknown: what each variant does in every world."""
+    uncertainty = campaign.uncertainty(base, campaign.results(base))
+    if uncertainty is None:
+        return
+    worlds = uncertainty["worlds"]
+    second = campaign.second_runs(base)
+    for alternative, row in zip(present, rows, strict=True):
+        runs = _pairs(campaign, base, alternative.cell)
+        own = campaign.second_runs(alternative.cell)
+        again = [(second[number], own[number]) for number in second if number in own]
+        pairs: dict[str, list[tuple[float, float]]] = {}
+        for quantity in COMPARED:
+            found = _numbers(runs, quantity)
+            twice = _numbers(again, quantity)
+            if len(found) < len(runs):
+                continue
+            pairs[quantity.name] = found
+            changes = [after - before for before, after in found]
+            both = [
+                (one, after - before)
+                for one, (before, after) in zip(changes, twice, strict=False)
+                if len(twice) == len(again)
+            ]
+            parts = split(changes, both)
+            if parts is not None:
+                row["quantities"][quantity.name]["spread"] = parts
+        row["over_worlds"] = over_worlds(COMPARED, pairs, worlds[: len(runs)], FAILED.name)
+
+
+def _numbers(
+    pairs: Sequence[tuple[RunResult, RunResult]], quantity: Quantity
+) -> list[tuple[float, float]]:
+    """The pairs of numbers, of those pairs of runs that have both."""
+    found = [(quantity.of(one), quantity.of(other)) for one, other in pairs]
+    return [(one, other) for one, other in found if one is not None and other is not None]
 
 
 def changes_nothing(base: Cell, alternative: Alternative) -> bool:

@@ -29,6 +29,7 @@ from experiments.studies.compare.differences import (
     never_asked_for,
     run_comparison,
 )
+from experiments.studies.drawn_worlds import remarks
 from experiments.studies.scale_check import warnings as scale_warnings
 from experiments.studies.validate.measured_runs import beside
 
@@ -62,6 +63,8 @@ def compare(
     campaign = Campaign(journal, options, seed)
     design = Design(_first_stage(config, options), precision)
     run_comparison(campaign, base, alternatives, design)
+    cells = [base, *(one.cell for one in alternatives)]
+    campaign.run_again(cells, len(campaign.results(base)))
     means, rows = comparison_of(campaign, base, alternatives, design)
     if not rows:
         raise InterruptedRunError("ended before anything could be compared")
@@ -80,6 +83,7 @@ def compare(
         "base": means,
         "variants": rows,
         "warnings": [
+            *remarks(config),
             *_unused(campaign, base, alternatives),
             *_warnings(options.scale, design, campaign, len(rows), len(alternatives)),
         ],
@@ -88,6 +92,9 @@ def compare(
         ),
         "wall_seconds": round(time.perf_counter() - began, 3),
     }
+    uncertainty = campaign.uncertainty(base, campaign.results(base))
+    if uncertainty is not None:
+        comparison["uncertainty"] = uncertainty
     return StudyResult(comparison, campaign.interrupted, journal)
 
 

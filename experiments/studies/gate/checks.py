@@ -27,6 +27,7 @@ from experiments.statistics.intervals import FEWEST_FOR_INTERVALS, Interval
 from experiments.statistics.stopping import Bounds, bounds
 from experiments.statistics.summary import Replication
 from experiments.statistics.thresholds import Criterion, holds, kind_of
+from experiments.statistics.uncertainty import Uncertainty
 from sim.result import RunResult
 
 SCHEMA: Final = 1
@@ -64,6 +65,10 @@ class GateResult(TypedDict):
     partial: bool
     checks: list[Check]
     baseline: NotRequired[str]
+    uncertainty: NotRequired[Uncertainty]
+    met_in_worlds: NotRequired[dict[str, float]]
+    """Where something is unknown: each threshold, and the share of worlds that meet it."""
+    warnings: NotRequired[list[str]]
     digest: str
     wall_seconds: float
     runs: list[Replication]
@@ -243,6 +248,17 @@ class Judge:
             f"; the baseline has {len(stored)} runs: store one with more "
             "(gate --replications N --json)"
         )
+
+
+def met_in_worlds(criteria: Sequence[Criterion], runs: Sequence[RunResult]) -> dict[str, float]:
+    """Of each threshold the share of runs that meet it by themselves, of those with samples."""
+    found: dict[str, float] = {}
+    for one in criteria:
+        values = [value for run in runs if (value := one.measure.of(run)) is not None]
+        if values:
+            met = [holds(value, one.operator, one.bound) for value in values]
+            found[one.name] = sum(met) / len(met)
+    return found
 
 
 def _open(

@@ -16,8 +16,17 @@ from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
 from experiments.statistics.stopping import looks
 from experiments.statistics.summary import combined_digest, replication_of
 from experiments.statistics.thresholds import Criterion, criteria
+from experiments.studies.drawn_worlds import remarks
 from experiments.studies.gate.baseline import read_baseline
-from experiments.studies.gate.checks import ERROR, SCHEMA, Check, GateResult, judge, overall
+from experiments.studies.gate.checks import (
+    ERROR,
+    SCHEMA,
+    Check,
+    GateResult,
+    judge,
+    met_in_worlds,
+    overall,
+)
 from sim.result import RunResult
 
 _FIRST_LOOK = 5
@@ -64,7 +73,16 @@ class _Gate:
         checks, made = self._checks(campaign)
         if not made:
             raise InterruptedRunError("ended before anything was measured")
+        cell = Cell(self._config.name, self._config)
+        campaign.run_again([cell], len(made))
         result = self._result(checks, made, partial=campaign.interrupted)
+        uncertainty = campaign.uncertainty(cell, made)
+        if uncertainty is not None:
+            result["uncertainty"] = uncertainty
+            result["met_in_worlds"] = met_in_worlds(self._criteria, made)
+        warnings = list(remarks(self._config))
+        if warnings:
+            result["warnings"] = warnings
         return StudyResult(result, campaign.interrupted, journal)
 
     def _checks(self, campaign: Campaign) -> tuple[list[Check], list[RunResult]]:

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from experiments.statistics.intervals import Interval, ci95, mean
 from experiments.statistics.quantities import QUANTITIES
 from experiments.statistics.summary import combined_digest
+from experiments.statistics.uncertainty import Uncertainty
 from experiments.studies.gate.checks import Outcome
 from experiments.studies.sweep.designs import Parameter, Point, morris_shares, unit_problem
 from sim.result import RunResult
@@ -33,6 +34,7 @@ class PointResult(TypedDict):
     quantities: dict[str, Level]
     main_error: str
     outcome: NotRequired[Outcome]
+    uncertainty: NotRequired[Uncertainty]
     digest: str
 
 

@@ -18,6 +18,7 @@ from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
 from experiments.statistics.stopping import looks
 from experiments.statistics.summary import combined_digest
 from experiments.statistics.thresholds import criteria
+from experiments.studies.drawn_worlds import remarks
 from experiments.studies.gate.checks import ERROR, Outcome, judge, overall
 from experiments.studies.scale_check import warnings as scale_warnings
 from experiments.studies.sweep.designs import (
@@ -105,6 +106,7 @@ class _Sweep:
             self._campaign.run(
                 (cell, number) for number in range(self._replications) for _, cell in cells.values()
             )
+            self._campaign.run_again([cell for _, cell in cells.values()], self._replications)
             result = self._result(self._point_results(list(cells.values())))
         return StudyResult(result, self._campaign.interrupted, journal)
 
@@ -144,7 +146,14 @@ class _Sweep:
         for point, cell in cells:
             runs = self._campaign.results(cell)[: self._replications]
             if runs:
-                found.append(point_result(self._parameters, point, runs))
+                found.append(self._point(point, cell, runs))
+        return found
+
+    def _point(self, point: Point, cell: Cell, runs: Sequence[RunResult]) -> PointResult:
+        found = point_result(self._parameters, point, runs)
+        uncertainty = self._campaign.uncertainty(cell, runs)
+        if uncertainty is not None:
+            found["uncertainty"] = uncertainty
         return found
 
     def _find_knee(self) -> SweepResult:
@@ -157,7 +166,8 @@ class _Sweep:
             if runs is None:
                 return None
             found, made = runs
-            point = point_result(self._parameters, (value,), made)
+            self._campaign.run_again([cell], len(made))
+            point = self._point((value,), cell, made)
             point["outcome"] = found
             tried[value,] = (point, made)
             return found
@@ -204,6 +214,7 @@ class _Sweep:
             "points": points,
             "warnings": [
                 *scale_warnings(self._options.scale),
+                *remarks(self._config),
                 *([f"{missing} points have no finished run"] if missing else []),
             ],
             "digest": combined_digest([point["digest"] for point in points]),
