@@ -16,9 +16,15 @@ from sim.world import World
 
 OURS: Final = ("model", "sim")
 """Packages whose code needs no announcement: it is the program's own."""
-KEYS: Final = (("customer", "script"), ("service", "code"))
-"""Part and key of a world that name code by an import path; each load's script and
-each process's code are more."""
+KEYS: Final = (
+    ("customer", "script"),
+    ("service", "code"),
+    ("app", "wsgi"),
+    ("app", "prepare"),
+    ("app", "invariants"),
+)
+"""Part and key of a world that name code by an import path; the script of each
+load and the code of each process are more."""
 
 
 def announce_code(world: World, source: str) -> None:

@@ -35,7 +35,7 @@ def ticketsim(tmp_path):
     def run(process, *arguments, command="run"):
         words = [command, "smoke", "--set", f"processes=[{process}]", "--scale", "0.1"]
         done = subprocess.run(
-            [TICKETSIM, *words, *arguments],
+            [TICKETSIM, *words, *arguments, *(["--verbose"] if command == "run" else [])],
             cwd=tmp_path,
             capture_output=True,
             text=True,
