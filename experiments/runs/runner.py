@@ -8,6 +8,7 @@ from typing import Final
 
 from experiments.config.memory_check import memory_warning
 from experiments.runs.budget import Budget
+from experiments.runs.failures import raise_if_failed
 from experiments.runs.journal import Journal
 from experiments.runs.options import RunOptions
 from experiments.runs.replications import processes_here, stream_replications
@@ -114,6 +115,7 @@ class Runner:
 
         def hear(number: int, run: RunResult) -> bool:
             nonlocal enough
+            raise_if_failed(run)
             if run.partial:
                 self.interrupted = True
                 return True
