@@ -1,4 +1,4 @@
-"""Results as the load generator writes its own: the data of handleSummary, and `--out csv`.
+"""Writes results in the formats of k6: the data of handleSummary, and `--out csv`.
 
 Columns, formats, metric types and error codes are k6 1.3's, compared in tests with files that it
 wrote (tests/data/k6).

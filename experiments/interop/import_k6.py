@@ -1,4 +1,4 @@
-"""What `k6 inspect` says about a script, as a config: its load, its thresholds, what is left over.
+"""Makes a config of what `k6 inspect` prints: load, thresholds, and a list of what is left out.
 
 `OPTIONS` says of every option of k6 what becomes of it; docs/reference/k6-options.md is the same
 for people.

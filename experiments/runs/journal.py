@@ -1,4 +1,4 @@
-"""Results on disk as they come: a folder that an interrupted compare, sweep or gate goes on from.
+"""Keeps each finished run on disk at once, so that an interrupted study can go on.
 
 manifest.json   what the folder belongs to: command, config, seed, scale, version, code
 runs.jsonl      one line per finished run, under the digest of (config, seed, scale, version, code);

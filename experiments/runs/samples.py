@@ -1,4 +1,4 @@
-"""Every request of a replication on disk: `DIR/samples/NUMBER.parquet`, kept with `run --samples`.
+"""Writes every request of a replication to `DIR/samples/NUMBER.parquet`, for `run --samples`.
 
 Columns: time_s (since the load began, when it ended), user, endpoint, status (0: no answer), error
 (primary cause; empty for a request that did not fail), and duration_ms, blocked_ms, sending_ms,

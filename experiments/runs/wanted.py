@@ -1,4 +1,4 @@
-"""One run that a study wants, and what tells it apart from all others."""
+"""One run that a study wants, under a key that no other run has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and what is said when the disk does not take them."""
+"""Writes files that appear whole or not at all; explains in one line why one cannot be written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One replication, and the process that runs some. It begins sooner for how little it imports."""
+"""One run as a task, and the worker process. It imports little, so that it starts quickly."""
 
 from __future__ import annotations
 

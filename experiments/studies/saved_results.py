@@ -1,4 +1,4 @@
-"""What a folder of results holds, whichever command wrote it."""
+"""Reads a folder of results that any command wrote with `--out`."""
 
 from __future__ import annotations
 

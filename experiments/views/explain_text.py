@@ -1,4 +1,4 @@
-"""An explanation for people: plain text that fits the width it is given."""
+"""An explanation as plain text, for a terminal of a given width."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `ticketsim explain --json` prints."""
+"""The document of `ticketsim explain --json`."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class FullSizeRow(TypedDict):
 
 
 class Explanation(TypedDict):
-    """What `ticketsim explain --json` prints."""
+    """The document of `ticketsim explain --json`."""
 
     schema: Literal[1]
     config: str

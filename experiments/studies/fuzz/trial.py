@@ -1,4 +1,4 @@
-"""One try of the search for races: what the seed changes about a world, and how the try ends."""
+"""One try of the search for races: its seed varies the world, and its result names what broke."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def _crashed(seed: int, error: Exception) -> RunResult:
 
 
 def essence(run: RunResult) -> RunResult:
-    """A result without what nobody asks of a try: ten thousand of them are kept."""
+    """A result with only what a search needs: ten thousand results are kept."""
     found = broken(run)
     return replace(
         run,

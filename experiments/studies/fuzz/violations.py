@@ -1,4 +1,4 @@
-"""What to say when a correct service broke an invariant: the seed, the config, the schedule."""
+"""Reports a broken invariant of a correct service: the seed, the config, the schedule."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sim.scale import scaled
 
 _SHRINKING_S: Final = 60.0
 _MOST_USERS: Final = 100
-"""Inspecting every event of larger worlds takes longer than anyone would wait."""
+"""Users up to which a run is made smaller: inspecting every event of more takes minutes."""
 
 
 def is_correct(policy: Policy) -> bool:

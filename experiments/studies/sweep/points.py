@@ -1,4 +1,4 @@
-"""Points of a sweep, what was found there, and what that says about the parameters."""
+"""The document of `ticketsim sweep --json`: results at each point, and sensitivities."""
 
 from __future__ import annotations
 

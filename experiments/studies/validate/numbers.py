@@ -1,4 +1,4 @@
-"""The numbers that are compared: the same names out of a measured run and out of a simulated one.
+"""The numbers that are compared, under the same names in measured and simulated runs.
 
 A name says what and where: "requests GET /v1/token/check 500". Its kind, the first word, says how
 it is judged.

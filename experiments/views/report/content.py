@@ -1,4 +1,4 @@
-"""What a page says, as plain values: the template only lays them out."""
+"""The content of a page as plain values; the template only lays it out."""
 
 from __future__ import annotations
 
