@@ -28,7 +28,7 @@ from sim.network.connector import accept_queue
 
 if TYPE_CHECKING:
     from model.policy import Policy
-    from sim.world import Generator, Host, World
+    from sim.world import Earlier, Generator, Host, World
 
 _EMPTY_REDIS_BYTES: Final = 1_064_000
 """An empty server with the service's connections: the first value of redis_used_bytes in a run."""
@@ -51,6 +51,7 @@ def scaled(world: World, scale: float) -> World:
             users=_units(world.catalogue.users, scale) + 1,
             capacity=_units(world.catalogue.capacity, scale),
             seats=_units(world.catalogue.seats, scale),
+            earlier=_earlier(world.catalogue.earlier, scale),
         ),
         service=replace(
             world.service,
@@ -80,6 +81,16 @@ def scaled(world: World, scale: float) -> World:
         ),
         generator=_generator(world.generator, scale),
         faults=tuple(_fault(fault, scale) for fault in world.faults),
+    )
+
+
+def _earlier(earlier: Earlier, scale: float) -> Earlier:
+    return replace(
+        earlier,
+        tokens=round(earlier.tokens * scale),
+        bookings=round(earlier.bookings * scale),
+        payments=round(earlier.payments * scale),
+        load_users=round(earlier.load_users * scale),
     )
 
 

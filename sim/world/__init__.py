@@ -8,7 +8,7 @@ report and its load description, "measured" the runs of the real system, "Tomcat
 """
 
 from sim.world.broker import Broker
-from sim.world.catalogue import Catalogue
+from sim.world.catalogue import Catalogue, Earlier
 from sim.world.database import Database, Pool
 from sim.world.generator import Generator
 from sim.world.machine import Host, Memory
@@ -19,6 +19,7 @@ from sim.world.world import World
 __all__ = [
     "Broker",
     "Catalogue",
+    "Earlier",
     "Database",
     "Generator",
     "Host",
