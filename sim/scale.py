@@ -40,6 +40,11 @@ def scaled(world: World, scale: float) -> World:
         raise ValueError(f"scale: {scale}; allowed: more than 0, at most 1")
     if scale == 1.0:
         return world
+    if world.app.wsgi:
+        raise ValueError(
+            f"scale: {scale}; an application has its sizes in its own code; allowed: 1, and fewer "
+            "users by --set load"
+        )
     pool = world.pool
     wanted = pool.connections * scale
     return replace(
