@@ -90,9 +90,7 @@ def fill_tables(database: Fillable, catalogue: Catalogue, token_life_s: float = 
     _fill_earlier(database, catalogue, sold, token_life_s)
 
 
-def _fill_earlier(
-    database: Fillable, catalogue: Catalogue, sold: int, token_life_s: float
-) -> None:
+def _fill_earlier(database: Fillable, catalogue: Catalogue, sold: int, token_life_s: float) -> None:
     """Rows of tries by hand, a day old, and token rows of a load that was stopped."""
     earlier = catalogue.earlier
     opening_ms = 1_000 * catalogue.opening_epoch_s

@@ -139,6 +139,6 @@ class Catalogue:
             7_200,
         ),
     ] = None
-    earlier: Annotated[
-        Earlier, Setting("rows that were in the tables before the load began")
-    ] = field(default_factory=Earlier)
+    earlier: Annotated[Earlier, Setting("rows that were in the tables before the load began")] = (
+        field(default_factory=Earlier)
+    )
