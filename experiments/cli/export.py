@@ -19,7 +19,7 @@ Results of run in the forms that other programs read:
   openmetrics  time series with timestamps as OpenMetrics text, to backfill a metrics server
   parquet      every request as one row of one table; needs run --samples
 
-  ticketsim run incident --scale 0.1 --samples --out runs/incident
+  ticketsim run incident-as-planned --scale 0.1 --samples --out runs/incident
   ticketsim export runs/incident --format k6-csv
 
 Time series are in DIR/series.parquet anyway. Of several replications the k6 formats take

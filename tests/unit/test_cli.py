@@ -198,7 +198,7 @@ def test_out_resumes_the_same_run_and_refuses_another(tmp_path):
 
 
 def test_a_place_that_cannot_be_written_ends_with_1_before_anything_runs(capsys):
-    assert main(["run", "incident", "--out", "/proc/ticketsim"]) == 1
+    assert main(["run", "incident-as-planned", "--out", "/proc/ticketsim"]) == 1
     captured = capsys.readouterr()
     assert captured.err.startswith("ticketsim: --out /proc/ticketsim: cannot be written")
     assert captured.err.count("\n") == 1
@@ -233,7 +233,7 @@ def test_ctrl_c_keeps_what_was_measured_and_says_so(tmp_path, replications):
     out = tmp_path / "out"
     code, output, shown = interrupted(
         [
-            *["run", "incident", "--scale", "0.1", "--json", "--out", str(out)],
+            *["run", "incident-as-planned", "--scale", "0.1", "--json", "--out", str(out)],
             *["--replications", str(replications)],
         ],
         b" failed",
