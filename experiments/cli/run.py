@@ -40,7 +40,7 @@ def _run(options: argparse.Namespace) -> ExitCode:
     from experiments.studies.fuzz.violations import raise_if_broken
     from experiments.studies.run import run
     from experiments.views.live_view import LiveDisplay
-    from experiments.views.run_text import render
+    from experiments.views.worlds_text import render
 
     given = read_config(options)
     finished = run(given, run_options(options, LiveDisplay), samples=options.samples)

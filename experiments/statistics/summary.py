@@ -91,6 +91,9 @@ class RunSummary(TypedDict):
     observed: NotRequired[dict[str, ObservedRow]]
     extrapolated: NotRequired[dict[str, Numbers]]
     uncertainty: NotRequired[Uncertainty]
+    reproduction: NotRequired[dict[str, Any]]
+    """Where something is unknown and something was observed: see
+    `experiments.statistics.reproduction.Reproduction`."""
     warnings: list[str]
     digest: str
     wall_seconds: float

@@ -21,7 +21,9 @@ def bench_incident(benchmark, board, full_size, program):
     costs = []
 
     def work():
-        costs.append(program.ticketsim("run", "incident-as-planned", "--scale", scale, "--json", "--quiet"))
+        costs.append(
+            program.ticketsim("run", "incident-as-planned", "--scale", scale, "--json", "--quiet")
+        )
 
     benchmark.pedantic(work, rounds=1 if full_size else ROUNDS)
     best = min(costs, key=lambda cost: cost.cpu_s)

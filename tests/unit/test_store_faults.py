@@ -194,7 +194,9 @@ def test_workers_that_are_always_killed_end_the_command_in_one_line():
         kill_a_worker()
 
     with pytest.raises(LostWorkersError, match="killed 3 times"):
-        run_replications(tasks(2, config="incident-as-planned", scale=0.05, assignments=()), 2, report)
+        run_replications(
+            tasks(2, config="incident-as-planned", scale=0.05, assignments=()), 2, report
+        )
 
 
 def started(path, *options):
