@@ -81,10 +81,8 @@ def _table(found: Mapping[str, Any]) -> Iterator[str]:
 def _happened(found: Mapping[str, Any], width: int) -> Iterator[str]:
     """Three sentences, from what the worlds have in common."""
     facts = found["happened"]
-    sentences = [
-        f"At most {_range(facts['people'])} people were at work at a time, and they made "
-        f"{_range(facts['requests'])} requests."
-    ]
+    people, requests = _range(facts["people"]), _range(facts["requests"])
+    sentences = [f"At most {people} people were at work at a time and made {requests} requests."]
     causes = [
         f"{cause['share']:.0%} at {cause['endpoint']}, as {_words(cause['error'])}"
         for cause in facts["causes"][:3]
