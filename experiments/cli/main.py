@@ -26,6 +26,7 @@ from experiments.cli.gate import add_gate
 from experiments.cli.import_k6 import add_import_k6
 from experiments.cli.init import add_init
 from experiments.cli.list import add_list
+from experiments.cli.live import add_live
 from experiments.cli.options import USUAL_EXIT_CODES
 from experiments.cli.report import add_report
 from experiments.cli.run import add_run
@@ -157,6 +158,7 @@ def parser() -> argparse.ArgumentParser:
         add_init,
         add_import_k6,
         add_serve,
+        add_live,
     ):
         command = add(commands)
         command.set_defaults(parser=command)

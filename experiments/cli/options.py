@@ -153,6 +153,19 @@ def budget(text: str) -> Budget:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def duration(text: str) -> float:
+    """A time such as 90s, 15m or 1h30m, in seconds."""
+    from experiments.runs.budget import Budget
+
+    try:
+        found = Budget.parse(text).duration_s
+    except ValueError:
+        found = None
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text}; allowed: a time such as 90s, 15m, 1h30m")
+    return found
+
+
 def seed(text: str) -> int:
     """A seed."""
     value = _whole(text)
