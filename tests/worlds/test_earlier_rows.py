@@ -31,9 +31,7 @@ def test_a_seat_that_was_sold_before_is_not_sold_again():
 
 def test_users_of_a_load_that_was_stopped_are_locked_out_until_their_rows_expire():
     world = load("incident-as-planned").world
-    locked = replace(
-        world.catalogue, earlier=replace(world.catalogue.earlier, load_users=30_000)
-    )
+    locked = replace(world.catalogue, earlier=replace(world.catalogue.earlier, load_users=30_000))
     found = simulate(replace(world, catalogue=locked), 1, scale=0.002)
     errors = found.errors["POST /v1/token/generation"]
     assert errors.get("TokenExistsError", 0) > 0
