@@ -1,6 +1,7 @@
 """The command line: `ticketsim run | compare | sweep | gate | explain | ... | serve`.
 
-Text for people goes to standard error; standard output carries only what a program may read.
+The result goes to standard output, as text or as JSON only; progress, warnings and errors go to
+standard error.
 Heavy libraries are imported by the command that needs them, so that `-h` answers at once.
 """
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 from experiments.statistics.quantities import QUANTITIES
 from experiments.statistics.summary import RunSummary
 from experiments.statistics.uncertainty import in_words
-from experiments.views import run_text
-from experiments.views.run_text import LIMITS, NARROWEST, WIDEST, number, shown_as, wrapped
+from experiments.views.run_text import LIMITS, number, shown_as, wrapped
+from experiments.views.verdict_text import WORDS
 
 _WORDS: Final[Mapping[str, str]] = {
     "NotAdmittedError": "the token was valid and no longer in Redis",
@@ -31,14 +31,11 @@ _MOST_FIXES: Final = 3
 
 
 def render(summary: RunSummary, width: int) -> str:
-    """The summary of a run: this page where worlds are held beside what was observed.
+    """The page of a run whose worlds are held beside what was observed.
 
-    Any other run has the page of `experiments.views.run_text`. Lines are at most `width` long.
+    Means over worlds that differ say little: what the worlds have in common is the result. Lines
+    are at most `width` long.
     """
-    if "reproduction" not in summary:
-        return run_text.render(summary, width)
-    # Means over worlds that differ say little: what the worlds have in common is the result.
-    width = max(NARROWEST, min(width, WIDEST))
     found = summary["reproduction"]
     parts = [
         _verdict(summary, found, width),
@@ -55,7 +52,8 @@ def _verdict(summary: RunSummary, found: Mapping[str, Any], width: int) -> Itera
     rows = found["rows"]
     missed = [name for name, row in rows.items() if not row["reproduced"]]
     scale = f", scale {summary['scale']:g}" if summary["scale"] < 1 else ""
-    yield f"{summary['config']}: {found['worlds']} worlds, seed {summary['seed']}{scale}"
+    said = f": {WORDS[summary['verdict']['outcome']]}" if "verdict" in summary else ""
+    yield f"{summary['config']}{said} ({found['worlds']} worlds, seed {summary['seed']}{scale})"
     if summary["partial"]:
         yield "PARTIAL: interrupted; this is what was measured so far"
     line = f"REPRODUCED: {len(rows) - len(missed)} of {len(rows)} observations lie within 95 % of "

@@ -1,4 +1,4 @@
-"""Rows that were in the tables before the load: of tries by hand, and of a load that was stopped."""
+"""Rows that were in the tables before the load: of tries by hand, and of a stopped load."""
 
 from dataclasses import replace
 
