@@ -86,6 +86,7 @@ def simulate(
     Raises:
         TicketsimError: the config, a change or `out` cannot be used; says what is allowed.
     """
+    from experiments.runs.failures import raise_if_failed
     from experiments.studies.run import run
 
     with _arguments_named():
@@ -98,6 +99,7 @@ def simulate(
             out=out,
         )
         finished = run(_read(config, changes, keys), options)
+        raise_if_failed(*finished.results.values())
     return Run(finished.config, finished.results, finished.summary)
 
 
