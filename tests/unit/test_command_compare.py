@@ -210,6 +210,9 @@ def test_a_budget_counts_only_runs_that_are_made(capsys, tmp_path):
     assert [rows[name]["replications"] for name in ("unasked", "real", "same")] == [3, 3, 3]
     assert not any("budget" in warning for warning in found["warnings"])
     assert "same: the config is like this already" in found["warnings"]
-    assert any(warning.startswith("unasked: the config as it is never reads") for warning in found["warnings"])
+    assert any(
+        warning.startswith("unasked: the config as it is never reads")
+        for warning in found["warnings"]
+    )
     short = compared(capsys, *arguments, "--budget=5")
     assert any("budget" in warning for warning in short["warnings"])
