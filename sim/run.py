@@ -7,23 +7,24 @@ begins `started_before_s` later, users come and go, the load ends, the books are
 from __future__ import annotations
 
 import gc
-import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.schema import booking, outbox, seat, token_history
+from sim.customers.buyer import ScriptError
 from sim.customers.user import Site, User
 from sim.faults.injection import Faults
 from sim.kernel.environment import Environment
+from sim.kernel.errors import FailingScriptError
 from sim.kernel.random_streams import Streams
 from sim.load.executors import Executor, VirtualUser, make_executor
 from sim.load.generator import Generator
 from sim.machines.host import Host
 from sim.machines.interference import Interference
 from sim.machines.processes import Processes
+from sim.measure.crashes import place_of
 from sim.measure.events import Events
 from sim.measure.funnel import Funnel, Step
 from sim.measure.inspection import Inspection
@@ -75,17 +76,21 @@ def simulate(
     progress: Callable[[Progress], bool | None] | None = None,
     listener: Listener | None = None,
     sampler: Callable[[Sample], None] | None = None,
+    watch: Callable[[Environment], None] | None = None,
 ) -> RunResult:
     """Run `world` once, at `scale` times its size (see `sim.scale`).
 
     `progress` is called once per simulated second; if it returns true the run ends there and its
     result is marked as interrupted. `listener` is told of every request as it ends, `sampler`
-    all about it. The result depends on the arguments only.
+    all about it, `watch` of the kernel before anything happens. The result depends on the
+    arguments only.
     """
     with _seldom_garbage_collected():
         run = _Run(scaled(world, scale), scale, seed, progress)
         run.log.listener = listener
         run.log.sampler = sampler
+        if watch is not None:
+            watch(run.env)
         try:
             run.run()
             return run.result(seed)
@@ -131,11 +136,6 @@ def customer_function(path: str) -> Callable[[User], None]:
         )
     customer: Callable[[User], None] = function
     return customer
-
-
-def _place_of(error: Exception) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    return f" (line {frames[-1].lineno} of {Path(frames[-1].filename).name})" if frames else ""
 
 
 class _Run:
@@ -231,6 +231,7 @@ class _Run:
         self._sweeps: list[Sweep] = []
         self.script_errors = 0
         self._first_script_error = ""
+        self._own_script_fails = False
 
     def _swept(self, run: JobRun) -> None:
         origin_s = self.world.catalogue.opening_epoch_s + self._start_s
@@ -353,7 +354,10 @@ class _Run:
         """Count a script error, and keep the first: it tells a broken script from a hard day."""
         self.script_errors += 1
         if not self._first_script_error:
-            self._first_script_error = f"{type(error).__name__}: {error}{_place_of(error)}"
+            where = place_of(error)
+            place = f" ({where})" if where else ""
+            self._first_script_error = f"{type(error).__name__}: {error}{place}"
+            self._own_script_fails = not isinstance(error, ScriptError)
 
     def spin(self, vu: VirtualUser) -> None:  # noqa: ARG002
         """Let a finished user spin until the executor ends it."""
@@ -406,7 +410,8 @@ class _Run:
         }
 
     def result(self, seed: int) -> RunResult:
-        """Close the books."""
+        """Close the books. Raises `FailingScriptError` if nothing but script errors happened."""
+        self._refuse_failing_script()
         database = self.server.database
         measured_s = max(self._load_ended_s - self.site.start_s, 1e-9)
         self.log.spun_iterations, self.log.spun_s = self.generator.spun()
@@ -414,6 +419,7 @@ class _Run:
         metrics["vus_max"] = {"value": self.executor.allocated_vus}
         metrics["interrupted_iterations"] = {"count": self.executor.interrupted_iterations}
         metrics["script_errors"] = {"count": self.script_errors}
+        metrics.update(self.site.pauses.metrics())
         if self.executor.dropped_iterations:
             metrics["dropped_iterations"] = {
                 "count": self.executor.dropped_iterations,
@@ -436,10 +442,24 @@ class _Run:
             funnel=self.funnel.counts(),
             invariants=self._invariants(),
             sweeps=[*self._sweeps, *self._overdue_sweep(measured_s)],
-            notes=[*self._script_notes(), *self.events.notes(self.redis), *self._story()],
+            notes=[
+                *self._script_notes(),
+                *self.server.charges.crashes.notes(),
+                *self.events.notes(self.redis),
+                *self._story(),
+            ],
             consulted=self._policy.asked,
             series=self.series.columns(),
         )
+
+    def _refuse_failing_script(self) -> None:
+        """A script of the user's own that always fails has measured nothing."""
+        iterations = self.executor.iterations
+        if self._own_script_fails and self.script_errors >= max(1, iterations):
+            raise FailingScriptError(
+                f"{self.world.customer.script}: all of {self.script_errors:,} iterations ended in "
+                f"an error of the script, the first: {self._first_script_error}"
+            )
 
     def _violations(self, *, leaked_connections: int) -> Counts:
         counts = self.watch.violations(self.funnel, self.log, leaked_connections)

@@ -21,9 +21,10 @@ from multiprocessing.context import SpawnContext
 from types import FrameType
 from typing import Any
 
-from experiments.errors import TicketsimError
+from experiments.errors import InterruptedRunError, TicketsimError
 from experiments.runs.cluster import Cluster
 from experiments.runs.worker import Task, Worker
+from sim.kernel.errors import StuckCodeError
 from sim.result import RunResult
 from sim.run import Progress
 
@@ -72,8 +73,11 @@ class _Local:
         for task in tasks:
             if needless(task.replication):
                 continue
-            if self._stop or finished(task.replication, task.simulate(self._heard(task))):
+            if self._stop or finished(task.replication, self._simulated(task)):
                 break
+
+    def _simulated(self, task: Task) -> RunResult:
+        return task.simulate(self._heard(task), lambda: self._stop)
 
     def _heard(self, task: Task) -> Callable[[Progress], bool]:
         def hear(progress: Progress) -> bool:
@@ -283,8 +287,13 @@ def stream_replications(
         whether there was a Ctrl-C.
     """
     runner = _runner(len(tasks), workers, report)
-    with _stopping_on_interrupt(runner.stop):
-        runner.run(tasks, finished, needless)
+    try:
+        with _stopping_on_interrupt(runner.stop):
+            runner.run(tasks, finished, needless)
+    except StuckCodeError as error:
+        if runner.stopped:
+            raise InterruptedRunError(f"interrupted; {error}") from None
+        raise
     return runner.stopped
 
 

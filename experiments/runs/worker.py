@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from experiments.runs.watchdog import Watchdog
+from sim.kernel.environment import Environment
 from sim.result import RunResult
 from sim.run import Progress, simulate
 from sim.world import World
@@ -28,15 +30,36 @@ class Task:
     samples: Path | None = None
     """The file to keep every request in; None keeps them nowhere."""
 
-    def simulate(self, hear: Callable[[Progress], bool]) -> RunResult:
-        """Run it here; `hear` is told how far it is and says whether to stop."""
+    def simulate(self, hear: Callable[[Progress], bool], stopped: Callable[[], bool]) -> RunResult:
+        """Run it here; `hear` is told how far it is and says whether to stop.
+
+        Args:
+            hear: asked in the thread of the run.
+            stopped: asked from another thread, whether the user wants to stop.
+
+        Raises:
+            StuckCodeError: code of the user's own never returns.
+        """
+        watchdog = Watchdog(stopped)
+        with watchdog.watching():
+            return self.perform(hear, watchdog.follow)
+
+    def perform(
+        self, hear: Callable[[Progress], bool], watch: Callable[[Environment], None]
+    ) -> RunResult:
+        """Run it, as `simulate` does; `watch` is given the kernel of the run."""
         if self.samples is None:
-            return simulate(self.world, self.seed, scale=self.scale, progress=hear)
+            return simulate(self.world, self.seed, scale=self.scale, progress=hear, watch=watch)
         from experiments.runs.samples import SampleWriter
 
         with SampleWriter(self.samples) as writer:
             return simulate(
-                self.world, self.seed, scale=self.scale, progress=hear, sampler=writer.add
+                self.world,
+                self.seed,
+                scale=self.scale,
+                progress=hear,
+                sampler=writer.add,
+                watch=watch,
             )
 
 
@@ -81,4 +104,4 @@ class Worker:
             cls.reports.put((task.replication, progress))
             return bool(cls.stop.is_set())
 
-        return task.simulate(hear)
+        return task.simulate(hear, cls.stop.is_set)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from experiments.statistics.summary import RunSummary, is_count, is_failure
+from experiments.views.remarks import remarks
 
 NARROWEST, WIDEST = 60, 120
 _TREND = ("avg", "min", "med", "max", "p(90)", "p(95)")
@@ -307,8 +308,7 @@ def _invariants(summary: RunSummary, width: int) -> Iterator[str]:
 
 
 def _remarks(summary: RunSummary, width: int) -> Iterator[str]:
-    notes = [note for run in summary["runs"] for note in run["notes"]]
-    for remark in dict.fromkeys([*summary["warnings"], *notes]):
+    for remark in remarks(summary):
         yield from wrapped("  - ", remark.split(), width, " ")
 
 

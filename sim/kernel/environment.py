@@ -308,6 +308,11 @@ class Environment:
         self._ready = InHeap(self._queue)
         self._ties = shuffled(rng)
 
+    @property
+    def progress(self) -> tuple[float, int, object]:
+        """Changes whenever simulated time passes, a thread goes on or anything is planned."""
+        return self.now, self._number, self.current
+
     def number(self) -> int:
         """Number what is put into the queue: at equal times the smaller one goes first."""
         if self._ties is not None:

@@ -11,3 +11,15 @@ class ThreadKilled(BaseException):
 
 class IdleScriptError(KernelError):
     """A customer function returns again and again without a request or a pause."""
+
+
+class FailingScriptError(KernelError):
+    """Every iteration of a customer function of the user's own ended in an error."""
+
+
+class BrokenServiceError(KernelError):
+    """A service of the user's own cannot be made or started, or answers with no response."""
+
+
+class StuckCodeError(KernelError):
+    """Code of the user's own computes on and on, and simulated time stands still."""

@@ -14,7 +14,8 @@ from experiments.runs.progress import progress_bar
 from experiments.runs.replications import stream_replications
 from experiments.runs.store import identity_of
 from experiments.runs.worker import Task
-from sim.customers import buyer
+from sim.customers.shop import GENERATION
+from sim.kernel.environment import Environment
 from sim.result import RunResult
 from sim.run import Progress, simulate
 
@@ -36,7 +37,9 @@ class Trial(Task):
 
     limits: Limits | None = None
 
-    def simulate(self, hear: Callable[[Progress], bool]) -> RunResult:
+    def perform(
+        self, hear: Callable[[Progress], bool], watch: Callable[[Environment], None]
+    ) -> RunResult:
         """Run it here; `hear` is told how far it is and says whether to stop."""
         hopeless = _Hopeless(self.limits)
 
@@ -49,6 +52,7 @@ class Trial(Task):
             scale=self.scale,
             progress=heard,
             listener=hopeless.listen if self.limits else None,
+            watch=watch,
         )
         ended = hopeless.why or result.ended
         return dataclasses.replace(
@@ -66,7 +70,7 @@ class _Hopeless:
 
     def listen(self, _time_s: float, endpoint: str, status: int, _duration_s: float) -> None:
         """Count tokens: every one that reached a customer is a row."""
-        if endpoint == buyer.GENERATION and 200 <= status < 400:  # noqa: PLR2004 (as k6 counts)
+        if endpoint == GENERATION and 200 <= status < 400:  # noqa: PLR2004 (as k6 counts)
             self._tokens += 1
 
     def after(self, progress: Progress) -> bool:

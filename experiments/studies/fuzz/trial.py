@@ -24,6 +24,7 @@ from sim.faults.settings import (
     RedisRestart,
     SecondInstance,
 )
+from sim.kernel.environment import Environment
 from sim.kernel.random_streams import Stream, Streams
 from sim.load.settings import ConstantVUs, PerVUIterations, SharedIterations
 from sim.result import RunResult
@@ -158,15 +159,21 @@ class Trial(Task):
 
     variation: int = dataclasses.field(kw_only=True)
 
-    def simulate(self, hear: Callable[[Progress], bool]) -> RunResult:  # noqa: ARG002
+    def perform(
+        self,
+        hear: Callable[[Progress], bool],  # noqa: ARG002
+        watch: Callable[[Environment], None],
+    ) -> RunResult:
         """Run it here; only what a search needs of the result is kept."""
-        return essence(attempt(varied(self.world, self.variation), self.seed))
+        return essence(attempt(varied(self.world, self.variation), self.seed, watch))
 
 
-def attempt(world: World, seed: int) -> RunResult:
+def attempt(
+    world: World, seed: int, watch: Callable[[Environment], None] | None = None
+) -> RunResult:
     """Run a world; a failure of the simulator itself is a result, too."""
     try:
-        return simulate(world, seed)
+        return simulate(world, seed, watch=watch)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what the search looks for
         return _crashed(seed, error)
 
