@@ -5,13 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from experiments.config.memory_check import warn_if_short
+from experiments.config.memory_check import memory_warning
 from experiments.config.reading import Config
-from experiments.runs.budget import Budget
 from experiments.runs.journal import Journal, key_of
-from experiments.runs.progress import progress_bar
+from experiments.runs.options import RunOptions
 from experiments.runs.replications import (
-    Workers,
     processes_here,
     seed_of,
     stream_replications,
@@ -19,27 +17,10 @@ from experiments.runs.replications import (
 from experiments.runs.run_reuse import Twins
 from experiments.runs.store import identity_of
 from experiments.runs.worker import Task
+from experiments.statistics.quantities import QUANTITIES
+from experiments.statistics.thresholds import watched
+from experiments.statistics.uncertainty import Uncertainty, again, runs_again, splits, world_number
 from sim.result import RunResult
-
-
-@dataclasses.dataclass(frozen=True)
-class CommonOptions:
-    """What all commands that simulate have in common; None where config or machine decides."""
-
-    config: str
-    assignments: tuple[str, ...] = ()
-    seed: int | None = None
-    replications: int | None = None
-    workers: Workers = None
-    scale: float = 1.0
-    out: str | None = None
-    json: bool = False
-    quiet: bool = False
-    budget: Budget = dataclasses.field(default_factory=Budget)
-
-    def seed_for(self, config: Config) -> int:
-        """The seed of the first replication."""
-        return config.header.seed if self.seed is None else self.seed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,11 +34,12 @@ class Cell:
 class Campaign:
     """Runs replications of cells, each only once, and keeps them.
 
-    Cells share their random numbers: replication k of every cell has the same seed. Where a cell
+    Cells share their random numbers: replication k of every cell has the same seed, and where
+    something is unknown the same draw. Where a cell
     differs from another only in what that one's run never asked for, it is the same run.
     """
 
-    def __init__(self, journal: Journal, options: CommonOptions, seed: int) -> None:
+    def __init__(self, journal: Journal, options: RunOptions, seed: int) -> None:
         self._journal = journal
         self._options = options
         self._seed = seed
@@ -78,6 +60,35 @@ class Campaign:
         while (run := self.result(cell, len(found))) is not None:
             found.append(run)
         return found
+
+    def run_again(self, cells: Iterable[Cell], replications: int) -> bool:
+        """Make the second runs of some worlds, where something is unknown. As `run`."""
+        return self.run(
+            (cell, number)
+            for cell in cells
+            if cell.config.worlds is not None
+            for number in runs_again(replications)
+        )
+
+    def second_runs(self, cell: Cell) -> dict[int, RunResult]:
+        """World -> its second run, of those that were made."""
+        found: dict[int, RunResult] = {}
+        while (run := self.result(cell, again(len(found)))) is not None:
+            found[len(found)] = run
+        return found
+
+    def uncertainty(self, cell: Cell, runs: Sequence[RunResult]) -> Uncertainty | None:
+        """What the intervals of these replications cover; None where everything is known."""
+        worlds = cell.config.worlds
+        if worlds is None:
+            return None
+        second = self.second_runs(cell)
+        return {
+            "unknowns": worlds.names,
+            "worlds": [worlds.settings(self._seed, number) for number in range(len(runs))],
+            "run_twice": len(second),
+            "quantities": splits(runs, second, QUANTITIES),
+        }
 
     @property
     def spent(self) -> bool:
@@ -111,19 +122,21 @@ class Campaign:
             if run is None:
                 return False
             self._journal.add(key, run)
-        self._twins.add(cell.config, run)
+        self._twins.add(self._config(cell, replication), run)
         return True
 
     def _twin(self, cell: Cell, replication: int) -> RunResult | None:
-        return self._twins.find(cell.config, seed_of(self._seed, replication))
+        config = self._config(cell, replication)
+        return self._twins.find(config, seed_of(self._seed, replication))
 
     def _run(self, pairs: Sequence[tuple[Cell, int]], keys: Sequence[str]) -> None:
         tasks = [
             Task(
                 number,
-                cell.config.world,
+                self._config(cell, replication).world,
                 seed_of(self._seed, replication),
                 self._options.scale,
+                watched=watched(cell.config),
             )
             for number, (cell, replication) in enumerate(pairs)
         ]
@@ -141,8 +154,9 @@ class Campaign:
         def needless(number: int) -> bool:
             return self._twin(*pairs[number]) is not None
 
-        self._warn_if_short_of_memory([cell.config for cell, _ in pairs])
-        with progress_bar(len(tasks), quiet=self._options.quiet) as report:
+        self._warn_if_short_of_memory([self._config(*pair) for pair in pairs])
+        load = self._config(*pairs[0]).world_at(self._options.scale).load
+        with self._options.display.runs(len(tasks), load) as report:
             heard = stream_replications(tasks, self._options.workers, report, finished, needless)
         self.interrupted = self.interrupted or heard
 
@@ -153,8 +167,16 @@ class Campaign:
         distinct = {id(config): config for config in configs}.values()
         worlds = [config.world_at(self._options.scale) for config in distinct]
         processes = processes_here(self._options.workers, len(configs))
-        self._warned = warn_if_short(worlds, processes)
+        warning = memory_warning(worlds, processes)
+        if warning:
+            self._options.display.warn(warning)
+        self._warned = bool(warning)
 
     def _key(self, cell: Cell, replication: int) -> str:
         seed = seed_of(self._seed, replication)
-        return key_of(identity_of(cell.config.resolved, seed, self._options.scale))
+        config = self._config(cell, replication)
+        return key_of(identity_of(config.resolved, seed, self._options.scale))
+
+    def _config(self, cell: Cell, replication: int) -> Config:
+        """The world of a replication, or of the second run of one."""
+        return cell.config.drawn(self._seed, world_number(replication))

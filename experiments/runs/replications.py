@@ -21,10 +21,11 @@ from multiprocessing.context import SpawnContext
 from types import FrameType
 from typing import Any
 
-from experiments.errors import InterruptedRunError, TicketsimError
+from experiments.errors import InterruptedRunError, TicketsimError, UserCodeFailedError
 from experiments.runs.cluster import Cluster
+from experiments.runs.display import Report
+from experiments.runs.options import Workers
 from experiments.runs.worker import Task, Worker
-from sim.kernel.errors import StuckCodeError
 from sim.result import RunResult
 from sim.run import Progress
 
@@ -32,11 +33,6 @@ _PATIENCE_S = 0.05
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _MOST_DEATHS = 3
 """Pools that may break one after the other without any run coming to its end."""
-Report = Callable[[int, Progress], None]
-"""Called with the number of a replication and how far it is."""
-Workers = int | str | None
-"""Processes to use, or the address of a Dask cluster; None: as many as there are cores and tasks.
-"""
 Finished = Callable[[int, RunResult], bool]
 """Called with the number of a replication and its result; true when no further one may begin."""
 Needless = Callable[[int], bool]
@@ -285,15 +281,24 @@ def stream_replications(
 
     Returns:
         whether there was a Ctrl-C.
+
+    Raises:
+        UserCodeFailedError: code of the user's own ended a run. Its result was handed over before.
     """
     runner = _runner(len(tasks), workers, report)
-    try:
-        with _stopping_on_interrupt(runner.stop):
-            runner.run(tasks, finished, needless)
-    except StuckCodeError as error:
-        if runner.stopped:
-            raise InterruptedRunError(f"interrupted; {error}") from None
-        raise
+    failures: list[str] = []
+
+    def heard(number: int, result: RunResult) -> bool:
+        enough = finished(number, result)
+        if result.failure:
+            failures.append(result.failure)
+        return enough or bool(failures)
+
+    with _stopping_on_interrupt(runner.stop):
+        runner.run(tasks, heard, needless)
+    if failures:
+        kind = InterruptedRunError if runner.stopped else UserCodeFailedError
+        raise kind(failures[0])
     return runner.stopped
 
 

@@ -33,10 +33,6 @@ _LIBRARIES: Final = tuple(
 )
 
 
-class _Stuck(BaseException):
-    """Raised in the code that is stuck; no `except Exception` there holds it up."""
-
-
 class Watchdog:
     """Looks every second whether the run in the thread that made this gets on.
 
@@ -51,7 +47,6 @@ class Watchdog:
         self._thread_id = threading.get_ident()
         self._env: Environment | None = None
         self._over = threading.Event()
-        self._story = ""
 
     def follow(self, env: Environment) -> None:
         """Take over the kernel to look at."""
@@ -59,12 +54,10 @@ class Watchdog:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Watch for as long as the block lasts. Raises `StuckCodeError`."""
+        """Watch for as long as the block lasts; `StuckCodeError` is raised where it is stuck."""
         threading.Thread(target=self._look, daemon=True, name="watchdog").start()
         try:
             yield
-        except _Stuck:
-            raise StuckCodeError(self._story) from None
         finally:
             self._over.set()
 
@@ -72,7 +65,7 @@ class Watchdog:
         before: object = None
         looks = 0
         while not self._over.wait(self._looks_every_s):
-            now = None if self._env is None else self._env.progress
+            now = None if self._env is None else (self._env.now, self._env.events)
             looks = looks + 1 if now == before else 0
             before = now
             most = MOST_LOOKS_WHEN_STOPPED if self._stopped() else MOST_LOOKS
@@ -87,12 +80,12 @@ class Watchdog:
         file, function = Path(frame.f_code.co_filename).name, frame.f_code.co_name
         thread = self._env.current
         name = "the run" if thread is None else thread.name.replace("vu-", "customer ")
-        self._story = (
+        raise_in(
+            self._thread_id,
             f"{name} is stuck in {function} (line {frame.f_lineno} of {file}) at "
             f"{self._env.now:.6g} s of simulated time, for {looks * self._looks_every_s:.0f} s by "
-            "now: a loop must contain a request or a pause (user.sleep)"
+            "now: a loop must contain a request or a pause (user.sleep)",
         )
-        raise_in(self._thread_id, _Stuck)
 
 
 def users_frame(frame: FrameType | None) -> FrameType | None:
@@ -108,7 +101,14 @@ def _is_users(frame: FrameType) -> bool:
     return root not in _NOT_USERS and not file.startswith((*_LIBRARIES, "<"))
 
 
-def raise_in(thread_id: int, kind: type[BaseException]) -> None:
-    """Raise an exception in another thread, at its next step in Python."""
+def raise_in(thread_id: int, text: str) -> None:
+    """Raise a `StuckCodeError` in another thread, at its next step in Python."""
+
+    class StuckHereError(StuckCodeError):
+        """Carries the text: only a class can be handed over, not an error."""
+
+        def __init__(self) -> None:
+            super().__init__(text)
+
     set_exception: Any = ctypes.pythonapi.PyThreadState_SetAsyncExc
-    set_exception(ctypes.c_ulong(thread_id), ctypes.py_object(kind))
+    set_exception(ctypes.c_ulong(thread_id), ctypes.py_object(StuckHereError))

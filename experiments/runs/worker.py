@@ -14,6 +14,7 @@ from typing import Any
 
 from experiments.runs.watchdog import Watchdog
 from sim.kernel.environment import Environment
+from sim.measure.watched import NOTHING, Watched
 from sim.result import RunResult
 from sim.run import Progress, simulate
 from sim.world import World
@@ -29,6 +30,7 @@ class Task:
     scale: float
     samples: Path | None = None
     """The file to keep every request in; None keeps them nowhere."""
+    watched: Watched = NOTHING
 
     def simulate(self, hear: Callable[[Progress], bool], stopped: Callable[[], bool]) -> RunResult:
         """Run it here; `hear` is told how far it is and says whether to stop.
@@ -36,20 +38,27 @@ class Task:
         Args:
             hear: asked in the thread of the run.
             stopped: asked from another thread, whether the user wants to stop.
-
-        Raises:
-            StuckCodeError: code of the user's own never returns.
         """
+        if self.world.app.wsgi:
+            # An application has a watchdog of its own.
+            return self.perform(hear, lambda _kernel: None)
         watchdog = Watchdog(stopped)
         with watchdog.watching():
             return self.perform(hear, watchdog.follow)
 
     def perform(
-        self, hear: Callable[[Progress], bool], watch: Callable[[Environment], None]
+        self, hear: Callable[[Progress], bool], on_kernel: Callable[[Environment], None]
     ) -> RunResult:
-        """Run it, as `simulate` does; `watch` is given the kernel of the run."""
+        """Run it, as `simulate` does; `on_kernel` is given the kernel of the run."""
         if self.samples is None:
-            return simulate(self.world, self.seed, scale=self.scale, progress=hear, watch=watch)
+            return simulate(
+                self.world,
+                self.seed,
+                scale=self.scale,
+                progress=hear,
+                watched=self.watched,
+                on_kernel=on_kernel,
+            )
         from experiments.runs.samples import SampleWriter
 
         with SampleWriter(self.samples) as writer:
@@ -59,7 +68,8 @@ class Task:
                 scale=self.scale,
                 progress=hear,
                 sampler=writer.add,
-                watch=watch,
+                watched=self.watched,
+                on_kernel=on_kernel,
             )
 
 

@@ -14,10 +14,11 @@ from typing_extensions import TypedDict
 
 from experiments.config.reading import Observed
 from experiments.statistics.intervals import Interval, ci95, mean, pi95
+from experiments.statistics.outcomes import POLL, is_failure
+from experiments.statistics.uncertainty import Uncertainty
 from sim.result import RunResult
 
 SCHEMA: Final = 1
-POLL = "GET /v1/token/check"
 _CONFLICT = "409"
 _UNAUTHORISED = "401"
 _PRINCIPAL = ("count", "rate", "avg", "value")
@@ -89,6 +90,7 @@ class RunSummary(TypedDict):
     invariants: Numbers
     observed: NotRequired[dict[str, ObservedRow]]
     extrapolated: NotRequired[dict[str, Numbers]]
+    uncertainty: NotRequired[Uncertainty]
     warnings: list[str]
     digest: str
     wall_seconds: float
@@ -187,11 +189,6 @@ def _metrics(
             statistics |= {"ci95": ci95(values), "pi95": pi95(values)}
         metrics[name] = statistics
     return metrics
-
-
-def is_failure(status: str) -> bool:
-    """Whether a request failed as the load script counts: status 0 or outside 200 to 399."""
-    return not 200 <= int(status) <= 399  # noqa: PLR2004 (the bounds are the statement)
 
 
 def _failures(runs: Sequence[Mapping[str, Mapping[str, int]]]) -> Failures:

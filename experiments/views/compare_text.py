@@ -6,7 +6,9 @@ import functools
 from collections.abc import Iterator, Sequence
 
 from experiments.statistics.quantities import FAILED, QUANTITIES, WAITING_ROOM, Quantity
-from experiments.studies.compare import Comparison, Difference, Row
+from experiments.statistics.uncertainty import in_words
+from experiments.studies.compare.differences import Comparison, Difference, Row
+from experiments.studies.compare.over_worlds import Effect
 from experiments.views.run_text import in_unit, wrapped
 
 NARROWEST, WIDEST = 80, 120
@@ -40,6 +42,7 @@ def render(comparison: Comparison, width: int) -> str:
         _failures(comparison),
         _others(comparison),
         _waiting_room(comparison, width),
+        _over_worlds(comparison, width),
         _measured(comparison),
         _remarks(comparison, width),
     ]
@@ -124,6 +127,41 @@ def _marked(quantity: Quantity, found: Difference) -> str:
     if found["variant"] is None:
         return "no sample ?"
     return f"{in_unit(found['variant'], quantity.unit)} {_MARKS[found['verdict']]}"
+
+
+def _over_worlds(comparison: Comparison, width: int) -> Iterator[str]:
+    """Where something is unknown: in how many worlds each variant helps, and where it harms."""
+    uncertainty = comparison.get("uncertainty")
+    rows = [row for row in comparison["variants"] if "over_worlds" in row]
+    if uncertainty is None or not rows:
+        return
+    yield from wrapped("", " ".join(in_words(uncertainty, QUANTITIES)).split(), width, " ")
+    names = _name_width(comparison)
+    yield "share of worlds in which it helps / harms; median change (90 % of worlds)"
+    yield f"{'variant':<{names}}" + "".join(
+        f"{label:>28}" for label in ("failed, points", "booked", "paid")
+    )
+    for row in rows:
+        effects = row["over_worlds"]["effects"]
+        yield f"{row['name']:<{names}}" + "".join(
+            f"{_effect(effects.get(name), scale):>28}"
+            for name, scale in (("failed", 100.0), ("bookings", 1.0), ("payments", 1.0))
+        )
+    for row in rows:
+        found = row["over_worlds"]
+        if found["harmful"]:
+            where = found["harmful_where"] or "nothing of what is drawn tells these apart"
+            count = f"{len(found['harmful'])} of {found['worlds']} worlds"
+            line = f"- {row['name']}: more requests fail in {count}: {where}"
+            yield from wrapped("", line.split(), width, " ")
+
+
+def _effect(found: Effect | None, scale: float) -> str:
+    if found is None:
+        return "-"
+    shares = f"{found['helps'] or 0.0:.0%}/{found['harms'] or 0.0:.0%}"
+    middle, low, high = (scale * found[key] for key in ("median", "low", "high"))
+    return f"{shares} {middle:+.0f} ({low:+.0f} to {high:+.0f})"
 
 
 def _measured(comparison: Comparison) -> Iterator[str]:

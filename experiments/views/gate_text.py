@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
-from experiments.studies.gate import Check, GateResult, Outcome
+from experiments.statistics.quantities import QUANTITIES
+from experiments.statistics.uncertainty import in_words
+from experiments.studies.gate.checks import Check, GateResult, Outcome
 from experiments.views.run_text import number
 
 _WORDS: dict[Outcome, str] = {"pass": "pass", "fail": "FAIL", "inconclusive": "inconclusive"}
@@ -28,8 +30,21 @@ def render(result: GateResult) -> str:
         f"false alarms and false passes of the whole: at most {result['false_alarm_rate']:.0%}; "
         f"decisions at {', '.join(map(str, result['looks']))} replications"
     )
+    lines += unknown_lines(result)
     lines.append(f"digest {result['digest'][:16]}   wall time {result['wall_seconds']:.1f} s")
     return "\n".join(lines) + "\n"
+
+
+def unknown_lines(result: GateResult) -> list[str]:
+    """Where something is unknown: how much of the spread that is, and how many worlds pass."""
+    lines = list(result.get("warnings", []))
+    if "uncertainty" in result:
+        lines += in_words(result["uncertainty"], QUANTITIES)
+    shares = [
+        f"{name} is met in {share:.0%} of the worlds"
+        for name, share in result.get("met_in_worlds", {}).items()
+    ]
+    return [*lines, *(["By itself: " + "; ".join(shares) + "."] if shares else [])]
 
 
 def _found(check: Check) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from experiments.statistics.summary import RunSummary, is_count, is_failure
+from experiments.statistics.outcomes import is_failure
+from experiments.statistics.quantities import QUANTITIES
+from experiments.statistics.summary import RunSummary, is_count
+from experiments.statistics.uncertainty import in_words
 from experiments.views.remarks import remarks
 
 NARROWEST, WIDEST = 60, 120
@@ -35,6 +38,7 @@ def render(summary: RunSummary, width: int) -> str:
         _section("rows at the end", _pairs(summary["tables"], width)),
         _section("funnel: users by the furthest state reached", _funnel(summary)),
         _section("invariants", _invariants(summary, width)),
+        _section("what is not known", _unknown(summary, width)),
         _section("remarks", _remarks(summary, width)),
         _closing(summary),
     ]
@@ -305,6 +309,14 @@ def _invariants(summary: RunSummary, width: int) -> Iterator[str]:
         yield f"  BROKEN  {name}: {number(count)} violation{'s' if count != 1 else ''}"
     if kept:
         yield from wrapped("  kept    ", [f"{name}," for name in kept[:-1]] + kept[-1:], width, " ")
+
+
+def _unknown(summary: RunSummary, width: int) -> Iterator[str]:
+    found = summary.get("uncertainty")
+    if found is None:
+        return
+    for line in in_words(found, QUANTITIES):
+        yield from wrapped("  ", line.split(), width, " ")
 
 
 def _remarks(summary: RunSummary, width: int) -> Iterator[str]:

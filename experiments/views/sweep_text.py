@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from experiments.statistics.quantities import FAILED, QUANTITIES, Quantity
-from experiments.studies.sweep import PointResult, SweepResult
+from experiments.studies.sweep.points import PointResult, SweepResult
 from experiments.views.run_text import in_unit, wrapped
 
 _MOST_LINES = 60
@@ -19,6 +19,7 @@ def render(sweep: SweepResult, width: int) -> str:
     parts = [
         _heading(sweep),
         _points(sweep),
+        _unknown(sweep, width),
         _sensitivities(sweep),
         _knee(sweep),
         _closing(sweep, width),
@@ -63,6 +64,23 @@ def _points(sweep: SweepResult) -> Iterator[str]:
         )
     if len(points) > _MOST_LINES:
         yield f"and {len(points) - _MOST_LINES} more: --json or points.csv in --out"
+
+
+def _unknown(sweep: SweepResult, width: int) -> Iterator[str]:
+    """Where something is unknown: what the intervals cover, and how much of it is chance."""
+    found = [point["uncertainty"] for point in sweep["points"] if "uncertainty" in point]
+    if not found:
+        return
+    names = ", ".join(dict.fromkeys(name for one in found for name in one["unknowns"]))
+    text = f"Not known: {names or 'nothing'}. Replication i is the same world at every point."
+    shares = [one["quantities"][FAILED.name] for one in found if FAILED.name in one["quantities"]]
+    if shares:
+        low, high = (end(one["unknown"] for one in shares) for end in (min, max))
+        text += (
+            f" Of the variance of {FAILED.label} between replications {low:.0%} to {high:.0%} is "
+            "what is unknown, the rest chance; --json has it for each point."
+        )
+    yield from wrapped("", text.split(), width, " ")
 
 
 def _value(value: Any) -> str:

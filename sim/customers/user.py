@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sim.measure.funnel import Funnel
     from sim.measure.requests import RequestLog
     from sim.measure.waiting_room import WaitingRoom
-    from sim.service.host import Server
+    from sim.service.hosted import HostedService
 
 NO_ANSWER = 0
 _MOST_IDLE_ITERATIONS = 1_000
@@ -84,7 +84,7 @@ class Site:
     def __init__(
         self,
         env: Environment,
-        server: Server,
+        server: HostedService,
         generator: Generator,
         log: RequestLog,
         funnel: Funnel,
@@ -126,6 +126,7 @@ class User:
         "_idle_until_s",
         "_in_a_row",
         "_noise",
+        "_part",
         "_report_s",
         "_rng",
         "_row_began_s",
@@ -137,8 +138,11 @@ class User:
         "vu",
     )
 
-    def __init__(self, site: Site, vu: VirtualUser, tab: int = 0) -> None:
+    def __init__(
+        self, site: Site, vu: VirtualUser, tab: int = 0, part: RequestLog | None = None
+    ) -> None:
         self._site = site
+        self._part = part
         self._tab = tab
         self._tabs: list[_Tab] = []
         self._closed = False
@@ -255,7 +259,10 @@ class User:
         All tabs are closed when the iteration ends.
         """
         number = len(self._tabs) + 1
-        self._tabs.append(_Tab(self._site.env, User(self._site, self.vu, number), number, work))
+        self._tabs.append(_Tab(self._site.env, self._in_tab(number), number, work))
+
+    def _in_tab(self, number: int) -> User:
+        return User(self._site, self.vu, number, self._part)
 
     def wait_for_tabs(self) -> None:
         """Block until the work in every other tab is over; raise the first error in one of them."""
@@ -341,6 +348,7 @@ class User:
             self._arrived = True
             site.answers.told(self.id, Step.ARRIVED, self.now_s)
         env = site.env
+        site.generator.await_turn()
         connection = self._connection
         if not connection.open:
             began_s = env.now
@@ -350,6 +358,8 @@ class User:
                 env.sleep(site.generator.costs.busy_connect_s)
             waited_s = self._blocked_s = env.now - began_s
             site.log.connected(waited_s, waited_s)
+            if self._part is not None:
+                self._part.connected(waited_s, waited_s)
             if refused is not None:
                 # Reporting the failure costs the generator what reading an answer costs.
                 site.generator.process.compute(site.generator.costs.request_s)
@@ -420,12 +430,12 @@ class User:
         generator = site.generator
         costs = generator.costs
         began_s = site.env.now
-        log = site.log
         generator.process.compute(generator.receiving_s)
         self._body_bytes = received
         generator.body_bytes += received
-        log.received_bytes += received + costs.response_header_bytes
-        log.sent_bytes += costs.request_bytes
+        site.log.transferred(costs.request_bytes, received + costs.response_header_bytes)
+        if self._part is not None:
+            self._part.transferred(costs.request_bytes, received + costs.response_header_bytes)
         return site.env.now - began_s
 
     def _abandon(self) -> None:
@@ -449,17 +459,18 @@ class User:
         blocked_s, self._blocked_s = self._blocked_s, 0.0
         site = self._site
         status, body = (NO_ANSWER, None) if response is None else (response.status, response.body)
-        site.log.record(
-            site.env.now - site.start_s,
-            self.id,
-            endpoint,
-            status,
-            error,
-            duration_s,
-            sending_s,
-            receiving_s,
-            blocked_s,
-        )
+        for log in (site.log,) if self._part is None else (site.log, self._part):
+            log.record(
+                site.env.now - site.start_s,
+                self.id,
+                endpoint,
+                status,
+                error,
+                duration_s,
+                sending_s,
+                receiving_s,
+                blocked_s,
+            )
         return Answer(status, body, error)
 
 

@@ -308,17 +308,17 @@ class Environment:
         self._ready = InHeap(self._queue)
         self._ties = shuffled(rng)
 
-    @property
-    def progress(self) -> tuple[float, int, object]:
-        """Changes whenever simulated time passes, a thread goes on or anything is planned."""
-        return self.now, self._number, self.current
-
     def number(self) -> int:
         """Number what is put into the queue: at equal times the smaller one goes first."""
         if self._ties is not None:
             return next(self._ties)
         self._number += 1
         return self._number
+
+    @property
+    def events(self) -> int:
+        """Entries put into the queue so far: it grows while anything happens."""
+        return self._number + len(self._queue)
 
     def add_source(self, source: Source) -> None:
         """Ask `source` for its events from now on."""

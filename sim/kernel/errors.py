@@ -9,17 +9,24 @@ class ThreadKilled(BaseException):
     """Ends a thread from outside; nothing in the simulated code should catch it."""
 
 
+class UserCodeError(KernelError):
+    """The user's own code failed. The run ends there, and what was measured is kept."""
+
+
 class IdleScriptError(KernelError):
     """A customer function returns again and again without a request or a pause."""
 
 
-class FailingScriptError(KernelError):
+class FailingScriptError(UserCodeError):
     """Every iteration of a customer function of the user's own ended in an error."""
 
 
-class BrokenServiceError(KernelError):
+class BrokenServiceError(UserCodeError):
     """A service of the user's own cannot be made or started, or answers with no response."""
 
 
-class StuckCodeError(KernelError):
-    """Code of the user's own computes on and on, and simulated time stands still."""
+class StuckCodeError(BaseException):
+    """Code of the user's own computes on and on, and simulated time stands still.
+
+    Not an `Exception`, so that no `except Exception` of that code holds it up.
+    """

@@ -10,8 +10,9 @@ from model.setting import Setting
 from sim.customers.settings import Customer
 from sim.faults.settings import Fault
 from sim.kernel.race_search import Search
-from sim.load.settings import Load, RampingVUs
+from sim.load.settings import Loads, RampingVUs
 from sim.redis.settings import RedisSettings
+from sim.world.application import Application
 from sim.world.broker import Broker
 from sim.world.catalogue import Catalogue
 from sim.world.database import Database, Pool
@@ -31,9 +32,9 @@ class World:
     customer: Annotated[Customer, Setting("behaviour of the load script's customers")] = field(
         default_factory=Customer
     )
-    load: Annotated[Load, Setting("arrivals: one of the load generator's executors")] = field(
-        default_factory=RampingVUs
-    )
+    load: Annotated[
+        Loads, Setting("arrivals: one of the load generator's executors, or a list of several")
+    ] = field(default_factory=RampingVUs)
     catalogue: Annotated[Catalogue, Setting("what is on sale")] = field(default_factory=Catalogue)
     service: Annotated[Service, Setting("application server")] = field(default_factory=Service)
     pool: Annotated[Pool, Setting("database connection pool")] = field(default_factory=Pool)
@@ -46,6 +47,9 @@ class World:
     )
     generator: Annotated[Generator, Setting("load generator")] = field(default_factory=Generator)
     network: Annotated[Network, Setting("network")] = field(default_factory=Network)
+    app: Annotated[
+        Application, Setting("an application of your own in the place of the ticket service")
+    ] = field(default_factory=Application)
     faults: Annotated[tuple[Fault, ...], Setting("what goes wrong, and when")] = ()
     search: Annotated[
         Search, Setting("other orders of events, and how closely invariants are watched")

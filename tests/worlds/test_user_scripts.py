@@ -1,15 +1,19 @@
 """Scripts of users: what is measured does not depend on who wrote the customer, or how well."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
-from sim.kernel.errors import BrokenServiceError, FailingScriptError
+from experiments.config.cross_checks import impossibilities
+from sim.kernel.errors import BrokenServiceError
 from sim.load.settings import ConstantVUs, PerVUIterations
 from sim.measure.funnel import Step
+from sim.result import FAILED
 from sim.run import simulate
 from tests.support.world_small import SMALL
 
+_BROKEN = "tests.support.broken_services"
 _BODY = {"concertId": 1}
 
 
@@ -116,10 +120,11 @@ def test_a_script_without_pauses_is_a_fact_of_the_run():
 
 
 def test_a_script_that_always_fails_is_an_error_with_its_line():
-    with pytest.raises(
-        FailingScriptError, match=r"wrong_key.*KeyError: 'prise' \(line \d+ of test_"
-    ):
-        played("wrong_key")
+    result = played("wrong_key")
+    assert result.ended == FAILED
+    assert re.search(
+        r"all of \d+ .*KeyError: 'prise' \(line \d+ of test_", result.failure
+    )
 
 
 def test_a_script_that_sometimes_fails_is_counted():
@@ -144,10 +149,23 @@ def test_an_exception_in_a_handler_is_a_500_with_its_line_once():
     [
         ("ReturnsDict", r"ReturnsDict\.handle returned dict .*allowed: a model\.http\.Response"),
         ("ReturnsNothing", r"ReturnsNothing\.handle returned NoneType"),
-        ("BreaksInInit", r"BreaksInInit\.__init__ raised KeyError.*broken_services\.py"),
         ("ForgetsInit", r"ForgetsInit\.start raised AttributeError.*super\(\)\.__init__"),
     ],
 )
 def test_a_broken_service_is_named_with_class_and_method(service, message):
+    result = played("calm", service={"code": f"tests.support.broken_services:{service}"})
+    assert result.ended == FAILED
+    assert re.search(message, result.failure)
+
+
+def test_a_service_that_cannot_be_made_is_named_with_class_and_line():
+    message = r"BreaksInInit\.__init__ raised KeyError.*broken_services\.py"
     with pytest.raises(BrokenServiceError, match=message):
-        played("calm", service={"code": f"tests.support.broken_services:{service}"})
+        played("calm", service={"code": "tests.support.broken_services:BreaksInInit"})
+
+
+def test_a_constructor_that_takes_no_ports_is_refused_with_the_config():
+    world = replace(SMALL, service=replace(SMALL.service, code=f"{_BROKEN}:TakesNoPorts"))
+    problems = [f"{found.key}: {found.problem}" for found in impossibilities(world)]
+    assert len(problems) == 1
+    assert re.search(r"service\.code: .*TakesNoPorts\.__init__: .*super\(\)", problems[0])

@@ -8,9 +8,8 @@ from typing import Any
 
 from experiments.config.reading import Config
 from experiments.runs.budget import Budget
-from experiments.runs.campaign import CommonOptions
 from experiments.runs.journal import Journal, key_of
-from experiments.runs.progress import progress_bar
+from experiments.runs.options import RunOptions
 from experiments.runs.replications import stream_replications
 from experiments.runs.store import identity_of
 from experiments.runs.worker import Task
@@ -38,7 +37,7 @@ class Trial(Task):
     limits: Limits | None = None
 
     def perform(
-        self, hear: Callable[[Progress], bool], watch: Callable[[Environment], None]
+        self, hear: Callable[[Progress], bool], on_kernel: Callable[[Environment], None]
     ) -> RunResult:
         """Run it here; `hear` is told how far it is and says whether to stop."""
         hopeless = _Hopeless(self.limits)
@@ -52,7 +51,7 @@ class Trial(Task):
             scale=self.scale,
             progress=heard,
             listener=hopeless.listen if self.limits else None,
-            watch=watch,
+            on_kernel=on_kernel,
         )
         ended = hopeless.why or result.ended
         return dataclasses.replace(
@@ -109,7 +108,7 @@ class Wanted:
 class Runs:
     """Makes runs over processes and keeps them; none is made twice."""
 
-    def __init__(self, journal: Journal, options: CommonOptions, budget: Budget) -> None:
+    def __init__(self, journal: Journal, options: RunOptions, budget: Budget) -> None:
         self._journal = journal
         self._options = options
         self._purse = budget.started()
@@ -153,6 +152,7 @@ class Runs:
             self._journal.add(keys[number], result)
             return self._purse.seconds_left <= 0.0
 
-        with progress_bar(len(tasks), quiet=self._options.quiet) as report:
+        load = wanted[0].config.world_at(wanted[0].scale).load
+        with self._options.display.runs(len(tasks), load) as report:
             heard = stream_replications(tasks, self._options.workers, report, finished)
         self.interrupted = self.interrupted or heard

@@ -162,18 +162,18 @@ class Trial(Task):
     def perform(
         self,
         hear: Callable[[Progress], bool],  # noqa: ARG002
-        watch: Callable[[Environment], None],
+        on_kernel: Callable[[Environment], None],
     ) -> RunResult:
         """Run it here; only what a search needs of the result is kept."""
-        return essence(attempt(varied(self.world, self.variation), self.seed, watch))
+        return essence(attempt(varied(self.world, self.variation), self.seed, on_kernel))
 
 
 def attempt(
-    world: World, seed: int, watch: Callable[[Environment], None] | None = None
+    world: World, seed: int, on_kernel: Callable[[Environment], None] | None = None
 ) -> RunResult:
     """Run a world; a failure of the simulator itself is a result, too."""
     try:
-        return simulate(world, seed, watch=watch)
+        return simulate(world, seed, on_kernel=on_kernel)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what the search looks for
         return _crashed(seed, error)
 

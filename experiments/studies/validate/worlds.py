@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
+from experiments.config.changes import Change, changed
 from experiments.config.reading import Config, check
-from experiments.config.sources import Merged, apply_set
+from experiments.config.sources import Merged
 from experiments.errors import ConfigError
 from experiments.statistics.intervals import mean
 from experiments.studies.validate.measurements import Run
@@ -28,26 +29,34 @@ _SWITCHES: Final = {
 _KINDS: Final = ("check", "dates", "seats")
 
 
-def assignments(run: Run, trios: float, generations: float) -> Iterator[str]:
-    """What a run changed, as `--set` options."""
+def changes(run: Run, trios: float, generations: float) -> Iterator[Change]:
+    """What a run changed, as its meta.csv says."""
+    for key, value in _values(run, trios, generations):
+        yield Change(key, value, f"{run.name}/meta.csv")
+
+
+def _values(run: Run, trios: float, generations: float) -> Iterator[tuple[str, Any]]:
+    """Key of the config -> value."""
     meta = run.meta
     factor, peak = float(meta["F"]), int(meta["peak"])
-    yield f"catalogue.capacity={meta['cap']}"
-    yield f"catalogue.seats={meta['seats']}"
-    yield f"policy.access_ttl_s={float(meta['access_sec'])}"
-    yield f"policy.waiting_ttl_s={float(meta['wait_sec'])}"
-    yield f"policy.sweep_interval_s={float(meta['sweep_ms']) / 1e3}"
-    yield f"policy.booking_expiry_s={float(meta['booking_expiry_sec'])}"
-    stages = ", ".join(
-        f"{{duration_s = {length_s / factor}, target = {round(peak * share)}.0}}"
-        for length_s, share in _STAGES
+    yield "catalogue.capacity", int(meta["cap"])
+    yield "catalogue.seats", int(meta["seats"])
+    yield "policy.access_ttl_s", float(meta["access_sec"])
+    yield "policy.waiting_ttl_s", float(meta["wait_sec"])
+    yield "policy.sweep_interval_s", float(meta["sweep_ms"]) / 1e3
+    yield "policy.booking_expiry_s", float(meta["booking_expiry_sec"])
+    yield (
+        "load.stages",
+        [
+            {"duration_s": length_s / factor, "target": float(round(peak * share))}
+            for length_s, share in _STAGES
+        ],
     )
-    yield f"load.stages=[{stages}]"
-    yield f"customer.think_low_s={_THINK_S[0] / factor}"
-    yield f"customer.think_high_s={_THINK_S[1] / factor}"
-    yield f"service.requests_before.generation={round(generations)}"
+    yield "customer.think_low_s", _THINK_S[0] / factor
+    yield "customer.think_high_s", _THINK_S[1] / factor
+    yield "service.requests_before.generation", round(generations)
     for kind in _KINDS:
-        yield f"service.requests_before.{kind}={round(trios)}"
+        yield f"service.requests_before.{kind}", round(trios)
     for switch in meta["javaopts"].split():
         if switch not in _SWITCHES:
             raise ConfigError(
@@ -56,7 +65,7 @@ def assignments(run: Run, trios: float, generations: float) -> Iterator[str]:
                 f"allowed: {', '.join(_SWITCHES)}",
                 value=switch,
             )
-        yield f"{_SWITCHES[switch]}=true"
+        yield _SWITCHES[switch], True
 
 
 class Preludes:
@@ -85,6 +94,6 @@ def config_of(run: Run, base: Merged, preludes: Preludes) -> Config:
     """The config of a run. Raises `ConfigError` for a switch that is not known."""
     merged = base
     trios = preludes.trios(int(run.meta["seats"]))
-    for assignment in assignments(run, trios, preludes.generations):
-        merged = apply_set(merged, assignment)
+    for change in changes(run, trios, preludes.generations):
+        merged = changed(merged, change)
     return check(merged, run.name)

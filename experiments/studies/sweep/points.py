@@ -1,0 +1,176 @@
+"""Points of a sweep, what was found there, and what that says about the parameters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final, Literal, NotRequired
+
+from typing_extensions import TypedDict
+
+from experiments.statistics.intervals import Interval, ci95, mean
+from experiments.statistics.quantities import QUANTITIES
+from experiments.statistics.summary import combined_digest
+from experiments.statistics.uncertainty import Uncertainty
+from experiments.studies.gate.checks import Outcome
+from experiments.studies.sweep.designs import Parameter, Point, morris_shares, unit_problem
+from sim.result import RunResult
+
+SCHEMA: Final = 1
+
+
+class Level(TypedDict):
+    """One quantity at one point."""
+
+    mean: float | None
+    ci95: Interval
+
+
+class PointResult(TypedDict):
+    """One point: mean over its replications; durations in milliseconds, counts as simulated."""
+
+    values: dict[str, Any]
+    replications: int
+    quantities: dict[str, Level]
+    main_error: str
+    outcome: NotRequired[Outcome]
+    uncertainty: NotRequired[Uncertainty]
+    digest: str
+
+
+class Sensitivity(TypedDict):
+    """How much a parameter matters to a quantity.
+
+    Sobol: share of the variance owed to it by itself (`first`) and with its interactions
+    (`total`). Morris: mean size of its elementary effects over the whole range (`mu_star`) and
+    their deviation (`sigma`), which is large where it interacts or acts unevenly.
+    """
+
+    quantity: str
+    parameter: str
+    first: NotRequired[float]
+    total: NotRequired[float]
+    total_ci95: NotRequired[float]
+    mu_star: NotRequired[float]
+    mu_star_ci95: NotRequired[float]
+    sigma: NotRequired[float]
+
+
+class Knee(TypedDict):
+    """The highest value that was shown to meet the thresholds, and the lowest that was not."""
+
+    parameter: str
+    meets: float | None
+    does_not: float | None
+    first_cause: str
+
+
+class SweepResult(TypedDict):
+    """What `ticketsim sweep --json` prints."""
+
+    schema: Literal[1]
+    config: str
+    seed: int
+    scale: float
+    design: str
+    replications: int
+    partial: bool
+    points: list[PointResult]
+    sensitivities: NotRequired[list[Sensitivity]]
+    knee: NotRequired[Knee]
+    thresholds: NotRequired[dict[str, list[str]]]
+    warnings: list[str]
+    digest: str
+    wall_seconds: float
+
+
+def point_result(
+    parameters: Sequence[Parameter], point: Point, runs: Sequence[RunResult]
+) -> PointResult:
+    """What the replications of a point say; at least one."""
+    quantities: dict[str, Level] = {}
+    for quantity in QUANTITIES:
+        values = [value for value in map(quantity.of, runs) if value is not None]
+        quantities[quantity.name] = {
+            "mean": mean(values) if values else None,
+            "ci95": ci95(values),
+        }
+    return {
+        "values": {
+            parameter.key: value for parameter, value in zip(parameters, point, strict=True)
+        },
+        "replications": len(runs),
+        "quantities": quantities,
+        "main_error": main_error(runs),
+        "digest": combined_digest([run.digest for run in runs]),
+    }
+
+
+def main_error(runs: Sequence[RunResult]) -> str:
+    """The commonest primary cause of failed requests with its endpoint, or nothing."""
+    causes: Counter[str] = Counter()
+    for run in runs:
+        for endpoint, errors in run.errors.items():
+            for name, count in errors.items():
+                causes[f"{name} at {endpoint}"] += count
+    return causes.most_common(1)[0][0] if causes else ""
+
+
+def sobol_sensitivities(
+    parameters: Sequence[Parameter], points: Sequence[PointResult], seed: int
+) -> list[Sensitivity]:
+    """First and total indices of every quantity that varies."""
+    from SALib.analyze import sobol
+
+    found: list[Sensitivity] = []
+    for quantity, values in _varying(points):
+        indices = sobol.analyze(
+            unit_problem(parameters), values, calc_second_order=False, seed=seed
+        )
+        found += [
+            {
+                "quantity": quantity,
+                "parameter": parameter.key,
+                "first": float(indices["S1"][index]),
+                "total": float(indices["ST"][index]),
+                "total_ci95": float(indices["ST_conf"][index]),
+            }
+            for index, parameter in enumerate(parameters)
+        ]
+    return found
+
+
+def morris_sensitivities(
+    parameters: Sequence[Parameter], points: Sequence[PointResult], samples: int, seed: int
+) -> list[Sensitivity]:
+    """Elementary effects of every quantity that varies."""
+    from SALib.analyze import morris
+
+    shares = morris_shares(parameters, samples, seed)
+    found: list[Sensitivity] = []
+    for quantity, values in _varying(points):
+        effects = morris.analyze(unit_problem(parameters), shares, values, seed=seed)
+        found += [
+            {
+                "quantity": quantity,
+                "parameter": parameter.key,
+                "mu_star": float(effects["mu_star"][index]),
+                "mu_star_ci95": float(effects["mu_star_conf"][index]),
+                "sigma": float(effects["sigma"][index]),
+            }
+            for index, parameter in enumerate(parameters)
+        ]
+    return found
+
+
+def _varying(points: Sequence[PointResult]) -> list[tuple[str, Any]]:
+    """Quantity -> its means at all points, of those that have samples everywhere and vary."""
+    import numpy as np
+
+    found = []
+    for quantity in QUANTITIES:
+        means = [point["quantities"][quantity.name]["mean"] for point in points]
+        values = [value for value in means if value is not None]
+        if len(values) == len(points) and max(values) > min(values):
+            found.append((quantity.name, np.array(values, dtype=float)))
+    return found
