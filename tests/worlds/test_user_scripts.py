@@ -122,9 +122,7 @@ def test_a_script_without_pauses_is_a_fact_of_the_run():
 def test_a_script_that_always_fails_is_an_error_with_its_line():
     result = played("wrong_key")
     assert result.ended == FAILED
-    assert re.search(
-        r"all of \d+ .*KeyError: 'prise' \(line \d+ of test_", result.failure
-    )
+    assert re.search(r"all of \d+ .*KeyError: 'prise' \(line \d+ of test_", result.failure)
 
 
 def test_a_script_that_sometimes_fails_is_counted():
