@@ -24,6 +24,7 @@ from experiments.statistics.thresholds import watched
 from experiments.statistics.uncertainty import again, runs_again, splits, world_number
 from experiments.studies.drawn_worlds import remarks
 from experiments.studies.scale_check import warnings as scale_warnings
+from experiments.studies.terms import terms_of
 from sim.result import RunResult
 
 SAVED_EVERY_S: Final = 30.0
@@ -182,7 +183,8 @@ def _setup(config: Config, options: RunOptions) -> Setup:
         replications=options.replications or header.replications,
         scale=options.scale,
         observed=header.observed,
-        warnings=[*scale_warnings(options.scale), *remarks(config)],
+        warnings=[*scale_warnings(config, options.scale), *remarks(config)],
+        terms=terms_of(config, options.scale, with_limits=True),
     )
 
 

@@ -67,10 +67,13 @@ def own_modules(roots: tuple[str, ...]) -> dict[str, ModuleType]:
 class Code:
     """The application's code in one run: a copy of its modules for each worker."""
 
-    def __init__(self, wsgi: str, roots: tuple[str, ...], *, keeps: str) -> None:
+    def __init__(
+        self, wsgi: str, roots: tuple[str, ...], *, keeps: str, customers: frozenset[str]
+    ) -> None:
         self._wsgi = wsgi
         self._roots = roots
         self._keeps = keeps
+        self._customers = customers
         self._current: Mapping[str, ModuleType] | None = None
 
     @property
@@ -89,7 +92,8 @@ class Code:
         """
         if not self.kept:
             for name in own_modules(self._roots):
-                del sys.modules[name]
+                if name not in self._customers:
+                    del sys.modules[name]
         module_name, _, attribute = self._wsgi.partition(":")
         try:
             found: Any = importlib.import_module(module_name)
@@ -107,7 +111,11 @@ class Code:
                 f"app.wsgi {self._wsgi}: {type(found).__name__} is no WSGI application (it is not "
                 "callable); allowed: package.module:name, or package.module:factory()"
             )
-        modules = own_modules(self._roots)
+        modules = {
+            name: module
+            for name, module in own_modules(self._roots).items()
+            if name not in self._customers
+        }
         self._current = modules
         return found, modules
 
@@ -158,7 +166,12 @@ class Imports:
 
 
 def imported(path: str) -> Callable[..., Any]:
-    """Import `package.module:function`. Raises `CannotImportError`."""
+    """Import `package.module:function`, anew: it may have names of an application that is gone.
+
+    Raises:
+        CannotImportError: there is no such function.
+    """
+    sys.modules.pop(path.partition(":")[0], None)
     try:
         return customer_function(path)
     except ValueError as error:

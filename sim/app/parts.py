@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from sim.app import seams
 from sim.app.customer import iterating
 from sim.app.errors import ApplicationError
-from sim.app.modules import Imports, imported, roots_of
+from sim.app.modules import Imports, roots_of
 from sim.app.seams.output import Muffled
 from sim.app.seams.runtime import RUNTIME
 from sim.app.server import ApplicationServer
 from sim.app.watch import ApplicationWatch
 from sim.app.watchdog import Watchdog
+from sim.customers.customer_function import customer_function
 from sim.wiring import Parts
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class ApplicationParts(Parts):
     watch: Any
 
     def _customer(self, path: str) -> Callable[[User], None]:
-        return iterating(imported(path))
+        function: Any = customer_function(path)
+        return iterating(function)
 
     def _make_server(self, costs: Costs, streams: Streams, size: float) -> Any:  # noqa: ARG002 - always full size
         settings = self.world.app

@@ -9,6 +9,7 @@ One interpreter computes on one core at a time, however many threads it has.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import redis
@@ -17,11 +18,13 @@ from sim.app.databases import Databases
 from sim.app.modules import Code, imported
 from sim.app.seams import entropy, redis_scripts
 from sim.app.seams.clock import sweep
+from sim.app.seams.http import Stub, body_of
 from sim.app.seams.runtime import RUNTIME
 from sim.app.segments import ApplicationCharges, Segments
 from sim.app.worker import Worker, plain_task
 from sim.kernel.environment import Deadlines
 from sim.kernel.race_search import Stalls
+from sim.load.settings import loads_of
 from sim.machines.redis_process import RedisProcess
 from sim.network.connector import Connector
 from sim.service.ports import SimulatedBroker, SimulatedClock
@@ -30,14 +33,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sim.kernel.environment import Environment, Thread, Timer
-    from sim.kernel.random_streams import Streams
+    from sim.kernel.random_streams import Stream, Streams
     from sim.machines.host import Host
     from sim.network.connector import Connection
     from sim.network.exchange import Exchange
     from sim.network.link import Way
     from sim.redis.server import RedisServer
     from sim.service.costs import Costs
-    from sim.world import World
+    from sim.world import HttpStub, World
 
 _MANY_REQUESTS: Final = 1_000_000_000
 _MOST_KNOWN: Final = 200_000
@@ -84,6 +87,16 @@ class _Pools:
     def active(self) -> int:
         """Transactions that are open."""
         return len(self._databases.open)
+
+
+def _answer(stub: HttpStub, rng: Stream) -> tuple[float, int, bytes] | None:
+    """What a stub answers, and when; None: it refuses the connection."""
+    if rng.bernoulli(stub.refuses):
+        return None
+    latency_s = max(0.0, stub.latency_s + stub.jitter_s * rng.uniform(-1.0, 1.0))
+    if rng.bernoulli(stub.fails):
+        return latency_s, stub.fail_status, b"{}"
+    return latency_s, stub.status, body_of(stub.body)
 
 
 class ApplicationServer:
@@ -146,7 +159,13 @@ class ApplicationServer:
         self.way: Way | None = None
         self.up = False
         self.on_sweep: Callable[[Any], None] = lambda _run: None
-        self.code = Code(settings.wsgi, roots, keeps=settings.keep_modules)
+        scripts = [world.customer.script, *(load.script or "" for load in loads_of(world.load))]
+        self.code = Code(
+            settings.wsgi,
+            roots,
+            keeps=settings.keep_modules,
+            customers=frozenset(path.partition(":")[0] for path in scripts),
+        )
         self._workers = [
             Worker(self, number + 1, host.cpu.process()) for number in range(settings.workers)
         ]
@@ -154,6 +173,10 @@ class ApplicationServer:
         self._waiting: list[Exchange] = []
         self._next = 0
         self._prepared = False
+        self._stubs = {
+            host: Stub(host, partial(_answer, stub, streams.stream(f"http {host}")))
+            for host, stub in settings.http.items()
+        }
         redis_scripts.install(redis_server)
         entropy.seed(seed)
         self._connect_seams()
@@ -177,6 +200,7 @@ class ApplicationServer:
         RUNTIME.on_log = self.charges.log
         RUNTIME.on_print = self._printed
         RUNTIME.find_database = self.database.find
+        RUNTIME.find_host = self._stubs.get
         RUNTIME.find_redis = lambda _host, _port: self.redis_turn
 
     def _printed(self, text: str) -> None:

@@ -21,7 +21,7 @@ from experiments.statistics.intervals import Interval, mean
 from experiments.statistics.quantities import COMPARED, FAILED, Quantity
 from experiments.statistics.stopping import (
     Estimate,
-    Verdict,
+    Finding,
     holm,
     replications_needed,
     two_stage,
@@ -29,6 +29,7 @@ from experiments.statistics.stopping import (
 )
 from experiments.statistics.summary import combined_digest
 from experiments.statistics.uncertainty import Split, Uncertainty, split
+from experiments.statistics.verdict import Verdict
 from experiments.studies.compare.over_worlds import OverWorlds, over_worlds
 from sim.result import RunResult
 
@@ -52,7 +53,7 @@ class Difference(TypedDict):
     ci95: Interval
     p: float | None
     p_holm: float | None
-    verdict: Verdict
+    verdict: Finding
     extrapolated: NotRequired[float | None]
     spread: NotRequired[Split]
     """Of the paired difference, where something is unknown: how much is that, how much chance."""
@@ -69,11 +70,16 @@ class Row(TypedDict):
     ended_early: int
     over_worlds: NotRequired[OverWorlds]
     quantities: dict[str, Difference]
+    verdict: NotRequired[Verdict]
+    rank: NotRequired[int]
+    """1 is best; the config as it is has a rank too."""
+    tied_with: NotRequired[list[str]]
+    against_base: NotRequired[Literal["better", "worse", "tie"]]
     measured: NotRequired[list[dict[str, Any]]]
 
 
 class Comparison(TypedDict):
-    """What `ticketsim compare --json` prints; the variants by the size of their effect."""
+    """What `ticketsim compare --json` prints; the variants best first."""
 
     schema: Literal[1]
     config: str
@@ -85,6 +91,15 @@ class Comparison(TypedDict):
     correction: str
     base: dict[str, float | None]
     variants: list[Row]
+    base_verdict: NotRequired[Verdict]
+    base_rank: NotRequired[int]
+    recommended: NotRequired[list[str]]
+    """The best variants that meet everything and rank before the config as it is; several are
+    tied; empty if there is none."""
+    failing: NotRequired[str]
+    """The quantity by which variants rank that sell as many seats."""
+    failing_values: NotRequired[dict[str, float | None]]
+    """Of the config as it is and of each variant."""
     uncertainty: NotRequired[Uncertainty]
     warnings: list[str]
     digest: str

@@ -16,6 +16,7 @@ def install() -> None:
     from sim.app.seams import (  # noqa: PLC0415 - they exchange what others import
         clock,
         entropy,
+        http,
         output,
         redis_client,
         refusals,
@@ -30,4 +31,5 @@ def install() -> None:
     redis_client.install()
     dialects.install()
     refusals.install()
+    http.install()
     _installed.append(True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _SOCKETS: Final = ("connect", "connect_ex", "bind", "listen", "sendto")
-_HTTP: Final = (
+HTTP: Final = (
     'a real network call; for another HTTP service declare a stub, [app.http."HOST"], for Redis '
     "and databases use redis-py, SQLAlchemy or Django"
 )
@@ -33,7 +33,8 @@ def refused(call: str, why: str) -> RefusedCallError:
 
 def _guarded(real: Callable[..., Any], call: str, why: str) -> Callable[..., Any]:
     def guard(*args: Any, **options: Any) -> Any:
-        if RUNTIME.thread is None:
+        if RUNTIME.thread is None or (call == "socket.bind" and args[1][1:2] == (0,)):
+            # Libraries bind to any port to see whether there is IPv6.
             return real(*args, **options)
         shown = ", ".join(repr(arg) for arg in args if isinstance(arg, str | tuple | list | int))
         raise refused(f"{call}({shown})", why)
@@ -45,9 +46,9 @@ def install() -> None:
     """Guard this process, for good."""
     sockets: Any = socket.socket
     for name in _SOCKETS:
-        setattr(sockets, name, _guarded(getattr(sockets, name), f"socket.{name}", _HTTP))
+        setattr(sockets, name, _guarded(getattr(sockets, name), f"socket.{name}", HTTP))
     untyped: Any = socket
-    untyped.getaddrinfo = _guarded(socket.getaddrinfo, "socket.getaddrinfo", _HTTP)
+    untyped.getaddrinfo = _guarded(socket.getaddrinfo, "socket.getaddrinfo", HTTP)
     low: Any = os
     for name in ("fork", "forkpty", "posix_spawn", "posix_spawnp", "system", "popen"):
         if hasattr(os, name):

@@ -263,6 +263,9 @@ def _join(self: Any, timeout: float | None = None) -> None:
         return
     env = RUNTIME.env
     RUNTIME.wait("join")
+    if thread.done:
+        # It ended while this thread paid for its work.
+        return
     waiter = env.waiter()
     thread._joiners.append(waiter)
     timer = (
