@@ -12,7 +12,7 @@ from typing import Any, Final
 from experiments.config.memory_check import memory_warning
 from experiments.config.reading import Config, Reading
 from experiments.config.worlds import TABLE
-from experiments.errors import InterruptedRunError, OutputError, UserCodeFailedError
+from experiments.errors import InterruptedRunError, OutputError
 from experiments.runs.options import RunOptions
 from experiments.runs.replications import processes_here, seed_of, stream_replications
 from experiments.runs.samples import path_of
@@ -82,19 +82,13 @@ class _Work:
         self._every = {n: run for n, run in self._found().items() if self._is_whole(n)}
         known = len(self._every)
         wanted = [*range(self._setup.replications), *self._again()]
-        failure: UserCodeFailedError | InterruptedRunError | None = None
-        try:
-            self._simulate([number for number in wanted if number not in self._every])
-        except (UserCodeFailedError, InterruptedRunError) as error:
-            failure = error
+        self._simulate([number for number in wanted if number not in self._every])
         results = self._results()
         if not results:
-            raise failure or InterruptedRunError("interrupted before anything was measured")
+            raise InterruptedRunError("interrupted before anything was measured")
         summary = self._summary()
         if len(self._every) > known:
             self._save(summary)
-        if failure is not None:
-            raise failure
         return Finished(self._config, results, summary)
 
     def _again(self) -> list[int]:
@@ -146,7 +140,8 @@ class _Work:
         missing = len(self._results()) < self._setup.replications
         if missing and time.monotonic() - self._saved_s >= SAVED_EVERY_S:
             self._save(self._summary())
-        return False
+        # The same code would end the others as well.
+        return bool(result.failure)
 
     def _save(self, summary: RunSummary) -> None:
         if self._folder is not None:
