@@ -138,7 +138,7 @@ class Parts:
     def _make_server(self, costs: Costs, streams: Streams, size: float) -> Server:
         """The service with its database, whose tables are filled."""
         server = Server(self.env, self.world, costs, self.host, self.redis, streams, size)
-        fill_tables(server.database, self.world.catalogue)
+        fill_tables(server.database, self.world.catalogue, self.world.policy.access_ttl_s)
         return server
 
     def _customer(self, path: str) -> Callable[[User], None]:
