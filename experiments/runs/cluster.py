@@ -113,4 +113,4 @@ def _distributed() -> Any:
 
 
 def _simulate(task: Task) -> RunResult:
-    return task.simulate(lambda _progress: False)
+    return task.simulate(lambda _progress: False, lambda: False)

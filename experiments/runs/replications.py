@@ -69,8 +69,11 @@ class _Local:
         for task in tasks:
             if needless(task.replication):
                 continue
-            if self._stop or finished(task.replication, task.simulate(self._heard(task))):
+            if self._stop or finished(task.replication, self._simulated(task)):
                 break
+
+    def _simulated(self, task: Task) -> RunResult:
+        return task.simulate(self._heard(task), lambda: self._stop)
 
     def _heard(self, task: Task) -> Callable[[Progress], bool]:
         def hear(progress: Progress) -> bool:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.runs.limits import HopelessWatch, Limits
+from experiments.runs.watchdog import Watchdog
+from sim.kernel.environment import Environment
 from sim.measure.watched import NOTHING, Watched
 from sim.progress import OnProgress, Progress
 from sim.result import RunResult
@@ -43,16 +45,32 @@ class Task:
     limits: Limits | None = None
     keeps: Callable[[RunResult], RunResult] = whole
 
-    def simulate(self, hear: OnProgress) -> RunResult:
-        """Run it here; `hear` is told how far it is and says whether to stop."""
-        return self.keeps(self._run(hear))
+    def simulate(self, hear: OnProgress, stopped: Callable[[], bool]) -> RunResult:
+        """Run it here; `hear` is told how far it is and says whether to stop.
 
-    def _run(self, hear: OnProgress) -> RunResult:
+        Args:
+            hear: asked in the thread of the run.
+            stopped: asked from another thread, whether the user wants to stop.
+        """
+        if self.world.app.wsgi:
+            # An application has a watchdog of its own.
+            return self.keeps(self.perform(hear, lambda _kernel: None))
+        watchdog = Watchdog(stopped)
+        with watchdog.watching():
+            return self.keeps(self.perform(hear, watchdog.follow))
+
+    def perform(self, hear: OnProgress, on_kernel: Callable[[Environment], None]) -> RunResult:
+        """Run it, as `simulate` does; `on_kernel` is given the kernel of the run."""
         if self.limits is not None:
-            return self._run_within(self.limits, hear)
+            return self._perform_within(self.limits, hear, on_kernel)
         if self.samples is None:
             return simulate(
-                self.world, self.seed, scale=self.scale, progress=hear, watched=self.watched
+                self.world,
+                self.seed,
+                scale=self.scale,
+                progress=hear,
+                watched=self.watched,
+                on_kernel=on_kernel,
             )
         from experiments.runs.samples import SampleWriter
 
@@ -64,16 +82,24 @@ class Task:
                 progress=hear,
                 sampler=writer.add,
                 watched=self.watched,
+                on_kernel=on_kernel,
             )
 
-    def _run_within(self, limits: Limits, hear: OnProgress) -> RunResult:
+    def _perform_within(
+        self, limits: Limits, hear: OnProgress, on_kernel: Callable[[Environment], None]
+    ) -> RunResult:
         watch = HopelessWatch(limits)
 
         def heard(progress: Progress) -> bool:
             return bool(hear(progress)) or watch.is_hopeless(progress)
 
         run = simulate(
-            self.world, self.seed, scale=self.scale, progress=heard, listener=watch.hear_request
+            self.world,
+            self.seed,
+            scale=self.scale,
+            progress=heard,
+            listener=watch.hear_request,
+            on_kernel=on_kernel,
         )
         return dataclasses.replace(run, ended=watch.rejection or run.ended)
 
@@ -119,4 +145,4 @@ class Worker:
             cls.reports.put((task.replication, progress))
             return bool(cls.stop.is_set())
 
-        return task.simulate(hear)
+        return task.simulate(hear, cls.stop.is_set)

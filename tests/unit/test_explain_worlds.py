@@ -272,7 +272,7 @@ def test_a_hopeless_run_is_stopped(limits, ended):
     ]
     base = unknowns({}, *assignments)
     trial = Task(0, world(base), 1, 1.0, limits=limits)
-    run = trial.simulate(lambda _progress: False)
+    run = trial.simulate(lambda _progress: False, lambda: False)
     assert run.ended == ended
     observed = [observation("tables.token_history", 10.0)]
     values = Vector(observed, 1.0).values(run)
@@ -286,7 +286,9 @@ def test_a_load_generator_that_was_killed_has_printed_no_summary():
         "generator.mb_per_vu=5000.0",
         'host.on_memory_exhausted="kill"',
     )
-    run = Task(0, world(base), 1, 1.0, limits=Limits(1e9, 1e9)).simulate(lambda _progress: False)
+    run = Task(0, world(base), 1, 1.0, limits=Limits(1e9, 1e9)).simulate(
+        lambda _progress: False, lambda: False
+    )
     assert run.ended == "generator_killed"
     assert Vector([observation("tables.token_history", 10.0)], 1.0).values(run) is None
 

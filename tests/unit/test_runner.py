@@ -23,7 +23,7 @@ OTHER_POLICY = load("smoke", ["policy.sweep_by_score=false"])
 class Made(Task):
     """A run that takes no time; it never reads how the cleanup works."""
 
-    def simulate(self, hear):  # noqa: ARG002
+    def simulate(self, hear, stopped):  # noqa: ARG002
         MADE.append(self.seed)
         return dataclasses.replace(result(self.seed), consulted=["wait_token_expires"])
 

@@ -24,6 +24,7 @@ from sim.faults.settings import (
     RedisRestart,
     SecondInstance,
 )
+from sim.kernel.environment import Environment
 from sim.kernel.random_streams import Stream, Streams
 from sim.load.settings import ConstantVUs, PerVUIterations, SharedIterations
 from sim.progress import OnProgress
@@ -160,15 +161,21 @@ class Trial(Task):
 
     variation: int = dataclasses.field(kw_only=True)
 
-    def simulate(self, hear: OnProgress) -> RunResult:  # noqa: ARG002
+    def perform(
+        self,
+        hear: OnProgress,  # noqa: ARG002
+        on_kernel: Callable[[Environment], None],
+    ) -> RunResult:
         """Run it here; only what a search needs of the result is kept."""
-        return essence(attempt(varied(self.world, self.variation), self.seed))
+        return essence(attempt(varied(self.world, self.variation), self.seed, on_kernel))
 
 
-def attempt(world: World, seed: int) -> RunResult:
+def attempt(
+    world: World, seed: int, on_kernel: Callable[[Environment], None] | None = None
+) -> RunResult:
     """Run a world; a failure of the simulator itself is a result, too."""
     try:
-        return simulate(world, seed)
+        return simulate(world, seed, on_kernel=on_kernel)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what the search looks for
         return _crashed(seed, error)
 

@@ -12,6 +12,7 @@ from experiments.studies.terms import terms_of
 from experiments.views import plots
 from experiments.views.plots.funnel import at_least
 from experiments.views.plots.timeline import clock, columns, has_series, is_late, is_lost
+from experiments.views.remarks import remarks
 from experiments.views.report.bottlenecks import Bottleneck, bottlenecks
 from experiments.views.report.content import Page, PageTable, Section, Tile, made_by
 from experiments.views.report.explanations import CAUSES, broken
@@ -338,12 +339,11 @@ def _sweep(sweep: Cleanup) -> list[str]:
 
 
 def _remarks(kept: SavedRun) -> Iterator[Section]:
-    notes = [note for run in kept.runs for note in run.notes]
+    found = remarks(kept.summary)
     if kept.config_problem:
-        notes.append(f"stages and limits are left out, as {kept.config_problem}")
-    remarks = list(dict.fromkeys([*kept.summary["warnings"], *notes]))
-    if remarks:
-        yield Section("Remarks", items=remarks)
+        found.append(f"stages and limits are left out, as {kept.config_problem}")
+    if found:
+        yield Section("Remarks", items=found)
 
 
 def _footer(kept: SavedRun) -> list[str]:
