@@ -36,7 +36,7 @@ INCIDENT = load("incident").world
 
 
 def random_world(rng):
-    """A dozen people at most for a quarter of a minute, with too little of something or enough of it."""
+    """A dozen people at most for some seconds, with enough of everything or too little."""
     people = rng.randint(2, 12)
     bad = rng.random() < 0.3
     return dataclasses.replace(
