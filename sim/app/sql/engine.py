@@ -377,6 +377,9 @@ class Transaction(LockOwner):
     def savepoint(self, name: str) -> None:
         """SAVEPOINT name."""
         self._check_usable()
+        if self._database.dialect == "mysql":
+            # One of the same name takes the place of the older one; in PostgreSQL it hides it.
+            self._savepoints = [pair for pair in self._savepoints if pair[0] != name]
         self._savepoints.append((name, Mark(self._changes)))
 
     def rollback_to(self, name: str) -> None:
@@ -396,6 +399,8 @@ class Transaction(LockOwner):
         for at in range(len(self._savepoints) - 1, -1, -1):
             if self._savepoints[at][0] == name:
                 return at
+        if self._database.dialect == "postgres":
+            self._failed = "aborted"
         raise SqlError("syntax", f"SAVEPOINT {name} does not exist")
 
     def _check_usable(self) -> None:
@@ -725,16 +730,20 @@ class Transaction(LockOwner):
             sqls = insert.row_sql * len(given)
         touched: list[int] = []
         count = 0
-        self.last_id = None
-        for at, (sql, row_values) in enumerate(zip(sqls, given, strict=True)):
-            part = insert.given[0 if insert.select else at]
-            rowid, generated = self._rowid(table, part, row_values)
-            if generated and self.last_id is None:
-                self.last_id = rowid
+        # The ids of all rows are taken at once, before any of them waits for a lock.
+        numbered = [
+            self._rowid(table, insert.given[0 if insert.select else at], row_values)
+            for at, row_values in enumerate(given)
+        ]
+        self.last_id = next((rowid for rowid, generated in numbered if generated), None)
+        for sql, row_values, (rowid, _) in zip(sqls, given, numbered, strict=True):
             done, changed = self._insert_row(statement, insert, table, sql, row_values, rowid)
             if done is not None:
                 touched.append(done)
             count += changed
+        if self._database.dialect == "postgres":
+            for rowid in touched:
+                self._check_parents(table, rowid, tuple(table.columns))
         if self.last_id is not None:
             self._database.functions.last_id = self.last_id
         elif touched and table.generated is not None:
@@ -785,7 +794,8 @@ class Transaction(LockOwner):
             if insert.ignores:
                 return None, 0
             return self._update_instead(statement, insert, table, sql, values, rowid)
-        self._check_parents(table, rowid, tuple(table.columns))
+        if self._database.dialect == "mysql":
+            self._check_parents(table, rowid, tuple(table.columns))
         return rowid, 1
 
     def _update_instead(
