@@ -73,9 +73,9 @@ class Watchdog:
                 StuckError(
                     f"{place(frame, RUNTIME.roots)}{inner}: {label}: simulated time has "
                     f"stood still for {settings.patience_s:g} s of real time (app.patience_s). "
-                    "Either the code computes or loops without a wait, or it waits for a lock of the operating "
-                    "system that another simulated thread holds: make locks when the application "
-                    "is imported, and release them before a call that waits"
+                    "Either the code computes or loops without a wait, or it waits for a lock of "
+                    "the operating system that another simulated thread holds: make locks when "
+                    "the application is imported, and release them before a call that waits"
                 )
             )
 
