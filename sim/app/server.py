@@ -388,6 +388,11 @@ class ApplicationServer:
     # What others look at
 
     @property
+    def application(self) -> Any:
+        """The application, as the first worker process has it."""
+        return self._workers[0].application
+
+    @property
     def workers(self) -> ApplicationServer:
         """All workers together: `busy` threads and `queued` requests."""
         return self

@@ -320,7 +320,8 @@ class Transaction(LockOwner):
         self._database = database
         self._level: Level = level
         self._changes = Changes()
-        self._savepoints: list[tuple[str, Mark]] = []
+        self._savepoints: list[tuple[str, Mark, int]] = []
+        """Name, changes and number of locks at each savepoint."""
         self._failed = ""
         """Why no statement runs any more: "deadlock", or "aborted" (PostgreSQL)."""
         self.snapshot: int | None = None
@@ -380,15 +381,31 @@ class Transaction(LockOwner):
         if self._database.dialect == "mysql":
             # One of the same name takes the place of the older one; in PostgreSQL it hides it.
             self._savepoints = [pair for pair in self._savepoints if pair[0] != name]
-        self._savepoints.append((name, Mark(self._changes)))
+        self._savepoints.append((name, Mark(self._changes), len(self.held)))
 
     def rollback_to(self, name: str) -> None:
-        """ROLLBACK TO SAVEPOINT name: its changes are undone, its locks stay."""
+        """ROLLBACK TO SAVEPOINT name: changes since are undone; InnoDB keeps the locks."""
         at = self._find(name)
         del self._savepoints[at + 1 :]
-        self._database.store.undo_to(self._changes, self._savepoints[at][1])
+        self._undo_to_savepoint()
         if self._failed == "aborted":
             self._failed = ""
+
+    def _undo_to_savepoint(self) -> None:
+        """Undo what was done since the last savepoint; in PostgreSQL its locks end as well."""
+        database = self._database
+        _, mark, locks = self._savepoints[-1]
+        database.store.undo_to(self._changes, mark)
+        if database.dialect == "postgres":
+            database.locks.release_newest(self, locks)
+
+    def _abort_postgres(self) -> None:
+        """PostgreSQL undoes at once what a failed statement takes with it, and ends its locks."""
+        self._failed = "aborted"
+        if self._savepoints:
+            self._undo_to_savepoint()
+        else:
+            self._undo_all()
 
     def release(self, name: str) -> None:
         """RELEASE SAVEPOINT name."""
@@ -400,7 +417,7 @@ class Transaction(LockOwner):
             if self._savepoints[at][0] == name:
                 return at
         if self._database.dialect == "postgres":
-            self._failed = "aborted"
+            self._abort_postgres()
         raise SqlError("syntax", f"SAVEPOINT {name} does not exist")
 
     def _check_usable(self) -> None:
@@ -427,7 +444,7 @@ class Transaction(LockOwner):
                 return self._write(statement, values)
         except SqlError as error:
             if self._database.dialect == "postgres":
-                self._failed = "aborted"
+                self._abort_postgres()
             elif error.kind == "deadlock":
                 self._failed = "deadlock"
             raise
@@ -549,7 +566,12 @@ class Transaction(LockOwner):
         return waited
 
     def _is_free(self, key: RowKey, *, exclusive: bool) -> bool:
-        return self._database.locks.is_free(self, key, exclusive=exclusive)
+        locks = self._database.locks
+        free = locks.is_free(self, key, exclusive=exclusive)
+        if self._database.dialect == "postgres" and exclusive:
+            # FOR UPDATE also conflicts with FOR KEY SHARE of a child's foreign key.
+            free = free and locks.is_free(self, ("key", *key), exclusive=True)
+        return free
 
     def _lock(self, key: RowKey, *, exclusive: bool) -> bool:
         waited = self._database.locks.acquire(self, key, exclusive=exclusive)
