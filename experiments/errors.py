@@ -8,6 +8,7 @@ TicketsimError            1    anything else, said in one line
   ResultsError            1    a folder of results cannot be read, or lacks what is asked for
   ModelMissingError       1    a program or library that a command needs is not there
   ViolationError          1    an invariant is broken
+  UserCodeFailedError     1    a process of the user's own failed in a run
   InterruptedRunError   130    Ctrl-C before anything was measured
 """
 
@@ -93,6 +94,10 @@ class OutputMismatchError(TicketsimError):
     """The folder named by `--out` holds the results of another config or version."""
 
     exit_code = ExitCode.INVALID_CONFIG
+
+
+class UserCodeFailedError(TicketsimError):
+    """Code of the user's own ended a run; what was measured until then is kept and marked."""
 
 
 class InterruptedRunError(TicketsimError):

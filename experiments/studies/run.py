@@ -140,7 +140,8 @@ class _Work:
         missing = len(self._results()) < self._setup.replications
         if missing and time.monotonic() - self._saved_s >= SAVED_EVERY_S:
             self._save(self._summary())
-        return False
+        # The same code would end the others as well.
+        return bool(result.failure)
 
     def _save(self, summary: RunSummary) -> None:
         if self._folder is not None:

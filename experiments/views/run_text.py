@@ -9,6 +9,7 @@ from experiments.statistics.outcomes import is_failure
 from experiments.statistics.quantities import QUANTITIES
 from experiments.statistics.summary import RunSummary, is_count
 from experiments.statistics.uncertainty import in_words
+from sim.result import FAILED
 
 NARROWEST, WIDEST = 60, 120
 _TREND = ("avg", "min", "med", "max", "p(90)", "p(95)")
@@ -114,7 +115,9 @@ def _heading(summary: RunSummary) -> list[str]:
     scale = f", scale {summary['scale']:g}" if summary["scale"] < 1 else ""
     lines = [f"{summary['config']}: seed {summary['seed']}{scale}{over}"]
     if summary["partial"]:
-        lines.append("PARTIAL: interrupted; this is what was measured so far")
+        failed = any(run["ended"] == FAILED for run in summary["runs"])
+        why = "ended with an error (see the remarks)" if failed else "interrupted"
+        lines.append(f"PARTIAL: {why}; this is what was measured so far")
     return [*lines, *ended_early(summary)]
 
 
