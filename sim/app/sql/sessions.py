@@ -95,6 +95,9 @@ class Connection:
         if self.closed:
             raise self.driver.interface_error("connection already closed")
         if self._transaction is None:
+            if RUNTIME.simulates and RUNTIME.find_database is not None:
+                # A pool of modules that are kept may be older than the run.
+                self.database = RUNTIME.database(self.database.name, self.database.dialect)
             self._transaction = Transaction(self.database, self.level)
         return self._transaction
 
