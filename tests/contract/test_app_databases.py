@@ -295,6 +295,6 @@ def test_two_sessions_see_and_do_what_they_do_on_the_real_server(servers, dialec
 @pytest.mark.slow
 @pytest.mark.parametrize(("dialect", "level"), LEVELS)
 def test_many_schedules(servers, dialect, level):
-    count = int(os.environ.get("TICKETSIM_SCHEDULES", "120"))
+    count = int(os.environ.get("TICKETSIM_SCHEDULES", "25"))
     differences = compare(servers, dialect, level, range(1_000, 1_000 + count))
     assert not differences, told(differences)
