@@ -73,3 +73,20 @@ def test_faults_are_the_applications_own_errors():
     assert lost.exceptions
     second = run('faults=[{kind="second_instance", at_s=1.0}]')
     assert any("second instance" in note for note in second.notes)
+
+
+def test_fuzz_finds_the_race_shrinks_it_and_writes_a_replay_that_runs_anywhere(
+    tmp_path, monkeypatch, capsys
+):
+    from experiments.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+    wanted = ["--set", "load.vus=20", "--set", 'customer.script="shop_sim:rush"']
+    assert main(["fuzz", SHOP, "--seeds", "20", "--quiet", *wanted]) == 1
+    replays = list(tmp_path.glob("replay-*.toml"))
+    assert len(replays) == 1
+    replayed = load(str(replays[0]))
+    result = simulate(replayed.world, replayed.header.seed)
+    assert result.invariants["oversold"] > 0
+    assert replayed.world.load.vus < 20
+    capsys.readouterr()
