@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from sim.customers.customer_function import customer_function
 from sim.customers.loads import RunLoads
@@ -80,6 +80,9 @@ class Parts:
         watched: percentiles to measure, and thresholds that end the run.
     """
 
+    answers_show: ClassVar[bool] = True
+    """The answers of the service show who waits, is let in, books and pays."""
+
     def __init__(self, world: World, size: float, seed: int, watched: Watched = NOTHING) -> None:
         self.seed = seed
         self.watched = watched
@@ -135,7 +138,7 @@ class Parts:
     def _make_server(self, costs: Costs, streams: Streams, size: float) -> Server:
         """The service with its database, whose tables are filled."""
         server = Server(self.env, self.world, costs, self.host, self.redis, streams, size)
-        fill_tables(server.database, self.world.catalogue)
+        fill_tables(server.database, self.world.catalogue, self.world.policy.access_ttl_s)
         return server
 
     def _customer(self, path: str) -> Callable[[User], None]:
@@ -153,7 +156,7 @@ class Parts:
 
     def remarks(self) -> list[str]:
         """What a reader of the result has to know of this kind of run."""
-        return []
+        return self.server.charges.crashes.notes()
 
     def _make_watch(self) -> Watch:
         return Watch(self.env, self.server, self.world.catalogue.capacity)
@@ -164,7 +167,7 @@ class Parts:
         percentiles = self.watched.percentiles
         self.log = RequestLog(percentiles=percentiles)
         self.funnel = Funnel(0)
-        self.room = WaitingRoom(percentiles)
+        self.room = WaitingRoom(percentiles, answers_show=self.answers_show)
         self.room.opens_s = world.catalogue.opens_after_s or 0.0
         self.site = Site(
             env,

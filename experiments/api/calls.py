@@ -2,9 +2,9 @@
 
     from ticketsim import compare, load, simulate, sweep
 
-    run = simulate("incident", scale=0.02)
+    run = simulate("incident-as-planned", scale=0.02)
     run.plot_failures()
-    compare("incident", variants=["F3", "all-fixes"], scale=0.02, replications=3).table()
+    compare("incident-as-planned", variants=["F3", "all-fixes"], scale=0.02, replications=3).table()
 
 Names and meanings are those of the command line; what the commands print, the results carry as
 pandas tables and plots. Config keys are changed by their dotted paths in a mapping, or as keyword

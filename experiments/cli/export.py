@@ -21,7 +21,7 @@ Results of run in the forms that other programs read:
   k6-script    the load and the customer of a config as a k6 script: here DIR may also be
                the name or the path of a config
 
-  ticketsim run incident --scale 0.1 --samples --out runs/incident
+  ticketsim run incident-as-planned --scale 0.1 --samples --out runs/incident
   ticketsim export runs/incident --format k6-csv
   ticketsim export incident-fixed --format k6-script --out script.js
 
@@ -61,7 +61,7 @@ def add_export(commands: Any) -> argparse.ArgumentParser:
 def _export(options: argparse.Namespace) -> ExitCode:
     if options.format == "k6-script":
         return _export_script(options)
-    from experiments.interop.export import export
+    from experiments.studies.export import export
 
     path = export(options.folder, options.format, options.out, options.replication)
     if not options.quiet:

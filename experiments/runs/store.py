@@ -21,6 +21,7 @@ the version being that of the code as it is, the user's own included.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib.metadata
 import io
 import json
@@ -89,7 +90,16 @@ def _first_difference(mine: Any, theirs: Any, path: str) -> str:
 
 def identity_of(resolved: Mapping[str, Any], seed: int, scale: float) -> Identity:
     """The identity of a run; what does not change a replication is left out of the config."""
-    apart = {"name", "description", "explain", "observed", "replications", "seed", "thresholds"}
+    apart = {
+        "name",
+        "description",
+        "compared",
+        "explain",
+        "observed",
+        "replications",
+        "seed",
+        "thresholds",
+    }
     config = {key: value for key, value in resolved.items() if key not in apart}
     if "unknowns" in config:
         # A file of draws is known by its digest, wherever it is.
@@ -104,6 +114,12 @@ def identity_of(resolved: Mapping[str, Any], seed: int, scale: float) -> Identit
     return Identity(
         json.loads(json.dumps(config)), seed, scale, program_version(), named_digest(resolved)
     )
+
+
+def key_of(identity: Identity) -> str:
+    """The SHA-256 of everything that a run depends on."""
+    text = json.dumps(dataclasses.asdict(identity), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class RunFolder:

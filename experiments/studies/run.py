@@ -19,10 +19,11 @@ from experiments.runs.samples import path_of
 from experiments.runs.store import RunFolder, identity_of
 from experiments.runs.worker import Task
 from experiments.statistics.quantities import QUANTITIES
+from experiments.statistics.reproduction import reproduction
 from experiments.statistics.summary import RunSummary, Setup, summarise
 from experiments.statistics.thresholds import watched
 from experiments.statistics.uncertainty import again, runs_again, splits, world_number
-from experiments.studies.drawn_worlds import remarks
+from experiments.studies.drawn_worlds import recorded_fixes, remarks
 from experiments.studies.scale_check import warnings as scale_warnings
 from experiments.studies.terms import terms_of
 from sim.result import RunResult
@@ -167,6 +168,11 @@ class _Work:
                 "run_twice": len(second),
                 "quantities": splits(list(results.values()), second, QUANTITIES),
             }
+            if self._setup.observed:
+                runs = list(results.values())
+                found = reproduction(self._setup.observed, runs, self._setup.scale)
+                fixes = recorded_fixes(self._config)
+                summary["reproduction"] = {**found, "fixes": fixes} if fixes else {**found}
         return summary
 
 

@@ -1,4 +1,4 @@
-"""Down to which scale does a smaller world tell what full size tells?
+"""Finds the smallest scale at which a world still tells what full size tells.
 
 `python -m experiments.studies.scale_check FILE` runs the incident at full size and at smaller
 scales, with the same seeds, and writes what it finds into FILE; `ticketsim run --scale` warns from
@@ -87,7 +87,7 @@ def measure(path: Path) -> None:
     from experiments.runs.replications import run_replications
     from experiments.runs.worker import Task
 
-    world = load("incident", ()).world
+    world = load("incident-as-planned", ()).world
     rows = []
     for scale in SCALES:
         tasks = [Task(number, world, seed, scale) for number, seed in enumerate(SEEDS)]

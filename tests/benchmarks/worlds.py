@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from experiments.config.reading import load
 from model.policy import Policy
-from sim.customers.buyer import BOOKING, CHECK, CONCERT, DATES, GENERATION, PAYMENT, SEATS
 from sim.customers.settings import Customer
+from sim.customers.shop import BOOKING, CHECK, CONCERT, DATES, GENERATION, PAYMENT, SEATS
 from sim.load.settings import PerVUIterations, RampingVUs, Stage
 from sim.service.initial_data import CONCERT_DATE
 from sim.world import Catalogue, Generator, Host, Pool, Service, World
@@ -21,7 +21,9 @@ def busy_poll(duration_s):
         "load.stages=[{duration_s=1.0,target=300},"
         f"{{duration_s={duration_s},target=300}},{{duration_s=0.1,target=0}}]"
     )
-    return load("incident", ["catalogue.capacity=10", "catalogue.users=300", stages]).world
+    return load(
+        "incident-as-planned", ["catalogue.capacity=10", "catalogue.users=300", stages]
+    ).world
 
 
 def one_by_one(users, capacity, script):

@@ -1,4 +1,4 @@
-"""How much work an explanation is: shared out from `--budget`, or the default of 20 minutes."""
+"""Plans the work of an explanation: shares out `--budget`, or the default of 20 minutes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from experiments.studies.explain.inference import Plan
 
 FEWEST_PARTICLES: Final = 8
 _FEWEST_LEVELS: Final = 2
-_LEVELS: Final = 10
-_PARTICLES: Final = 72
+_LEVELS: Final = 7
+_PARTICLES: Final = 54
 _FULL_SIZE: Final = 12
 _REPLICATIONS: Final = 3
 _TO_INFERENCE: Final = 0.65

@@ -523,8 +523,13 @@ class Transaction(LockOwner):
         """
         database = self._database
         store = database.store
+        own_view = database.dialect == "postgres" and self._level == "REPEATABLE READ"
         found, _ = store.read(
-            statement.candidates, values, statement.tables, self._changes, store.version
+            statement.candidates,
+            values,
+            statement.tables,
+            self._changes,
+            self._view() if own_view else store.version,
         )
         most = _count(statement.limit, values)
         skip = _count(statement.offset, values) or 0
