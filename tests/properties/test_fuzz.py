@@ -64,11 +64,13 @@ def test_a_search_that_finds_nothing_goes_on_and_says_what_it_did(tmp_path, caps
 
     # The same command goes on where it stopped.
     assert main(arguments) == 0
-    captured = capsys.readouterr()
-    result = json.loads(captured.out)
+    result = json.loads(capsys.readouterr().out)
     assert (result["tries"], result["violations"], result["findings"]) == (6, {}, [])
-    assert captured.err.startswith("fuzz-small: 6 tries made, 3 seeds asked for\n")
-    assert "violations: none" in captured.err
+    arguments.remove("--json")
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("fuzz-small: 6 tries made, 3 seeds asked for\n")
+    assert "violations: none" in shown
 
 
 def test_inspecting_every_event_changes_nothing(small):
@@ -105,7 +107,7 @@ def test_shrinking_leaves_out_faults_users_and_stalls_that_do_not_matter():
 
 
 def test_a_failure_of_the_simulator_itself_is_found_too(small, monkeypatch):
-    def fails(_world, _seed):
+    def fails(_world, _seed, **_options):
         raise ZeroDivisionError("of all things")
 
     monkeypatch.setattr("experiments.studies.fuzz.trial.simulate", fails)
