@@ -30,7 +30,7 @@ from experiments.studies.validate.comparison import (
     steady_numbers,
 )
 from experiments.studies.validate.measured_runs import measured_runs
-from experiments.studies.validate.measurements import Run
+from experiments.studies.validate.measurements import FITTED_RUNS, Run
 from experiments.studies.validate.numbers import measured_numbers, simulated_numbers
 from experiments.studies.validate.worlds import Preludes, config_of
 from experiments.views.validate_text import render
@@ -97,7 +97,7 @@ def _worlds(options: ValidateOptions) -> tuple[Config, list[_World]]:
     given = read(options.common.config, options.common.assignments)
     shipped = measured_runs()
     runs = _runs(options.runs) if options.runs is not None else shipped
-    preludes = Preludes(list(shipped.values()))
+    preludes = Preludes([shipped[name] for name in FITTED_RUNS])
     worlds: dict[str, _World] = {}
     for name, run in runs.items():
         config = config_of(run, given.merged, preludes)

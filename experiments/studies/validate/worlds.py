@@ -8,7 +8,7 @@ the seat list of the warm-up is.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from experiments.config.reading import Config, check
@@ -20,43 +20,91 @@ from experiments.studies.validate.measurements import Run
 # Lengths of the load script's stages at F = 1, and its share of the peak at their ends.
 _STAGES: Final = ((300.0, 2.0 / 3.0), (600.0, 1.0), (600.0, 1.0), (300.0, 0.0))
 _THINK_S: Final = (180.0, 300.0)
-# The measured service's switches -> keys of the policy that they make correct.
-_SWITCHES: Final = {
-    "-Dcb.fix.exp=true": "policy.wait_token_expires",
-    "-Dcb.fix.sweep=true": "policy.sweep_by_score",
+# The measured service's switches -> what they set.
+_SWITCHES: Final[Mapping[str, tuple[str, ...]]] = {
+    "-Dcb.fix.exp=true": ("policy.wait_token_expires=true",),
+    "-Dcb.fix.sweep=true": ("policy.sweep_by_score=true",),
+    "-Dcb.fix.promote=true": (
+        "policy.promote_from_waiting=true",
+        "policy.promote_by_uuid=true",
+        "policy.position_by_uuid=true",
+        "policy.position_is_set=true",
+    ),
+    "-Dcb.fix.reissue=true": (
+        "policy.guard_asks_queue=true",
+        'policy.reissued_tokens="not_recorded"',
+        "policy.release_by_uuid=true",
+    ),
 }
+# Settings of the service's program -> the key, and its unit in theirs.
+_SETTINGS: Final[Mapping[str, tuple[str, float]]] = {
+    "spring.datasource.hikari.connection-timeout": ("pool.timeout_s", 1e-3),
+    "spring.kafka.producer.properties.max.block.ms": ("broker.max_block_s", 1e-3),
+    "server.tomcat.max-connections": ("service.max_connections", 1),
+}
+# What else was changed is a part of a run's name.
+_SHORT_TIMEOUTS: Final = "iso"
+_SHORT_REQUEST_TIMEOUT_S: Final = 2.0
+_BROKER_DOWN: Final = "kd"
+_LITERAL: Final = "literal"
+_LITERAL_RAMP_S: Final = 45.0
 _KINDS: Final = ("check", "dates", "seats")
 
 
 def assignments(run: Run, trios: float, generations: float) -> Iterator[str]:
     """What a run changed, as `--set` options."""
     meta = run.meta
-    factor, peak = float(meta["F"]), int(meta["peak"])
+    factor = float(meta["F"])
     yield f"catalogue.capacity={meta['cap']}"
     yield f"catalogue.seats={meta['seats']}"
     yield f"policy.access_ttl_s={float(meta['access_sec'])}"
     yield f"policy.waiting_ttl_s={float(meta['wait_sec'])}"
     yield f"policy.sweep_interval_s={float(meta['sweep_ms']) / 1e3}"
     yield f"policy.booking_expiry_s={float(meta['booking_expiry_sec'])}"
-    stages = ", ".join(
-        f"{{duration_s = {length_s / factor}, target = {round(peak * share)}.0}}"
-        for length_s, share in _STAGES
-    )
-    yield f"load.stages=[{stages}]"
+    yield from _load(run)
     yield f"customer.think_low_s={_THINK_S[0] / factor}"
     yield f"customer.think_high_s={_THINK_S[1] / factor}"
     yield f"service.requests_before.generation={round(generations)}"
     for kind in _KINDS:
         yield f"service.requests_before.{kind}={round(trios)}"
+    parts = run.name.split("_")
+    if _SHORT_TIMEOUTS in parts:
+        yield f"generator.request_timeout_s={_SHORT_REQUEST_TIMEOUT_S}"
+    if _BROKER_DOWN in parts:
+        yield "broker.available=false"
     for switch in meta["javaopts"].split():
-        if switch not in _SWITCHES:
-            raise ConfigError(
-                f"{run.name}/meta.csv",
-                "javaopts",
-                f"allowed: {', '.join(_SWITCHES)}",
-                value=switch,
-            )
-        yield f"{_SWITCHES[switch]}=true"
+        yield from _switched(run, switch)
+
+
+def _load(run: Run) -> Iterator[str]:
+    peak = int(run.meta["peak"])
+    if _LITERAL in run.name.split("_"):
+        # Stopped while all users were there: what was under way then counts nowhere.
+        held_s = run.k6_end - run.k6_start - _LITERAL_RAMP_S
+        steps = [(_LITERAL_RAMP_S, 1.0), (held_s, 1.0)]
+        yield "load.graceful_stop_s=0.0"
+        yield "load.graceful_ramp_down_s=0.0"
+    else:
+        factor = float(run.meta["F"])
+        steps = [(length_s / factor, share) for length_s, share in _STAGES]
+    stages = ", ".join(
+        f"{{duration_s = {length_s}, target = {round(peak * share)}.0}}"
+        for length_s, share in steps
+    )
+    yield f"load.stages=[{stages}]"
+
+
+def _switched(run: Run, switch: str) -> Iterator[str]:
+    if switch in _SWITCHES:
+        yield from _SWITCHES[switch]
+        return
+    name, _, value = switch.removeprefix("-D").partition("=")
+    if name not in _SETTINGS or not value.isdigit():
+        allowed = ", ".join([*_SWITCHES, *(f"-D{name}=NUMBER" for name in _SETTINGS)])
+        raise ConfigError(f"{run.name}/meta.csv", "javaopts", f"allowed: {allowed}", value=switch)
+    key, unit = _SETTINGS[name]
+    number = int(value)
+    yield f"{key}={number if unit == 1 else number * unit}"
 
 
 class Preludes:
