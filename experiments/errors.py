@@ -2,6 +2,7 @@
 
 TicketsimError            1    anything else, said in one line
   ConfigError           104    the config is invalid
+    OptionError         104    an option is, or does not go with the config
   OutputMismatchError   104    --out names results of another config or version
   OutputError             1    --out cannot be written
   ResultsError            1    a folder of results cannot be read, or lacks what is asked for
@@ -13,6 +14,8 @@ TicketsimError            1    anything else, said in one line
 from __future__ import annotations
 
 from typing import ClassVar, Final
+
+from experiments.exit_codes import ExitCode
 
 _LONGEST_LINE: Final = 2_000
 _LONGEST_KEY: Final = 120
@@ -30,7 +33,7 @@ def one_line(text: str) -> str:
 class TicketsimError(Exception):
     """A command cannot go on; its text is the one line that the user reads."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[ExitCode] = ExitCode.ERROR
 
     def _render_traceback_(self) -> list[str]:
         """What a notebook shows of it: the line, and not how it came about."""
@@ -48,7 +51,7 @@ class ConfigError(TicketsimError):
         nearest: the valid key that was probably meant.
     """
 
-    exit_code = 104
+    exit_code = ExitCode.INVALID_CONFIG
 
     def __init__(
         self, source: str, key: str, problem: str, *, value: str = "", nearest: str = ""
@@ -61,7 +64,21 @@ class ConfigError(TicketsimError):
         super().__init__(one_line(text))
         self.source = source
         self.key = key
+        self.problem = problem
         self.nearest = nearest
+
+
+class OptionError(ConfigError):
+    """An option of a command has a wrong value, or the config cannot be used with it.
+
+    Args:
+        option: its name without dashes, which is that of the argument in Python.
+        problem: the value, what is wrong with it, and what is allowed.
+    """
+
+    def __init__(self, option: str, problem: str) -> None:
+        super().__init__(f"--{option}", "", problem)
+        self.option = option
 
 
 class OutputError(TicketsimError):
@@ -75,13 +92,13 @@ class ResultsError(TicketsimError):
 class OutputMismatchError(TicketsimError):
     """The folder named by `--out` holds the results of another config or version."""
 
-    exit_code = 104
+    exit_code = ExitCode.INVALID_CONFIG
 
 
 class InterruptedRunError(TicketsimError):
     """Ctrl-C came before anything was measured."""
 
-    exit_code = 130
+    exit_code = ExitCode.INTERRUPTED
 
 
 class ViolationError(TicketsimError):

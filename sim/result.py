@@ -11,13 +11,19 @@ if TYPE_CHECKING:
 
 Counts = dict[str, int]
 
+COMPLETED: Final = "completed"
+INTERRUPTED: Final = "interrupted"
+FAILED: Final = "failed"
 INVARIANT_BROKEN: Final = "invariant_broken"
 """How an inspected run ended that was stopped where its first invariant broke."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
-    """One run of the sweep on the scheduler thread. Times in simulated seconds."""
+class Cleanup:
+    """One run of the cleanup job ("sweep" in the service and in results).
+
+    Times in simulated seconds since the load began.
+    """
 
     planned_s: float
     started_s: float
@@ -26,7 +32,7 @@ class Sweep:
     """"ok", or the name of the error that lost it."""
     passed_before: int
     waiting_before: int
-    """Members of both sets when the sweep began to remove; 0 if it never came so far."""
+    """Members of both sets when the job began to remove; 0 if it never came so far."""
     passed_after: int
     waiting_after: int
 
@@ -40,8 +46,8 @@ class RunResult:
     """SHA-256 of every client request in order, the final rows and the final Redis keys."""
     simulated_s: float
     ended: str
-    """"completed", "interrupted" by the user, or why the world ended early, such as
-    "generator_out_of_memory"."""
+    """"completed", "interrupted" by the user, "failed" by the user's own code, or why the world
+    ended early, such as "generator_out_of_memory"."""
     metrics: dict[str, dict[str, float]]
     """k6's metrics: metric -> statistic -> value; a metric without samples is absent."""
     outcomes: dict[str, Counts]
@@ -56,12 +62,16 @@ class RunResult:
     """Users by the furthest state reached; every user in exactly one."""
     invariants: Counts
     """Invariant -> violations."""
-    sweeps: list[Sweep]
+    sweeps: list[Cleanup]
     notes: list[str]
     """Remarks on what the run could not show, for the summary."""
+    scenarios: dict[str, dict[str, Counts]] = field(default_factory=dict)
+    """Of several loads at once: scenario -> endpoint -> status -> requests."""
     consulted: list[str] | None = None
     """Fields of the policy that the run asked for; with the others changed it is the same run.
     None: not known."""
+    failure: str = ""
+    """What in the user's own code ended the run as an error, in one line; empty otherwise."""
     series: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """Column -> values, all of one length; "t_s" is the end of each interval.
 
@@ -70,5 +80,5 @@ class RunResult:
 
     @property
     def partial(self) -> bool:
-        """Whether the user interrupted the run."""
-        return self.ended == "interrupted"
+        """Whether the run was cut short by the user, or by an error in the user's own code."""
+        return self.ended in {INTERRUPTED, FAILED}

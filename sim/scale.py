@@ -17,6 +17,7 @@ from sim.load.settings import (
     ConstantArrivalRate,
     ConstantVUs,
     Load,
+    Loads,
     OpeningCrowd,
     PerVUIterations,
     RampingArrivalRate,
@@ -44,7 +45,7 @@ def scaled(world: World, scale: float) -> World:
     return replace(
         world,
         policy=_policy(world.policy, scale),
-        load=_load(world.load, scale),
+        load=_loads(world.load, scale),
         catalogue=replace(
             world.catalogue,
             users=_units(world.catalogue.users, scale) + 1,
@@ -131,7 +132,14 @@ def _generator(generator: Generator, scale: float) -> Generator:
         generator,
         host=_host(generator.host, scale),
         local_ports=_units(generator.local_ports, scale),
+        max_rps=None if generator.max_rps is None else generator.max_rps * scale,
     )
+
+
+def _loads(loads: Loads, scale: float) -> Loads:
+    if isinstance(loads, tuple):
+        return tuple(_load(load, scale) for load in loads)
+    return _load(loads, scale)
 
 
 def _load(load: Load, scale: float) -> Load:
@@ -156,7 +164,7 @@ def _load(load: Load, scale: float) -> Load:
             return replace(
                 load,
                 rate=load.rate * scale,
-                pre_allocated_vus=_units(load.pre_allocated_vus, scale),
+                pre_allocated_vus=_allocated(load.pre_allocated_vus, scale),
                 max_vus=_most(load.max_vus, scale),
             )
         case RampingArrivalRate():
@@ -164,10 +172,14 @@ def _load(load: Load, scale: float) -> Load:
                 load,
                 stages=tuple(replace(stage, target=stage.target * scale) for stage in load.stages),
                 start_rate=load.start_rate * scale,
-                pre_allocated_vus=_units(load.pre_allocated_vus, scale),
+                pre_allocated_vus=_allocated(load.pre_allocated_vus, scale),
                 max_vus=_most(load.max_vus, scale),
             )
 
 
 def _most(max_vus: int | None, scale: float) -> int | None:
-    return None if max_vus is None else _units(max_vus, scale)
+    return None if max_vus is None else _allocated(max_vus, scale)
+
+
+def _allocated(vus: int, scale: float) -> int:
+    return _units(vus, scale) if vus else 0

@@ -14,23 +14,24 @@ arguments with two underscores for each dot: `changes={"redis.maxmemory": "4mb"}
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from experiments.api.results import Comparison, Run, Sweep, plot_together
 from experiments.api.tables import Table, changes_in_words, from_records
+from experiments.config.changes import Change
 from experiments.config.key_table import config_rows
+from experiments.config.reading import Reading
 from experiments.config.sources import read_source, shipped_names
 from experiments.config.variants import Variant, Variants
-from experiments.errors import ConfigError, OutputError, TicketsimError
+from experiments.errors import ConfigError, OptionError, OutputError, TicketsimError
 from experiments.runs.budget import Budget
-from experiments.runs.campaign import CommonOptions
-from experiments.studies.designs import assignment
+from experiments.runs.options import RunOptions
+from experiments.studies.sweep.designs import Parameter, parse_values
 
 __all__ = [
     "Comparison",
@@ -84,20 +85,18 @@ def simulate(
     Raises:
         TicketsimError: the config, a change or `out` cannot be used; says what is allowed.
     """
-    from experiments.cli.run import perform
+    from experiments.studies.run import run
 
-    with _changes_explained():
-        common = _common(
+    with _arguments_named():
+        options = _options(
             "simulate",
-            config,
-            _assignments(changes, keys),
             seed=seed,
             scale=scale,
             replications=replications,
             workers=workers,
             out=out,
         )
-        finished = perform(common)
+        finished = run(_read(config, changes, keys), options)
     return Run(finished.config, finished.results, finished.summary)
 
 
@@ -137,13 +136,12 @@ def compare(
     Raises:
         TicketsimError: config, variants or `out` cannot be used; says what is allowed.
     """
-    from experiments.cli.compare import compare_variants
+    from experiments.studies.compare import study
+    from experiments.views.saved_files import keep_comparison
 
-    with _changes_explained():
-        common = _common(
+    with _arguments_named():
+        options = _options(
             "compare",
-            config,
-            _assignments(changes, keys),
             seed=seed,
             scale=scale,
             replications=replications,
@@ -151,7 +149,10 @@ def compare(
             out=out,
             budget=budget,
         )
-        return Comparison(compare_variants(common, _variants(variants), precision))
+        given = _read(config, changes, keys)
+        result = study.compare(given, options, _variants(variants), precision)
+    keep_comparison(result)
+    return Comparison(result.document)
 
 
 def sweep(
@@ -193,14 +194,13 @@ def sweep(
     Raises:
         TicketsimError: config, keys, values or `out` cannot be used; says what is allowed.
     """
-    from experiments.cli.sweep import SweepOptions, measure_sweep
+    from experiments.studies.sweep import study
+    from experiments.views.saved_files import keep_sweep
 
     design, samples = _design(knee=knee, latin=latin, sobol=sobol, morris=morris)
-    with _changes_explained():
-        common = _common(
+    with _arguments_named():
+        options = _options(
             "sweep",
-            config,
-            _assignments(changes, keys),
             seed=seed,
             scale=scale,
             replications=replications,
@@ -208,8 +208,11 @@ def sweep(
             out=out,
             budget=budget,
         )
-        texts = tuple(_parameter(key, values) for key, values in parameters.items())
-        return Sweep(measure_sweep(SweepOptions(common, texts, design, samples)))
+        given = _read(config, changes, keys)
+        chosen = [_parameter(key, values) for key, values in parameters.items()]
+        result = study.sweep(given, options, chosen, design, samples)
+    keep_sweep(result)
+    return Sweep(result.document)
 
 
 def load(folder: str | Path) -> Run | Comparison | Sweep:
@@ -243,11 +246,9 @@ def init(folder: str | Path) -> Path:
     Raises:
         TicketsimError: the folder is not empty, or cannot be written to.
     """
-    from experiments.cli.init import init as write
+    from experiments.shipped.starter_project import write_starter
 
-    with redirect_stderr(io.StringIO()):
-        write(str(folder))
-    return Path(folder) / "onsale.toml"
+    return write_starter(str(folder))
 
 
 def configs() -> Table:
@@ -272,7 +273,7 @@ def variants(names: str | Sequence[str] = ("all-fixes-singly", "combinations")) 
             "description": variant.description,
             "changes": changes_in_words(variant.keys()),
         }
-        for variant in Variants().select(wanted)
+        for variant in Variants().select(wanted, "variants")
     )
     return from_records(rows, "variant")
 
@@ -320,10 +321,8 @@ def _read_json(path: Path) -> Any:
     return json.loads(path.read_text("utf-8"))
 
 
-def _common(
+def _options(
     function: str,
-    config: str | Path,
-    assignments: tuple[str, ...],
     *,
     seed: int | None,
     scale: float,
@@ -331,18 +330,15 @@ def _common(
     workers: int | str | None,
     out: str | Path | None,
     budget: str | None = None,
-) -> CommonOptions:
-    """The options that the command line would read from the same words. Raises as it does."""
+) -> RunOptions:
+    """How to run, as the arguments say. Raises ConfigError where the command line does."""
     _check_numbers(function, seed, scale, replications)
-    return CommonOptions(
-        config=str(config),
-        assignments=assignments,
+    return RunOptions(
         seed=seed,
         replications=replications,
         workers=_workers(workers),
         scale=scale,
-        out=None if out is None else str(out),
-        quiet=True,
+        out=None if out is None else Path(out),
         budget=_budget(budget),
     )
 
@@ -359,11 +355,15 @@ def _check_numbers(function: str, seed: int | None, scale: float, replications: 
         raise ConfigError(function, "replications", allowed, value=str(replications))
 
 
-def _assignments(changes: Changes | None, keys: Changes) -> tuple[str, ...]:
-    """All changes as `--set` takes them."""
+def _read(config: str | Path, changes: Changes | None, keys: Changes) -> Reading:
+    """The config with all changes. Raises ConfigError where one is not allowed."""
+    from experiments.config.reading import read_changed
+
     named = {key.replace("__", "."): value for key, value in keys.items()}
-    return tuple(
-        assignment(key, _plain(key, value)) for key, value in {**(changes or {}), **named}.items()
+    wanted = {**(changes or {}), **named}
+    return read_changed(
+        str(config),
+        [Change(key, _plain(key, value), "changes") for key, value in wanted.items()],
     )
 
 
@@ -381,11 +381,12 @@ def _plain(key: str, value: Any) -> Any:
     return value
 
 
-def _parameter(key: str, values: Sequence[Any] | str) -> str:
-    """A parameter as `--param` takes it."""
+def _parameter(key: str, values: Sequence[Any] | str) -> Parameter:
+    """A key of a sweep with its values, or with the range that a text says."""
+    source = "parameters"
     if isinstance(values, str):
-        return f"{key}={values}"
-    return f"{key}={','.join(assignment('', _plain(key, value))[1:] for value in values)}"
+        return parse_values(key, values, source)
+    return Parameter(key, tuple(_plain(key, value) for value in values), source=source)
 
 
 def _design(*, knee: bool, **samples: int | None) -> tuple[Any, int]:
@@ -402,16 +403,16 @@ def _design(*, knee: bool, **samples: int | None) -> tuple[Any, int]:
 def _variants(wanted: VariantNames) -> list[Variant]:
     known = Variants()
     if isinstance(wanted, str):
-        return known.select([wanted])
+        return known.select([wanted], "variants")
     if not isinstance(wanted, Mapping):
-        return known.select(wanted)
+        return known.select(wanted, "variants")
     return [_variant(known, name, content) for name, content in wanted.items()]
 
 
 def _variant(known: Variants, name: str, content: str | Changes) -> Variant:
     """A variant under a name of its own."""
     if isinstance(content, str):
-        (one,) = known.select([content])
+        (one,) = known.select([content], "variants")
         return Variant(name, one.description, one.patches, one.measured)
     patch: dict[str, Any] = {}
     for key, value in content.items():
@@ -433,18 +434,9 @@ def _budget(text: str | None) -> Budget:
 
 
 @contextmanager
-def _changes_explained() -> Iterator[None]:
-    """Let messages about `--set` and `--param` speak of arguments: nobody typed an option here."""
-    names = {
-        "--param": "parameters",
-        "--scale": "scale",
-        "--set": "changes",
-        "--variants": "variants",
-    }
+def _arguments_named() -> Iterator[None]:
+    """Name arguments where the command line names its options."""
     try:
         yield
-    except ConfigError as error:
-        if error.source not in names:
-            raise
-        text = str(error).removeprefix(f"{error.source}: ")
-        raise ConfigError(names[error.source], "", text) from None
+    except OptionError as error:
+        raise ConfigError(error.option, "", error.problem) from None

@@ -19,8 +19,8 @@ from experiments.config.reading import Config
 from experiments.errors import ConfigError
 from experiments.statistics.quantities import QUANTITIES, Quantity
 from experiments.statistics.summary import RunSummary
-from experiments.studies.compare import Comparison as ComparisonData
-from experiments.studies.sweep import SweepResult
+from experiments.studies.compare.differences import Comparison as ComparisonData
+from experiments.studies.sweep.points import SweepResult
 from experiments.views import plots
 from experiments.views.compare_text import render as render_comparison
 from experiments.views.plots.funnel import at_least

@@ -13,12 +13,13 @@ from typing import Any
 
 import pandas as pd
 
+from experiments.statistics.outcomes import is_failure
 from experiments.statistics.quantities import COMPARED
-from experiments.statistics.summary import RunSummary, is_failure
-from experiments.studies.compare import Comparison
-from experiments.studies.sweep import SweepResult
+from experiments.statistics.summary import RunSummary
+from experiments.studies.compare.differences import Comparison
+from experiments.studies.sweep.points import SweepResult
 from experiments.views.run_text import duration, number, percent
-from sim.result import RunResult, Sweep
+from sim.result import Cleanup, RunResult
 
 _LONGEST = 60
 """Rows of a table that are shown; all of them are in it."""
@@ -218,7 +219,7 @@ def sweeps(results: Mapping[int, RunResult]) -> Table:
         for replication, run in results.items()
         for sweep in run.sweeps
     ]
-    names = ["replication", *(field.name for field in dataclasses.fields(Sweep))]
+    names = ["replication", *(field.name for field in dataclasses.fields(Cleanup))]
     return Table(pd.DataFrame(rows, columns=names))
 
 

@@ -1,307 +1,68 @@
-"""`ticketsim calibrate`: raw k6 output to service times, station parameters and a TOML fragment."""
+"""`ticketsim calibrate`: service times and station parameters from raw k6 output."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-import statistics
+import argparse
 import sys
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, Final
 
-from typing_extensions import TypedDict
+from experiments.cli.options import add_command
+from experiments.documents import as_json
+from experiments.errors import OutputError
+from experiments.exit_codes import ExitCode
 
-from experiments.errors import OutputError, one_line
-from experiments.interop.k6_output import Output, Request, read_output
-from experiments.runs.envelope import as_json
-from experiments.studies.calibrate import (
-    FEWEST,
-    MODEL_ERROR,
-    Distribution,
-    Estimate,
-    fit_capacity,
-    fit_distribution,
-    fit_pool,
-    fit_timeout,
-    levels,
-)
-from experiments.studies.validate.measurements import Measurements, ServiceTime
-from experiments.studies.validate.numbers import ENDPOINTS
-from sim.world import Host
+_DESCRIPTION: Final = """\
+Fit service times and station parameters to raw k6 output and print them as TOML that a
+config can name under `include`. Each parameter is identified, with its 95 % interval,
+or not identified by these files, with the reason; then the default stays.
 
-# Name tag and status -> the measured case whose work, borrows and holds it has.
-_CASES: Final[Mapping[tuple[str, str], str]] = {
-    ("gen", "200"): "gen_success_ACCESS",
-    ("check", "401"): "check_undefined",
-    ("check", "500"): "check_WAIT_valid",
-    ("dates", "200"): "dates_cached",
-    ("booking", "409"): "booking_409_occupied",
-    ("booking", "200"): "booking_success",
-    ("payment", "200"): "payment_success",
-}
-_SHORT: Final = {endpoint: short for short, endpoint in ENDPOINTS.items()}
-_Z: Final = 1.959964
-# Half an interval, as a logarithm, beyond which a speed is not known: a factor of two.
-_VAGUE: Final = math.log(2.0)
+  ticketsim calibrate --k6 single-user.csv.gz ramp.csv.gz --out mine-calibrated.toml"""
 
 
-@dataclasses.dataclass(frozen=True)
-class CalibrateOptions:
-    """The options of the command line; `out` is where the fragment goes, None for nowhere."""
+def add_calibrate(commands: Any) -> argparse.ArgumentParser:
+    """Add `calibrate`."""
+    parser = add_command(
+        commands,
+        "calibrate",
+        "service times and station parameters from k6 output, as a TOML fragment",
+        _DESCRIPTION,
+    )
+    parser.set_defaults(command=_calibrate)
+    parser.add_argument(
+        "--k6",
+        nargs="+",
+        required=True,
+        metavar="FILE",
+        help="k6's --out csv or --out json, also gzipped: one user, and a ramp of users",
+    )
+    parser.add_argument("--out", metavar="FILE", help="write the TOML fragment there")
+    parser.add_argument("--json", action="store_true", help="print all of it as JSON")
+    parser.add_argument("--quiet", action="store_true", help="no report as text")
+    return parser
 
-    files: tuple[str, ...]
-    out: str | None = None
-    json: bool = False
-    quiet: bool = False
 
+def _calibrate(options: argparse.Namespace) -> ExitCode:
+    from experiments.interop.k6_output import read_output
+    from experiments.studies.calibrate.fragment import document_of, fragment
+    from experiments.studies.calibrate.study import calibration
+    from experiments.views.calibrate_text import render
 
-@dataclasses.dataclass(frozen=True)
-class Calibration:
-    """What the files tell."""
-
-    files: list[str]
-    service_times: list[Distribution]
-    parameters: list[Estimate]
-
-
-def calibrate(options: CalibrateOptions) -> int:
-    """Fit and report. Raises `ConfigError` for a file that is no k6 output."""
-    found = calibration([read_output(path) for path in options.files])
+    found = calibration([read_output(path) for path in options.k6])
     text = fragment(found)
     if options.out is not None:
-        try:
-            Path(options.out).write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise OutputError(f"{options.out}: {error.strerror}") from error
+        _write(options.out, text)
     if not options.quiet:
-        sys.stderr.write("\n".join([*_report(found), ""]))
+        sys.stderr.write(render(found))
     if options.json:
-        sys.stdout.write(as_json(_document(found, text)))
+        sys.stdout.write(as_json(document_of(found, text)))
     elif options.out is None:
         sys.stdout.write(text)
-    return 0
+    return ExitCode.OK
 
 
-def calibration(outputs: Sequence[Output]) -> Calibration:
-    """Fit everything that the files can tell."""
-    single = [output for output in outputs if output.most_users <= 1]
-    ramps = [output for output in outputs if output.most_users > 1]
-    cases = _cases()
-    times = _service_times(single)
-    alone = {
-        name: distribution.mean_ms
-        for (name, _), distribution in times.items()
-        if (name, _) in _CASES
-    }
-    known = {
-        name: cases[_CASES[name, status]] for name, status in times if (name, status) in _CASES
-    }
-    parameters = [_speed(alone, known) if _steady(single) else _WARMING]
-    steps = [level for output in ramps for level in levels(output)]
-    parameters += _stations(steps, alone, known)
-    parameters.append(fit_timeout(outputs))
-    parameters.append(_threads(outputs))
-    return Calibration([output.path for output in outputs], list(times.values()), parameters)
-
-
-def _cases() -> dict[str, ServiceTime]:
-    """Path -> the hot row of the measured service times."""
-    folder = Path(str(resources.files("sim"))) / "data" / "measured"
-    return {row.path: row for row in Measurements(folder).service_times if row.hot}
-
-
-def _service_times(single: Sequence[Output]) -> dict[tuple[str, str], Distribution]:
-    """(name, status) -> distribution, from the second half of each file: it has warmed up."""
-    kinds: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
-    for output in single:
-        begin, end = output.requests[0].time_s, output.requests[-1].time_s
-        late = [r for r in output.requests if r.time_s >= (begin + end) / 2.0]
-        for request in late:
-            kinds[_kind(request)].append(request.duration_ms)
-    return {
-        kind: fit_distribution(" ".join(kind), values)
-        for kind, values in sorted(kinds.items())
-        if len(values) >= FEWEST and min(values) > 0.0
-    }
-
-
-_WARMING: Final = Estimate(
-    "host.speed", None, None, None, "one user's requests still get faster: the service warms up"
-)
-_STEADY: Final = 1.1
-
-
-def _steady(single: Sequence[Output]) -> bool:
-    """Whether the last quarter of every file is about as fast as the one before."""
-    for output in single:
-        begin, end = output.requests[0].time_s, output.requests[-1].time_s
-        quarters: list[list[float]] = [[], []]
-        for request in output.requests:
-            part = 4.0 * (request.time_s - begin) / max(1e-9, end - begin)
-            if part >= 2.0:  # noqa: PLR2004 (the second half)
-                quarters[int(part >= 3.0)].append(request.duration_ms)  # noqa: PLR2004 (a quarter)
-        if all(quarters) and statistics.fmean(quarters[0]) > _STEADY * statistics.fmean(
-            quarters[1]
-        ):
-            return False
-    return True
-
-
-def _kind(request: Request) -> tuple[str, str]:
-    return _SHORT.get(request.name, request.name), request.status
-
-
-def _speed(alone: Mapping[str, float], cases: Mapping[str, ServiceTime]) -> Estimate:
-    """How fast a core is against the measured machine: the times of one user against its own."""
-    name = "host.speed"
-    logs = [math.log(cases[e].mean_ms / alone[e]) for e in alone if e in cases]
-    if len(logs) < 2:  # noqa: PLR2004 (a spread needs two)
-        return Estimate(name, None, None, None, "needs one user and two kinds of known requests")
-    value = math.exp(statistics.fmean(logs))
-    half = _Z * math.hypot(statistics.stdev(logs) / math.sqrt(len(logs)), MODEL_ERROR)
-    if half > _VAGUE:
-        why = "kinds of requests disagree: colder code than the cost table's, or another service"
-        return Estimate(name, None, None, None, why)
-    why = f"service times of {len(logs)} kinds of requests against the cost table's"
-    return Estimate(name, value, value * math.exp(-half), value * math.exp(half), why)
-
-
-def _stations(
-    steps: Sequence[Any], alone: Mapping[str, float], cases: Mapping[str, ServiceTime]
-) -> Iterator[Estimate]:
-    cores = Estimate(
-        "host.cores",
-        None,
-        None,
-        None,
-        "cores and work per request appear only as their ratio, the capacity",
-    )
-    if not steps or not alone:
-        reason = "needs a ramp of users and a file of one user"
-        for name in ("capacity_rps", "pool.connections"):
-            yield Estimate(name, None, None, None, reason)
-        yield cores
-        return
-    rate = {e: sum(level.rate.get(e, 0.0) for level in steps) for e in alone}
-    share = {e: r / (sum(rate.values()) or 1.0) for e, r in rate.items()}
-    yield fit_capacity(steps, sum(share[e] * alone[e] for e in alone))
-    yield fit_pool(steps, alone, cases)
-    yield cores
-
-
-def _threads(outputs: Sequence[Output]) -> Estimate:
-    most = max(output.most_users for output in outputs)
-    why = (
-        f"{most:.0f} users at most: in a closed loop, waiting for a thread and waiting for the "
-        "processor take the same time"
-    )
-    return Estimate("service.threads", None, None, None, why)
-
-
-def fragment(found: Calibration) -> str:
-    """The TOML that a config can include: keys of what was identified, all else as comments."""
-    tables: defaultdict[str, list[str]] = defaultdict(list)
-    names = ", ".join(Path(path).name for path in found.files)
-    notes = [one_line(f"# From {names}.")]
-    for estimate in found.parameters:
-        table, _, key = estimate.name.rpartition(".")
-        if not estimate.identified:
-            notes.append(f"# {estimate.name}: not identified ({estimate.why}); the default stays.")
-        elif table:
-            tables[table].append(f"{key} = {_setting(estimate)}  # {_interval(estimate)}")
-        else:
-            notes.append(f"# {estimate.name}: {_interval(estimate)}; {estimate.why}.")
-    notes += [f"# {_described(distribution)}" for distribution in found.service_times]
-    body = [f"\n[{table}]\n" + "\n".join(lines) for table, lines in tables.items()]
-    return "\n".join([*notes, *body, ""])
-
-
-def _setting(estimate: Estimate) -> str:
-    value = estimate.value or 0.0
-    if estimate.name == "pool.connections":
-        return str(max(1, round(value)))
-    return f"{value:.4g}"
-
-
-def _interval(estimate: Estimate) -> str:
-    return f"{estimate.value:.3g}, 95 % interval {estimate.low:.3g} to {estimate.high:.3g}"
-
-
-def _described(fit: Distribution) -> str:
-    return (
-        f"{fit.name}: {fit.family}, mean {fit.mean_ms:.3g} ms ({fit.mean_low_ms:.3g} to "
-        f"{fit.mean_high_ms:.3g}), CV {fit.cv:.2g} ({fit.cv_low:.2g} to {fit.cv_high:.2g}), "
-        f"{fit.requests} requests, Kolmogorov-Smirnov distance {fit.ks:.2f}"
-    )
-
-
-def _report(found: Calibration) -> Iterator[str]:
-    yield "service times of one user (second half of the file)"
-    for distribution in found.service_times:
-        yield f"  {_described(distribution)}"
-    yield "parameters"
-    for estimate in found.parameters:
-        known = f"identified: {_interval(estimate)}" if estimate.identified else "not identified"
-        yield f"  {estimate.name}: {known} ({estimate.why})"
-
-
-class Fitted(TypedDict):
-    """One distribution of service times, in milliseconds, and its 95 % intervals."""
-
-    name: str
-    requests: int
-    family: str
-    mean_ms: float
-    mean_low_ms: float
-    mean_high_ms: float
-    cv: float
-    cv_low: float
-    cv_high: float
-    ks: float
-    """Kolmogorov-Smirnov distance."""
-
-
-class Parameter(TypedDict):
-    """One parameter, and its 95 % interval if these files tell it."""
-
-    name: str
-    value: float | None
-    low: float | None
-    high: float | None
-    why: str
-    identified: bool
-
-
-class CalibrateResult(TypedDict):
-    """What `calibrate --json` prints."""
-
-    schema: Literal[1]
-    files: list[str]
-    service_times: list[Fitted]
-    parameters: list[Parameter]
-    host_cores_kept: float
-    fragment: str
-    """TOML that a config can include."""
-
-
-def _document(found: Calibration, text: str) -> CalibrateResult:
-    return {
-        "schema": 1,
-        "files": found.files,
-        "service_times": [_fitted(fit) for fit in found.service_times],
-        "parameters": [_parameter(estimate) for estimate in found.parameters],
-        "host_cores_kept": Host().cores,
-        "fragment": text,
-    }
-
-
-def _fitted(fit: Distribution) -> Fitted:
-    return cast("Fitted", dataclasses.asdict(fit))
-
-
-def _parameter(estimate: Estimate) -> Parameter:
-    fields = {**dataclasses.asdict(estimate), "identified": estimate.identified}
-    return cast("Parameter", fields)
+def _write(path: str, text: str) -> None:
+    try:
+        Path(path).write_text(text, "utf-8")
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror}") from error

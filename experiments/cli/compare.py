@@ -1,164 +1,94 @@
-"""`ticketsim compare`: variants of a config, from reading them to the table."""
+"""`ticketsim compare`: variants of a config against the config as it is."""
 
 from __future__ import annotations
 
-import dataclasses
-import time
-from collections.abc import Iterator, Sequence
+import argparse
+from typing import Any, Final
 
-from experiments.config.reading import Config, read
-from experiments.config.sources import Merged
-from experiments.config.variants import Variant, Variants
-from experiments.errors import InterruptedRunError
-from experiments.runs.campaign import Campaign, Cell, CommonOptions
-from experiments.runs.envelope import as_json, show
-from experiments.runs.journal import Journal
-from experiments.runs.store import identity_of
-from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
-from experiments.statistics.summary import combined_digest
-from experiments.studies.compare import (
-    CORRECTION,
-    SCHEMA,
-    Alternative,
-    Comparison,
-    Design,
-    Row,
-    changes_nothing,
-    comparison_of,
-    extrapolate,
-    never_asked_for,
-    run_comparison,
+from experiments.cli.options import (
+    STUDY_EXIT_CODES,
+    add_budget,
+    add_command,
+    add_common,
+    add_config,
+    read_config,
+    run_options,
 )
-from experiments.studies.scale_check import warnings as scale_warnings
-from experiments.studies.validate.measured_runs import beside
-from experiments.views.compare_text import render
+from experiments.cli.output import show
+from experiments.exit_codes import ExitCode, interrupted_or_ok
 
-_OK, _INTERRUPTED = 0, 130
-_FIRST_STAGE = 5
-BASE = "(as it is)"
-ALL_SHIPPED = ("all-fixes-singly", "combinations", "each-left-out")
+_ALL_SHIPPED: Final = ("all-fixes-singly", "combinations", "each-left-out")
+_DESCRIPTION: Final = """\
+Compare variants of a config with the config as it is, by common random numbers:
+paired differences with 95 % confidence intervals, and a verdict on each.
+A variant is a patch on a config. The shipped ones are the fixes on the table, each by
+itself, together, and each left out of all; your own are a TOML file with
+[variants.NAME] tables that set config keys.
+
+  ticketsim compare incident --scale 0.1 --variants F3,F9,all-fixes
+  ticketsim compare mine.toml --variants mine-variants.toml --precision 0.01 --out cmp
+
+The table is sorted by the difference in failed requests. --replications is the first
+stage; --precision adds as many as its variance asks for. The same command with the
+same --out goes on where it stopped."""
 
 
-@dataclasses.dataclass(frozen=True)
-class CompareOptions:
-    """The options of the command line."""
+def add_compare(commands: Any) -> argparse.ArgumentParser:
+    """Add `compare`."""
+    parser = add_command(
+        commands,
+        "compare",
+        "which fix changes what, with intervals",
+        _DESCRIPTION,
+        STUDY_EXIT_CODES,
+    )
+    add_config(parser)
+    parser.set_defaults(command=_compare)
+    parser.add_argument(
+        "--variants",
+        type=_names,
+        default=_ALL_SHIPPED,
+        metavar="A,B,C",
+        help="names of variants or sets, or TOML files of variants (default: all shipped fixes)",
+    )
+    parser.add_argument(
+        "--precision",
+        type=_precision,
+        metavar="P",
+        help="half-width wanted of the difference in failed requests; 0.02 is two points",
+    )
+    add_common(parser)
+    add_budget(parser)
+    return parser
 
-    common: CommonOptions
-    variants: tuple[str, ...] = ALL_SHIPPED
-    precision: float | None = None
 
+def _compare(options: argparse.Namespace) -> ExitCode:
+    from experiments.config.variants import Variants
+    from experiments.studies.compare.study import compare
+    from experiments.views.compare_text import render
+    from experiments.views.progress import ProgressDisplay
+    from experiments.views.saved_files import keep_comparison
 
-def compare(options: CompareOptions) -> int:
-    """Compare variants with a config and report them.
-
-    Returns:
-        0, or 130 when the user interrupted it.
-
-    Raises:
-        TicketsimError: config, variants or `--out` cannot be used, or nothing was measured.
-    """
-    common = options.common
     variants = Variants().select(options.variants)
-    comparison = compare_variants(common, variants, options.precision)
-    show(common, comparison, render)
-    return _INTERRUPTED if comparison["partial"] else _OK
+    how = run_options(options, ProgressDisplay)
+    result = compare(read_config(options), how, variants, options.precision)
+    keep_comparison(result)
+    show(options, result.document, render)
+    return interrupted_or_ok(result.interrupted)
 
 
-def compare_variants(
-    common: CommonOptions, variants: Sequence[Variant], precision: float | None
-) -> Comparison:
-    """Compare variants with a config, and keep what comes out where `--out` says.
-
-    Raises:
-        TicketsimError: config, variants or `--out` cannot be used, or nothing was measured.
-    """
-    began = time.perf_counter()
-    given = read(common.config, common.assignments)
-    config = given.config
-    base = Cell(BASE, config)
-    alternatives = [_alternative(variant, given.merged, config) for variant in variants]
-    seed = common.seed_for(config)
-    journal = Journal(common.out, "compare", identity_of(config.resolved, seed, common.scale))
-    campaign = Campaign(journal, common, seed)
-    design = Design(_first_stage(config, common), precision)
-    run_comparison(campaign, base, alternatives, design)
-    means, rows = comparison_of(campaign, base, alternatives, design)
-    if not rows:
-        raise InterruptedRunError("ended before anything could be compared")
-    if common.scale < 1:
-        extrapolate(rows, common.scale)
-    _add_measured(rows, variants, config, common.scale)
-    comparison: Comparison = {
-        "schema": SCHEMA,
-        "config": config.name,
-        "seed": seed,
-        "scale": common.scale,
-        "replications": design.first,
-        "precision": design.precision,
-        "partial": campaign.interrupted,
-        "correction": CORRECTION,
-        "base": means,
-        "variants": rows,
-        "warnings": [
-            *_unused(campaign, base, alternatives),
-            *_warnings(common.scale, design, campaign, len(rows), len(alternatives)),
-        ],
-        "digest": combined_digest(
-            [run.digest for run in campaign.results(base)] + sorted(row["digest"] for row in rows)
-        ),
-        "wall_seconds": round(time.perf_counter() - began, 3),
-    }
-    journal.write("comparison.json", as_json(comparison))
-    journal.write("comparison.txt", render(comparison, 120))
-    return comparison
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(","))
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: names with commas between them")
+    return names
 
 
-def _add_measured(
-    rows: Sequence[Row], variants: Sequence[Variant], config: Config, scale: float
-) -> None:
-    """Add to each row what runs of the real system showed of it, where there are any."""
-    by_name = {variant.name: variant for variant in variants}
-    for row in rows:
-        measured = beside(config.world, by_name[row["name"]].measured, scale)
-        if measured:
-            row["measured"] = measured
-
-
-def _alternative(variant: Variant, merged: Merged, config: Config) -> Alternative:
-    changed = variant.applied(merged, config.name)
-    return Alternative(Cell(variant.name, changed), variant.description, variant.keys())
-
-
-def _first_stage(config: Config, common: CommonOptions) -> int:
-    """What the command line says; else the config's own number if intervals can come from it."""
-    if common.replications is not None:
-        return common.replications
-    own = config.header.replications
-    return own if own >= FEWEST_FOR_INTERVALS else _FIRST_STAGE
-
-
-def _unused(campaign: Campaign, base: Cell, alternatives: Sequence[Alternative]) -> Iterator[str]:
-    """Which variants change nothing at all, or nothing that matters here."""
-    nothing = [one.cell.name for one in alternatives if changes_nothing(base, one)]
-    if nothing:
-        yield f"{', '.join(nothing)}: the config is like this already"
-    names = never_asked_for(campaign, base, alternatives)
-    if names:
-        yield (
-            f"{', '.join(names)}: no run of the config as it is ever asks for what this changes, "
-            "so the runs are the same and were not made again; nobody gets as far, or another "
-            "setting stands before it"
-        )
-
-
-def _warnings(
-    scale: float, design: Design, campaign: Campaign, compared: int, wanted: int
-) -> list[str]:
-    found = scale_warnings(scale)
-    if design.first < FEWEST_FOR_INTERVALS:
-        found.append("no intervals and no verdicts below 3 replications")
-    if compared < wanted:
-        found.append(f"{wanted - compared} of {wanted} variants have no finished pair of runs")
-    if campaign.cut_short and not campaign.interrupted:
-        found.append("the budget is spent: some intervals may be wider than asked for")
-    return found
+def _precision(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text}; allowed: 0 < P < 1, 0.02 being two points")
+    return value

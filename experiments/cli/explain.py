@@ -1,341 +1,70 @@
-"""`ticketsim explain`: from reading the unknowns to the answer in words and numbers."""
+"""`ticketsim explain`: which hypothesis fits what was observed, and what each defect adds."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-import time
-from typing import TYPE_CHECKING, Final, NoReturn
+import argparse
+from typing import Any, Final
 
-from experiments.config.reading import read
-from experiments.config.sources import Merged
-from experiments.errors import ConfigError, InterruptedRunError
-from experiments.runs.budget import Budget
-from experiments.runs.campaign import CommonOptions
-from experiments.runs.envelope import as_json, show
-from experiments.runs.journal import Journal
-from experiments.runs.store import identity_of
-from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
-from experiments.statistics.summary import combined_digest
-from experiments.studies.explain.attribution import (
-    Attribution,
-    Field,
-    exact,
-    groups_of,
-    sampled,
-    singles,
+from experiments.cli.options import (
+    add_budget,
+    add_command,
+    add_common,
+    add_config,
+    read_config,
+    run_options,
 )
-from experiments.studies.explain.calibration import (
-    Calibration,
-    as_observed,
-    coverage,
-    infer_back,
-    ranks,
-    truths,
-)
-from experiments.studies.explain.conclusion import best_world, conclusion, would_change_it
-from experiments.studies.explain.observations import Vector, observations_of
-from experiments.studies.explain.plan import THOROUGH, Work, budget_in_words, work_of
-from experiments.studies.explain.results import (
-    SCHEMA,
-    Explanation,
-    FullSizeRow,
-    add_full_size,
-    inputs_of,
-    jointly_missed,
-    model_rows,
-    narrowing_rows,
-    numbers_of,
-    prediction_rows,
-    unknown_rows,
-)
-from experiments.studies.explain.study import (
-    Answer,
-    Study,
-    answer,
-    limits_of,
-    nearest_worlds,
-    seed_of_world,
-)
-from experiments.studies.explain.trials import Runs, Wanted
-from experiments.studies.explain.unknowns import Unknowns
-from experiments.studies.scale_check import warnings as scale_warnings
-from experiments.views.explain_text import render
+from experiments.cli.output import show
+from experiments.exit_codes import ExitCode, interrupted_or_ok
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-_OK, _INTERRUPTED = 0, 130
-SCALE: Final = 0.1
+_SCALE: Final = 0.1
 """Of the runs that are compared with the observations, when nothing else is said."""
-_PATIENCE_S: Final = 19 * 60.0
-_AFFORDABLE: Final = 50_000
-"""Requests of the best world up to which `--full` attributes at full size."""
-_OTHER_SCALE: Final = 0.5
-"""Of the attribution's check: so much of its own scale."""
-_CALIBRATION_SCALE: Final = 0.3
-"""Of the calibration: so much of the scale of the inference."""
+_DESCRIPTION: Final = """\
+Explain what a config says was observed: which values of the unknowns ([explain.priors]) and which
+hypotheses ([explain.hypotheses]) lead to it, how sure that is, what stays unexplained, and which
+defects ([explain.groups]) own which share of the failures.
+
+  ticketsim explain incident                 # within 20 minutes on two cores
+  ticketsim explain incident --out answer    # the same, kept: goes on where it stopped
+  ticketsim explain incident --budget 300    # fewer runs, the same every time
+
+Worlds are compared at --scale (default 0.1), the best of them at full size as well.
+--budget RUNS decides how much is done; --budget DURATION ends it early.
+--replications is the number of runs of each coalition of defects."""
+_EXIT_CODES: Final = """\
+exit codes: 0 ok; 104 config, priors, observations, budget or --out are not valid;
+130 interrupted, partial results kept; 1 anything else, in one line"""
 
 
-@dataclasses.dataclass(frozen=True)
-class ExplainOptions:
-    """The options of the command line; `full` adds what takes hours."""
+def add_explain(commands: Any) -> argparse.ArgumentParser:
+    """Add `explain`."""
+    parser = add_command(
+        commands,
+        "explain",
+        "which hypothesis fits what was observed; what each defect contributes",
+        _DESCRIPTION,
+        _EXIT_CODES,
+    )
+    add_config(parser)
+    parser.set_defaults(command=_explain)
+    add_common(parser)
+    add_budget(parser)
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="also every defect by itself, and the calibration of the inference (hours)",
+    )
+    parser.set_defaults(scale=_SCALE)
+    return parser
 
-    common: CommonOptions
-    full: bool = False
 
+def _explain(options: argparse.Namespace) -> ExitCode:
+    from experiments.studies.explain.study import explain
+    from experiments.views.explain_text import render
+    from experiments.views.progress import ProgressDisplay
+    from experiments.views.saved_files import keep_explanation
 
-def explain(options: ExplainOptions) -> int:
-    """Explain what was observed and report it.
-
-    Returns:
-        0, or 130 when the user interrupted it.
-
-    Raises:
-        TicketsimError: config, budget or `--out` cannot be used, or nothing was found.
-    """
-    return _Explain(options).run()
-
-
-class _Explain:
-    """One explanation: what it is about, and the runs made so far."""
-
-    def __init__(self, options: ExplainOptions) -> None:
-        self._began = time.perf_counter()
-        self._common = common = options.common
-        self._full = options.full
-        given = read(common.config, common.assignments)
-        self._source, self._merged, self._config = given.source, given.merged, given.config
-        self._settings = self._config.header.explain
-        self._seed = common.seed_for(self._config)
-        self._observations = observations_of(self._config, self._source)
-        self._unknowns = Unknowns(self._merged, self._config, self._source)
-        self._players = groups_of(self._settings, self._source)
-        Field(self._merged, self._source, self._players)
-        self._work: Work = work_of(
-            common.budget,
-            len(self._unknowns.models),
-            2 ** len(self._players) if self._players else 0,
-            common.replications,
-        )
-        self._digests: list[str] = []
-
-    def run(self) -> int:
-        """Infer, look at full size, attribute, report."""
-        common = self._common
-        identity = identity_of(self._config.resolved, self._seed, common.scale)
-        journal = Journal(common.out, "explain", identity)
-        self._runs = Runs(journal, common, self._budget())
-        study = self._study(self._unknowns, Vector(self._observations, common.scale), self._seed)
-        found = answer(study, self._work.inference, list(self._unknowns.models))
-        if not all(population.particles for population in found.populations):
-            self._give_up()
-        result = self._result(study, found)
-        worlds = self._at_full_size(study, found)
-        result["full_size"] = worlds
-        full_size = Vector(self._observations, 1.0)
-        if worlds:
-            add_full_size(result["predictions"], worlds, full_size)
-        field = self._field(found, worlds)
-        self._attribute(result, field, worlds)
-        if self._full:
-            self._go_on(result, field.merged)
-        self._close(result, list(jointly_missed(worlds, full_size)))
-        self._report(result, journal)
-        return _INTERRUPTED if self._runs.interrupted else _OK
-
-    def _budget(self) -> Budget:
-        """What the user says; else no new run after 19 minutes, unless it may take hours."""
-        own = self._common.budget
-        if own.runs is not None or own.duration_s is not None or self._full:
-            return own
-        return Budget(duration_s=_PATIENCE_S)
-
-    def _give_up(self) -> NoReturn:
-        if self._runs.interrupted:
-            raise InterruptedRunError("ended before anything was found")
-        raise ConfigError("--budget", "", "too short for any answer; allowed: more time, or runs")
-
-    def _study(self, unknowns: Unknowns, vector: Vector, seed: int) -> Study:
-        settings = self._settings
-        limits = limits_of(vector, settings.most_rows, settings.most_requests, vector.scale)
-        return Study(unknowns, vector, self._runs, limits, seed)
-
-    def _result(self, study: Study, found: Answer) -> Explanation:
-        planned = self._work.inference
-        complete = all(
-            len(population.particles) == planned.particles for population in found.populations
-        )
-        self._digests += [study.digests[label] for label in sorted(study.digests)]
-        return {
-            "schema": SCHEMA,
-            "config": self._config.name,
-            "seed": self._seed,
-            "scale": self._common.scale,
-            "budget": dict(budget_in_words(self._common.budget)),
-            "partial": not complete,
-            "runs": 0,
-            "tolerance": found.tolerance if math.isfinite(found.tolerance) else None,
-            "spreads": {
-                one.name: spread
-                for one, spread in zip(study.vector.observations, study.vector.spreads, strict=True)
-            },
-            "models": model_rows(study, found),
-            "unknowns": unknown_rows(study, found.worlds),
-            "identifiability": narrowing_rows(study, found),
-            "predictions": prediction_rows(study, found.worlds),
-            "full_size": [],
-            "conclusion": [],
-            "would_change_it": [],
-            "warnings": [],
-            "digest": "",
-            "wall_seconds": 0.0,
-        }
-
-    def _at_full_size(self, study: Study, found: Answer) -> list[FullSizeRow]:
-        best = nearest_worlds(found.worlds, self._work.full_size)
-        vector = Vector(self._observations, 1.0)
-        settings = self._settings
-        limits = limits_of(vector, settings.most_rows, settings.most_requests, 1.0)
-        wanted = [
-            Wanted(
-                self._unknowns.config(one.proposal.model, one.proposal.point),
-                seed_of_world(self._seed, f"full size/{one.proposal.label}"),
-                1.0,
-                limits,
-            )
-            for one in best
-        ]
-        rows: list[FullSizeRow] = []
-        for one, asked, run in zip(best, wanted, self._runs.results(wanted), strict=True):
-            if run is None:
-                continue
-            self._digests.append(run.digest)
-            values = vector.values(run)
-            rows.append(
-                {
-                    "world": one.proposal.label,
-                    "seed": asked.seed,
-                    "ended": run.ended,
-                    "requests": int(run.metrics["http_reqs"]["count"]),
-                    "distance": vector.distance(values) if values else None,
-                    "numbers": numbers_of(vector, values) if values else {},
-                    "inputs": inputs_of(study, one),
-                }
-            )
-        return sorted(
-            rows, key=lambda row: math.inf if row["distance"] is None else row["distance"]
-        )
-
-    def _field(self, found: Answer, worlds: Sequence[FullSizeRow]) -> Field:
-        """Where defects are mended: the best world, run to its end; else the config as it is."""
-        best = best_world(worlds)
-        label = best["world"] if best else ""
-        merged = next(
-            (
-                self._unknowns.merged(
-                    one.particle.proposal.model, one.particle.proposal.point, to_its_end=True
-                )
-                for one in found.worlds
-                if one.particle.proposal.label == label
-            ),
-            self._merged,
-        )
-        return Field(merged, self._source, self._players)
-
-    def _attribute(self, result: Explanation, field: Field, worlds: Sequence[FullSizeRow]) -> None:
-        if not self._players or not self._work.replications:
-            return
-        best = best_world(worlds)
-        affordable = self._full and best is not None and best["requests"] <= _AFFORDABLE
-        scale = 1.0 if affordable else self._common.scale
-        found = exact(field, self._runs, self._work.replications, self._seed, scale)
-        if found is None:
-            return
-        result["attribution"] = found
-        if self._work.other_scale and self._work.replications >= FEWEST_FOR_INTERVALS:
-            smaller = self._common.scale if affordable else scale * _OTHER_SCALE
-            if smaller < scale:
-                other = exact(field, self._runs, found["replications"], self._seed, smaller)
-                if other is not None:
-                    result["attribution_at_other_scale"] = other
-
-    def _go_on(self, result: Explanation, merged: Merged) -> None:
-        """What takes hours: single defects, and worlds whose unknowns are known."""
-        single = self._single_defects(merged, result)
-        if single is not None:
-            result["attribution_of_single_defects"] = single
-        calibration = self._calibrated()
-        if calibration is not None:
-            result["calibration"] = calibration
-
-    def _single_defects(self, merged: Merged, result: Explanation) -> Attribution | None:
-        players = singles(self._players)
-        if not players:
-            return None
-        groups = result.get("attribution")
-        scale = groups["scale"] if groups else self._common.scale
-        field = Field(merged, self._source, players)
-        return sampled(field, self._runs, THOROUGH.orders, self._seed, scale)
-
-    def _calibrated(self) -> Calibration | None:
-        model = list(self._unknowns.models)[-1]
-        scale = self._common.scale * _CALIBRATION_SCALE
-        dimensions = len(self._unknowns.unknowns)
-        blank = self._study(self._unknowns, Vector(self._observations, scale), self._seed)
-        found: list[list[float]] = []
-        for truth in truths(model, dimensions, THOROUGH.truths, self._seed):
-            if len(found) == THOROUGH.truths or self._runs.spent:
-                break
-            blank.judge([truth])
-            values = blank.seen.get(truth.label)
-            if values is None:
-                continue
-            vector = Vector(as_observed(self._observations, values), scale)
-            seed = seed_of_world(self._seed, truth.label)
-            study = self._study(self._unknowns, vector, seed)
-            points = infer_back(model, dimensions, THOROUGH.calibration, study.judge, seed)
-            if points:
-                found.append(ranks(truth.point, points))
-        if not found:
-            return None
-        at_work = self._unknowns.in_model(model)
-        places = [place for place, one in enumerate(self._unknowns.unknowns) if one in at_work]
-        return {
-            "model": model,
-            "scale": scale,
-            "truths": len(found),
-            "particles": THOROUGH.calibration.particles,
-            "levels": THOROUGH.calibration.levels,
-            "coverage": coverage(
-                [self._unknowns.unknowns[place].name for place in places],
-                [[row[place] for place in places] for row in found],
-            ),
-        }
-
-    def _close(self, result: Explanation, pairs: Sequence[tuple[str, str]]) -> None:
-        result["conclusion"] = list(conclusion(result, self._settings))
-        result["would_change_it"] = list(would_change_it(result, self._settings, pairs))
-        result["warnings"] = self._warnings(result)
-        result["runs"] = self._runs.used
-        result["partial"] = result["partial"] or self._runs.interrupted
-        result["digest"] = combined_digest(self._digests)
-        result["wall_seconds"] = round(time.perf_counter() - self._began, 3)
-
-    def _warnings(self, result: Explanation) -> list[str]:
-        found = scale_warnings(self._common.scale)
-        if self._runs.spent and not self._runs.interrupted:
-            found.append("the budget is spent: less was run than planned")
-        if self._players and "attribution" not in result:
-            count = 2 ** len(self._players)
-            found.append(f"no attribution: it takes {count} runs for each replication")
-        if not self._players:
-            found.append("no attribution: the config names no explain.groups")
-        if not self._unknowns.unknowns:
-            found.append("nothing to infer: the config names no explain.priors")
-        return found
-
-    def _report(self, result: Explanation, journal: Journal) -> None:
-        journal.write("explanation.json", as_json(result))
-        journal.write("explanation.txt", render(result, 120))
-        show(self._common, result, render)
+    how = run_options(options, ProgressDisplay)
+    result = explain(read_config(options), how, full=options.full)
+    keep_explanation(result)
+    show(options, result.document, render)
+    return interrupted_or_ok(result.interrupted)

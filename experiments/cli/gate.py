@@ -1,142 +1,88 @@
-"""`ticketsim gate`: the thresholds of a config, from reading them to the exit code."""
+"""`ticketsim gate`: the thresholds of a config, with statistics, as an exit code."""
 
 from __future__ import annotations
 
-import dataclasses
+import argparse
 import os
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-from experiments.config.reading import Config, Reading, read
-from experiments.errors import ConfigError, InterruptedRunError, OutputError
-from experiments.runs.campaign import Campaign, Cell, CommonOptions
-from experiments.runs.envelope import as_json
-from experiments.runs.journal import Journal
-from experiments.runs.store import identity_of
-from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
-from experiments.statistics.stopping import looks
-from experiments.statistics.summary import combined_digest, replication_of
-from experiments.statistics.thresholds import Criterion, criteria
-from experiments.studies.baseline import read_baseline
-from experiments.studies.gate import ERROR, SCHEMA, Check, GateResult, Outcome, judge, overall
-from experiments.studies.scale_check import warnings as scale_warnings
-from experiments.views.gate_text import junit, markdown, render, workflow_commands
-from sim.result import RunResult
+from experiments.cli.options import (
+    add_budget,
+    add_command,
+    add_common,
+    add_config,
+    read_config,
+    run_options,
+)
+from experiments.cli.output import show
+from experiments.errors import OutputError
+from experiments.exit_codes import ExitCode
 
-_EXIT: Final[Mapping[Outcome, int]] = {"pass": 0, "fail": 99, "inconclusive": 98}
-_INTERRUPTED = 130
-_FIRST_LOOK = 5
-_MOST_TIMES_FIRST = 8
+if TYPE_CHECKING:
+    from experiments.studies.gate.checks import GateResult
 
+_EXIT: Final[Mapping[str, ExitCode]] = {
+    "pass": ExitCode.OK,
+    "fail": ExitCode.BREACHED,
+    "inconclusive": ExitCode.INCONCLUSIVE,
+}
+_DESCRIPTION: Final = """\
+Judge a config by its thresholds, written as for k6:
 
-@dataclasses.dataclass(frozen=True)
-class GateOptions:
-    """The options of the command line."""
+  [thresholds]
+  http_req_failed = ["rate<0.01"]
+  "http_req_duration{endpoint:GET /v1/token/check}" = ["p(95)<500"]
 
-    common: CommonOptions
-    baseline: str | None = None
-    junit: str | None = None
+A threshold passes or fails on the confidence bound of the mean over replications. While the
+limit lies between the bounds, replications are added: --replications at first (5), up to
+8 times as many or the number in --budget. False alarms: at most 5 % of gates.
 
-
-def gate(options: GateOptions) -> int:
-    """Judge a config by its thresholds and report it.
-
-    Returns:
-        0 pass, 99 fail, 98 inconclusive, 130 interrupted.
-
-    Raises:
-        TicketsimError: config, thresholds, baseline or an output cannot be used.
-    """
-    return _Gate(options).run()
+  ticketsim gate mine.toml --junit gate.xml
+  ticketsim gate mine.toml --json > accepted.json
+  ticketsim gate mine.toml --baseline accepted.json    # fails also when it got worse"""
+_EXIT_CODES: Final = """\
+exit codes: 0 pass; 99 a threshold is breached, or worse than the baseline; 98 inconclusive;
+104 config, threshold or baseline are not valid; 130 interrupted; 1 anything else"""
 
 
-class _Gate:
-    """One gate: the config, its thresholds, and what they are compared with."""
-
-    def __init__(self, options: GateOptions) -> None:
-        self._began = time.perf_counter()
-        self._options = options
-        common = options.common
-        given = read(common.config, common.assignments)
-        self._config = given.config
-        self._criteria = _criteria(given)
-        self._baseline = None
-        if options.baseline is not None:
-            self._baseline = read_baseline(options.baseline, self._config.name, common.scale)
-        if options.junit is not None:
-            _check_writable(options.junit)
-        self._seed = common.seed_for(self._config)
-        self._looks = _looks(self._config, common)
-
-    def run(self) -> int:
-        """Run as long as a decision needs, judge, report."""
-        common = self._options.common
-        identity = identity_of(self._config.resolved, self._seed, common.scale)
-        journal = Journal(common.out, "gate", identity)
-        campaign = Campaign(journal, common, self._seed)
-        if not common.quiet:
-            sys.stderr.writelines(f"warning: {line}\n" for line in scale_warnings(common.scale))
-        checks, made = self._judged(campaign)
-        if not made:
-            raise InterruptedRunError("ended before anything was measured")
-        result = self._result(checks, made, partial=campaign.interrupted)
-        _report(result, self._options, journal)
-        return _INTERRUPTED if campaign.interrupted else _EXIT[result["outcome"]]
-
-    def _judged(self, campaign: Campaign) -> tuple[list[Check], list[RunResult]]:
-        """The checks, and the replications that they rest on."""
-        cell = Cell(self._config.name, self._config)
-        made: list[RunResult] = []
-
-        def runs(number: int) -> Sequence[RunResult]:
-            campaign.run((cell, replication) for replication in range(number))
-            made[:] = campaign.results(cell)[:number]
-            return made
-
-        return judge(self._criteria, self._looks, runs, self._baseline), made
-
-    def _result(self, checks: list[Check], made: list[RunResult], *, partial: bool) -> GateResult:
-        result: GateResult = {
-            "schema": SCHEMA,
-            "config": self._config.name,
-            "seed": self._seed,
-            "scale": self._options.common.scale,
-            "outcome": overall(checks),
-            "false_alarm_rate": ERROR,
-            "replications": len(made),
-            "looks": self._looks,
-            "partial": partial,
-            "checks": checks,
-            "digest": combined_digest([run.digest for run in made]),
-            "wall_seconds": round(time.perf_counter() - self._began, 3),
-            "runs": [replication_of(number, run) for number, run in enumerate(made)],
-        }
-        if self._options.baseline is not None:
-            result["baseline"] = self._options.baseline
-        return result
+def add_gate(commands: Any) -> argparse.ArgumentParser:
+    """Add `gate`."""
+    parser = add_command(commands, "gate", "thresholds with statistics", _DESCRIPTION, _EXIT_CODES)
+    add_config(parser)
+    parser.set_defaults(command=_gate)
+    parser.add_argument(
+        "--baseline", metavar="FILE", help="what run --json or gate --json printed before"
+    )
+    parser.add_argument("--junit", metavar="FILE", help="write the checks there as JUnit XML")
+    add_common(parser)
+    add_budget(parser)
+    return parser
 
 
-def _criteria(given: Reading) -> list[Criterion]:
-    found = criteria(given.config.header.thresholds, given.source)
-    if not found:
-        raise ConfigError(
-            given.source,
-            "thresholds",
-            'there is none; allowed: a table such as [thresholds] http_req_failed = ["rate<0.01"]',
-        )
-    return found
+def _gate(options: argparse.Namespace) -> ExitCode:
+    from experiments.studies.gate.study import gate
+    from experiments.studies.scale_check import warnings
+    from experiments.views.gate_text import junit, render
+    from experiments.views.progress import ProgressDisplay
+    from experiments.views.saved_files import keep_gate
 
-
-def _looks(config: Config, common: CommonOptions) -> list[int]:
-    """Numbers of replications at which to decide: the first one, and then doubled."""
-    own = config.header.replications
-    first = common.replications or (own if own >= FEWEST_FOR_INTERVALS else _FIRST_LOOK)
-    if common.budget.runs is None:
-        return looks(first, _MOST_TIMES_FIRST * first)
-    return looks(min(first, common.budget.runs), common.budget.runs)
+    given = read_config(options)
+    if options.junit is not None:
+        _check_writable(options.junit)
+    how = run_options(options, ProgressDisplay)
+    if not options.quiet:
+        for warning in warnings(options.scale):
+            how.display.warn(warning)
+    result = gate(given, how, options.baseline)
+    keep_gate(result)
+    if options.junit is not None:
+        _write(options.junit, junit(result.document))
+    show(options, result.document, lambda document, _columns: render(document))
+    _tell_pull_request(result.document, options.config)
+    return ExitCode.INTERRUPTED if result.interrupted else _EXIT[result.document["outcome"]]
 
 
 def _check_writable(path: str) -> None:
@@ -145,27 +91,17 @@ def _check_writable(path: str) -> None:
         raise OutputError(f"--junit {path}: cannot be written: no such folder")
 
 
-def _report(result: GateResult, options: GateOptions, journal: Journal) -> None:
-    common = options.common
-    journal.write("gate.json", as_json(result))
-    journal.write("gate.md", markdown(result))
-    journal.write("junit.xml", junit(result))
-    if options.junit is not None:
-        try:
-            Path(options.junit).write_text(junit(result), "utf-8")
-        except OSError as error:
-            raise OutputError(
-                f"--junit {options.junit}: cannot be written: {error.strerror}"
-            ) from error
-    if not common.quiet:
-        sys.stderr.write(render(result))
-    _tell_pull_request(result, common.config)
-    if common.json:
-        sys.stdout.write(as_json(result))
+def _write(path: str, text: str) -> None:
+    try:
+        Path(path).write_text(text, "utf-8")
+    except OSError as error:
+        raise OutputError(f"--junit {path}: cannot be written: {error.strerror}") from error
 
 
 def _tell_pull_request(result: GateResult, path: str) -> None:
     """Annotations and a job summary where the build server asks for them by its variables."""
+    from experiments.views.gate_text import markdown, workflow_commands
+
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in workflow_commands(result, path):
             sys.stderr.write(line + "\n")

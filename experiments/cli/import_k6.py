@@ -1,47 +1,55 @@
-"""`ticketsim import-k6`: the output of `k6 inspect` to a config in TOML."""
+"""`ticketsim import-k6`: a config from the options of a k6 script."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
+from typing import Any, Final
 
-import tomli_w
+from experiments.cli.options import add_command
+from experiments.errors import OutputError, one_line
+from experiments.exit_codes import ExitCode
 
-from experiments.config.reading import check
-from experiments.config.sources import Merged
-from experiments.errors import ConfigError, OutputError, one_line
-from experiments.interop.import_k6 import MOST_CHARS, Imported, imported, read_options
+_DESCRIPTION: Final = """\
+Make a config from what k6 says about a script: its load and its thresholds. What could
+not be carried over is listed, on standard error and in the config.
+
+  k6 inspect --execution-requirements script.js > options.json
+  ticketsim import-k6 options.json > mine.toml
+
+The customer is the incident's script, with every fix on: what your own script does stands
+in its code, which k6 does not tell."""
+_EXIT_CODES: Final = """\
+exit codes: 0 ok; 104 not the output of k6 inspect, or options that cannot be simulated;
+1 anything else, in one line"""
 
 
-def import_k6(source: str, scenario: str | None, out: str | None) -> int:
-    """Print a config made of a script's options, or write it to a new file; return 0.
+def add_import_k6(commands: Any) -> argparse.ArgumentParser:
+    """Add `import-k6`."""
+    parser = add_command(
+        commands, "import-k6", "a config from a k6 script's options", _DESCRIPTION, _EXIT_CODES
+    )
+    parser.set_defaults(command=_import_k6)
+    parser.add_argument("options", metavar="OPTIONS.json", help="what k6 inspect printed")
+    parser.add_argument(
+        "--scenario", metavar="NAME", help="which one to take, if the script has several"
+    )
+    parser.add_argument("--out", metavar="FILE", help="write the config there, if it is not there")
+    return parser
 
-    Raises:
-        ConfigError: the file cannot be read, or what it says cannot be simulated.
-        OutputError: `out` is there already or cannot be written.
-    """
-    found = imported(read_options(_text(source), source), source, scenario)
-    check(Merged(found.table, {}), source)
-    text = _as_toml(found, source)
-    if out is None:
-        sys.stdout.write(text)
+
+def _import_k6(options: argparse.Namespace) -> ExitCode:
+    from experiments.interop.k6_config import config_from_k6
+
+    config = config_from_k6(options.options, options.scenario)
+    if options.out is None:
+        sys.stdout.write(config.text)
     else:
-        _write(out, text)
-    for line in found.left_out:
+        _write(options.out, config.text)
+    for line in config.left_out:
         sys.stderr.write(one_line(f"left out: {line}") + "\n")
-    return 0
-
-
-def _text(source: str) -> str:
-    try:
-        with Path(source).open(encoding="utf-8-sig") as file:
-            return file.read(MOST_CHARS + 1)
-    except OSError as error:
-        raise ConfigError(source, "", f"cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(source, "", "cannot be read: not UTF-8 text") from error
-    except ValueError as error:
-        raise ConfigError(source, "", f"cannot be read: {error}") from error
+    return ExitCode.OK
 
 
 def _write(out: str, text: str) -> None:
@@ -53,11 +61,3 @@ def _write(out: str, text: str) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise OutputError(f"--out {out}: {reason}") from error
-
-
-def _as_toml(found: Imported, source: str) -> str:
-    lines = [f"# Load and thresholds of a k6 script ({Path(source).name}); the rest is default:"]
-    lines += ["# a repaired service, and customers that behave. `ticketsim schema` has every key."]
-    lines += [f"# Left out: {line}" for line in found.left_out]
-    comment = "\n".join(one_line(line) for line in lines)
-    return f"{comment}\n{tomli_w.dumps(found.table)}"

@@ -1,51 +1,40 @@
-"""`ticketsim init`: a starter project for someone else's on-sale."""
+"""`ticketsim init`: a starter project for an on-sale of the user's own."""
 
 from __future__ import annotations
 
+import argparse
 import sys
-from importlib import resources
-from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from experiments.errors import OutputError
+from experiments.cli.options import add_command
+from experiments.exit_codes import ExitCode
 
-_FILES: Final = {
-    "README.md": "README.md",
-    "onsale.toml": "onsale.toml",
-    "onsale_policies.toml": "onsale_policies.toml",
-    "onsale_customer.py": "onsale_customer.py",
-    "onsale_service.py": "onsale_service.py",
-    "onsale-gate.yml": ".github/workflows/onsale-gate.yml",
-}
-"""Name among the starter's files -> path in the new project."""
+_DESCRIPTION: Final = """\
+Write a small project for an on-sale of your own: a config with comments, a customer
+function, a service with one changed behaviour, thresholds and a workflow that checks them
+for every pull request. It runs as it is, in seconds.
+
+  ticketsim init my-sale
+  cd my-sale
+  ticketsim run onsale.toml
+  ticketsim gate onsale.toml"""
+_EXIT_CODES: Final = """\
+exit codes: 0 ok; 1 the folder is not empty or cannot be written to, in one line"""
 
 
-def init(folder: str) -> int:
-    """Write the starter project into a new or empty folder; return 0.
-
-    Raises:
-        OutputError: the folder is not empty, is no folder, or cannot be written to.
-    """
-    target = Path(folder)
-    try:
-        starter = resources.files("experiments.shipped") / "starter"
-        _check_empty(target)
-        for name, place in _FILES.items():
-            text = (starter / name).read_text("utf-8")
-            path = target / place
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, "utf-8")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise OutputError(f"init {folder}: cannot be written: {reason}") from error
-    sys.stderr.write(
-        f"{target / 'onsale.toml'}: ticketsim run it, or ticketsim gate it; README.md says more\n"
+def add_init(commands: Any) -> argparse.ArgumentParser:
+    """Add `init`."""
+    parser = add_command(
+        commands, "init", "a starter project for your own on-sale", _DESCRIPTION, _EXIT_CODES
     )
-    return 0
+    parser.set_defaults(command=_init)
+    parser.add_argument("folder", metavar="DIR", help="a new or empty folder")
+    return parser
 
 
-def _check_empty(target: Path) -> None:
-    if target.exists() and not target.is_dir():
-        raise OutputError(f"init {target}: there is a file of that name; allowed: a new folder")
-    if target.is_dir() and any(target.iterdir()):
-        raise OutputError(f"init {target}: not empty; allowed: a new or empty folder")
+def _init(options: argparse.Namespace) -> ExitCode:
+    from experiments.shipped.starter_project import write_starter
+
+    path = write_starter(options.folder)
+    sys.stderr.write(f"{path}: ticketsim run it, or ticketsim gate it; README.md says more\n")
+    return ExitCode.OK

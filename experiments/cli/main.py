@@ -17,29 +17,32 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from experiments.cli.evaluate_options import add_calibrate, add_compare, add_gate, add_validate
-from experiments.cli.explain_options import add_explain
-from experiments.cli.fuzz_options import add_fuzz
-from experiments.cli.options import add_command, add_common, add_config, common_options
-from experiments.cli.results_options import add_export, add_report
-from experiments.cli.start_options import add_import_k6, add_init
-from experiments.cli.sweep_options import add_sweep
+from experiments.cli.calibrate import add_calibrate
+from experiments.cli.compare import add_compare
+from experiments.cli.explain import add_explain
+from experiments.cli.export import add_export
+from experiments.cli.fuzz import add_fuzz
+from experiments.cli.gate import add_gate
+from experiments.cli.import_k6 import add_import_k6
+from experiments.cli.init import add_init
+from experiments.cli.list import add_list
+from experiments.cli.options import USUAL_EXIT_CODES
+from experiments.cli.report import add_report
+from experiments.cli.run import add_run
+from experiments.cli.schema import add_schema
+from experiments.cli.serve import add_serve
+from experiments.cli.show import add_show
+from experiments.cli.sweep import add_sweep
+from experiments.cli.validate import add_validate
 from experiments.errors import TicketsimError, one_line
-from experiments.runs.envelope import DOCUMENTS, as_json, schema_of
-
-INTERRUPTED = 130
-READER_GONE = 141
-"""128 and the number of SIGPIPE, which shells report and pipelines expect."""
-_EXIT_CODES = """\
-exit codes: 0 ok; 104 the config is invalid; 130 interrupted, partial results kept;
-1 anything else, in one line (--debug shows the traceback)"""
+from experiments.exit_codes import ExitCode
 
 
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong with the options in one line, with the program's own exit code."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(1, f"{self.prog}: {one_line(message)} (see {self.prog} -h)\n")
+        self.exit(ExitCode.ERROR, f"{self.prog}: {one_line(message)} (see {self.prog} -h)\n")
 
 
 class _Version(argparse.Action):
@@ -52,7 +55,7 @@ class _Version(argparse.Action):
             print(f"ticketsim {program_version()}", flush=True)
         except OSError as error:
             _drop_output()
-            parser.exit(1, f"ticketsim: {error}\n")
+            parser.exit(ExitCode.ERROR, f"ticketsim: {error}\n")
         parser.exit()
 
 
@@ -81,11 +84,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         print("ticketsim: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has enough: end as other programs do whose reader is gone.
         _drop_output()
-        return READER_GONE
+        return ExitCode.READER_GONE
     except Exception as error:
         if options.debug:
             raise
@@ -94,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"ticketsim: {one_line(f'{kind}: {error}')} (--debug shows where)", file=sys.stderr)
         if isinstance(error, OSError):
             _drop_output()  # It may be the output that the disk does not take.
-        return 1
+        return ExitCode.ERROR
 
 
 def _drop_output() -> None:
@@ -127,7 +130,7 @@ def parser() -> argparse.ArgumentParser:
     whole = _Parser(
         prog="ticketsim",
         description="Simulate a ticketing service with a waiting queue under load.",
-        epilog=_EXIT_CODES,
+        epilog=USUAL_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     whole.add_argument(
@@ -138,7 +141,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = whole.add_subparsers(metavar="COMMAND", required=True)
     for add in (
-        _add_run,
+        add_run,
         add_compare,
         add_sweep,
         add_gate,
@@ -148,131 +151,14 @@ def parser() -> argparse.ArgumentParser:
         add_fuzz,
         add_report,
         add_export,
-        _add_list,
-        _add_show,
-        _add_schema,
+        add_list,
+        add_show,
+        add_schema,
         add_init,
         add_import_k6,
-        _add_serve,
+        add_serve,
     ):
         command = add(commands)
         command.set_defaults(parser=command)
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return whole
-
-
-def _add_run(commands: Any) -> argparse.ArgumentParser:
-    parser = add_command(
-        commands,
-        "run",
-        "simulate one config",
-        "Simulate one config and print a summary.",
-        _EXIT_CODES,
-    )
-    parser.set_defaults(command=_run)
-    add_config(parser)
-    add_common(parser)
-    parser.add_argument(
-        "--samples", action="store_true", help="keep every request in --out, for ticketsim export"
-    )
-    return parser
-
-
-def _add_list(commands: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "list", help="the configs that come with the program"
-    )
-    parser.set_defaults(command=_list)
-    return parser
-
-
-def _add_show(commands: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "show",
-        help="print a shipped config, to copy and change",
-        description="Print a shipped config as TOML: ticketsim show incident > mine.toml",
-    )
-    parser.set_defaults(command=_show)
-    parser.add_argument("config", metavar="NAME", help="a name from ticketsim list")
-    return parser
-
-
-def _add_schema(commands: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "schema",
-        help="the JSON Schema of a config, or of a command's JSON",
-        description="Print the JSON Schema of a config file, with every key documented.",
-    )
-    parser.set_defaults(command=_schema)
-    parser.add_argument(
-        "--output",
-        choices=list(DOCUMENTS),
-        metavar="COMMAND",
-        help="of what this command prints with --json instead",
-    )
-    return parser
-
-
-def _add_serve(commands: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "serve",
-        help="serve the service over HTTP on wall time",
-        description="Serve the service of a config over HTTP, with a Redis server and SQLite.",
-    )
-    parser.set_defaults(command=_serve)
-    add_config(parser)
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=8080, help="port to listen on; 0 takes any")
-    parser.add_argument(
-        "--redis", default="redis://127.0.0.1:6379/0", metavar="URL", help="the Redis server"
-    )
-    parser.add_argument(
-        "--database", default="ticketsim.sqlite", metavar="FILE", help="the SQLite file"
-    )
-    return parser
-
-
-def _run(options: argparse.Namespace) -> int:
-    from experiments.cli.run import run
-
-    return run(common_options(options), samples=options.samples)
-
-
-def _list(_options: argparse.Namespace) -> int:
-    import tomllib
-
-    from experiments.config.sources import read_source, shipped_names
-
-    names = shipped_names()
-    longest = max(map(len, names))
-    for name in names:
-        description = tomllib.loads(read_source(name).text).get("description", "")
-        print(f"{name:<{longest}}  {description}")
-    return 0
-
-
-def _show(options: argparse.Namespace) -> int:
-    from experiments.config.sources import read_source
-
-    sys.stdout.write(read_source(options.config).text)
-    return 0
-
-
-def _schema(options: argparse.Namespace) -> int:
-    if options.output is not None:
-        schema = schema_of(options.output)
-    else:
-        from experiments.config.reading import json_schema
-
-        schema = json_schema()
-    sys.stdout.write(as_json(schema))
-    return 0
-
-
-def _serve(options: argparse.Namespace) -> int:
-    from experiments.config.reading import load
-    from experiments.interop.serve import Address, serve
-
-    config = load(options.config, options.assignments)
-    serve(config.world, Address(options.host, options.port), options.redis, options.database)
-    return 0

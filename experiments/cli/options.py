@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from experiments.config.reading import Reading
     from experiments.runs.budget import Budget
-    from experiments.runs.campaign import CommonOptions
+    from experiments.runs.display import Display
+    from experiments.runs.options import RunOptions
 
+USUAL_EXIT_CODES: Final = """\
+exit codes: 0 ok; 104 the config is invalid; 130 interrupted, partial results kept;
+1 anything else, in one line (--debug shows the traceback)"""
+STUDY_EXIT_CODES: Final = """\
+exit codes: 0 ok; 104 config, variants or --out are not valid; 130 interrupted, partial
+results kept; 1 anything else, in one line"""
 _MOST: Final = 100_000
 """Of replications, processes and samples; a config's `replications` has the same limit."""
 _LONGEST: Final = 20
@@ -84,7 +94,10 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         help="0 < X <= 1: X times the users on a proportionally weaker system",
     )
     parser.add_argument(
-        "--out", metavar="DIR", help="write results there, or go on with what is there"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="write results there, or go on with what is there",
     )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary as text")
@@ -100,22 +113,33 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def common_options(options: argparse.Namespace) -> CommonOptions:
-    """The common options as read; `run` has no budget."""
-    from experiments.runs.budget import Budget
-    from experiments.runs.campaign import CommonOptions
+def read_config(options: argparse.Namespace) -> Reading:
+    """The config that CONFIG and --set name. Raises ConfigError if it is not valid."""
+    from experiments.config.reading import read
 
-    return CommonOptions(
-        config=options.config,
-        assignments=tuple(options.assignments),
+    return read(options.config, options.assignments)
+
+
+def run_options(options: argparse.Namespace, display: type[Display]) -> RunOptions:
+    """How to run, as the common options say.
+
+    Args:
+        options: the command line; `run` has no budget.
+        display: what to show meanwhile, unless `--quiet`, if standard error is a terminal.
+    """
+    from experiments.runs.budget import Budget
+    from experiments.runs.display import Display
+    from experiments.runs.options import RunOptions
+
+    shown = display if sys.stderr.isatty() and not options.quiet else Display
+    return RunOptions(
         seed=options.seed,
         replications=options.replications,
         workers=options.workers,
         scale=options.scale,
         out=options.out,
-        json=options.json,
-        quiet=options.quiet,
         budget=getattr(options, "budget", None) or Budget(),
+        display=shown(),
     )
 
 
@@ -159,3 +183,10 @@ def scale(text: str) -> float:
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"{text}; allowed: 0 < X <= 1")
     return value
+
+
+def from_zero(text: str) -> int:
+    """A whole number from 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text}; allowed: a whole number from 0")
+    return int(text)

@@ -1,70 +1,45 @@
-"""`ticketsim report`: a folder of results to one HTML page."""
+"""`ticketsim report`: a folder of results as one HTML page."""
 
 from __future__ import annotations
 
-import dataclasses
+import argparse
 import sys
 from pathlib import Path
+from typing import Any, Final
 
-from experiments.runs.whole_file import check_writable, whole_binary
-from experiments.views.report.content import Page
-from experiments.views.report.read import (
-    KeptComparison,
-    KeptGate,
-    KeptResults,
-    KeptSweep,
-    read_folder,
-)
+from experiments.cli.options import add_command
+from experiments.exit_codes import ExitCode
 
-_NAME = "report.html"
+_DESCRIPTION: Final = """\
+One HTML page from a folder that run, compare, sweep or gate wrote with --out: the verdict
+first, then tables and figures. It needs nothing else: open it from disk, print it, send it.
 
+  ticketsim run incident --scale 0.1 --out runs/incident
+  ticketsim report runs/incident
 
-@dataclasses.dataclass(frozen=True)
-class ReportOptions:
-    """The options of the command line; `out` is a file, in the folder itself when left out."""
-
-    folder: str
-    out: str | None = None
-    quiet: bool = False
+Partial results are reported too, and marked."""
+_EXIT_CODES: Final = """\
+exit codes: 0 ok; 1 no results there, or the file cannot be written, in one line"""
 
 
-def report(options: ReportOptions) -> int:
-    """Write the page and say where.
+def add_report(commands: Any) -> argparse.ArgumentParser:
+    """Add `report`."""
+    parser = add_command(
+        commands, "report", "one HTML page from a folder of results", _DESCRIPTION, _EXIT_CODES
+    )
+    parser.set_defaults(command=_report)
+    parser.add_argument("folder", type=Path, metavar="DIR", help="what --out named")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="write it there (default: DIR/report.html)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="do not say where it is")
+    return parser
 
-    Returns:
-        0.
 
-    Raises:
-        ResultsError: the folder holds no results.
-        OutputError: the page cannot be written.
-    """
-    from experiments.views.report.render import html
+def _report(options: argparse.Namespace) -> ExitCode:
+    from experiments.views.report.page import write_page
 
-    folder = Path(options.folder)
-    kept = read_folder(folder)
-    path = folder / _NAME if options.out is None else Path(options.out)
-    check_writable(path)
-    page = html(page_of(kept))
-    with whole_binary(path) as file:
-        file.write(page.encode())
+    path = write_page(options.folder, options.out)
     if not options.quiet:
         sys.stderr.write(f"{path}\n")
-    return 0
-
-
-def page_of(kept: KeptResults) -> Page:
-    """The page that suits the command which wrote the folder."""
-    from experiments.views.report.compare_page import compare_page
-    from experiments.views.report.gate_page import gate_page
-    from experiments.views.report.run_page import run_page
-    from experiments.views.report.sweep_page import sweep_page
-
-    match kept:
-        case KeptComparison():
-            return compare_page(kept)
-        case KeptSweep():
-            return sweep_page(kept)
-        case KeptGate():
-            return gate_page(kept)
-        case _:
-            return run_page(kept)
+    return ExitCode.OK

@@ -1,184 +1,51 @@
-"""`ticketsim run`: a config to results, from reading it to the summary."""
+"""`ticketsim run`: simulates one config."""
 
 from __future__ import annotations
 
-import dataclasses
-import os
-import sys
-import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final
+import argparse
+from typing import Any
 
-from experiments.config.memory_check import warn_if_short
-from experiments.config.reading import Config, Reading, read
-from experiments.errors import InterruptedRunError, OutputError
-from experiments.runs.campaign import CommonOptions
-from experiments.runs.envelope import show
-from experiments.runs.replications import processes_here, seed_of, stream_replications
-from experiments.runs.samples import path_of
-from experiments.runs.store import RunFolder, identity_of
-from experiments.runs.worker import Task
-from experiments.statistics.summary import RunSummary, Setup, summarise
-from experiments.studies.fuzz.violations import raise_if_broken
-from experiments.studies.scale_check import warnings as scale_warnings
-from experiments.views.live_view import live_view
-from experiments.views.run_text import render
-from sim.result import RunResult
-
-SAVED_EVERY_S: Final = 30.0
-"""Wall time after which the replications that have ended are written, others still running."""
-_OK, _INTERRUPTED = 0, 130
+from experiments.cli.options import (
+    USUAL_EXIT_CODES,
+    add_command,
+    add_common,
+    add_config,
+    read_config,
+    run_options,
+)
+from experiments.cli.output import show
+from experiments.exit_codes import ExitCode, interrupted_or_ok
+from sim.measure.watched import THRESHOLD_CROSSED
 
 
-@dataclasses.dataclass(frozen=True)
-class Finished:
-    """What a run came to: replication -> result, and the summary over them."""
-
-    config: Config
-    results: Mapping[int, RunResult]
-    summary: RunSummary
-
-
-def run(options: CommonOptions, *, samples: bool = False) -> int:
-    """Run the replications of a config and report them.
-
-    Args:
-        options: the options of the command line.
-        samples: keep every request beside the results.
-
-    Returns:
-        0, or 130 when the user interrupted the run.
-
-    Raises:
-        TicketsimError: the config or `--out` cannot be used, or nothing was measured.
-        ViolationError: an invariant broke under a correct policy; all is written before.
-    """
-    finished = perform(options, samples=samples)
-    summary = finished.summary
-    show(options, summary, render)
-    raise_if_broken(finished.config, options.scale, finished.results)
-    return _INTERRUPTED if summary["partial"] else _OK
-
-
-def perform(options: CommonOptions, *, samples: bool = False) -> Finished:
-    """Run the replications of a config, and keep them where `out` says. As `run`."""
-    work = _Work(options, samples=samples)
-    try:
-        return work.done()
-    finally:
-        work.close()
-
-
-class _Work:
-    """One run: what is asked for, what there is of it, and where it is kept."""
-
-    def __init__(self, options: CommonOptions, *, samples: bool) -> None:
-        if samples and (options.out is None or isinstance(options.workers, str)):
-            raise OutputError("--samples: needs --out DIR, and no --cluster")
-        self._samples = samples
-        self._began_s = self._saved_s = time.monotonic()
-        self._options = options
-        self._given = read(options.config, options.assignments)
-        self._config = self._given.config
-        self._setup = _setup(self._config, options)
-        self._folder = _folder(self._config, self._setup, options)
-        self._every: dict[int, RunResult] = {}
-
-    def done(self) -> Finished:
-        """Run what is missing and keep all of it."""
-        options = self._options
-        for warning in self._config.world_at(options.scale).redis.warnings():
-            sys.stderr.write(f"warning: redis.{warning}\n")
-        self._every = {n: run for n, run in self._found().items() if self._is_whole(n)}
-        known = len(self._every)
-        self._simulate([n for n in range(self._setup.replications) if n not in self._every])
-        results = self._results()
-        if not results:
-            raise InterruptedRunError("interrupted before anything was measured")
-        summary = self._summary()
-        if len(self._every) > known:
-            self._save(summary)
-        return Finished(self._config, results, summary)
-
-    def _found(self) -> dict[int, RunResult]:
-        return self._folder.open() if self._folder else {}
-
-    def _is_whole(self, number: int) -> bool:
-        """Whether everything asked for was kept of a replication."""
-        return not self._samples or self._samples_of(number).is_file()
-
-    def _samples_of(self, number: int) -> Path:
-        return path_of(Path(self._options.out or "."), number)
-
-    def _task(self, number: int) -> Task:
-        setup = self._setup
-        samples = self._samples_of(number)
-        if self._folder is not None:
-            # What was kept of another try would not be that of this one.
-            samples.unlink(missing_ok=True)
-        world, seed = self._config.world, seed_of(setup.seed, number)
-        return Task(number, world, seed, setup.scale, samples if self._samples else None)
-
-    def close(self) -> None:
-        """Let others write to the folder."""
-        if self._folder is not None:
-            self._folder.close()
-
-    def _simulate(self, missing: Sequence[int]) -> None:
-        if not missing:
-            return
-        setup, options = self._setup, self._options
-        tasks = [self._task(number) for number in missing]
-        world = self._config.world_at(setup.scale)
-        warn_if_short([world], processes_here(options.workers, len(tasks)))
-        with live_view(world.load, len(tasks), quiet=options.quiet) as report:
-            stream_replications(tasks, options.workers, report, self._keep)
-
-    def _keep(self, number: int, result: RunResult) -> bool:
-        """Take a finished replication, and save the run so far if it has not been for a while."""
-        self._every[number] = result
-        missing = len(self._results()) < self._setup.replications
-        if missing and time.monotonic() - self._saved_s >= SAVED_EVERY_S:
-            self._save(self._summary())
-        return False
-
-    def _save(self, summary: RunSummary) -> None:
-        if self._folder is not None:
-            every = dict(sorted(self._every.items()))
-            self._folder.write(summary, every, _as_run(self._given, self._setup, self._folder.path))
-        self._saved_s = time.monotonic()
-
-    def _results(self) -> dict[int, RunResult]:
-        """What is there of what is asked for, in order."""
-        wanted = range(self._setup.replications)
-        return {number: self._every[number] for number in wanted if number in self._every}
-
-    def _summary(self) -> RunSummary:
-        return summarise(self._setup, self._results(), time.monotonic() - self._began_s)
-
-
-def _setup(config: Config, options: CommonOptions) -> Setup:
-    header = config.header
-    return Setup(
-        config=header.name,
-        seed=options.seed_for(config),
-        replications=options.replications or header.replications,
-        scale=options.scale,
-        observed=header.observed,
-        warnings=scale_warnings(options.scale),
+def add_run(commands: Any) -> argparse.ArgumentParser:
+    """Add `run`."""
+    parser = add_command(
+        commands,
+        "run",
+        "simulate one config",
+        "Simulate one config and print a summary.",
+        USUAL_EXIT_CODES,
     )
+    parser.set_defaults(command=_run)
+    add_config(parser)
+    add_common(parser)
+    parser.add_argument(
+        "--samples", action="store_true", help="keep every request in --out, for ticketsim export"
+    )
+    return parser
 
 
-def _folder(config: Config, setup: Setup, options: CommonOptions) -> RunFolder | None:
-    if options.out is None:
-        return None
-    return RunFolder(Path(options.out), identity_of(config.resolved, setup.seed, setup.scale))
+def _run(options: argparse.Namespace) -> ExitCode:
+    from experiments.studies.fuzz.violations import raise_if_broken
+    from experiments.studies.run import run
+    from experiments.views.live_view import LiveDisplay
+    from experiments.views.run_text import render
 
-
-def _as_run(given: Reading, setup: Setup, folder: Path) -> Mapping[str, Any]:
-    """The resolved config to be kept in a folder: seed and replications are those of this run."""
-    kept = {**given.config.resolved, "seed": setup.seed, "replications": setup.replications}
-    if given.code_folder is not None:
-        kept["python_path"] = os.path.relpath(given.code_folder, folder.resolve())
-    return kept
+    given = read_config(options)
+    finished = run(given, run_options(options, LiveDisplay), samples=options.samples)
+    show(options, finished.summary, render)
+    raise_if_broken(finished.config, options.scale, finished.results)
+    if any(run["ended"] == THRESHOLD_CROSSED for run in finished.summary["runs"]):
+        return ExitCode.BREACHED
+    return interrupted_or_ok(finished.summary["partial"])

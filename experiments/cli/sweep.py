@@ -1,258 +1,104 @@
-"""`ticketsim sweep`: values of config keys, from reading them to table, picture and knee."""
+"""`ticketsim sweep`: values of config keys, alone and together."""
 
 from __future__ import annotations
 
-import dataclasses
-import time
-from collections.abc import Sequence
-from typing import Literal
+import argparse
+from typing import TYPE_CHECKING, Any, Final
 
-from experiments.config.reading import check, read
-from experiments.config.sources import apply_set
-from experiments.errors import ConfigError, InterruptedRunError
-from experiments.runs.campaign import Campaign, Cell, CommonOptions
-from experiments.runs.envelope import as_json, show
-from experiments.runs.journal import Journal
-from experiments.runs.store import identity_of
-from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
-from experiments.statistics.stopping import looks
-from experiments.statistics.summary import combined_digest
-from experiments.statistics.thresholds import criteria
-from experiments.studies.designs import (
-    Point,
-    assignment,
-    grid,
-    latin_hypercube,
-    morris_points,
-    parse_parameter,
-    sobol_points,
+from experiments.cli.options import (
+    add_budget,
+    add_command,
+    add_common,
+    add_config,
+    positive,
+    read_config,
+    run_options,
 )
-from experiments.studies.gate import ERROR, Outcome, judge, overall
-from experiments.studies.knee import find_knee, most_tries
-from experiments.studies.scale_check import warnings as scale_warnings
-from experiments.studies.sweep import (
-    SCHEMA,
-    Knee,
-    PointResult,
-    SweepResult,
-    main_error,
-    morris_sensitivities,
-    point_result,
-    sobol_sensitivities,
-)
-from experiments.views.sweep_text import as_csv, render
-from sim.result import RunResult
+from experiments.cli.output import show
+from experiments.exit_codes import ExitCode, interrupted_or_ok
 
-_OK, _INTERRUPTED = 0, 130
-_FIRST_LOOK = 5
-_MOST_TIMES_FIRST = 4
-Design = Literal["grid", "latin", "sobol", "morris", "knee"]
+if TYPE_CHECKING:
+    from experiments.studies.sweep.study import Design
 
+_DESCRIPTION: Final = """\
+Try values of any config keys, alone and together:
 
-@dataclasses.dataclass(frozen=True)
-class SweepOptions:
-    """The options of the command line; `samples` is of no meaning for a grid and a knee."""
+  ticketsim sweep incident --param policy.access_ttl_s=300.0,600.0,900.0 \\
+      --param catalogue.capacity=50,500,5000 --scale 0.1 --replications 3 --out sweep
 
-    common: CommonOptions
-    parameters: tuple[str, ...]
-    design: Design = "grid"
-    samples: int = 0
+Without more options a grid of all combinations. Over ranges, key=low..high:
+  --latin N    a Latin hypercube of N points
+  --sobol N    Sobol sensitivities from N x (parameters + 2) points; N a power of two
+  --morris N   Morris screening from N x (parameters + 1) points
+  --knee       the highest value of one key that still meets the config's [thresholds],
+               by bisection; each try is a gate, and all together err with 5 % at most
+  ticketsim sweep ramp-waiting-tokens --param load.vus=250,500,1000,2000,4000
+  ticketsim sweep ramp-waiting-tokens --param load.vus=250..4000 --knee
+
+Replication k has the same seed at every point. --out also gets points.csv and
+response.svg; the same command with the same --out goes on where it stopped."""
+_EXIT_CODES: Final = """\
+exit codes: 0 ok; 104 config, keys or --out are not valid; 130 interrupted, partial results
+kept; 1 anything else, in one line"""
 
 
-def sweep(options: SweepOptions) -> int:
-    """Try values of config keys and report them.
-
-    Returns:
-        0, or 130 when the user interrupted it.
-
-    Raises:
-        TicketsimError: config, parameters or `--out` cannot be used, or nothing was measured.
-    """
-    one = _Sweep(options)
-    show(options.common, one.measure(), render)
-    return _INTERRUPTED if one.interrupted else _OK
-
-
-def measure_sweep(options: SweepOptions) -> SweepResult:
-    """Try values of config keys, and keep what comes out where `--out` says. Raises as `sweep`."""
-    return _Sweep(options).measure()
-
-
-class _Sweep:
-    """One sweep: the config, its parameters and the runs made so far."""
-
-    def __init__(self, options: SweepOptions) -> None:
-        self._began = time.perf_counter()
-        self._options = options
-        common = options.common
-        self._given = read(common.config, common.assignments)
-        self._config = self._given.config
-        self._parameters = [parse_parameter(text) for text in options.parameters]
-        header = self._config.header
-        self._seed = common.seed_for(self._config)
-        self._replications = common.replications or header.replications
-        self._criteria = criteria(header.thresholds, self._given.source)
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether the user interrupted it."""
-        return self._campaign.interrupted
-
-    def measure(self) -> SweepResult:
-        """Plan, run, and keep it where `--out` says."""
-        knee = self._options.design == "knee"
-        points = self._knee_ends() if knee else self._points()
-        cells = {_name(point): (point, self._cell(point)) for point in points}
-        common = self._options.common
-        self._campaign = Campaign(self._journal(), common, self._seed)
-        if knee:
-            result = self._find_knee()
-        else:
-            self._campaign.run(
-                (cell, number) for number in range(self._replications) for _, cell in cells.values()
-            )
-            result = self._result(self._measured(list(cells.values())))
-        self._keep(result)
-        return result
-
-    def _journal(self) -> Journal:
-        common = self._options.common
-        self._kept = Journal(
-            common.out, "sweep", identity_of(self._config.resolved, self._seed, common.scale)
-        )
-        return self._kept
-
-    def _points(self) -> list[Point]:
-        samples, seed = self._options.samples, self._seed % 2**32
-        match self._options.design:
-            case "latin":
-                return latin_hypercube(self._parameters, samples, seed)
-            case "sobol":
-                return sobol_points(self._parameters, samples, seed)
-            case "morris":
-                return morris_points(self._parameters, samples, seed)
-            case _:
-                return grid(self._parameters)
-
-    def _knee_ends(self) -> list[Point]:
-        if len(self._parameters) != 1 or not self._parameters[0].is_range:
-            raise ConfigError("--param", "", "--knee needs one range, key=low..high")
-        if not self._criteria:
-            raise ConfigError(self._given.source, "thresholds", "--knee needs some; there is none")
-        return [(self._parameters[0].at(0.0),), (self._parameters[0].at(1.0),)]
-
-    def _cell(self, point: Point) -> Cell:
-        """The config with the point's values. Raises ConfigError if they are not allowed."""
-        merged = self._given.merged
-        for parameter, value in zip(self._parameters, point, strict=True):
-            merged = apply_set(merged, assignment(parameter.key, value))
-        return Cell(_name(point), check(merged, self._given.source))
-
-    def _measured(self, cells: Sequence[tuple[Point, Cell]]) -> list[PointResult]:
-        found = []
-        for point, cell in cells:
-            runs = self._campaign.results(cell)[: self._replications]
-            if runs:
-                found.append(point_result(self._parameters, point, runs))
-        return found
-
-    def _find_knee(self) -> SweepResult:
-        (parameter,) = self._parameters
-        tried: dict[Point, tuple[PointResult, Sequence[RunResult]]] = {}
-
-        def outcome(value: float) -> Outcome | None:
-            cell = self._cell((value,))
-            runs = self._judged(cell, most_tries(parameter))
-            if runs is None:
-                return None
-            found, made = runs
-            point = point_result(self._parameters, (value,), made)
-            point["outcome"] = found
-            tried[value,] = (point, made)
-            return found
-
-        bracket = find_knee(parameter, outcome)
-        result = self._result([tried[point][0] for point in sorted(tried)])
-        broken = tried.get((bracket.does_not,))
-        knee: Knee = {
-            "parameter": parameter.key,
-            "meets": bracket.meets,
-            "does_not": bracket.does_not,
-            "first_cause": main_error(broken[1]) if broken else "",
-        }
-        result["knee"] = knee
-        return result
-
-    def _judged(self, cell: Cell, tries: int) -> tuple[Outcome, Sequence[RunResult]] | None:
-        """What the gate says of a value, its error shared with all the other tries."""
-        first = max(FEWEST_FOR_INTERVALS, self._options.common.replications or _FIRST_LOOK)
-        made: list[RunResult] = []
-
-        def runs(number: int) -> Sequence[RunResult]:
-            self._campaign.run((cell, replication) for replication in range(number))
-            made[:] = self._campaign.results(cell)[:number]
-            return made
-
-        planned = looks(first, _MOST_TIMES_FIRST * first)
-        checks = judge(self._criteria, planned, runs, error=ERROR / tries)
-        return (overall(checks), made) if len(made) >= first else None
-
-    def _result(self, points: list[PointResult]) -> SweepResult:
-        if not points:
-            raise InterruptedRunError("ended before anything was measured")
-        common, samples = self._options.common, self._options.samples
-        planned = None if self._options.design == "knee" else self._points()
-        missing = 0 if planned is None else len({_name(point) for point in planned}) - len(points)
-        result: SweepResult = {
-            "schema": SCHEMA,
-            "config": self._config.name,
-            "seed": self._seed,
-            "scale": common.scale,
-            "design": self._options.design,
-            "replications": self._replications,
-            "partial": missing > 0 or self._campaign.interrupted,
-            "points": points,
-            "warnings": [
-                *scale_warnings(common.scale),
-                *([f"{missing} points have no finished run"] if missing else []),
-            ],
-            "digest": combined_digest([point["digest"] for point in points]),
-            "wall_seconds": round(time.perf_counter() - self._began, 3),
-        }
-        if self._criteria:
-            result["thresholds"] = self._thresholds()
-        if not missing and self._options.design == "sobol":
-            result["sensitivities"] = sobol_sensitivities(
-                self._parameters, self._in_order(points), self._seed % 2**32
-            )
-        if not missing and self._options.design == "morris":
-            result["sensitivities"] = morris_sensitivities(
-                self._parameters, self._in_order(points), samples, self._seed % 2**32
-            )
-        return result
-
-    def _thresholds(self) -> dict[str, list[str]]:
-        """Metric -> its thresholds, as the config has them."""
-        found: dict[str, list[str]] = {}
-        for criterion in self._criteria:
-            found.setdefault(criterion.measure.name, []).append(criterion.text)
-        return found
-
-    def _in_order(self, points: list[PointResult]) -> list[PointResult]:
-        """The points as the design lists them: one that comes twice was run once."""
-        by_values = {_name(tuple(point["values"].values())): point for point in points}
-        return [by_values[_name(point)] for point in self._points()]
-
-    def _keep(self, result: SweepResult) -> None:
-        if self._kept.folder is None:
-            return
-        from experiments.views.sweep_plot import plot
-
-        self._kept.write("sweep.json", as_json(result))
-        self._kept.write("points.csv", as_csv(result))
-        self._kept.write("response.svg", plot(result))
+def add_sweep(commands: Any) -> argparse.ArgumentParser:
+    """Add `sweep`."""
+    parser = add_command(
+        commands,
+        "sweep",
+        "grids, Latin hypercubes, sensitivities and knees over any keys",
+        _DESCRIPTION,
+        _EXIT_CODES,
+    )
+    add_config(parser)
+    parser.set_defaults(command=_sweep)
+    parser.add_argument(
+        "--param",
+        action="append",
+        required=True,
+        metavar="KEY=VALUES",
+        dest="parameters",
+        help="key=v1,v2,v3 with TOML values, or key=low..high",
+    )
+    designs = parser.add_mutually_exclusive_group()
+    for name, text in (
+        ("latin", "points of a Latin hypercube"),
+        ("sobol", "base samples for Sobol indices, a power of two"),
+        ("morris", "trajectories for Morris screening"),
+    ):
+        designs.add_argument(f"--{name}", type=positive, metavar="N", help=text)
+    designs.add_argument(
+        "--knee", action="store_true", help="highest value that meets the thresholds"
+    )
+    add_common(parser)
+    add_budget(parser)
+    return parser
 
 
-def _name(point: Point) -> str:
-    """The point as text, by which it is told apart: values may be lists and tables."""
-    return str(point)
+def _sweep(options: argparse.Namespace) -> ExitCode:
+    from experiments.studies.sweep.designs import parse_parameter
+    from experiments.studies.sweep.study import sweep
+    from experiments.views.progress import ProgressDisplay
+    from experiments.views.saved_files import keep_sweep
+    from experiments.views.sweep_text import render
+
+    given = read_config(options)
+    parameters = [parse_parameter(text) for text in options.parameters]
+    design, samples = _design(options)
+    how = run_options(options, ProgressDisplay)
+    result = sweep(given, how, parameters, design, samples)
+    keep_sweep(result)
+    show(options, result.document, render)
+    return interrupted_or_ok(result.interrupted)
+
+
+def _design(options: argparse.Namespace) -> tuple[Design, int]:
+    """The design, and its number of samples if it has one."""
+    if options.latin is not None:
+        return "latin", options.latin
+    if options.sobol is not None:
+        return "sobol", options.sobol
+    if options.morris is not None:
+        return "morris", options.morris
+    return ("knee" if options.knee else "grid"), 0

@@ -2,157 +2,58 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import time
-from collections import defaultdict
-from collections.abc import Mapping
+import argparse
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from experiments.config.reading import Config, read
-from experiments.errors import ConfigError, InterruptedRunError
-from experiments.runs.campaign import Campaign, Cell, CommonOptions
-from experiments.runs.envelope import as_json, show
-from experiments.runs.journal import Journal
-from experiments.runs.store import identity_of
-from experiments.statistics.summary import combined_digest
-from experiments.studies.validate.comparison import (
-    Comparison,
-    Hits,
-    Median,
-    RunTable,
-    Validation,
-    compare_run,
-    medians,
-    narrow,
-    spreads,
-    steady_numbers,
+from experiments.cli.options import (
+    STUDY_EXIT_CODES,
+    add_assignments,
+    add_budget,
+    add_command,
+    add_common,
+    read_config,
+    run_options,
 )
-from experiments.studies.validate.measured_runs import measured_runs
-from experiments.studies.validate.measurements import FITTED_RUNS, Run
-from experiments.studies.validate.numbers import measured_numbers, simulated_numbers
-from experiments.studies.validate.worlds import Preludes, config_of
-from experiments.views.validate_text import render
-from sim.result import RunResult
+from experiments.cli.output import show
+from experiments.exit_codes import ExitCode, interrupted_or_ok
 
-CONFIG: Final = "measured"
-_OK, _INTERRUPTED = 0, 130
-
-
-@dataclasses.dataclass(frozen=True)
-class ValidateOptions:
-    """The options of the command line; `runs` is a folder of measured runs, not those shipped."""
-
-    common: CommonOptions
-    runs: str | None = None
+_DESCRIPTION: Final = """\
+Simulate every measured run of the real system and hold the numbers beside each other:
+failure rate, requests per endpoint and status, latencies, rows per table, exceptions
+per class, iterations. One config for all (ticketsim show measured), apart from what a
+run changed before it began. docs/validation.md has the table and the reasons of misses."""
 
 
-@dataclasses.dataclass(frozen=True)
-class _World:
-    """One simulated world and the measured runs that repeat it."""
-
-    cell: Cell
-    runs: list[Run]
-
-
-def validate(options: ValidateOptions) -> int:
-    """Simulate every measured run, compare and report.
-
-    Returns:
-        0, or 130 when the user interrupted it.
-
-    Raises:
-        TicketsimError: config, runs or `--out` cannot be used, or nothing was simulated.
-    """
-    began = time.perf_counter()
-    common = options.common
-    base, worlds = _worlds(options)
-    seed = common.seed_for(base)
-    replications = common.replications or base.header.replications
-    identity = identity_of(base.resolved, seed, common.scale)
-    journal = Journal(common.out, "validate", identity)
-    campaign = Campaign(journal, common, seed)
-    campaign.run((world.cell, number) for number in range(replications) for world in worlds)
-    results = [campaign.results(world.cell)[:replications] for world in worlds]
-    if not all(results):
-        raise InterruptedRunError("ended before every world was simulated once")
-    report: Validation = {
-        "schema": 1,
-        "config": base.name,
-        "seed": seed,
-        "scale": common.scale,
-        "replications": min(len(runs) for runs in results),
-        "partial": campaign.interrupted,
-        **_compared(worlds, results),
-        "digest": combined_digest([run.digest for runs in results for run in runs]),
-        "wall_seconds": round(time.perf_counter() - began, 3),
-    }
-    _print(report, common, journal)
-    return _INTERRUPTED if campaign.interrupted else _OK
+def add_validate(commands: Any) -> argparse.ArgumentParser:
+    """Add `validate`."""
+    parser = add_command(
+        commands,
+        "validate",
+        "simulated beside measured, for every measured run shipped",
+        _DESCRIPTION,
+        STUDY_EXIT_CODES,
+    )
+    parser.set_defaults(command=_validate, config="measured")
+    add_assignments(parser)
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        metavar="DIR",
+        help="measured runs in this folder, instead of those shipped",
+    )
+    add_common(parser)
+    add_budget(parser)
+    return parser
 
 
-def _worlds(options: ValidateOptions) -> tuple[Config, list[_World]]:
-    """The base config, and the distinct worlds of all runs."""
-    given = read(options.common.config, options.common.assignments)
-    shipped = measured_runs()
-    runs = _runs(options.runs) if options.runs is not None else shipped
-    preludes = Preludes([shipped[name] for name in FITTED_RUNS])
-    worlds: dict[str, _World] = {}
-    for name, run in runs.items():
-        config = config_of(run, given.merged, preludes)
-        key = json.dumps(config.resolved, sort_keys=True)
-        worlds.setdefault(key, _World(Cell(name, config), [])).runs.append(run)
-    return given.config, list(worlds.values())
+def _validate(options: argparse.Namespace) -> ExitCode:
+    from experiments.studies.validate.study import validate
+    from experiments.views.progress import ProgressDisplay
+    from experiments.views.saved_files import keep_validation
+    from experiments.views.validate_text import render
 
-
-def _runs(folder: str) -> Mapping[str, Run]:
-    path = Path(folder)
-    found = {p.name: Run(p) for p in sorted(path.glob("*")) if (p / "meta.csv").is_file()}
-    if not found:
-        raise ConfigError("--runs", "", f"{folder}: no folder in it has a meta.csv")
-    return found
-
-
-def _compared(worlds: list[_World], results: list[list[RunResult]]) -> Comparison:
-    measured = [[measured_numbers(run) for run in world.runs] for world in worlds]
-    simulated = [[simulated_numbers(result) for result in runs] for runs in results]
-    tables: list[RunTable] = []
-    judged: list[Median] = []
-    steady = steady_numbers(measured)
-    for world, numbers, runs, spread in zip(
-        worlds, measured, simulated, spreads(measured), strict=True
-    ):
-        names = [run.name for run in world.runs]
-        tables += [
-            compare_run(name, one, runs, spread) for name, one in zip(names, numbers, strict=True)
-        ]
-        judged += medians(names, numbers, runs, steady)
-    rows = [row for table in tables for row in table["rows"]]
-    width_met, width_total = narrow(rows)
-    return {
-        "total": len(rows),
-        "hits": sum(row["inside"] for row in rows),
-        "misses": sum(not row["inside"] for row in rows),
-        "hits_by_t": sum(row["inside_by_t"] for row in rows),
-        "by_kind": _by_kind(tables),
-        "widths": {"met": width_met, "total": width_total},
-        "medians": {"met": sum(m["met"] for m in judged), "total": len(judged), "rows": judged},
-        "runs": tables,
-    }
-
-
-def _by_kind(tables: list[RunTable]) -> dict[str, Hits]:
-    counts: defaultdict[str, Hits] = defaultdict(lambda: {"hits": 0, "total": 0})
-    for table in tables:
-        for row in table["rows"]:
-            entry = counts[row["number"].split(" ", maxsplit=1)[0]]
-            entry["total"] += 1
-            entry["hits"] += row["inside"]
-    return dict(counts)
-
-
-def _print(report: Validation, common: CommonOptions, journal: Journal) -> None:
-    journal.write("validation.json", as_json(report))
-    journal.write("validation.md", render(report))
-    show(common, report, lambda document, _columns: render(document))
+    result = validate(read_config(options), run_options(options, ProgressDisplay), options.runs)
+    keep_validation(result)
+    show(options, result.document, lambda document, _columns: render(document))
+    return interrupted_or_ok(result.interrupted)

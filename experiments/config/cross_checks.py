@@ -8,8 +8,8 @@ from typing import Final
 
 from experiments.config.keys import numbers_in
 from model.setting import Setting
-from sim.load.settings import ConstantArrivalRate, OpeningCrowd, RampingArrivalRate, RampingVUs
-from sim.run import customer_function
+from sim.customers.customer_function import customer_function
+from sim.load.settings import Load, loads_of, most_users, scenarios
 from sim.service.service_class import service_class
 from sim.world import World
 
@@ -55,18 +55,34 @@ def _load(world: World) -> Iterator[Impossible]:
         yield Impossible(
             "catalogue.users", f"allowed: at least {users}, one for each virtual user of the load"
         )
+    if isinstance(world.load, tuple):
+        yield from _loads(world.load)
+    for load, key in _places(world):
+        if load.script is not None:
+            yield from _script(load.script, f"{key}.script")
+
+
+def _loads(loads: tuple[Load, ...]) -> Iterator[Impossible]:
+    if not loads:
+        yield Impossible("load", "allowed: one load, or a list of at least one")
+    names = scenarios(loads)
+    for position, name in enumerate(names):
+        if name in names[:position]:
+            problem = "allowed: a name that no other load has; its position, from 1, if none given"
+            yield Impossible(f"load.{position}.scenario", problem)
+
+
+def _places(world: World) -> Iterator[tuple[Load, str]]:
+    """Each load, and its key in the config."""
+    if isinstance(world.load, tuple):
+        yield from ((load, f"load.{number}") for number, load in enumerate(world.load))
+    else:
+        yield world.load, "load"
 
 
 def virtual_users(world: World) -> int:
     """The largest number of virtual users that the load can have at once."""
-    load = world.load
-    if isinstance(load, RampingVUs):
-        return int(max(load.start_vus, *(stage.target for stage in load.stages)))
-    if isinstance(load, ConstantArrivalRate | RampingArrivalRate):
-        return load.max_vus or load.pre_allocated_vus
-    if isinstance(load, OpeningCrowd):
-        return load.people
-    return load.vus
+    return sum(most_users(load) for load in loads_of(world.load))
 
 
 def _customer(world: World) -> Iterator[Impossible]:
@@ -76,11 +92,15 @@ def _customer(world: World) -> Iterator[Impossible]:
             "customer.think_low_s",
             f"allowed: at most customer.think_high_s = {customer.think_high_s:g} s",
         )
+    yield from _script(customer.script, "customer.script")
+
+
+def _script(path: str, key: str) -> Iterator[Impossible]:
     try:
-        customer_function(customer.script)
+        customer_function(path)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a module may raise anything when it is imported
         told = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        yield Impossible("customer.script", told)
+        yield Impossible(key, told)
 
 
 def _service(world: World) -> Iterator[Impossible]:

@@ -37,9 +37,8 @@ def _parts(annotation: Any) -> Iterator[Any]:
 
 def dataclasses_in(annotation: Any) -> list[type[Any]]:
     """The dataclasses that a value of this annotation can hold."""
-    return [
-        part for part in _parts(annotation) if isinstance(part, type) and _is_dataclass_type(part)
-    ]
+    parts = dict.fromkeys(_parts(annotation))
+    return [part for part in parts if isinstance(part, type) and _is_dataclass_type(part)]
 
 
 def _is_dataclass_type(candidate: type[Any]) -> bool:

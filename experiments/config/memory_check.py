@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -19,27 +18,26 @@ _GB: Final = 1e9
 _LINUX: Final = Path("/proc/meminfo")
 
 
-def warn_if_short(worlds: Iterable[World], processes: int) -> bool:
-    """Say in one line on standard error if worlds may need more memory than is available.
+def memory_warning(worlds: Iterable[World], processes: int) -> str:
+    """What to say, in one line, if worlds may need more memory than is available.
 
     Args:
         worlds: as simulated, so scaled; the one with the most people counts.
         processes: how many of them run at once on this machine.
 
     Returns:
-        whether it was said; nothing is where the machine does not tell its memory.
+        the warning; empty if there is enough, or if the machine does not tell its memory.
     """
     people = max(map(virtual_users, worlds), default=0)
     needed = processes * (people * PERSON_BYTES + PROCESS_BYTES)
     available = available_bytes()
     if available is None or needed <= available:
-        return False
+        return ""
     where = "one process" if processes == 1 else f"each of {processes} processes"
-    sys.stderr.write(
-        f"warning: {people:,} people at once in {where} may need {needed / _GB:.1f} GB of memory, "
-        f"{available / _GB:.1f} GB are available; --scale or fewer --workers need less\n"
+    return (
+        f"{people:,} people at once in {where} may need {needed / _GB:.1f} GB of memory, "
+        f"{available / _GB:.1f} GB are available; --scale or fewer --workers need less"
     )
-    return True
 
 
 def available_bytes() -> int | None:

@@ -19,20 +19,20 @@ from typing import Annotated, Any
 import annotated_types as at
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from experiments.config.changes import Change, changed, parse_set
 from experiments.config.cross_checks import impossibilities
 from experiments.config.explain_settings import Explain
 from experiments.config.keys import dataclasses_in, hints_of, keys_of, nearest
 from experiments.config.sources import (
     Merged,
     Source,
-    apply_set,
     read_merged,
     read_source,
     show_value,
 )
 from experiments.config.user_code import announce_code
-from experiments.errors import ConfigError
-from experiments.runs.envelope import with_dialect
+from experiments.documents import with_dialect
+from experiments.errors import ConfigError, OptionError
 from model.setting import Setting
 from sim.scale import scaled
 from sim.world import World
@@ -76,11 +76,15 @@ class Threshold:
 
     threshold: Annotated[str, Setting("the expression, such as p(95)<500")]
     abortOnFail: Annotated[  # noqa: N815 (k6's name)
-        bool, Setting("run no further replication once this threshold is shown to fail")
+        bool,
+        Setting(
+            "end a run where this threshold is crossed, as k6 does every two seconds, and run no "
+            "further replication once it is shown to fail"
+        ),
     ] = False
     delayAbortEval: Annotated[  # noqa: N815 (k6's name)
         str,
-        Setting("as in k6, such as 10s; replications are only judged whole, so it never matters"),
+        Setting("how long abortOnFail waits, from the start of the load, such as 10s or 1m30s"),
     ] = "0"
 
 
@@ -139,7 +143,7 @@ class Config:
         except ValueError as error:
             reason = str(error).partition(";")[0]
             problem = f"{scale:g}: too small for {self.name} ({reason}); allowed: a larger one"
-            raise ConfigError("--scale", "", problem) from error
+            raise OptionError("scale", problem) from error
 
 
 @functools.cache
@@ -163,7 +167,18 @@ def _discriminated(annotation: Any) -> Any:
         each, _ = typing.get_args(bare)
         bare = tuple[Annotated[each, Field(discriminator=tag)], ...]  # type: ignore[valid-type]
         return Annotated[(bare, *notes)]
+    lists = [part for part in typing.get_args(bare) if typing.get_origin(part) is tuple]
+    if lists:
+        return Annotated[(_one_or_several(bare, lists, Field(discriminator=tag)), *notes)]
     return Annotated[annotation, Field(discriminator=tag)]
+
+
+def _one_or_several(union: Any, lists: Sequence[Any], discriminator: Any) -> Any:
+    """A member of a union, or a list of them."""
+    members = tuple(part for part in typing.get_args(union) if part not in lists)
+    each: Any = Annotated[typing.Union[members], discriminator]  # noqa: UP007 - not known before
+    several: Any = tuple[each, ...]
+    return typing.Union[each, several]  # noqa: UP007
 
 
 def _tag(annotation: Any) -> str:
@@ -193,19 +208,27 @@ class Reading:
 
 
 def read(reference: str, assignments: Sequence[str] = ()) -> Reading:
+    """Read, combine and check a config; `assignments` are texts as `--set` takes them.
+
+    Raises as `read_changed`.
+    """
+    return read_changed(reference, [parse_set(text) for text in assignments])
+
+
+def read_changed(reference: str, changes: Sequence[Change]) -> Reading:
     """Read, combine and check a config; code that it names can be imported from here on.
 
     Args:
         reference: a path that ends in .toml, or the name of a shipped config.
-        assignments: `--set` options, applied in order.
+        changes: other values for keys, applied in order.
 
     Raises:
         ConfigError: with the file, the key, the value and what is allowed.
     """
     source = read_source(reference)
     merged = read_merged(source)
-    for assignment in assignments:
-        merged = apply_set(merged, assignment)
+    for change in changes:
+        merged = changed(merged, change)
     code_folder = _code_folder(merged, source)
     if code_folder is not None and str(code_folder) not in sys.path:
         sys.path.append(str(code_folder))  # our own packages stay first

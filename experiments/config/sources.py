@@ -1,7 +1,8 @@
-"""Config texts and how they combine: `extends`, `include` and `--set`, before anything is checked.
+"""Config texts and how they combine by `extends` and `include`, before anything is checked.
 
 What is said later wins: the extended config, then its includes in order, then the file's own keys,
-then every `--set`. Tables merge key by key; a table that names a `preset` starts afresh.
+then every change (`experiments.config.changes`). Tables merge key by key; a table with a `preset`
+or another `executor` starts afresh.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from experiments.config.keys import lies_in, nearest
-from experiments.config.toml_text import DEEPEST, MOST_CHARS, TomlError, parse
+from experiments.config.keys import nearest
+from experiments.config.toml_text import MOST_CHARS, TomlError, parse
 from experiments.errors import ConfigError
 
 Table = dict[str, Any]
 
 _DEEPEST_CHAIN = 16
 _SHOWN_CHARS = 60
+_DEFAULT_EXECUTOR = "ramping-vus"
+"""What a load is that does not say."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,16 +157,24 @@ def merge(base: Table, over: Mapping[str, Any]) -> None:
     """Put one table over another, in place; inner tables merge, everything else is replaced."""
     for key, value in over.items():
         below = base.get(key)
-        if isinstance(value, Mapping) and isinstance(below, dict) and "preset" not in value:
+        if isinstance(value, Mapping) and isinstance(below, dict) and not _begins(value, below):
             merge(below, value)
         else:
-            base[key] = _copy(value)
+            base[key] = copied(value)
 
 
-def _copy(value: Any) -> Any:
+def _begins(value: Mapping[str, Any], below: Mapping[str, Any]) -> bool:
+    """Whether a table starts afresh: from a preset, or with another executor's own keys."""
+    return "preset" in value or (
+        "executor" in value and value["executor"] != below.get("executor", _DEFAULT_EXECUTOR)
+    )
+
+
+def copied(value: Any) -> Any:
+    """The value, its tables and lists copied at every depth."""
     if isinstance(value, Mapping):
-        return {key: _copy(inner) for key, inner in value.items()}
-    return [_copy(inner) for inner in value] if isinstance(value, list) else value
+        return {key: copied(inner) for key, inner in value.items()}
+    return [copied(inner) for inner in value] if isinstance(value, list) else value
 
 
 def leaves(table: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -206,56 +217,3 @@ def parse_value(text: str) -> Any:
     if list(table) != ["value"]:
         raise TomlError("", "more than one value")
     return table["value"]
-
-
-def apply_set(merged: Merged, assignment: str) -> Merged:
-    """The config with one `--set key=value` applied.
-
-    Raises:
-        ConfigError: no `=`, a value that is not TOML, or a path through something that is no table.
-    """
-    option = "--set"
-    key, equals, text = assignment.partition("=")
-    path = [part.strip() for part in key.split(".")]
-    if not equals or not all(path) or len(path) > DEEPEST:
-        shown = show_value(assignment).strip('"')
-        raise ConfigError(option, "", f"'{shown}': allowed: key=value, value as TOML")
-    try:
-        value = parse_value(text)
-    except TomlError as error:
-        problem = "not a TOML value; allowed: 3, 0.5, true, [1, 2], and text in quotes"
-        if "not valid TOML" not in error.problem:
-            problem = error.problem
-        shown = show_value(text.strip()).strip('"')
-        raise ConfigError(option, key.strip(), problem, value=shown) from error
-    table = _copy(merged.table)
-    parent: Any = table
-    for depth, part in enumerate(path[:-1]):
-        parent = _descend(parent, part, path[: depth + 1])
-    _assign(parent, path, value)
-    dotted = ".".join(path)
-    kept = {at: name for at, name in merged.origins.items() if not lies_in(at, dotted)}
-    return Merged(table, {**kept, dotted: option})
-
-
-def _descend(parent: Any, part: str, path: list[str]) -> Any:
-    if isinstance(parent, list):
-        return parent[_index(parent, part, path)]
-    if isinstance(parent, dict):
-        return parent.setdefault(part, {})
-    raise ConfigError("--set", ".".join(path), "there is a single value above this key")
-
-
-def _assign(parent: Any, path: list[str], value: Any) -> None:
-    if isinstance(parent, list):
-        parent[_index(parent, path[-1], path)] = value
-    elif isinstance(parent, dict):
-        merge(parent, {path[-1]: value})
-    else:
-        raise ConfigError("--set", ".".join(path), "there is a single value above this key")
-
-
-def _index(parent: list[Any], part: str, path: list[str]) -> int:
-    if part.isdecimal() and int(part) < len(parent):
-        return int(part)
-    raise ConfigError("--set", ".".join(path), f"allowed: a position from 0 to {len(parent) - 1}")

@@ -31,12 +31,14 @@ class TomlError(ValueError):
     Args:
         place: "line N" or the dotted path of a key; may be empty.
         problem: what is wrong.
+        is_limit: whether it is TOML, but more than a config needs.
     """
 
-    def __init__(self, place: str, problem: str) -> None:
+    def __init__(self, place: str, problem: str, *, is_limit: bool = True) -> None:
         super().__init__(f"{place}: {problem}" if place else problem)
         self.place = place
         self.problem = problem
+        self.is_limit = is_limit
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -50,12 +52,12 @@ def parse(text: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         reason, _, place = str(error).partition(" (at ")
         line = place.split(",")[0].rstrip(")") or "end of file"
-        raise TomlError(line, f"not valid TOML: {reason}") from error
+        raise TomlError(line, f"not valid TOML: {reason}", is_limit=False) from error
     except RecursionError as error:
         raise TomlError("", f"nested too deeply; allowed: {DEEPEST} levels") from error
     except ValueError as error:
         # Of Python's own limit on the digits of a whole number, which TOML does not know.
-        raise TomlError("", f"not valid TOML: {error}") from error
+        raise TomlError("", f"not valid TOML: {error}", is_limit=False) from error
     for path, value in _values(table):
         _check(path, value)
     return table

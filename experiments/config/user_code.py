@@ -7,15 +7,17 @@ TOML, JSON, CSV and Parquet are data and are read as such.
 from __future__ import annotations
 
 import sys
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from experiments.errors import one_line
+from sim.load.settings import loads_of
 from sim.world import World
 
 OURS: Final = ("model", "sim")
 """Packages whose code needs no announcement: it is the program's own."""
 KEYS: Final = (("customer", "script"), ("service", "code"))
-"""Part and key of a world that name code by an import path."""
+"""Part and key of a world that name code by an import path; each load's script is one more."""
 
 
 def announce_code(world: World, source: str) -> None:
@@ -25,13 +27,23 @@ def announce_code(world: World, source: str) -> None:
         world: the checked config's.
         source: how messages name the config.
     """
-    for part, key in KEYS:
-        path = getattr(getattr(world, part), key)
+    named = [(f"{part}.{key}", getattr(getattr(world, part), key)) for part, key in KEYS]
+    named += [("load.script", load.script or "") for load in loads_of(world.load)]
+    for key, path in dict.fromkeys(named):
         module = module_of_others(path)
         if module:
             file = file_of(module) or module
-            line = one_line(f'{source}: {part}.{key} = "{path}" is Python code and runs: {file}')
+            line = one_line(f'{source}: {key} = "{path}" is Python code and runs: {file}')
             sys.stderr.write(f"ticketsim: {line}\n")
+
+
+def paths_in(resolved: Mapping[str, Any]) -> Iterator[str]:
+    """The import paths of code that a checked config names, as a table."""
+    for part, key in KEYS:
+        yield str(resolved.get(part, {}).get(key, ""))
+    load = resolved.get("load", {})
+    for one in load if isinstance(load, list) else [load]:
+        yield str(one.get("script") or "")
 
 
 def module_of_others(path: str) -> str:

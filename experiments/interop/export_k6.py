@@ -11,8 +11,7 @@ import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, Final
 
-from experiments.statistics.thresholds import Criterion
-from experiments.studies.gate import holds
+from experiments.statistics.thresholds import Criterion, holds
 from sim.result import RunResult
 
 Row = dict[str, Any]

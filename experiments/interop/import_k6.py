@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 
 from experiments.config.reading import Threshold
 from experiments.config.sources import Table, show_value
-from experiments.errors import ConfigError
+from experiments.errors import ConfigError, OptionError
 from experiments.statistics.thresholds import criteria
 
 MOST_CHARS: Final = 10_000_000
@@ -173,13 +173,13 @@ def _load(root: _Place, wanted: str | None, left_out: list[str]) -> Table:
     scenarios = root.table.get("scenarios")
     if scenarios is None:
         if wanted is not None:
-            raise ConfigError("--scenario", "", f"{wanted}: the script has no scenarios")
+            raise OptionError("scenario", f"{wanted}: the script has no scenarios")
         return _of_shortcuts(root)
     if not isinstance(scenarios, dict) or not scenarios:
         root.refuse("scenarios", "a table of scenarios")
     if wanted is not None and wanted not in scenarios:
         known = ", ".join(scenarios)
-        raise ConfigError("--scenario", "", f"no scenario {wanted}; allowed: {known}")
+        raise OptionError("scenario", f"no scenario {wanted}; allowed: {known}")
     places = {
         name: _Place(root.source, f"scenarios.{name}", table)
         for name, table in scenarios.items()

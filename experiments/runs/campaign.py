@@ -5,13 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from experiments.config.memory_check import warn_if_short
+from experiments.config.memory_check import memory_warning
 from experiments.config.reading import Config
-from experiments.runs.budget import Budget
 from experiments.runs.journal import Journal, key_of
-from experiments.runs.progress import progress_bar
+from experiments.runs.options import RunOptions
 from experiments.runs.replications import (
-    Workers,
     processes_here,
     seed_of,
     stream_replications,
@@ -19,27 +17,8 @@ from experiments.runs.replications import (
 from experiments.runs.run_reuse import Twins
 from experiments.runs.store import identity_of
 from experiments.runs.worker import Task
+from experiments.statistics.thresholds import watched
 from sim.result import RunResult
-
-
-@dataclasses.dataclass(frozen=True)
-class CommonOptions:
-    """What all commands that simulate have in common; None where config or machine decides."""
-
-    config: str
-    assignments: tuple[str, ...] = ()
-    seed: int | None = None
-    replications: int | None = None
-    workers: Workers = None
-    scale: float = 1.0
-    out: str | None = None
-    json: bool = False
-    quiet: bool = False
-    budget: Budget = dataclasses.field(default_factory=Budget)
-
-    def seed_for(self, config: Config) -> int:
-        """The seed of the first replication."""
-        return config.header.seed if self.seed is None else self.seed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +36,7 @@ class Campaign:
     differs from another only in what that one's run never asked for, it is the same run.
     """
 
-    def __init__(self, journal: Journal, options: CommonOptions, seed: int) -> None:
+    def __init__(self, journal: Journal, options: RunOptions, seed: int) -> None:
         self._journal = journal
         self._options = options
         self._seed = seed
@@ -124,6 +103,7 @@ class Campaign:
                 cell.config.world,
                 seed_of(self._seed, replication),
                 self._options.scale,
+                watched=watched(cell.config),
             )
             for number, (cell, replication) in enumerate(pairs)
         ]
@@ -142,7 +122,8 @@ class Campaign:
             return self._twin(*pairs[number]) is not None
 
         self._warn_if_short_of_memory([cell.config for cell, _ in pairs])
-        with progress_bar(len(tasks), quiet=self._options.quiet) as report:
+        load = pairs[0][0].config.world_at(self._options.scale).load
+        with self._options.display.runs(len(tasks), load) as report:
             heard = stream_replications(tasks, self._options.workers, report, finished, needless)
         self.interrupted = self.interrupted or heard
 
@@ -153,7 +134,10 @@ class Campaign:
         distinct = {id(config): config for config in configs}.values()
         worlds = [config.world_at(self._options.scale) for config in distinct]
         processes = processes_here(self._options.workers, len(configs))
-        self._warned = warn_if_short(worlds, processes)
+        warning = memory_warning(worlds, processes)
+        if warning:
+            self._options.display.warn(warning)
+        self._warned = bool(warning)
 
     def _key(self, cell: Cell, replication: int) -> str:
         seed = seed_of(self._seed, replication)

@@ -10,7 +10,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final
 
-from experiments.config.user_code import KEYS, OURS, file_of, module_of_others
+from experiments.config.user_code import OURS, file_of, module_of_others, paths_in
 
 _KINDS: Final = (".py", ".toml")
 _BYTES: Final = 4
@@ -31,8 +31,8 @@ def named_digest(resolved: Mapping[str, Any]) -> str:
     Args:
         resolved: a checked config as a table, so that its modules are imported already.
     """
-    paths = (str(resolved.get(part, {}).get(key, "")) for part, key in KEYS)
-    theirs = sorted({module for path in paths if (module := module_of_others(path))})
+    found = {module for path in paths_in(resolved) if (module := module_of_others(path))}
+    theirs = sorted(found)
     return _digest((name, _source(name)) for name in theirs) if theirs else ""
 
 

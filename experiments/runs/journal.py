@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from experiments.documents import as_json
 from experiments.errors import OutputError, OutputMismatchError
-from experiments.runs.envelope import as_json
 from experiments.runs.folder import Folder, explaining
 from experiments.runs.store import Identity, read_plain, write_plain
 from sim.result import RunResult
@@ -36,7 +36,7 @@ def key_of(identity: Identity) -> str:
 class Journal:
     """Finished runs by key; in memory only when there is no folder."""
 
-    def __init__(self, folder: str | None, command: str, identity: Identity) -> None:
+    def __init__(self, folder: Path | None, command: str, identity: Identity) -> None:
         """Open it.
 
         Args:
@@ -49,7 +49,7 @@ class Journal:
             OutputError: it cannot be written, or holds something else.
         """
         self._runs: dict[str, RunResult] = {}
-        self._folder = None if folder is None else Folder(Path(folder))
+        self._folder = None if folder is None else Folder(folder)
         self._file: IO[bytes] | None = None
         if self._folder is not None:
             with explaining(self._folder.path):

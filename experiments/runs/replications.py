@@ -23,6 +23,8 @@ from typing import Any
 
 from experiments.errors import TicketsimError
 from experiments.runs.cluster import Cluster
+from experiments.runs.display import Report
+from experiments.runs.options import Workers
 from experiments.runs.worker import Task, Worker
 from sim.result import RunResult
 from sim.run import Progress
@@ -31,11 +33,6 @@ _PATIENCE_S = 0.05
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _MOST_DEATHS = 3
 """Pools that may break one after the other without any run coming to its end."""
-Report = Callable[[int, Progress], None]
-"""Called with the number of a replication and how far it is."""
-Workers = int | str | None
-"""Processes to use, or the address of a Dask cluster; None: as many as there are cores and tasks.
-"""
 Finished = Callable[[int, RunResult], bool]
 """Called with the number of a replication and its result; true when no further one may begin."""
 Needless = Callable[[int], bool]

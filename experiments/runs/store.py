@@ -31,12 +31,13 @@ from typing import Any
 
 import numpy as np
 
+from experiments.documents import as_json
 from experiments.errors import OutputError, OutputMismatchError
 from experiments.runs.code_digest import named_digest, program_digest
-from experiments.runs.envelope import as_json
 from experiments.runs.folder import ALLOWED, Folder
 from experiments.statistics.summary import RunSummary
-from sim.result import RunResult, Sweep
+from experiments.statistics.thresholds import wishes_of
+from sim.result import Cleanup, RunResult
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
@@ -90,6 +91,9 @@ def identity_of(resolved: Mapping[str, Any], seed: int, scale: float) -> Identit
     """The identity of a run; what does not change a replication is left out of the config."""
     apart = {"name", "description", "explain", "observed", "replications", "seed", "thresholds"}
     config = {key: value for key, value in resolved.items() if key not in apart}
+    wishes = wishes_of(resolved.get("thresholds", {}))
+    if wishes:
+        config["thresholds"] = wishes
     # Through JSON, so that it compares equal with what a manifest says.
     return Identity(
         json.loads(json.dumps(config)), seed, scale, program_version(), named_digest(resolved)
@@ -243,7 +247,7 @@ def write_plain(run: RunResult) -> dict[str, Any]:
 def read_plain(entry: Mapping[str, Any], series: Mapping[str, Any] | None = None) -> RunResult:
     """The result that `write_plain` made plain, with the time series of another file."""
     rest = {name: value for name, value in entry.items() if name != "sweeps"}
-    sweeps = [Sweep(**sweep) for sweep in entry["sweeps"]]
+    sweeps = [Cleanup(**sweep) for sweep in entry["sweeps"]]
     return RunResult(**rest, sweeps=sweeps, series=dict(series or {}))
 
 
@@ -266,7 +270,7 @@ def _tables(results: Mapping[int, RunResult]) -> dict[str, Columns]:
             ],
         ),
         "sweeps": _columns(
-            ("replication", *(field.name for field in dataclasses.fields(Sweep))),
+            ("replication", *(field.name for field in dataclasses.fields(Cleanup))),
             [
                 (number, *dataclasses.astuple(sweep))
                 for number, run in results.items()

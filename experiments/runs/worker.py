@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sim.measure.watched import NOTHING, Watched
 from sim.result import RunResult
 from sim.run import Progress, simulate
 from sim.world import World
@@ -27,16 +28,24 @@ class Task:
     scale: float
     samples: Path | None = None
     """The file to keep every request in; None keeps them nowhere."""
+    watched: Watched = NOTHING
 
     def simulate(self, hear: Callable[[Progress], bool]) -> RunResult:
         """Run it here; `hear` is told how far it is and says whether to stop."""
         if self.samples is None:
-            return simulate(self.world, self.seed, scale=self.scale, progress=hear)
+            return simulate(
+                self.world, self.seed, scale=self.scale, progress=hear, watched=self.watched
+            )
         from experiments.runs.samples import SampleWriter
 
         with SampleWriter(self.samples) as writer:
             return simulate(
-                self.world, self.seed, scale=self.scale, progress=hear, sampler=writer.add
+                self.world,
+                self.seed,
+                scale=self.scale,
+                progress=hear,
+                sampler=writer.add,
+                watched=self.watched,
             )
 
 

@@ -14,10 +14,10 @@ from typing_extensions import TypedDict
 
 from experiments.config.reading import Observed
 from experiments.statistics.intervals import Interval, ci95, mean, pi95
+from experiments.statistics.outcomes import POLL, is_failure
 from sim.result import RunResult
 
 SCHEMA: Final = 1
-POLL = "GET /v1/token/check"
 _CONFLICT = "409"
 _UNAUTHORISED = "401"
 _PRINCIPAL = ("count", "rate", "avg", "value")
@@ -187,11 +187,6 @@ def _metrics(
             statistics |= {"ci95": ci95(values), "pi95": pi95(values)}
         metrics[name] = statistics
     return metrics
-
-
-def is_failure(status: str) -> bool:
-    """Whether a request failed as the load script counts: status 0 or outside 200 to 399."""
-    return not 200 <= int(status) <= 399  # noqa: PLR2004 (the bounds are the statement)
 
 
 def _failures(runs: Sequence[Mapping[str, Mapping[str, int]]]) -> Failures:

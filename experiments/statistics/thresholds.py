@@ -4,13 +4,13 @@
 
     metric       one of k6's, such as http_req_failed, http_req_duration, http_reqs, vus,
                  or of the waiting room, such as waiting_time, order_inversions, goodput
-    tags         endpoint, status, method, expected_response
+    tags         endpoint, status, method, expected_response, scenario
     aggregation  rate: rate; counter: count, rate; gauge: value;
-                 trend: avg, min, med, max, p(0), p(50), p(90), p(95), p(99), p(100)
+                 trend: avg, min, med, max, and any percentile, such as p(95) or p(99.9)
     operator     <  <=  >  >=  ==  ===  !=
-    number       durations in milliseconds
+    number       as Go writes floats: .01, 5., +5, 1e3; durations in milliseconds
 
-Grammar and names are those of k6's documentation of thresholds.
+Grammar and names are those of k6: metrics/thresholds_parser.go and metrics/metric.go.
 """
 
 from __future__ import annotations
@@ -18,22 +18,26 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from experiments.config.keys import nearest
-from experiments.config.reading import Threshold
+from experiments.config.reading import Config, Threshold
 from experiments.errors import ConfigError
-from experiments.statistics.summary import is_failure
+from experiments.interop.go_numbers import parse_duration_s, parse_float
+from experiments.statistics.outcomes import is_failure
+from experiments.statistics.steps import STEPS, failed_share
 from model.service import ENDPOINTS
-from sim.result import RunResult
+from sim.load.settings import scenarios
+from sim.measure.watched import Measured, Watched
 
 Operator = Literal["<", "<=", ">", ">=", "==", "===", "!="]
-_EXPRESSION = re.compile(
-    r"\s*(?P<aggregation>[a-z]+|p\(\s*(?P<percent>[0-9.]+)\s*\))\s*"
-    r"(?P<operator><=|>=|===|==|!=|<|>)\s*(?P<bound>-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*"
-)
-_DELAY = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|us|s|m|h))+|0")
+_OPERATORS: Final[tuple[Operator, ...]] = ("<=", "<", ">=", ">", "===", "==", "!=")
+"""In the order in which k6 looks for them."""
+_PERCENTILE: Final = re.compile(r"p\((?P<percent>.*)\)", re.DOTALL)
+_SPACE: Final = " \t\n\v\f\r\u0085\u00a0"
 _TREND: Final = ("avg", "min", "med", "max", "p(0)", "p(50)", "p(90)", "p(95)", "p(99)", "p(100)")
+_USUAL: Final = frozenset((0.0, 50.0, 90.0, 95.0, 99.0, 100.0))
+"""Percentiles that every run measures."""
 _SAME: Final = {"p(0)": "min", "p(50)": "med", "p(100)": "max"}
 _AGGREGATIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "rate": ("rate",),
@@ -70,6 +74,8 @@ _KINDS: Final[Mapping[str, str]] = {
     "places_lost": "trend",
     "position_went_up": "counter",
     "script_errors": "counter",
+    "shut_out": "counter",
+    "step_failed": "rate",
     "time_to_sell_out": "gauge",
     "vus": "gauge",
     "vus_max": "gauge",
@@ -77,7 +83,15 @@ _KINDS: Final[Mapping[str, str]] = {
 }
 _COUNTED: Final = ("http_req_failed", "http_reqs")
 """Metrics of which every combination of tags can be counted."""
-_TAGS: Final = ("endpoint", "status", "method", "expected_response")
+_TAGS: Final = ("endpoint", "status", "method", "expected_response", "step", "scenario")
+STEP_FAILED: Final = "step_failed"
+"""The share of failed requests of a step of buying, refusals of the business apart."""
+_BY_SCENARIO: Final = (
+    *("data_received", "data_sent", "dropped_iterations", "iteration_duration", "iterations"),
+    *("http_req_blocked", "http_req_connecting", "http_req_duration", "http_req_failed"),
+    *("http_req_receiving", "http_req_sending", "http_req_waiting", "http_reqs"),
+)
+"""Metrics that each of several loads has of its own."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,18 +107,30 @@ class Measure:
         """The metric as it is written in a threshold."""
         return self.metric + _braced(self.tags)
 
-    def of(self, run: RunResult) -> float | None:
+    @property
+    def percentile(self) -> float | None:
+        """The percentile, if the aggregation is one that only runs asked for it measure."""
+        found = _PERCENTILE.fullmatch(self.aggregation)
+        percent = float(found["percent"]) if found else 0.0
+        return None if percent in _USUAL else percent
+
+    def of(self, run: Measured) -> float | None:
         """The number in a run; None when there are no samples."""
+        if self.metric == STEP_FAILED:
+            return failed_share(run, dict(self.tags)["step"])
         if self.tags and self.metric in _COUNTED:
             return self._counted(run)
         statistics = run.metrics.get(self.name, {})
         return statistics.get(_SAME.get(self.aggregation, self.aggregation))
 
-    def _counted(self, run: RunResult) -> float | None:
+    def _counted(self, run: Measured) -> float | None:
         requests = failed = 0
-        for endpoint, statuses in run.outcomes.items():
+        tags = dict(self.tags)
+        scenario = tags.pop("scenario", None)
+        outcomes = run.outcomes if scenario is None else run.scenarios.get(scenario, {})
+        for endpoint, statuses in outcomes.items():
             for status, count in statuses.items():
-                if all(_tag(name, endpoint, status) == value for name, value in self.tags):
+                if all(_tag(name, endpoint, status) == value for name, value in tags.items()):
                     requests += count
                     failed += count * is_failure(status)
         if not requests:
@@ -137,6 +163,8 @@ class Criterion:
     bound: float
     text: str
     abort_on_fail: bool = False
+    not_before_s: float = 0.0
+    """delayAbortEval: until when the load goes on, whatever the threshold says."""
 
     @property
     def name(self) -> str:
@@ -147,6 +175,42 @@ class Criterion:
     def worse(self) -> int:
         """1 when more is worse, -1 when less is, 0 when neither can be said."""
         return {"<": 1, ">": -1}.get(self.operator[0], 0)
+
+    def is_crossed(self, measured: Measured) -> bool:
+        """Whether it is not met by what is measured; no samples are no reason."""
+        value = self.measure.of(measured)
+        return value is not None and not holds(value, self.operator, self.bound)
+
+
+def watched(config: Config) -> Watched:
+    """What the thresholds of a config want of each of its runs.
+
+    Raises:
+        ConfigError: see `criteria`.
+    """
+    found = criteria(config.header.thresholds, config.name)
+    for one in found:
+        _check_scenario(one, config)
+    percentiles = sorted({p for one in found if (p := one.measure.percentile) is not None})
+    return Watched(tuple(percentiles), tuple(one for one in found if one.abort_on_fail))
+
+
+def holds(value: float, operator: str, limit: float) -> bool:
+    """Whether a number meets a threshold."""
+    return {
+        "<": value < limit,
+        "<=": value <= limit,
+        ">": value > limit,
+        ">=": value >= limit,
+        "==": value == limit,
+        "===": value == limit,
+        "!=": value != limit,
+    }[operator]
+
+
+def kind_of(metric: str) -> str:
+    """What a metric is in k6's words: "rate", "counter", "gauge" or "trend"."""
+    return _KINDS[metric]
 
 
 def measures() -> dict[str, list[str]]:
@@ -171,29 +235,55 @@ def criteria(thresholds: Mapping[str, Sequence[str | Threshold]], source: str) -
     ]
 
 
+def _check_scenario(criterion: Criterion, config: Config) -> None:
+    scenario = dict(criterion.measure.tags).get("scenario")
+    names = scenarios(config.world.load)
+    if scenario is not None and scenario not in names:
+        problem = f"no load has scenario {scenario}; allowed: {', '.join(names) or 'none'}"
+        raise ConfigError(config.name, f'thresholds."{criterion.measure.name}"', problem)
+
+
+def wishes_of(thresholds: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Those of a config's thresholds, as plain values, that change what its runs measure."""
+    found = {
+        name: [one for one in several if _is_wish(one)] for name, several in thresholds.items()
+    }
+    return {name: several for name, several in found.items() if several}
+
+
+def _is_wish(threshold: Any) -> bool:
+    if isinstance(threshold, Mapping):
+        return threshold.get("abortOnFail") is True or _is_wish(threshold.get("threshold"))
+    parsed = parse_expression(threshold) if isinstance(threshold, str) else None
+    return parsed is not None and Measure("", (), parsed[0]).percentile is not None
+
+
 def _criterion(name: str, threshold: Threshold, source: str) -> Criterion:
     key = f'thresholds."{name}"'
     metric, tags = _selector(name, key, source)
     text = threshold.threshold
-    found = _EXPRESSION.fullmatch(text)
-    if found is None:
+    parsed = parse_expression(text)
+    if parsed is None:
         raise ConfigError(
             source,
             key,
-            "allowed: aggregation, operator and number, such as p(95)<500 or rate<=0.01",
+            "allowed: aggregation, operator and number, such as p(95)<500 or rate<=.01",
             value=f'"{text}"',
         )
-    if not _DELAY.fullmatch(threshold.delayAbortEval):
+    delay_s = parse_duration_s(threshold.delayAbortEval)
+    if delay_s is None or delay_s < 0.0:
         raise ConfigError(
             source,
             f"{key}.delayAbortEval",
-            "allowed: a duration such as 10s",
+            "allowed: a duration such as 10s or 1m30s",
             value=f'"{threshold.delayAbortEval}"',
         )
-    percent = found["percent"]
-    aggregation = _percentile(percent) if percent else found["aggregation"]
+    aggregation, operator, bound = parsed
     allowed = _AGGREGATIONS[_KINDS[metric]]
-    if aggregation not in allowed:
+    percentile = aggregation.startswith("p(") and _KINDS[metric] == "trend"
+    if percentile and not 0.0 <= float(aggregation[2:-1]) <= 100.0:  # noqa: PLR2004 (percent)
+        raise ConfigError(source, key, "allowed: percentiles from 0 to 100", value=f'"{text}"')
+    if aggregation not in allowed and not percentile:
         raise ConfigError(
             source,
             key,
@@ -201,21 +291,34 @@ def _criterion(name: str, threshold: Threshold, source: str) -> Criterion:
             f"allowed: {', '.join(allowed)}",
             value=f'"{text}"',
         )
-    operator: Operator = found["operator"]  # type: ignore[assignment]
     return Criterion(
         Measure(metric, tags, aggregation),
         operator,
-        float(found["bound"]),
+        bound,
         text.strip(),
         threshold.abortOnFail,
+        delay_s,
     )
 
 
-def _percentile(percent: str) -> str:
-    try:
-        return f"p({float(percent):g})"
-    except ValueError:
-        return f"p({percent})"
+def parse_expression(text: str) -> tuple[str, Operator, float] | None:
+    """Aggregation, operator and number of an expression; None for what k6 refuses."""
+    for operator in _OPERATORS:
+        left, _, right = text.partition(operator)
+        if right:
+            aggregation = _aggregation(left.strip(_SPACE))
+            bound = parse_float(right.strip(_SPACE))
+            return (aggregation, operator, bound) if aggregation and bound is not None else None
+    return None
+
+
+def _aggregation(text: str) -> str:
+    """The aggregation under k6's name for it; empty for what is none."""
+    if text in {"value", "count", "rate", "avg", "min", "med", "max", "p"}:
+        return text
+    found = _PERCENTILE.fullmatch(text)
+    percent = parse_float(found["percent"]) if found else None
+    return "" if percent is None else f"p({percent:g})"
 
 
 def _selector(name: str, key: str, source: str) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -229,6 +332,8 @@ def _selector(name: str, key: str, source: str) -> tuple[str, tuple[tuple[str, s
             nearest=nearest(metric, _KINDS),
         )
     if not brace:
+        for problem in _problems(metric, ()) if metric == STEP_FAILED else ():
+            raise ConfigError(source, key, problem)
         return metric, ()
     if not rest.endswith("}"):
         raise ConfigError(source, key, "allowed: metric{tag:value,tag:value}")
@@ -247,26 +352,47 @@ def _selector(name: str, key: str, source: str) -> tuple[str, tuple[tuple[str, s
 
 def _problems(metric: str, tags: Sequence[tuple[str, str]]) -> Iterator[str]:
     """What is wrong with the tags of a metric."""
-    for tag, value in tags:
-        if tag not in _TAGS:
-            yield f"no tag {tag}; allowed: {', '.join(_TAGS)}"
-        if tag == "endpoint" and value not in ENDPOINTS:
-            yield f"no endpoint {value}; allowed: {', '.join(ENDPOINTS)}"
-        if tag == "status" and not value.isdecimal():
-            yield f"status {value}; allowed: a number such as 500, 0 for no answer"
-        if tag == "expected_response" and value not in {"true", "false"}:
-            yield f"expected_response {value}; allowed: true, false"
+    yield from _wrong_values(tags)
     names = [tag for tag, _ in tags]
     if len(set(names)) < len(names):
         yield "a tag stands twice"
-    if metric in _COUNTED:
-        return
+    if metric == STEP_FAILED:
+        if names != ["step"] or tags[0][1] not in STEPS:
+            yield f"allowed: {STEP_FAILED}{{step:NAME}} with one of {', '.join(STEPS)}"
+    elif "step" in names:
+        yield f"only {STEP_FAILED} is measured by step"
+    elif metric not in _COUNTED:
+        yield from _not_measured(metric, tags)
+
+
+def _wrong_values(tags: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Which tags do not exist, or cannot have their values."""
+    for tag, value in tags:
+        yield from _wrong_value(tag, value)
+
+
+def _not_measured(metric: str, tags: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Which tags a metric that is not counted request by request does not have."""
+    names = [tag for tag, _ in tags]
+    if names[-1:] == ["scenario"] and metric in _BY_SCENARIO:
+        names = names[:-1]
     measured = (["endpoint"], ["endpoint", "status"], ["expected_response"])
-    if metric != "http_req_duration" or names not in measured:
+    if names and (metric != "http_req_duration" or names not in measured):
         yield (
             f"{metric} is not measured by {', '.join(names)}; allowed: http_req_duration by "
-            f"endpoint, by endpoint and status, or by expected_response:true, and "
-            f"{' and '.join(_COUNTED)} by any tags"
+            f"endpoint, by endpoint and status, or by expected_response:true, "
+            f"{' and '.join(_COUNTED)} by any tags, and metrics of k6 by scenario"
         )
     if metric == "http_req_duration" and ("expected_response", "false") in tags:
         yield "durations are measured by expected_response:true only"
+
+
+def _wrong_value(tag: str, value: str) -> Iterator[str]:
+    if tag not in _TAGS:
+        yield f"no tag {tag}; allowed: {', '.join(_TAGS)}"
+    if tag == "endpoint" and value not in ENDPOINTS:
+        yield f"no endpoint {value}; allowed: {', '.join(ENDPOINTS)}"
+    if tag == "status" and not value.isdecimal():
+        yield f"status {value}; allowed: a number such as 500, 0 for no answer"
+    if tag == "expected_response" and value not in {"true", "false"}:
+        yield f"expected_response {value}; allowed: true, false"

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterator, Sequence
 
 from experiments.statistics.quantities import FAILED, QUANTITIES, WAITING_ROOM, Quantity
-from experiments.studies.compare import Comparison, Difference, Row
+from experiments.studies.compare.differences import Comparison, Difference, Row
 from experiments.views.run_text import in_unit, wrapped
 
 NARROWEST, WIDEST = 80, 120

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
-from experiments.studies.gate import Check, GateResult, Outcome
+from experiments.studies.gate.checks import Check, GateResult, Outcome
 from experiments.views.run_text import number
 
 _WORDS: dict[Outcome, str] = {"pass": "pass", "fail": "FAIL", "inconclusive": "inconclusive"}

@@ -6,16 +6,16 @@ simulation only leaves its latest numbers. Nothing is shown where there is no te
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final
 
-from experiments.runs.progress import Report, clock, share, silent
+from experiments.runs.display import Display, Report
+from experiments.views.progress import clock, share
 from experiments.views.run_text import duration, number, percent, wrapped
-from sim.load.settings import Load, RampingArrivalRate, RampingVUs
+from sim.load.settings import Load, Loads, RampingArrivalRate, RampingVUs, length_s
 from sim.run import Progress
 
 if TYPE_CHECKING:
@@ -28,20 +28,22 @@ _WIDEST: Final = 120
 _BAR: Final = 20
 
 
-@contextmanager
-def live_view(load: Load, replications: int, *, quiet: bool) -> Iterator[Report]:
-    """Show how the replications go while the block runs.
+class LiveDisplay(Display):
+    """The live view at the foot of a terminal."""
 
-    Nothing is shown when standard error is not a terminal or when `quiet`.
+    def runs(self, count: int, load: Loads) -> AbstractContextManager[Report]:
+        """See `Display.runs`."""
+        return _live_view(load, count)
+
+
+@contextmanager
+def _live_view(load: Loads, replications: int) -> Iterator[Report]:
+    """Show how the replications go while the block runs.
 
     Args:
         load: as simulated, for its stages.
         replications: how many there are to run.
-        quiet: show nothing.
     """
-    if quiet or not sys.stderr.isatty():
-        yield silent
-        return
     from rich.console import Console
     from rich.live import Live
 
@@ -59,7 +61,7 @@ class View:
         replications: how many there are to run.
     """
 
-    def __init__(self, load: Load, replications: int) -> None:
+    def __init__(self, load: Loads, replications: int) -> None:
         self._load = load
         self._replications = replications
         self._began = time.monotonic()
@@ -140,13 +142,22 @@ def recent_rates(recent: Sequence[Progress]) -> tuple[float, float | None]:
     return (sent / passed_s if passed_s > 0 else 0.0), share_failed
 
 
-def stage_of(load: Load, now_s: float) -> str:
+def stage_of(load: Loads, now_s: float) -> str:
     """Which stage of the load it is; nothing for a load without stages."""
+    if isinstance(load, tuple):
+        return ", ".join(_under_way(load, now_s)) or "load over, last iterations"
     if not isinstance(load, RampingVUs | RampingArrivalRate):
         return ""
-    end_s = 0.0
+    end_s = load.start_s
     for index, stage in enumerate(load.stages, start=1):
         end_s += stage.duration_s
         if now_s < end_s:
             return f"stage {index} of {len(load.stages)}, to {number(stage.target)}"
     return "load over, last iterations"
+
+
+def _under_way(loads: Sequence[Load], now_s: float) -> Iterator[str]:
+    """The names of the loads that start iterations now."""
+    for position, load in enumerate(loads, start=1):
+        if load.start_s <= now_s < load.start_s + length_s(load):
+            yield load.scenario or f"load {position}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from experiments.statistics.summary import RunSummary, is_count, is_failure
+from experiments.statistics.outcomes import is_failure
+from experiments.statistics.summary import RunSummary, is_count
 
 NARROWEST, WIDEST = 60, 120
 _TREND = ("avg", "min", "med", "max", "p(90)", "p(95)")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from experiments.statistics.quantities import FAILED, QUANTITIES, Quantity
-from experiments.studies.sweep import PointResult, SweepResult
+from experiments.studies.sweep.points import PointResult, SweepResult
 from experiments.views.run_text import in_unit, wrapped
 
 _MOST_LINES = 60

@@ -119,6 +119,7 @@ class User:
         "_idle_iterations",
         "_idle_until_s",
         "_noise",
+        "_part",
         "_report_s",
         "_rng",
         "_site",
@@ -129,8 +130,11 @@ class User:
         "vu",
     )
 
-    def __init__(self, site: Site, vu: VirtualUser, tab: int = 0) -> None:
+    def __init__(
+        self, site: Site, vu: VirtualUser, tab: int = 0, part: RequestLog | None = None
+    ) -> None:
         self._site = site
+        self._part = part
         self._tab = tab
         self._tabs: list[_Tab] = []
         self._closed = False
@@ -235,7 +239,10 @@ class User:
         All tabs are closed when the iteration ends.
         """
         number = len(self._tabs) + 1
-        self._tabs.append(_Tab(self._site.env, User(self._site, self.vu, number), number, work))
+        self._tabs.append(_Tab(self._site.env, self._in_tab(number), number, work))
+
+    def _in_tab(self, number: int) -> User:
+        return User(self._site, self.vu, number, self._part)
 
     def wait_for_tabs(self) -> None:
         """Block until the work in every other tab is over; raise the first error in one of them."""
@@ -301,6 +308,7 @@ class User:
         self._check_open()
         site = self._site
         env = site.env
+        site.generator.await_turn()
         connection = self._connection
         if not connection.open:
             began_s = env.now
@@ -309,6 +317,8 @@ class User:
                 site.generator.receive(0.0)
             waited_s = self._blocked_s = env.now - began_s
             site.log.connected(waited_s, waited_s)
+            if self._part is not None:
+                self._part.connected(waited_s, waited_s)
             if refused is not None:
                 # Reporting the failure costs the generator what reading an answer costs.
                 site.generator.compute(site.generator.costs.request_s)
@@ -378,12 +388,12 @@ class User:
         generator = site.generator
         costs = generator.costs
         began_s = site.env.now
-        log = site.log
         generator.receive(generator.receiving_s)
         self._body_bytes = received
         generator.body_bytes += received
-        log.received_bytes += received + costs.response_header_bytes
-        log.sent_bytes += costs.request_bytes
+        site.log.transferred(costs.request_bytes, received + costs.response_header_bytes)
+        if self._part is not None:
+            self._part.transferred(costs.request_bytes, received + costs.response_header_bytes)
         return site.env.now - began_s
 
     def _abandon(self) -> None:
@@ -407,17 +417,18 @@ class User:
         blocked_s, self._blocked_s = self._blocked_s, 0.0
         site = self._site
         status, body = (NO_ANSWER, None) if response is None else (response.status, response.body)
-        site.log.record(
-            site.env.now - site.start_s,
-            self.id,
-            endpoint,
-            status,
-            error,
-            duration_s,
-            sending_s,
-            receiving_s,
-            blocked_s,
-        )
+        for log in (site.log,) if self._part is None else (site.log, self._part):
+            log.record(
+                site.env.now - site.start_s,
+                self.id,
+                endpoint,
+                status,
+                error,
+                duration_s,
+                sending_s,
+                receiving_s,
+                blocked_s,
+            )
         return Answer(status, body, error)
 
 

@@ -26,12 +26,13 @@ class Arrivals(Executor):
         users: tuple[int, int],
         iterate: Iterate,
         hooks: LoadHooks,
+        first_id: int = 0,
     ) -> None:
-        super().__init__(env, iterate, hooks, regular_s + graceful_stop_s)
+        super().__init__(env, iterate, hooks, regular_s + graceful_stop_s, first_id)
         self.allocated_vus, self._most = users
         self._times = times
         self._regular_s = regular_s
-        self._users = [VirtualUser(number + 1) for number in range(self.allocated_vus)]
+        self._users = [self._new_user(number) for number in range(self.allocated_vus)]
         self._free: deque[VirtualUser] = deque()
         self._initialising = False
         self._over = False
@@ -66,7 +67,7 @@ class Arrivals(Executor):
             self.env.spawn("vu-initialiser", self._add_user)
 
     def _add_user(self) -> None:
-        vu = VirtualUser(len(self._users) + 1)
+        vu = self._new_user(len(self._users))
         self.hooks.initialise(vu)
         self._initialising = False
         self._users.append(vu)

@@ -19,10 +19,12 @@ class CountedIterations(Executor):
         settings: PerVUIterations | SharedIterations,
         iterate: Iterate,
         hooks: LoadHooks,
+        first_id: int = 0,
     ) -> None:
-        super().__init__(env, iterate, hooks, settings.max_duration_s + settings.graceful_stop_s)
+        longest_s = settings.max_duration_s + settings.graceful_stop_s
+        super().__init__(env, iterate, hooks, longest_s, first_id)
         self._max_duration_s = settings.max_duration_s
-        self._users = [VirtualUser(number + 1) for number in range(settings.vus)]
+        self._users = [self._new_user(number) for number in range(settings.vus)]
         self.allocated_vus = settings.vus
 
     def _start(self) -> None:
@@ -52,9 +54,14 @@ class IterationsEach(CountedIterations):
     """per-vu-iterations."""
 
     def __init__(
-        self, env: Environment, settings: PerVUIterations, iterate: Iterate, hooks: LoadHooks
+        self,
+        env: Environment,
+        settings: PerVUIterations,
+        iterate: Iterate,
+        hooks: LoadHooks,
+        first_id: int = 0,
     ) -> None:
-        super().__init__(env, settings, iterate, hooks)
+        super().__init__(env, settings, iterate, hooks, first_id)
         self._each = settings.iterations
 
     def _take_one(self, vu: VirtualUser) -> bool:
@@ -71,9 +78,14 @@ class IterationsShared(CountedIterations):
     """shared-iterations."""
 
     def __init__(
-        self, env: Environment, settings: SharedIterations, iterate: Iterate, hooks: LoadHooks
+        self,
+        env: Environment,
+        settings: SharedIterations,
+        iterate: Iterate,
+        hooks: LoadHooks,
+        first_id: int = 0,
     ) -> None:
-        super().__init__(env, settings, iterate, hooks)
+        super().__init__(env, settings, iterate, hooks, first_id)
         self._remaining = settings.iterations
 
     def _take_one(self, vu: VirtualUser) -> bool:  # noqa: ARG002 - first come, first served

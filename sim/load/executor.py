@@ -29,11 +29,18 @@ class Executor(ABC):
         iterations: complete ones, also those whose script failed; not those of spinning users.
         interrupted_iterations: those cut off by the end of a graceful period.
         dropped_iterations: those not started, for want of users or time.
+        longest_s: how long it takes at most, graceful periods included.
+        min_iteration_s: k6's minIterationDuration: a user waits after a shorter iteration.
         all_done: a SimPy event that happens when the last user has left for good.
     """
 
     def __init__(
-        self, env: Environment, iterate: Iterate, hooks: LoadHooks, longest_s: float
+        self,
+        env: Environment,
+        iterate: Iterate,
+        hooks: LoadHooks,
+        longest_s: float,
+        first_id: int = 0,
     ) -> None:
         self.env = env
         self.hooks = hooks
@@ -45,19 +52,25 @@ class Executor(ABC):
         self.dropped_iterations = 0
         self.all_done = env.event()
         self._iterate = iterate
-        self._longest_s = longest_s
+        self.longest_s = longest_s
+        self._first_id = first_id
+        self.min_iteration_s = 0.0
         # Interrupts whoever never leaves; not needed any more when all have left.
         self._timer: Timer | None = None
 
     @property
     def end_s(self) -> float:
         """The latest simulated time at which all is over, graceful periods included."""
-        return self.start_s + self._longest_s
+        return self.start_s + self.longest_s
 
     def start(self) -> None:
         """Schedule everything from the current time on; does not block. To be called once."""
         self.start_s = self.env.now
         self._start()
+
+    def _new_user(self, number: int) -> VirtualUser:
+        """Make the user of a number from 0; its id counts on from those of other loads."""
+        return VirtualUser(self._first_id + number + 1)
 
     @abstractmethod
     def _start(self) -> None:
@@ -132,7 +145,16 @@ class Executor(ABC):
             self.interrupted_iterations += 1
         else:
             self.iterations += 1
-        self.hooks.iteration_ended(vu, self.env.now - begin_s, interrupted=vu.cancelled)
+        duration_s = self.env.now - begin_s
+        self.hooks.iteration_ended(vu, duration_s, interrupted=vu.cancelled)
+        if duration_s < self.min_iteration_s and not vu.cancelled:
+            self._wait_after(vu, self.min_iteration_s - duration_s)
+
+    def _wait_after(self, vu: VirtualUser, wait_s: float) -> None:
+        try:
+            self.env.sleep(wait_s)
+        except IterationInterrupted:
+            vu.cancelled = True
 
     def _watch_clock(self, vu: VirtualUser) -> None:
         """Refuse to begin iteration after iteration without any time passing."""

@@ -20,6 +20,7 @@ from sim.load.settings import (
     RampingArrivalRate,
     RampingVUs,
     SharedIterations,
+    most_users,
 )
 from sim.load.virtual_user import IterationInterrupted, LoadHooks, VirtualUser
 
@@ -35,25 +36,27 @@ def make_executor(
     *,
     opens_s: float,
     rng: Stream,
+    first_id: int = 0,
 ) -> Executor:
     """Make the executor that `settings` describe; nothing happens before its `start`.
 
-    A crowd comes around `opens_s` seconds after the start, at times drawn from `rng`; the load
-    generator's own executors need neither.
+    The ids of its users count on from `first_id`.
+    A crowd comes around `opens_s` seconds after the start of the first load, at times drawn from
+    `rng`; the load generator's own executors need neither.
     `iterate` is the customer's iteration: it runs in the user's thread, may block, and may raise
     any `Exception`, which ends the iteration as a failing script does.
     """
     match settings:
         case RampingVUs():
-            return LoopingUsers(env, ramping_plan(settings), iterate, hooks)
+            return LoopingUsers(env, ramping_plan(settings), iterate, hooks, first_id)
         case ConstantVUs():
-            return LoopingUsers(env, constant_plan(settings), iterate, hooks)
+            return LoopingUsers(env, constant_plan(settings), iterate, hooks, first_id)
         case PerVUIterations():
-            return IterationsEach(env, settings, iterate, hooks)
+            return IterationsEach(env, settings, iterate, hooks, first_id)
         case SharedIterations():
-            return IterationsShared(env, settings, iterate, hooks)
+            return IterationsShared(env, settings, iterate, hooks, first_id)
         case OpeningCrowd():
-            times = iter(crowd_arrivals(settings, opens_s, rng))
+            times = iter(crowd_arrivals(settings, max(0.0, opens_s - settings.start_s), rng))
             regular_s, users = settings.duration_s, (settings.people, settings.people)
         case ConstantArrivalRate():
             times, regular_s = constant_arrivals(settings), settings.duration_s
@@ -62,11 +65,12 @@ def make_executor(
             times = ramping_arrivals(settings)
             regular_s = sum(stage.duration_s for stage in settings.stages)
             users = _users(settings)
-    return Arrivals(env, times, regular_s, settings.graceful_stop_s, users, iterate, hooks)
+    graceful_s = settings.graceful_stop_s
+    return Arrivals(env, times, regular_s, graceful_s, users, iterate, hooks, first_id)
 
 
 def _users(settings: ConstantArrivalRate | RampingArrivalRate) -> tuple[int, int]:
-    return settings.pre_allocated_vus, settings.max_vus or settings.pre_allocated_vus
+    return settings.pre_allocated_vus, most_users(settings)
 
 
 __all__ = [

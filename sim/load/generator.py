@@ -59,6 +59,8 @@ class Generator:
         self._last_s = env.now
         self.full = False
         """Whether it used nearly all of its cores during the last second."""
+        self._interval_s = 0.0 if settings.max_rps is None else 1.0 / settings.max_rps
+        self._next_turn_s = env.now
         self._cores = host.cpu.cores * host.settings.speed * min(1.0, host.settings.cores)
         self._used_s = 0.0
         self._size = size
@@ -81,6 +83,16 @@ class Generator:
         self.full = used_s - self._used_s > _FULL * self._cores
         self._used_s = used_s
         self._env.call_in(1.0, self.start)
+
+    def await_turn(self) -> None:
+        """Block until a request may be sent: as many a second as `max_rps` allows, in order."""
+        if self._interval_s == 0.0:
+            return
+        now_s = self._env.now
+        turn_s = max(now_s, self._next_turn_s)
+        self._next_turn_s = turn_s + self._interval_s
+        if turn_s > now_s:
+            self._env.sleep(turn_s - now_s)
 
     def resident_mb(self) -> float:
         """Return its memory: per initialised user, and per byte of bodies read and printed."""

@@ -18,8 +18,15 @@ class LoopingUsers(Executor):
     wanted again while its user still finishes an iteration keeps that user.
     """
 
-    def __init__(self, env: Environment, plan: Plan, iterate: Iterate, hooks: LoadHooks) -> None:
-        super().__init__(env, iterate, hooks, plan.end_s)
+    def __init__(
+        self,
+        env: Environment,
+        plan: Plan,
+        iterate: Iterate,
+        hooks: LoadHooks,
+        first_id: int = 0,
+    ) -> None:
+        super().__init__(env, iterate, hooks, plan.end_s, first_id)
         self.allocated_vus = plan.most
         self._last = plan.wanted[-1]
         self._over = False
@@ -28,7 +35,7 @@ class LoopingUsers(Executor):
         self._wanted = 0
         self._allowed = 0
         self._places: list[VirtualUser | None] = [None] * plan.most
-        self._idle = deque(VirtualUser(number + 1) for number in range(plan.most))
+        self._idle = deque(self._new_user(number) for number in range(plan.most))
 
     def _start(self) -> None:
         self._follow()

@@ -29,9 +29,9 @@ GracefulStopS = Annotated[
 ]
 PreAllocatedUsers = Annotated[
     int,
-    Gt(0),
+    Ge(0),
     Le(MOST_USERS),
-    Setting("virtual users made in advance", "VUs", _GIVEN, 1, 1e6),
+    Setting("virtual users made in advance", "VUs", _GIVEN, 0, 1e6),
 ]
 MaxUsers = Annotated[
     int | None,
@@ -40,6 +40,23 @@ MaxUsers = Annotated[
 ]
 TimeUnitS = Annotated[
     Seconds, Gt(0), Setting("the time unit of the rate", "s", "k6: 1s", 0.001, 86_400)
+]
+
+ScenarioName = Annotated[
+    str,
+    Setting(
+        "name of the load among several: its requests have it as their tag scenario, and "
+        "thresholds can ask for them alone"
+    ),
+]
+StartS = Annotated[
+    Seconds,
+    Ge(0),
+    Setting("when it starts, after the first load", "s", "k6: startTime, 0s", 0, 86_400),
+]
+Script = Annotated[
+    str | None,
+    Setting("what its users do, package.module:function; customer.script when not given"),
 ]
 
 
@@ -85,9 +102,9 @@ def _check_changes(stages: tuple[Stage, ...], start: float) -> None:
 
 
 def _check_max_vus(max_vus: int | None, pre_allocated_vus: int) -> None:
-    _check_count("pre_allocated_vus", pre_allocated_vus, 1)
+    _check_count("pre_allocated_vus", pre_allocated_vus, 0)
     if max_vus is not None:
-        _check_count("max_vus", max_vus, 1)
+        _check_count("max_vus", max_vus, 0)
         _check(
             "max_vus",
             max_vus,
@@ -168,6 +185,9 @@ class RampingVUs:
         Setting("time a ramped-down user has to finish its iteration", "s", _GRACEFUL, 0, 3_600),
     ] = 30.0
     graceful_stop_s: GracefulStopS = 30.0
+    scenario: ScenarioName = ""
+    start_s: StartS = 0.0
+    script: Script = None
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for what cannot be."""
@@ -188,6 +208,9 @@ class ConstantVUs:
     duration_s: DurationS
     vus: Users = 1
     graceful_stop_s: GracefulStopS = 30.0
+    scenario: ScenarioName = ""
+    start_s: StartS = 0.0
+    script: Script = None
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for what cannot be."""
@@ -207,6 +230,9 @@ class PerVUIterations:
     ] = 1
     max_duration_s: MaxDurationS = 600.0
     graceful_stop_s: GracefulStopS = 30.0
+    scenario: ScenarioName = ""
+    start_s: StartS = 0.0
+    script: Script = None
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for what cannot be."""
@@ -229,6 +255,9 @@ class SharedIterations:
     ] = 1
     max_duration_s: MaxDurationS = 600.0
     graceful_stop_s: GracefulStopS = 30.0
+    scenario: ScenarioName = ""
+    start_s: StartS = 0.0
+    script: Script = None
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for what cannot be."""
@@ -255,6 +284,9 @@ class ConstantArrivalRate:
     time_unit_s: TimeUnitS = 1.0
     max_vus: MaxUsers = None
     graceful_stop_s: GracefulStopS = 30.0
+    scenario: ScenarioName = ""
+    start_s: StartS = 0.0
+    script: Script = None
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for what cannot be."""
@@ -279,6 +311,9 @@ class RampingArrivalRate:
     time_unit_s: TimeUnitS = 1.0
     max_vus: MaxUsers = None
     graceful_stop_s: GracefulStopS = 30.0
+    scenario: ScenarioName = ""
+    start_s: StartS = 0.0
+    script: Script = None
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for what cannot be."""
@@ -341,6 +376,9 @@ class OpeningCrowd:
         Ge(0),
         Setting("time visits have to finish at the end", "s", _GRACEFUL, 0, 3_600),
     ] = 30.0
+    scenario: ScenarioName = ""
+    start_s: StartS = 0.0
+    script: Script = None
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for what cannot be."""
@@ -361,3 +399,37 @@ Load = (
     | RampingArrivalRate
     | OpeningCrowd
 )
+Loads = Load | tuple[Load, ...]
+"""One load, or several at once."""
+
+
+def loads_of(loads: Loads) -> tuple[Load, ...]:
+    """The loads as a tuple, one alone included."""
+    return loads if isinstance(loads, tuple) else (loads,)
+
+
+def most_users(load: Load) -> int:
+    """The largest number of virtual users that a load can have at once."""
+    if isinstance(load, RampingVUs):
+        return int(max(load.start_vus, *(stage.target for stage in load.stages)))
+    if isinstance(load, ConstantArrivalRate | RampingArrivalRate):
+        return load.pre_allocated_vus if load.max_vus is None else load.max_vus
+    if isinstance(load, OpeningCrowd):
+        return load.people
+    return load.vus
+
+
+def length_s(load: Load) -> float:
+    """For how long a load starts iterations, at most; graceful periods come on top."""
+    if isinstance(load, RampingVUs | RampingArrivalRate):
+        return sum(stage.duration_s for stage in load.stages)
+    if isinstance(load, PerVUIterations | SharedIterations):
+        return load.max_duration_s
+    return load.duration_s
+
+
+def scenarios(loads: Loads) -> list[str]:
+    """The names of several loads, their positions from 1 where they have none; none of one load."""
+    if not isinstance(loads, tuple):
+        return [loads.scenario] if loads.scenario else []
+    return [load.scenario or str(position) for position, load in enumerate(loads, start=1)]

@@ -214,7 +214,8 @@ class Inspection:
 
     def counts(self, counts: Counts) -> Counts:
         """Add what only inspection sees, and what was broken where it ended the run."""
-        counts = {**counts, "overtaken": self._line.overtaken}
+        reversals = max(counts["time_reversals"], self.reversals)
+        counts = {**counts, "time_reversals": reversals, "overtaken": self._line.overtaken}
         found = {} if self.found is None else self.found.invariants
         return {name: max(count, found.get(name, 0)) for name, count in counts.items()}
 

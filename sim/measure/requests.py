@@ -25,10 +25,13 @@ _LOWEST_FAILED: Final = 400
 _MS: Final = 1e3
 
 
-def trend(values: NDArray[np.float64]) -> dict[str, float]:
-    """Return k6's statistics of a trend metric; percentiles interpolate linearly, as k6's do."""
-    p90, p95, p99 = np.percentile(values, (90, 95, 99))
-    return {
+def trend(values: NDArray[np.float64], percentiles: Sequence[float] = ()) -> dict[str, float]:
+    """Return k6's statistics of a trend metric; percentiles interpolate linearly, as k6's do.
+
+    Those from 0 to 100 in `percentiles` are added to the usual ones, under k6's names for them.
+    """
+    p90, p95, p99, *more = np.percentile(values, (90, 95, 99, *percentiles))
+    found = {
         "avg": float(values.mean()),
         "min": float(values.min()),
         "med": float(np.median(values)),
@@ -37,9 +40,14 @@ def trend(values: NDArray[np.float64]) -> dict[str, float]:
         "p(95)": float(p95),
         "p(99)": float(p99),
     }
+    for percent, value in zip(percentiles, more, strict=True):
+        found[f"p({percent:g})"] = float(value)
+    return found
 
 
-def weighted_trend(values: NDArray[np.float64], weights: NDArray[np.float64]) -> dict[str, float]:
+def weighted_trend(
+    values: NDArray[np.float64], weights: NDArray[np.float64], percentiles: Sequence[float] = ()
+) -> dict[str, float]:
     """Return the statistics of a trend whose `values` occurred `weights` times each."""
     order = np.argsort(values)
     ordered = values[order]
@@ -48,7 +56,7 @@ def weighted_trend(values: NDArray[np.float64], weights: NDArray[np.float64]) ->
     def percentile(share: float) -> float:
         return float(ordered[np.searchsorted(cumulated, share * cumulated[-1])])
 
-    return {
+    found = {
         "avg": float(np.average(values, weights=weights)),
         "min": float(ordered[0]),
         "med": percentile(0.5),
@@ -57,6 +65,9 @@ def weighted_trend(values: NDArray[np.float64], weights: NDArray[np.float64]) ->
         "p(95)": percentile(0.95),
         "p(99)": percentile(0.99),
     }
+    for percent in percentiles:
+        found[f"p({percent:g})"] = percentile(percent / 100.0)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +99,8 @@ class RequestLog:
     at least two million requests once there were more than four million.
     """
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, most: int = MOST, percentiles: Sequence[float] = ()) -> None:
+        self._percentiles = tuple(percentiles)
         self.requests = 0
         self.failed = 0
         self.sent_bytes = 0.0
@@ -166,6 +178,11 @@ class RequestLog:
         self._blocked_s.append(blocked_s)
         self._connecting_s.append(connecting_s)
 
+    def transferred(self, sent: float, received: float) -> None:
+        """Add what a request and its answer had in bytes."""
+        self.sent_bytes += sent
+        self.received_bytes += received
+
     def digest(self, *states: bytes) -> str:
         """Return the SHA-256 of all requests and of the final `states`."""
         whole = self._hash.copy()
@@ -205,6 +222,24 @@ class RequestLog:
                 table[name] = table.get(name, 0.0) + count
         return table
 
+    def metric(self, name: str, measured_s: float) -> dict[str, float] | None:
+        """Return one of `metrics`, with as little work as it takes; None when it is absent."""
+        if name == "http_req_failed":
+            return self._failures() if self.requests else None
+        if name == "http_reqs":
+            return {"count": self.requests, "rate": self.requests / measured_s}
+        if name == "http_req_duration" and self.requests:
+            durations = self._duration_s.kept() * _MS
+            return self._duration_trend(durations, range(len(self._names)))
+        return self.metrics(measured_s).get(name)
+
+    def _failures(self) -> dict[str, float]:
+        return {
+            "rate": self.failed / self.requests,
+            "passes": self.failed,
+            "fails": self.requests - self.failed,
+        }
+
     def metrics(self, measured_s: float) -> dict[str, dict[str, float]]:
         """Return k6's metrics; rates are per second of `measured_s`. Without samples: absent."""
         result: dict[str, dict[str, float]] = {
@@ -220,11 +255,7 @@ class RequestLog:
         if iterations:
             result["iteration_duration"] = self._iteration_trend()
         if self.requests:
-            result["http_req_failed"] = {
-                "rate": self.failed / self.requests,
-                "passes": self.failed,
-                "fails": self.requests - self.failed,
-            }
+            result["http_req_failed"] = self._failures()
             result.update(self._duration_trends())
         return result
 
@@ -232,10 +263,11 @@ class RequestLog:
         values = self.iteration_s.kept() * _MS
         spun = int(self.spun_iterations)
         if not spun:
-            return trend(values)
+            return trend(values, self._percentiles)
         return weighted_trend(
             np.append(values, self.spun_s / self.spun_iterations * _MS),
             np.append(np.full(len(values), float(self.iteration_s.stride)), float(spun)),
+            self._percentiles,
         )
 
     def _with_reused(self, connections: Samples) -> dict[str, float]:
@@ -243,15 +275,17 @@ class RequestLog:
         values = connections.kept() * _MS
         reused = max(0, self.requests - connections.count)
         if connections.stride == self._duration_s.stride == 1:
-            return trend(np.append(values, np.zeros(reused)))
+            return trend(np.append(values, np.zeros(reused)), self._percentiles)
         weights = np.full(len(values), float(connections.stride))
-        return weighted_trend(np.append(values, 0.0), np.append(weights, float(reused)))
+        return weighted_trend(
+            np.append(values, 0.0), np.append(weights, float(reused)), self._percentiles
+        )
 
     def _duration_trend(
         self, chosen: NDArray[np.float64], kinds: Sequence[int]
     ) -> dict[str, float]:
         """The trend of the durations of some kinds of requests, of which `chosen` are kept."""
-        found = trend(chosen)
+        found = trend(chosen, self._percentiles)
         if self._duration_s.stride > 1:
             totals = [self._totals[kind] for kind in kinds]
             count = sum(self._counts[kind] for kind in kinds)
@@ -267,9 +301,9 @@ class RequestLog:
         keys = self._key.kept()
         result = {
             "http_req_duration": self._duration_trend(durations, range(len(self._names))),
-            "http_req_waiting": trend(durations - sending - receiving),
-            "http_req_sending": trend(sending),
-            "http_req_receiving": trend(receiving),
+            "http_req_waiting": trend(durations - sending - receiving, self._percentiles),
+            "http_req_sending": trend(sending, self._percentiles),
+            "http_req_receiving": trend(receiving, self._percentiles),
             "http_req_blocked": self._with_reused(self._blocked_s),
             "http_req_connecting": self._with_reused(self._connecting_s),
         }

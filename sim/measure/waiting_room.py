@@ -29,11 +29,14 @@ Metrics = dict[str, dict[str, float]]
 class WaitingRoom:
     """When each user came, got in and paid, and what they were told about their place."""
 
-    def __init__(self) -> None:
+    def __init__(self, percentiles: Sequence[float] = ()) -> None:
+        self._percentiles = tuple(percentiles)
         self.may_leave = False
         """There are users who lose patience."""
         self.bots: set[int] = set()
         """Users who are programs."""
+        self.opens_s = 0.0
+        """When the sale opens; seconds since the load began."""
         self._arrived_s: dict[int, float] = {}
         self._abandoned_s: dict[int, float] = {}
         self._came_s: dict[int, float] = {}
@@ -92,7 +95,21 @@ class WaitingRoom:
                 "rate": len(self._got_in_s) / measured_s,
             }
             result["admissions_per_minute"] = self._per_minute(measured_s)
+        if self._came_s or self._arrived_s:
+            result["shut_out"] = {"count": self._shut_out()}
         return result | self._leaving()
+
+    def _shut_out(self) -> int:
+        """People never let in although seats were free: until they left, or until the end.
+
+        Seats are free from the opening until somebody first sees none.
+        """
+        sold_out_s = float("inf") if self.sold_out_s is None else self.sold_out_s
+        outside = (self._arrived_s.keys() | self._came_s.keys()) - self._got_in_s.keys()
+        left_s = [self._abandoned_s.get(user, float("inf")) for user in outside]
+        if sold_out_s == float("inf"):
+            return sum(at_s >= self.opens_s for at_s in left_s)
+        return sum(self.opens_s <= at_s < sold_out_s for at_s in left_s)
 
     def _leaving(self) -> Metrics:
         """Who left without seeing a seat, how long after arriving, and how bots fared."""
@@ -105,7 +122,9 @@ class WaitingRoom:
         }
         if self._abandoned_s:
             stays_s = [at_s - self._arrived_s[user] for user, at_s in self._abandoned_s.items()]
-            result["abandoned_after"] = trend(np.array(stays_s, dtype=np.float64) * _MS)
+            result["abandoned_after"] = trend(
+                np.array(stays_s, dtype=np.float64) * _MS, self._percentiles
+            )
         return result
 
     def _order(self) -> Metrics:
@@ -114,18 +133,20 @@ class WaitingRoom:
         lost = overtaken(got_in)
         return {
             "order_inversions": {"count": float(lost.sum())},
-            "places_lost": trend(lost.astype(np.float64)),
+            "places_lost": trend(lost.astype(np.float64), self._percentiles),
             "never_let_in": {"count": len(self._came_s) - len(self._got_in_s)},
         }
 
     def _waiting(self) -> Metrics:
         """Waiting times of those who got in, all together and by when they came."""
         everyone = sorted(self._came_s, key=lambda user: (self._came_s[user], user))
-        result: Metrics = {"waiting_time": trend(self._waits(everyone, self._got_in_s))}
+        result: Metrics = {
+            "waiting_time": trend(self._waits(everyone, self._got_in_s), self._percentiles)
+        }
         for cohort, members in enumerate(np.array_split(np.array(everyone), COHORTS), start=1):
             waits = self._waits(members.tolist(), self._got_in_s)
             if len(waits):
-                result[f"waiting_time{{cohort:{cohort}}}"] = trend(waits)
+                result[f"waiting_time{{cohort:{cohort}}}"] = trend(waits, self._percentiles)
         return result
 
     def _waits(self, users: Sequence[int], got_in_s: Mapping[int, float]) -> NDArray[np.float64]:
@@ -137,7 +158,7 @@ class WaitingRoom:
         minutes = max(1, int(measured_s // _MINUTE_S))
         edges = np.arange(minutes + 1) * _MINUTE_S
         counts = np.histogram(list(self._got_in_s.values()), edges)[0].astype(np.float64)
-        found = trend(counts)
+        found = trend(counts, self._percentiles)
         mean = found["avg"]
         found["cv"] = float(counts.std() / mean) if mean else 0.0
         return found

@@ -37,7 +37,7 @@ class Generator:
         Literal["go", "even"],
         Setting(
             "who goes first when finished users spin: as Go's scheduler has it, or everyone alike",
-            source="Go 1.26 runtime/proc.go, k6 1.8 output/manager.go; measured: generator_spin.csv",
+            source="Go 1.26: runtime/proc.go; k6 1.8: output/manager.go; generator_spin.csv",
         ),
     ] = "go"
     console_lines: Annotated[
@@ -73,6 +73,30 @@ class Generator:
             source="k6: connections are kept",
         ),
     ] = "kept"
+    max_rps: Annotated[
+        float | None,
+        Gt(0),
+        Setting(
+            "most requests a second of all users together; further ones wait for their turn, "
+            "before they are measured; no limit when not given",
+            "requests/s",
+            "k6: rps, no limit",
+            1,
+            1e6,
+        ),
+    ] = None
+    min_iteration_s: Annotated[
+        float,
+        Ge(0),
+        Setting(
+            "a user whose iteration took less waits so long before the next one begins; "
+            "iteration_duration does not count the wait",
+            "s",
+            "k6: minIterationDuration, 0",
+            0,
+            3_600,
+        ),
+    ] = 0.0
     time_wait_s: Annotated[
         float,
         Ge(0),

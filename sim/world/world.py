@@ -10,7 +10,7 @@ from model.setting import Setting
 from sim.customers.settings import Customer
 from sim.faults.settings import Fault
 from sim.kernel.race_search import Search
-from sim.load.settings import Load, RampingVUs
+from sim.load.settings import Loads, RampingVUs
 from sim.redis.settings import RedisSettings
 from sim.world.broker import Broker
 from sim.world.catalogue import Catalogue
@@ -31,9 +31,9 @@ class World:
     customer: Annotated[Customer, Setting("behaviour of the load script's customers")] = field(
         default_factory=Customer
     )
-    load: Annotated[Load, Setting("arrivals: one of the load generator's executors")] = field(
-        default_factory=RampingVUs
-    )
+    load: Annotated[
+        Loads, Setting("arrivals: one of the load generator's executors, or a list of several")
+    ] = field(default_factory=RampingVUs)
     catalogue: Annotated[Catalogue, Setting("what is on sale")] = field(default_factory=Catalogue)
     service: Annotated[Service, Setting("application server")] = field(default_factory=Service)
     pool: Annotated[Pool, Setting("database connection pool")] = field(default_factory=Pool)

@@ -5,7 +5,7 @@ The seeds are fixed, so that these numbers are the same in every run; `make cove
 
 import pytest
 
-from experiments.studies.compare import Design
+from experiments.studies.compare.differences import Design
 from tests.support.coverage import coverage, verdicts
 
 EXPERIMENTS = 1_000

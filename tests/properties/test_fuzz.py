@@ -12,7 +12,7 @@ from experiments.studies.fuzz.shrink import Case, Shrinker
 from experiments.studies.fuzz.trial import attempt, broken, varied
 from sim.faults.settings import JvmPause
 from sim.kernel.race_search import Search
-from sim.run import investigate, simulate
+from sim.run import simulate, simulate_with_stalls
 
 SEEDS = 60
 """`make fuzz` tries ten thousand."""
@@ -78,7 +78,7 @@ def test_inspecting_every_event_changes_nothing(small):
 
 def test_ties_and_stalls_give_other_runs_and_given_stalls_the_same_one(small):
     searched = replace(small, search=Search(shuffles_ties=True, stall_probability=0.1))
-    run, stalls = investigate(searched, 5)
+    run, stalls = simulate_with_stalls(searched, 5)
     given = replace(small, search=Search(shuffles_ties=True, stalls=stalls))
 
     assert len(stalls) > 5

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 
 from experiments.statistics.stopping import two_stage, verdict_of
-from experiments.studies.compare import Design, replicate
+from experiments.studies.compare.differences import Design, replicate
 from tests.support.synthetic import Experiment
 
 BASE = 0.30

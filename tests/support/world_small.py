@@ -6,7 +6,9 @@ from dataclasses import replace
 from model.policy import Policy
 from sim.customers.settings import Customer
 from sim.load.settings import ConstantVUs, RampingVUs, Stage
-from sim.run import _Run
+from sim.make_result import make_result
+from sim.run import play
+from sim.wiring import Parts
 from sim.world import Catalogue, Generator, Host, Service, World
 
 SMALL = World(
@@ -76,21 +78,21 @@ class _Witness:
 class Played:
     """A run to look into.
 
-    `result` and `run` are what `sim.run` makes; `served` counts the service's answers by endpoint,
+    `run` are its parts, `result` is its result; `served` counts the service's answers by endpoint,
     status and whether the client still waited for them.
     """
 
     def __init__(self, world, seed=1, *, events=()):
         """Each event (t_s, action) calls action(run) t_s seconds after the load began."""
-        self.run = run = _Run(world, 1.0, seed, None)
+        self.run = run = Parts(world, 1.0, seed)
         self.served = Counter()
         self._witness(run.server.workers)
         try:
             for time_s, action in events:
                 at_s = world.service.started_before_s + time_s
                 run.env.call_at(at_s, lambda action=action: action(run))
-            run.run()
-            self.result = run.result(seed)
+            play(run)
+            self.result = make_result(run)
         finally:
             run.env.close()
 

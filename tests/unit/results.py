@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sim.result import RunResult, Sweep
+from sim.result import Cleanup, RunResult
 
 CHECK = "GET /v1/token/check"
 GENERATION = "POST /v1/token/generation"
@@ -42,8 +42,8 @@ def result(seed=1, *, ended="completed", tokens=700, digest=None):
         funnel={"waiting": 900, "booked": 19, "paid": 6},
         invariants={"oversold": 0, "overadmitted": 2},
         sweeps=[
-            Sweep(0.0, 0.0, 0.1, "ok", 40, 660, 0, 0),
-            Sweep(300.1, 330.0, 360.0, "PoolTimeout", 0, 0, 0, 0),
+            Cleanup(0.0, 0.0, 0.1, "ok", 40, 660, 0, 0),
+            Cleanup(300.1, 330.0, 360.0, "PoolTimeout", 0, 0, 0, 0),
         ],
         notes=["nothing was evicted: no maxmemory is set"],
         series={"t_s": np.array([10.0, 20.0]), "requests": np.array([1.0, 2.0])},

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from experiments.config.reading import load
-from sim import run as sim_run
+from sim import wiring
 from sim.kernel.environment import Environment
 from sim.load.settings import ConstantVUs
 from sim.measure.events import Events
@@ -17,6 +17,7 @@ from sim.measure.requests import RequestLog
 from sim.measure.samples import Samples
 from sim.measure.series import Series
 from sim.redis.server import Eviction
+from sim.run import play
 
 MOST = 512
 
@@ -94,12 +95,14 @@ def memory_after(length_s):
         config.world,
         load=ConstantVUs("constant-vus", length_s, 3),
         catalogue=dataclasses.replace(config.world.catalogue, users=4, seats=10, capacity=1),
+        # Every port is remembered that a closed connection had.
+        generator=dataclasses.replace(config.world.generator, local_ports=1_000),
     )
     gc.collect()
     tracemalloc.start()
-    run = sim_run._Run(world, 1.0, 1, None)
+    run = wiring.Parts(world, 1.0, 1)
     try:
-        run.run()
+        play(run)
         gc.collect()
         return tracemalloc.get_traced_memory()[0], run.log.requests
     finally:
@@ -108,8 +111,8 @@ def memory_after(length_s):
 
 
 def test_a_world_of_constant_size_needs_the_same_memory_after_four_times_the_time(monkeypatch):
-    monkeypatch.setattr(sim_run, "RequestLog", functools.partial(RequestLog, most=MOST))
-    monkeypatch.setattr(sim_run, "Series", functools.partial(Series, max_points=20))
+    monkeypatch.setattr(wiring, "RequestLog", functools.partial(RequestLog, most=MOST))
+    monkeypatch.setattr(wiring, "Series", functools.partial(Series, max_points=20))
     memory_after(2.0)
     short, few = memory_after(8.0)
     long, many = memory_after(32.0)

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from experiments.cli.calibrate import calibration, fragment
 from experiments.config.reading import load
 from experiments.errors import ConfigError
 from experiments.interop.k6_output import read_output
-from experiments.studies.calibrate import fit_distribution
+from experiments.studies.calibrate.fits import fit_distribution
+from experiments.studies.calibrate.fragment import fragment
+from experiments.studies.calibrate.study import calibration
 from model.policy import Policy
 from sim.customers.settings import Customer
 from sim.load.settings import ConstantVUs, RampingVUs, Stage

@@ -250,7 +250,7 @@ def test_no_traceback_unless_asked_for(monkeypatch, capsys):
     def broken(_options):
         raise ZeroDivisionError("of all\nthings")
 
-    monkeypatch.setattr("experiments.cli.main._list", broken)
+    monkeypatch.setattr("experiments.cli.list._list", broken)
     assert main(["list"]) == 1
     assert capsys.readouterr().err == (
         "ticketsim: ZeroDivisionError: of all things (--debug shows where)\n"

@@ -35,14 +35,14 @@ def test_the_programs_own_code_is_not_counted_twice():
 def test_code_that_changed_is_no_longer_the_same_run(config, tmp_path):
     resolved, code = config
     before = identity_of(resolved, 1, 1.0)
-    Journal(str(tmp_path / "out"), "compare", before)
-    Journal(str(tmp_path / "out"), "compare", identity_of(resolved, 1, 1.0))
+    Journal(tmp_path / "out", "compare", before)
+    Journal(tmp_path / "out", "compare", identity_of(resolved, 1, 1.0))
 
     code.write_text(CODE.format(2.0), encoding="utf-8")
     after = identity_of(resolved, 1, 1.0)
     assert after.code != before.code
     with pytest.raises(OutputMismatchError, match=f"code {before.code} there, code {after.code}"):
-        Journal(str(tmp_path / "out"), "compare", after)
+        Journal(tmp_path / "out", "compare", after)
 
 
 def test_line_ends_of_a_checkout_change_nothing(config):

@@ -138,12 +138,12 @@ def test_nothing_observed_is_nothing_to_explain(capsys):
 def test_at_length_every_defect_is_a_player_and_known_truths_are_inferred_back(
     riddle, capsys, monkeypatch
 ):
-    from experiments.cli import explain as command_explain
+    from experiments.studies.explain import study
     from experiments.studies.explain.inference import Plan
     from experiments.studies.explain.plan import Thorough
 
     few = Thorough(orders=2, truths=3, calibration=Plan(8, 1))
-    monkeypatch.setattr(command_explain, "THOROUGH", few)
+    monkeypatch.setattr(study, "THOROUGH", few)
     found = explained(capsys, riddle, "--full", "--budget=80", "--workers=1")
     single = found["attribution_of_single_defects"]
     assert set(single["players"]) == {"F1", "F1b", "F6", "F2c", "F16"}

@@ -5,14 +5,15 @@ import math
 
 import pytest
 
+from experiments.config.changes import changed, parse_set
 from experiments.config.reading import Observed, check
-from experiments.config.sources import Merged, apply_set, merge, read_merged, read_source
+from experiments.config.sources import Merged, merge, read_merged, read_source
 from experiments.errors import ConfigError
 from experiments.statistics.summary import number_at
 from experiments.studies.explain.observations import MOST, Observation, Vector, observations_of
 from experiments.studies.explain.trials import Limits, Trial
 from experiments.studies.explain.unknowns import Unknowns, stopped_after
-from sim.result import RunResult, Sweep
+from sim.result import Cleanup, RunResult
 
 STAGES = [{"duration_s": 10.0, "target": 20.0}, {"duration_s": 30.0, "target": 40.0}]
 
@@ -24,7 +25,7 @@ def unknowns(tables, *assignments):
     merge(table, {"explain": tables})
     merged = Merged(table, merged.origins)
     for text in assignments:
-        merged = apply_set(merged, text)
+        merged = changed(merged, parse_set(text))
     return Unknowns(merged, check(merged, "mine"), "mine")
 
 
@@ -289,7 +290,7 @@ def test_a_load_generator_that_was_killed_has_printed_no_summary():
 
 
 def test_tokens_that_a_sweep_or_an_eviction_took_have_vanished():
-    sweep = Sweep(300.0, 300.0, 301.0, "ok", 50, 10, 50, 10)
+    sweep = Cleanup(300.0, 300.0, 301.0, "ok", 50, 10, 50, 10)
     kept = made_up(sweeps=[sweep])
     wiped = made_up(sweeps=[dataclasses.replace(sweep, passed_after=0)])
     evicted = made_up(notes=["57.5 s: Redis evicted concert:1:queue:passed whole (62 members)"])

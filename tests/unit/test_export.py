@@ -9,9 +9,10 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from experiments.cli.main import main
-from experiments.cli.run import perform
-from experiments.runs.campaign import CommonOptions
+from experiments.config.reading import read
+from experiments.runs.options import RunOptions
 from experiments.runs.samples import SampleWriter, path_of
+from experiments.studies.run import run
 from sim.measure.requests import Sample
 
 K6 = Path(__file__).parents[1] / "data" / "k6"
@@ -21,15 +22,9 @@ K6 = Path(__file__).parents[1] / "data" / "k6"
 def kept(tmp_path_factory):
     """A small run of two replications with samples, some of whose requests fail."""
     out = tmp_path_factory.mktemp("kept") / "run"
-    options = CommonOptions(
-        config="smoke",
-        assignments=('thresholds={http_req_failed=["rate<0.00001"], http_reqs=["count>1"]}',),
-        replications=2,
-        workers=1,
-        out=str(out),
-        quiet=True,
-    )
-    perform(options, samples=True)
+    thresholds = 'thresholds={http_req_failed=["rate<0.00001"], http_reqs=["count>1"]}'
+    options = RunOptions(replications=2, workers=1, out=out)
+    run(read("smoke", [thresholds]), options, samples=True)
     return out
 
 
@@ -141,16 +136,16 @@ def test_openmetrics_is_read_by_a_strict_parser_and_ends_with_the_totals(kept, s
     totals = {}
     for sample in families["ticketsim_http_requests"].samples:
         totals[sample.labels["replication"], sample.labels["endpoint"]] = sample.value
-    for run in summary["runs"]:
-        for endpoint, counts in run["outcomes"].items():
-            key = (str(run["replication"]), endpoint)
+    for entry in summary["runs"]:
+        for endpoint, counts in entry["outcomes"].items():
+            key = (str(entry["replication"]), endpoint)
             # The last sample is taken before the very last requests end.
             assert totals[key] == pytest.approx(sum(counts.values()), rel=0.1, abs=10)
     assert families["ticketsim_redis_used_bytes"].unit == "bytes"
     assert families["ticketsim_cpu_seconds"].type == "counter"
     durations = families["ticketsim_http_request_duration_seconds"]
     counts = [sample.value for sample in durations.samples if sample.name.endswith("_count")]
-    assert sum(counts) == sum(run["metrics"]["http_reqs"]["count"] for run in summary["runs"])
+    assert sum(counts) == sum(entry["metrics"]["http_reqs"]["count"] for entry in summary["runs"])
 
 
 def test_labels_from_outside_cannot_break_the_exposition():
@@ -167,17 +162,17 @@ def test_labels_from_outside_cannot_break_the_exposition():
 
 def test_parquet_has_every_request_of_every_replication(kept, summary, tmp_path):
     table = pd.read_parquet(export(kept, "parquet", tmp_path / "all.parquet"))
-    for run in summary["runs"]:
-        rows = table[table.replication == run["replication"]]
-        assert len(rows) == run["metrics"]["http_reqs"]["count"]
+    for entry in summary["runs"]:
+        rows = table[table.replication == entry["replication"]]
+        assert len(rows) == entry["metrics"]["http_reqs"]["count"]
         failed = rows[(rows.status < 200) | (rows.status >= 400)]
-        assert len(failed) == run["metrics"]["http_req_failed"]["passes"]
+        assert len(failed) == entry["metrics"]["http_req_failed"]["passes"]
         assert failed.error.notna().all()
         assert rows.time_s.is_monotonic_increasing
 
 
 def test_samples_do_not_change_a_run(summary):
-    finished = perform(CommonOptions(config="smoke", quiet=True))
+    finished = run(read("smoke"), RunOptions())
     assert finished.summary["digest"] == summary["runs"][0]["digest"]
 
 
@@ -214,10 +209,10 @@ def test_samples_of_a_run_that_broke_off_are_not_left_behind(tmp_path):
 def test_replications_without_samples_run_again_when_they_are_asked_for(tmp_path):
     out = tmp_path / "run"
     short = ("load.stages=[{duration_s=3.0, target=5}]",)
-    options = CommonOptions(config="smoke", assignments=short, out=str(out), quiet=True)
-    first = perform(options).summary
+    given, options = read("smoke", short), RunOptions(out=out)
+    first = run(given, options).summary
     assert main(["export", str(out), "--format", "parquet"]) == 1
-    second = perform(options, samples=True).summary
+    second = run(given, options, samples=True).summary
     assert second["digest"] == first["digest"]
     assert path_of(out, 0).is_file()
 
@@ -244,7 +239,7 @@ def test_a_replication_that_is_not_there_is_named(kept, capsys):
 def test_results_without_samples_say_how_to_get_them(tmp_path, capsys):
     out = tmp_path / "run"
     short = ("load.stages=[{duration_s=3.0, target=5}]",)
-    perform(CommonOptions(config="smoke", assignments=short, out=str(out), quiet=True))
+    run(read("smoke", short), RunOptions(out=out))
     assert main(["export", str(out), "--format", "k6-csv"]) == 1
     assert "run it again with --samples" in capsys.readouterr().err
     assert not (out / "k6.csv").exists()

@@ -9,7 +9,7 @@ import pytest
 
 from experiments.statistics.stopping import looks
 from experiments.statistics.thresholds import criteria
-from experiments.studies.gate import ERROR, judge, overall
+from experiments.studies.gate.checks import ERROR, judge, overall
 from experiments.views.gate_text import junit, markdown, render, workflow_commands
 from tests.support.synthetic import Experiment
 from tests.unit.results import result

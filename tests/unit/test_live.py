@@ -4,8 +4,10 @@ import time
 
 import pytest
 
-from experiments.runs.progress import silent
-from experiments.views.live_view import View, live_view, recent_rates, stage_of
+from experiments.cli.main import parser
+from experiments.cli.options import run_options
+from experiments.runs.display import silent
+from experiments.views.live_view import LiveDisplay, View, recent_rates, stage_of
 from sim.load.settings import ConstantVUs, RampingVUs, Stage
 from sim.run import Progress
 
@@ -78,7 +80,8 @@ def test_stages_are_named_only_where_there_are_some():
 @pytest.mark.parametrize(("terminal", "quiet"), [(False, False), (True, True)])
 def test_nothing_is_shown_without_a_terminal_or_when_quiet(monkeypatch, capsys, terminal, quiet):
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
-    with live_view(LOAD, 1, quiet=quiet) as report:
+    options = parser().parse_args(["run", "smoke", *(["--quiet"] if quiet else [])])
+    with run_options(options, LiveDisplay).display.runs(1, LOAD) as report:
         assert report is silent
         report(0, progress(1.0))
     assert capsys.readouterr().err == ""

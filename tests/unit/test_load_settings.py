@@ -85,8 +85,8 @@ def arriving_in_stages(stages=STAGES, pre_allocated_vus=3, **changes):
         (lambda: arriving(rate=0), "rate: value 0; allowed: more than 0"),
         (lambda: arriving(time_unit_s=-1), "time_unit_s: value -1; allowed: more than 0 s"),
         (
-            lambda: arriving(pre_allocated_vus=0),
-            "pre_allocated_vus: value 0; allowed: whole numbers from 1",
+            lambda: arriving(pre_allocated_vus=-1),
+            "pre_allocated_vus: value -1; allowed: whole numbers from 0",
         ),
         (
             lambda: arriving(max_vus=2),

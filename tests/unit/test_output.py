@@ -1,12 +1,14 @@
 """What commands print for programs and for people."""
 
+import argparse
 import json
 
 import pytest
 
 from experiments.cli.main import main
-from experiments.runs.campaign import CommonOptions
-from experiments.runs.envelope import DOCUMENTS, as_json, show
+from experiments.cli.output import show
+from experiments.cli.schema import DOCUMENTS
+from experiments.documents import as_json
 
 
 def columns(_document, width):
@@ -25,7 +27,7 @@ def test_every_command_has_a_schema_of_what_it_prints(command, capsys):
 @pytest.mark.parametrize("wanted", [False, True])
 def test_people_are_told_unless_quiet_and_programs_if_they_ask(quiet, wanted, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "77")
-    show(CommonOptions("x", json=wanted, quiet=quiet), {"a": 1}, columns)
+    show(argparse.Namespace(json=wanted, quiet=quiet), {"a": 1}, columns)
     told = capsys.readouterr()
     assert told.err == ("" if quiet else "77 columns\n")
     assert told.out == ('{\n  "a": 1\n}\n' if wanted else "")

@@ -11,7 +11,7 @@ from experiments.views.plots.funnel import at_least
 from experiments.views.plots.style import BAND, GREY, INK, PALETTE, PAPER, SERIES, settings
 from experiments.views.plots.timeline import bins_of, counted, level, marked, shares, stages_of
 from sim.load.settings import ConstantVUs, RampingVUs, Stage
-from sim.result import Sweep
+from sim.result import Cleanup
 from tests.unit.report_folders import run_with_series
 
 THEMES = ("light", "dark")
@@ -142,7 +142,7 @@ def test_stages_follow_each_other():
 
 def test_of_many_sweeps_only_those_late_or_lost_are_marked():
     def sweep(at, started, outcome="ok"):
-        return Sweep(at, started, started, outcome, 0, 0, 0, 0)
+        return Cleanup(at, started, started, outcome, 0, 0, 0, 0)
 
     few = [sweep(float(n), float(n)) for n in range(10)]
     assert len(marked(few)) == 10

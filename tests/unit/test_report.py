@@ -10,10 +10,11 @@ from html.parser import HTMLParser
 import pytest
 
 from experiments.cli.main import main
-from experiments.cli.report import page_of
-from experiments.cli.run import perform
-from experiments.runs.campaign import CommonOptions
+from experiments.config.reading import read
+from experiments.runs.options import RunOptions
+from experiments.studies.run import run
 from experiments.views.report.explanations import CAUSES, INVARIANTS
+from experiments.views.report.page import page_of
 from experiments.views.report.read import read_folder
 from experiments.views.report.render import html
 from tests.unit.report_folders import (
@@ -252,8 +253,8 @@ def test_a_gate_says_which_threshold_decided(tmp_path, outcome, level):
 
 def test_everything_that_must_never_happen_has_its_words():
     short = ("load.stages=[{duration_s=2.0, target=2}]",)
-    options = CommonOptions(config="smoke", assignments=short, quiet=True)
-    assert set(perform(options).summary["invariants"]) <= set(INVARIANTS)
+    finished = run(read("smoke", short), RunOptions())
+    assert set(finished.summary["invariants"]) <= set(INVARIANTS)
 
 
 # The command.

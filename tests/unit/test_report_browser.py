@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.cli.report import page_of
+from experiments.views.report.page import page_of
 from experiments.views.report.read import read_folder
 from experiments.views.report.render import html
 from tests.support.browser import Browser

@@ -95,10 +95,10 @@ def test_a_kill_at_any_moment_of_writing_leaves_a_marked_partial_result(tmp_path
 
 KEPT_AT_ONCE = """
 import sys
-from experiments.cli import run as command_run
+from experiments.studies import run as study
 from experiments.cli.main import main
 
-command_run.SAVED_EVERY_S = 0.0
+study.SAVED_EVERY_S = 0.0
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -125,19 +125,19 @@ def test_a_killed_run_goes_on_where_it_was_to_the_same_result(tmp_path):
 def test_an_unfinished_line_and_an_unfinished_beginning_are_passed_over(tmp_path):
     identity = identity_of(CONFIG, 1, 1.0)
     path = tmp_path / "out"
-    journal = Journal(str(path), "compare", identity)
+    journal = Journal(path, "compare", identity)
     journal.add("a", result(1))
     journal.add("b", result(2))
     del journal
     with (path / "runs.jsonl").open("ab") as file:
         file.write(b'{"key": "c", "seed": 3, "dig')
     (path / ".writing-left").mkdir()
-    again = Journal(str(path), "compare", identity)
+    again = Journal(path, "compare", identity)
     assert again.get("a").seed == 1
     assert again.get("c") is None
     again.add("c", result(3))
     del again
-    assert Journal(str(path), "compare", identity).get("c").seed == 3
+    assert Journal(path, "compare", identity).get("c").seed == 3
     assert sorted(entry.name for entry in path.iterdir()) == ["manifest.json", "runs.jsonl"]
 
 

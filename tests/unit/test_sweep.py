@@ -8,19 +8,20 @@ import numpy as np
 import pytest
 
 from experiments.cli.main import main
+from experiments.config.changes import changed
+from experiments.config.sources import Merged
 from experiments.errors import ConfigError
 from experiments.statistics.quantities import QUANTITIES
-from experiments.studies.designs import (
+from experiments.studies.sweep.designs import (
     Parameter,
-    assignment,
     grid,
     latin_hypercube,
     morris_points,
     parse_parameter,
     sobol_points,
 )
-from experiments.studies.knee import find_knee, most_tries
-from experiments.studies.sweep import morris_sensitivities, sobol_sensitivities
+from experiments.studies.sweep.knee import find_knee, most_tries
+from experiments.studies.sweep.points import morris_sensitivities, sobol_sensitivities
 
 UNIT = [Parameter("a", low=0.0, high=1.0), Parameter("b", low=0.0, high=1.0)]
 
@@ -46,9 +47,11 @@ def test_everything_else_is_refused_with_what_is_allowed(text):
         parse_parameter(text)
 
 
-def test_a_long_text_value_is_assigned_whole():
-    assert assignment("x", "y" * 100) == f'x="{"y" * 100}"'
-    assert assignment("x", [True, {"a": 0.5}]) == "x=[true, {a = 0.5}]"
+@pytest.mark.parametrize("value", ["y" * 100, [True, {"a": 0.5}]])
+def test_a_value_is_assigned_as_it_is(value):
+    merged = changed(Merged({"x": 1}, {}), Parameter("x", (value,)).change(value))
+    assert merged.table == {"x": value}
+    assert merged.origin(("x",), "") == "--param"
 
 
 def test_a_grid_is_every_combination_and_needs_values():

@@ -19,7 +19,15 @@ def one(metric, expression):
         ("rate<0.01", "rate", "<", 0.01),
         ("rate <= 0.01", "rate", "<=", 0.01),
         ("  rate===1 ", "rate", "===", 1.0),
-        ("rate!=.5", None, None, None),
+        ("rate!=.5", "rate", "!=", 0.5),
+        ("rate<.01", "rate", "<", 0.01),
+        ("rate<5.", "rate", "<", 5.0),
+        ("rate<+5", "rate", "<", 5.0),
+        ("rate<0x1p-2", "rate", "<", 0.25),
+        ("rate<1_000", "rate", "<", 1_000.0),
+        ("rate<0x10", None, None, None),
+        ("rate<1 0", None, None, None),
+        ("rate<1e999", None, None, None),
         ("rate>=1e-2", "rate", ">=", 0.01),
         ("rate>-1", "rate", ">", -1.0),
         ("rate", None, None, None),
@@ -41,7 +49,7 @@ def test_expressions_are_aggregation_operator_number(expression, aggregation, op
     )
 
 
-@pytest.mark.parametrize("spelling", ["p(95)<500", "p( 95 ) < 500", "p(95.0)<500"])
+@pytest.mark.parametrize("spelling", ["p(95)<500", " p(95) < 500", "p(95.0)<500", "p(9.5e1)<500"])
 def test_percentiles_are_one_however_they_are_spelt(spelling):
     assert one("http_req_duration", spelling).measure.of(result()) == 30_000.0
 
@@ -77,8 +85,11 @@ def test_what_is_measured_is_found_and_what_has_no_samples_is_none(metric, expre
     [
         ("http_req_fialed", "rate<1", "no such metric; .* did you mean http_req_failed"),
         ("http_req_failed", "count<1", "count is not measured of the rate http_req_failed"),
-        ("http_req_duration", "p(99.9)<1", r"p\(99.9\) is not measured .* p\(99\)"),
-        ("http_req_duration", "p(9.9.9)<1", "is not measured"),
+        ("http_req_duration", "p(101)<1", "allowed: percentiles from 0 to 100"),
+        ("http_req_duration", "p(9.9.9)<1", "allowed: aggregation, operator and number"),
+        ("http_req_duration", "p( 95 )<1", "allowed: aggregation, operator and number"),
+        ("http_req_failed", "p(95)<1", r"p\(95\) is not measured of the rate"),
+        ("waiting_time{scenario:a}", "p(95)<1", "not measured by scenario"),
         ("http_req_failed{endpoint:GET /v1}", "rate<1", "no endpoint GET /v1; allowed: POST"),
         ("http_req_failed{url:x}", "rate<1", "no tag url; allowed: endpoint"),
         ("http_req_failed{endpoint}", "rate<1", "allowed: metric{tag:value"),

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.cli.report import page_of
 from experiments.interop.k6_output import read_output
+from experiments.views.report.page import page_of
 from experiments.views.report.read import read_folder
 from experiments.views.report.render import html
 from model.errors import TokenError

@@ -86,3 +86,24 @@ def test_seats_of_those_who_never_pay_and_goodput():
 def test_what_has_no_samples_is_absent():
     metrics = WaitingRoom().metrics(60.0)
     assert set(metrics) == {"goodput", "booked_not_paid", "position_went_up"}
+
+
+def outside(*left, sold_out=None, opens=100.0):
+    """People who were never let in; each left at that time, or stayed to the end (None)."""
+    found = WaitingRoom()
+    found.opens_s = opens
+    for user, left_s in enumerate(left, start=1):
+        found.reached(user, Step.ARRIVED, 1.0)
+        found.reached(user, Step.WAITED, 2.0)
+        if left_s is not None:
+            found.reached(user, Step.ABANDONED, left_s)
+    if sold_out is not None:
+        found.reached(99, Step.ADMITTED, 101.0)
+        found.reached(99, Step.SOLD_OUT, sold_out)
+    return found.metrics(1000.0)["shut_out"]["count"]
+
+
+def test_shut_out_are_those_who_left_or_stayed_outside_while_seats_were_free():
+    assert outside(50.0, 150.0, 250.0, None) == 3
+    assert outside(50.0, 150.0, 250.0, None, sold_out=200.0) == 1
+    assert outside(None, sold_out=200.0) == 0

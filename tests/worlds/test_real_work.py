@@ -7,9 +7,11 @@ from jwt.algorithms import HMACAlgorithm
 
 import model.tokens
 from model.tokens import TokenIssuer
+from sim.make_result import make_result
 from sim.redis.connection import ServerConnection
-from sim.run import _Run
+from sim.run import play
 from sim.service.charges import Charges
+from sim.wiring import Parts
 from tests.support.world_digest import BUSY
 
 
@@ -37,12 +39,12 @@ def work():
     with pytest.MonkeyPatch.context() as patch:
         _count_tokens(patch, counts)
         _count_statements(patch, counts)
-        counts.run = run = _Run(BUSY, 1.0, 7, None)
+        counts.run = run = Parts(BUSY, 1.0, 7)
         run.server.database.storage._raw.set_trace_callback(counts.traced)
         counts.sql.clear()
-        run.run()
+        play(run)
         run.server.database.storage._raw.set_trace_callback(None)
-        counts.result = run.result(7)
+        counts.result = make_result(run)
         run.env.close()
     return counts
 

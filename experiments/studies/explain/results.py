@@ -21,8 +21,8 @@ from experiments.studies.explain.posterior import (
     identifiability,
     predictions,
 )
-from experiments.studies.explain.study import Answer, Study
 from experiments.studies.explain.unknowns import Unknown
+from experiments.studies.explain.worlds import Answer, Study
 
 SCHEMA: Final = 1
 MISSED: Final = 1.0

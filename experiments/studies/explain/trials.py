@@ -8,9 +8,8 @@ from typing import Any
 
 from experiments.config.reading import Config
 from experiments.runs.budget import Budget
-from experiments.runs.campaign import CommonOptions
 from experiments.runs.journal import Journal, key_of
-from experiments.runs.progress import progress_bar
+from experiments.runs.options import RunOptions
 from experiments.runs.replications import stream_replications
 from experiments.runs.store import identity_of
 from experiments.runs.worker import Task
@@ -105,7 +104,7 @@ class Wanted:
 class Runs:
     """Makes runs over processes and keeps them; none is made twice."""
 
-    def __init__(self, journal: Journal, options: CommonOptions, budget: Budget) -> None:
+    def __init__(self, journal: Journal, options: RunOptions, budget: Budget) -> None:
         self._journal = journal
         self._options = options
         self._purse = budget.started()
@@ -149,6 +148,7 @@ class Runs:
             self._journal.add(keys[number], result)
             return self._purse.seconds_left <= 0.0
 
-        with progress_bar(len(tasks), quiet=self._options.quiet) as report:
+        load = wanted[0].config.world_at(wanted[0].scale).load
+        with self._options.display.runs(len(tasks), load) as report:
             heard = stream_replications(tasks, self._options.workers, report, finished)
         self.interrupted = self.interrupted or heard

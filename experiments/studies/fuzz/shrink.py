@@ -17,7 +17,7 @@ from experiments.runs.replications import seed_of
 from experiments.studies.fuzz.trial import attempt, broken, users_of, with_users
 from sim.kernel.race_search import Search, Stall
 from sim.result import RunResult
-from sim.run import investigate
+from sim.run import simulate_with_stalls
 from sim.world import World
 
 _FEWEST_USERS: Final = 2
@@ -93,7 +93,7 @@ class Shrinker:
     def _pin(self, case: Case) -> bool:
         """Go on with the stalls that `case` meets, given instead of random, if that breaks."""
         try:
-            _, stalls = investigate(case.world, case.seed)
+            _, stalls = simulate_with_stalls(case.world, case.seed)
         except Exception:  # noqa: BLE001 - a crash is shrunk with its random stalls
             return False
         pinned = Case(_with_stalls(case.world, stalls), case.seed)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
+from experiments.config.changes import Change, changed
 from experiments.config.reading import Config, check
-from experiments.config.sources import Merged, apply_set
+from experiments.config.sources import Merged
 from experiments.errors import ConfigError
 from experiments.statistics.intervals import mean
 from experiments.studies.validate.measurements import Run
@@ -21,28 +22,29 @@ from experiments.studies.validate.measurements import Run
 _STAGES: Final = ((300.0, 2.0 / 3.0), (600.0, 1.0), (600.0, 1.0), (300.0, 0.0))
 _THINK_S: Final = (180.0, 300.0)
 # The measured service's switches -> what they set.
-_SWITCHES: Final[Mapping[str, tuple[str, ...]]] = {
-    "-Dcb.fix.exp=true": ("policy.wait_token_expires=true",),
-    "-Dcb.fix.sweep=true": ("policy.sweep_by_score=true",),
-    "-Dcb.fix.promote=true": (
-        "policy.promote_from_waiting=true",
-        "policy.promote_by_uuid=true",
-        "policy.position_by_uuid=true",
-        "policy.position_is_set=true",
-    ),
-    "-Dcb.fix.reissue=true": (
-        "policy.guard_asks_queue=true",
-        'policy.reissued_tokens="not_recorded"',
-        "policy.release_by_uuid=true",
-    ),
+_SWITCHES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "-Dcb.fix.exp=true": {"policy.wait_token_expires": True},
+    "-Dcb.fix.sweep=true": {"policy.sweep_by_score": True},
+    "-Dcb.fix.promote=true": {
+        "policy.promote_from_waiting": True,
+        "policy.promote_by_uuid": True,
+        "policy.position_by_uuid": True,
+        "policy.position_is_set": True,
+    },
+    "-Dcb.fix.reissue=true": {
+        "policy.guard_asks_queue": True,
+        "policy.reissued_tokens": "not_recorded",
+        "policy.release_by_uuid": True,
+    },
 }
-# Settings of the service's program -> the key, and its unit in theirs.
-_SETTINGS: Final[Mapping[str, tuple[str, float]]] = {
-    "spring.datasource.hikari.connection-timeout": ("pool.timeout_s", 1e-3),
-    "spring.kafka.producer.properties.max.block.ms": ("broker.max_block_s", 1e-3),
-    "server.tomcat.max-connections": ("service.max_connections", 1),
+# Settings of the service's program -> the key, and milliseconds in a unit of it.
+_SETTINGS: Final[Mapping[str, tuple[str, float | None]]] = {
+    "spring.datasource.hikari.connection-timeout": ("pool.timeout_s", 1e3),
+    "spring.kafka.producer.properties.max.block.ms": ("broker.max_block_s", 1e3),
+    "server.tomcat.max-connections": ("service.max_connections", None),
 }
-# What else was changed is a part of a run's name.
+# What else was changed is a part of a run's name: time-outs as short as the users' pauses, no
+# broker, users not as the script has them.
 _SHORT_TIMEOUTS: Final = "iso"
 _SHORT_REQUEST_TIMEOUT_S: Final = 2.0
 _BROKER_DOWN: Final = "kd"
@@ -51,60 +53,65 @@ _LITERAL_RAMP_S: Final = 45.0
 _KINDS: Final = ("check", "dates", "seats")
 
 
-def assignments(run: Run, trios: float, generations: float) -> Iterator[str]:
-    """What a run changed, as `--set` options."""
+def changes(run: Run, trios: float, generations: float) -> Iterator[Change]:
+    """What a run changed, as its meta.csv says."""
+    for key, value in _values(run, trios, generations):
+        yield Change(key, value, f"{run.name}/meta.csv")
+
+
+def _values(run: Run, trios: float, generations: float) -> Iterator[tuple[str, Any]]:
+    """Key of the config -> value."""
     meta = run.meta
     factor = float(meta["F"])
-    yield f"catalogue.capacity={meta['cap']}"
-    yield f"catalogue.seats={meta['seats']}"
-    yield f"policy.access_ttl_s={float(meta['access_sec'])}"
-    yield f"policy.waiting_ttl_s={float(meta['wait_sec'])}"
-    yield f"policy.sweep_interval_s={float(meta['sweep_ms']) / 1e3}"
-    yield f"policy.booking_expiry_s={float(meta['booking_expiry_sec'])}"
+    yield "catalogue.capacity", int(meta["cap"])
+    yield "catalogue.seats", int(meta["seats"])
+    yield "policy.access_ttl_s", float(meta["access_sec"])
+    yield "policy.waiting_ttl_s", float(meta["wait_sec"])
+    yield "policy.sweep_interval_s", float(meta["sweep_ms"]) / 1e3
+    yield "policy.booking_expiry_s", float(meta["booking_expiry_sec"])
     yield from _load(run)
-    yield f"customer.think_low_s={_THINK_S[0] / factor}"
-    yield f"customer.think_high_s={_THINK_S[1] / factor}"
-    yield f"service.requests_before.generation={round(generations)}"
+    yield "customer.think_low_s", _THINK_S[0] / factor
+    yield "customer.think_high_s", _THINK_S[1] / factor
+    yield "service.requests_before.generation", round(generations)
     for kind in _KINDS:
-        yield f"service.requests_before.{kind}={round(trios)}"
+        yield f"service.requests_before.{kind}", round(trios)
     parts = run.name.split("_")
     if _SHORT_TIMEOUTS in parts:
-        yield f"generator.request_timeout_s={_SHORT_REQUEST_TIMEOUT_S}"
+        yield "generator.request_timeout_s", _SHORT_REQUEST_TIMEOUT_S
     if _BROKER_DOWN in parts:
-        yield "broker.available=false"
+        yield "broker.available", False
     for switch in meta["javaopts"].split():
         yield from _switched(run, switch)
 
 
-def _load(run: Run) -> Iterator[str]:
-    peak = int(run.meta["peak"])
+def _load(run: Run) -> Iterator[tuple[str, Any]]:
+    factor, peak = float(run.meta["F"]), int(run.meta["peak"])
+    steps = [(length_s / factor, share) for length_s, share in _STAGES]
     if _LITERAL in run.name.split("_"):
         # Stopped while all users were there: what was under way then counts nowhere.
-        held_s = run.k6_end - run.k6_start - _LITERAL_RAMP_S
+        held_s = float(run.k6_end - run.k6_start) - _LITERAL_RAMP_S
         steps = [(_LITERAL_RAMP_S, 1.0), (held_s, 1.0)]
-        yield "load.graceful_stop_s=0.0"
-        yield "load.graceful_ramp_down_s=0.0"
-    else:
-        factor = float(run.meta["F"])
-        steps = [(length_s / factor, share) for length_s, share in _STAGES]
-    stages = ", ".join(
-        f"{{duration_s = {length_s}, target = {round(peak * share)}.0}}"
-        for length_s, share in steps
+        yield "load.graceful_stop_s", 0.0
+        yield "load.graceful_ramp_down_s", 0.0
+    yield (
+        "load.stages",
+        [
+            {"duration_s": length_s, "target": float(round(peak * share))}
+            for length_s, share in steps
+        ],
     )
-    yield f"load.stages=[{stages}]"
 
 
-def _switched(run: Run, switch: str) -> Iterator[str]:
+def _switched(run: Run, switch: str) -> Iterator[tuple[str, Any]]:
     if switch in _SWITCHES:
-        yield from _SWITCHES[switch]
+        yield from _SWITCHES[switch].items()
         return
     name, _, value = switch.removeprefix("-D").partition("=")
     if name not in _SETTINGS or not value.isdigit():
         allowed = ", ".join([*_SWITCHES, *(f"-D{name}=NUMBER" for name in _SETTINGS)])
         raise ConfigError(f"{run.name}/meta.csv", "javaopts", f"allowed: {allowed}", value=switch)
-    key, unit = _SETTINGS[name]
-    number = int(value)
-    yield f"{key}={number if unit == 1 else number * unit}"
+    key, per_unit = _SETTINGS[name]
+    yield key, int(value) if per_unit is None else int(value) / per_unit
 
 
 class Preludes:
@@ -133,6 +140,6 @@ def config_of(run: Run, base: Merged, preludes: Preludes) -> Config:
     """The config of a run. Raises `ConfigError` for a switch that is not known."""
     merged = base
     trios = preludes.trios(int(run.meta["seats"]))
-    for assignment in assignments(run, trios, preludes.generations):
-        merged = apply_set(merged, assignment)
+    for change in changes(run, trios, preludes.generations):
+        merged = changed(merged, change)
     return check(merged, run.name)

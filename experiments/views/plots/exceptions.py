@@ -19,7 +19,7 @@ from experiments.views.plots.timeline import (
     finish,
 )
 from experiments.views.run_text import number
-from sim.load.settings import Load
+from sim.load.settings import Loads
 from sim.result import RunResult
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 
 @styled
 def exceptions(
-    runs: Sequence[RunResult], load: Load | None = None, *, narrow: bool = False
+    runs: Sequence[RunResult], load: Loads | None = None, *, narrow: bool = False
 ) -> Figure:
     """Exceptions logged per second by class, over time; more than one can belong to a request.
 

@@ -24,7 +24,7 @@ from experiments.views.plots.timeline import (
     sweep_words,
 )
 from experiments.views.run_text import number, percent
-from sim.load.settings import Load
+from sim.load.settings import Loads
 from sim.result import RunResult
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _CAUSES = 5
 
 @styled
 def failures(
-    runs: Sequence[RunResult], load: Load | None = None, *, narrow: bool = False
+    runs: Sequence[RunResult], load: Loads | None = None, *, narrow: bool = False
 ) -> Figure:
     """Failed requests by primary cause as a share of all, over time, with the load below.
 

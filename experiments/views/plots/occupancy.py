@@ -10,7 +10,7 @@ import numpy as np
 from experiments.views.plots.style import BLUE, GREY, VERMILION, legend, new_figure, styled
 from experiments.views.plots.timeline import band, bins_of, draw_stages, draw_sweeps, finish, level
 from experiments.views.run_text import number
-from sim.load.settings import Load
+from sim.load.settings import Loads
 from sim.result import RunResult
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @styled
 def occupancy(
     runs: Sequence[RunResult],
-    load: Load | None = None,
+    load: Loads | None = None,
     *,
     threads: int | None = None,
     connections: int | None = None,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 
 from experiments.views.plots.style import BAND, FRAME, INK, VERMILION
 from experiments.views.run_text import number
-from sim.load.settings import Load, RampingArrivalRate, RampingVUs
-from sim.result import RunResult, Sweep
+from sim.load.settings import Load, Loads, RampingArrivalRate, RampingVUs, loads_of
+from sim.result import Cleanup, RunResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -133,12 +134,19 @@ class Stage:
     unit: str
 
 
-def stages_of(load: Load | None) -> list[Stage]:
-    """The stages of a load that has some."""
+def stages_of(load: Loads | None) -> list[Stage]:
+    """The stages of a load that has some; of several loads only where none overlaps another."""
+    loads = sorted(() if load is None else loads_of(load), key=lambda one: one.start_s)
+    found = [stage for one in loads for stage in _stages_of(one)]
+    apart = all(before.end_s <= after.start_s for before, after in pairwise(found))
+    return found if apart else []
+
+
+def _stages_of(load: Load) -> list[Stage]:
     if not isinstance(load, RampingVUs | RampingArrivalRate):
         return []
     found = []
-    at_s = 0.0
+    at_s = load.start_s
     users = isinstance(load, RampingVUs)
     before = float(load.start_vus if isinstance(load, RampingVUs) else load.start_rate)
     for stage in load.stages:
@@ -148,7 +156,7 @@ def stages_of(load: Load | None) -> list[Stage]:
     return found
 
 
-def draw_stages(axes: Axes, load: Load | None, *, narrow: bool, label: bool = False) -> None:
+def draw_stages(axes: Axes, load: Loads | None, *, narrow: bool, label: bool = False) -> None:
     """Shade every other stage; with `label`, say above what each one does."""
     for index, stage in enumerate(stages_of(load)):
         start, end = stage.start_s / _MINUTE_S, stage.end_s / _MINUTE_S
@@ -180,7 +188,7 @@ def _short(count: float) -> str:
     return f"{count / 1000:g}k" if count >= 1000 else f"{count:g}"  # noqa: PLR2004 (k)
 
 
-def marked(sweeps: Sequence[Sweep]) -> list[Sweep]:
+def marked(sweeps: Sequence[Cleanup]) -> list[Cleanup]:
     """The sweeps worth a mark: all of a few, else those late or lost."""
     begun = [sweep for sweep in sweeps if sweep.started_s >= 0.0]
     if len(begun) <= _MANY_SWEEPS:
@@ -188,17 +196,17 @@ def marked(sweeps: Sequence[Sweep]) -> list[Sweep]:
     return [sweep for sweep in begun if is_lost(sweep) or is_late(sweep)][:_MANY_SWEEPS]
 
 
-def is_lost(sweep: Sweep) -> bool:
+def is_lost(sweep: Cleanup) -> bool:
     """Whether a sweep did not do its work."""
     return sweep.outcome != "ok"
 
 
-def is_late(sweep: Sweep) -> bool:
+def is_late(sweep: Cleanup) -> bool:
     """Whether a sweep began more than a second late."""
     return sweep.started_s - sweep.planned_s > _LATE_S
 
 
-def draw_sweeps(axes: Axes, sweeps: Sequence[Sweep]) -> None:
+def draw_sweeps(axes: Axes, sweeps: Sequence[Cleanup]) -> None:
     """A dotted line where a sweep began; of a lost one a solid line with a cross."""
     for sweep in marked(sweeps):
         at = sweep.started_s / _MINUTE_S

@@ -28,7 +28,7 @@ from experiments.views.plots.timeline import (
     sweep_words,
 )
 from experiments.views.run_text import number, size
-from sim.load.settings import Load
+from sim.load.settings import Loads
 from sim.result import RunResult
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _MB = 1e6
 @styled
 def waiting_room(
     runs: Sequence[RunResult],
-    load: Load | None = None,
+    load: Loads | None = None,
     *,
     capacity: int | None = None,
     maxmemory_bytes: int | None = None,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from experiments.statistics.quantities import FAILED, QUANTITIES, Quantity
-from experiments.studies.compare import Comparison, Row
+from experiments.studies.compare.differences import Comparison, Row
 from experiments.views import plots
 from experiments.views.plots.differences import shown
 from experiments.views.report.content import Level, Page, Said, Section, Table, Tile, made_by

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from experiments.statistics.intervals import mean
-from experiments.studies.gate import Check, GateResult, Outcome
+from experiments.studies.gate.checks import Check, GateResult, Outcome
 from experiments.views import plots
 from experiments.views.report.content import Level, Page, Said, Section, Table, made_by
 from experiments.views.report.explanations import explained

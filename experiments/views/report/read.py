@@ -12,9 +12,9 @@ from experiments.config.reading import Config, load
 from experiments.errors import ConfigError, ResultsError
 from experiments.runs.store import FORMAT, read_results
 from experiments.statistics.summary import RunSummary
-from experiments.studies.compare import Comparison
-from experiments.studies.gate import GateResult
-from experiments.studies.sweep import SweepResult
+from experiments.studies.compare.differences import Comparison
+from experiments.studies.gate.checks import GateResult
+from experiments.studies.sweep.points import SweepResult
 from sim.result import RunResult
 
 _FILES: Mapping[str, tuple[str, Any]] = {

@@ -15,8 +15,8 @@ from experiments.views.report.explanations import CAUSES, broken
 from experiments.views.report.read import KeptRun
 from experiments.views.report.run_verdict import BADGES, RULE, causes, level_of, sentences
 from experiments.views.run_text import LIMITS, duration, number, percent, shown_as
-from sim.load.settings import Load
-from sim.result import RunResult, Sweep
+from sim.load.settings import Loads
+from sim.result import Cleanup, RunResult
 from sim.scale import scaled
 from sim.world import World
 
@@ -214,7 +214,7 @@ def _over_time(runs: Sequence[RunResult], world: World | None) -> Iterator[Secti
     yield _logged(measured, load)
 
 
-def _logged(runs: Sequence[RunResult], load: Load | None) -> Section:
+def _logged(runs: Sequence[RunResult], load: Loads | None) -> Section:
     title = "What the service logged"
     if not columns(runs, "exception"):
         return Section(title, "No exceptions.")
@@ -307,7 +307,7 @@ def _sweeps(runs: Sequence[RunResult]) -> Iterator[Section]:
     yield Section("Sweeps", text, table=table if shown else None)
 
 
-def _sweep(sweep: Sweep) -> list[str]:
+def _sweep(sweep: Cleanup) -> list[str]:
     times = (sweep.planned_s, sweep.started_s, sweep.ended_s)
     members = (
         sweep.passed_before,

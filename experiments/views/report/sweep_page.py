@@ -8,7 +8,7 @@ from typing import Any
 
 from experiments.statistics.quantities import FAILED, QUANTITIES
 from experiments.statistics.thresholds import criteria
-from experiments.studies.sweep import PointResult, SweepResult
+from experiments.studies.sweep.points import PointResult, SweepResult
 from experiments.views import plots
 from experiments.views.plots.differences import shown
 from experiments.views.plots.steps import P95

@@ -11,8 +11,8 @@ from typing_extensions import TypedDict
 from experiments.statistics.intervals import Interval, ci95, mean
 from experiments.statistics.quantities import QUANTITIES
 from experiments.statistics.summary import combined_digest
-from experiments.studies.designs import Parameter, Point, morris_shares, unit_problem
-from experiments.studies.gate import Outcome
+from experiments.studies.gate.checks import Outcome
+from experiments.studies.sweep.designs import Parameter, Point, morris_shares, unit_problem
 from sim.result import RunResult
 
 SCHEMA: Final = 1

@@ -6,8 +6,8 @@ import dataclasses
 import math
 from collections.abc import Callable
 
-from experiments.studies.designs import Parameter
-from experiments.studies.gate import Outcome
+from experiments.studies.gate.checks import Outcome
+from experiments.studies.sweep.designs import Parameter
 
 RESOLUTION = 64
 """A knee is found to a sixty-fourth of the range, or to one unit."""

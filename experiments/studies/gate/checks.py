@@ -6,8 +6,10 @@ numbers of replications (`experiments.statistics.stopping.looks`); the error of 
 them, and that of failing also over all thresholds and comparisons. So the whole gate fails although
 all is well with a probability of 5 % at most, and passes although a threshold is not met likewise.
 
-With a baseline each measure is also compared with the stored runs of the same seeds: it fails when
-the paired difference is shown to go the wrong way, whatever the threshold says.
+With a baseline each measure is also compared with the stored runs of the same seeds
+(`experiments.statistics.harm`): it fails when a worsening is shown, whatever the threshold says,
+passes when a worsening by the stated harm is excluded, and otherwise asks for more replications as
+far as the baseline has them to compare with.
 """
 
 from __future__ import annotations
@@ -19,10 +21,12 @@ from typing import Final, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
+from experiments.statistics.full_size import at_full_size
+from experiments.statistics.harm import HARM, judge_change
 from experiments.statistics.intervals import FEWEST_FOR_INTERVALS, Interval
 from experiments.statistics.stopping import Bounds, bounds
 from experiments.statistics.summary import Replication
-from experiments.statistics.thresholds import Criterion
+from experiments.statistics.thresholds import Criterion, holds, kind_of
 from sim.result import RunResult
 
 SCHEMA: Final = 1
@@ -42,6 +46,8 @@ class Check(TypedDict):
     limit: float
     replications: int
     reason: str
+    ratio: NotRequired[float | None]
+    """Of a comparison with the baseline: after by before."""
 
 
 class GateResult(TypedDict):
@@ -70,6 +76,7 @@ class Plan:
     looks: Sequence[int]
     checks: int
     error: float = ERROR
+    scale: float = 1.0
 
     @property
     def error_of_pass(self) -> float:
@@ -80,19 +87,6 @@ class Plan:
     def error_of_fail(self) -> float:
         """Failing needs one."""
         return self.error / (len(self.looks) * self.checks)
-
-
-def holds(value: float, operator: str, limit: float) -> bool:
-    """Whether a number meets a threshold."""
-    return {
-        "<": value < limit,
-        "<=": value <= limit,
-        ">": value > limit,
-        ">=": value >= limit,
-        "==": value == limit,
-        "===": value == limit,
-        "!=": value != limit,
-    }[operator]
 
 
 def _decide(criterion: Criterion, passing: Bounds, failing: Bounds) -> Outcome:
@@ -149,20 +143,6 @@ class Judge:
         failed = {name for name, check in self._decided.items() if check["outcome"] == "fail"}
         return any(one.name in failed for one in self._criteria if one.abort_on_fail)
 
-    def close(self, checks: Sequence[Check]) -> list[Check]:
-        """What the checks say when there will be no more replications.
-
-        A worsening that could have been shown and was not, passes.
-        """
-        return [
-            Check({**check, "outcome": "pass", "reason": "no worsening shown"})
-            if check["kind"] == "baseline"
-            and check["bounds"] is not None
-            and check["outcome"] == "inconclusive"
-            else check
-            for check in checks
-        ]
-
     def _judgements(self) -> list[tuple[str, Callable[[Sequence[RunResult]], Check]]]:
         found: list[tuple[str, Callable[[Sequence[RunResult]], Check]]] = []
         for criterion in self._criteria:
@@ -176,8 +156,13 @@ class Judge:
                 )
         return found
 
+    def _value(self, criterion: Criterion, run: RunResult) -> float | None:
+        """The number of a run that is judged, at full size."""
+        value = criterion.measure.of(run)
+        return None if value is None else at_full_size(criterion.measure, value, self._plan.scale)
+
     def _threshold(self, criterion: Criterion, runs: Sequence[RunResult]) -> Check:
-        values = [value for run in runs if (value := criterion.measure.of(run)) is not None]
+        values = [value for run in runs if (value := self._value(criterion, run)) is not None]
         check = _open(criterion, "threshold", criterion.bound, len(values))
         if not values:
             return Check({**check, "reason": "no samples"})
@@ -217,26 +202,46 @@ class Judge:
 
     def _against(self, criterion: Criterion, runs: Sequence[RunResult]) -> Check:
         stored = self._baseline or {}
-        differences = []
+        pairs = []
         for run in runs:
-            before = criterion.measure.of(stored[run.seed]) if run.seed in stored else None
-            after = criterion.measure.of(run)
+            before = self._value(criterion, stored[run.seed]) if run.seed in stored else None
+            after = self._value(criterion, run)
             if before is not None and after is not None:
-                differences.append(after - before)
-        check = _open(criterion, "baseline", 0.0, len(differences))
-        error = self._plan.error_of_fail
-        found = bounds(differences, error, error)
+                pairs.append((before, after))
+        check = _open(criterion, "baseline", 0.0, len(pairs))
+        found = judge_change(
+            pairs,
+            criterion.worse,
+            kind_of(criterion.measure.metric),
+            self._plan.error_of_pass,
+            self._plan.error_of_fail,
+        )
         if found is None:
             return Check({**check, "reason": "fewer than 3 pairs of runs with samples"})
-        worse = found.low > 0 if criterion.worse > 0 else found.high < 0
         return Check(
             {
                 **check,
-                "outcome": "fail" if worse else "inconclusive",
-                "value": found.mean,
-                "bounds": (found.low, found.high),
-                "reason": "worse than the baseline" if worse else "no worsening shown so far",
+                "outcome": found.outcome,
+                "value": found.bounds.mean,
+                "bounds": (found.bounds.low, found.bounds.high),
+                "ratio": found.ratio,
+                "reason": {
+                    "fail": "worse than the baseline",
+                    "pass": f"no worsening by {HARM:.0%} or more",
+                    "inconclusive": f"a worsening by {HARM:.0%} is neither shown nor excluded"
+                    + self._too_few(pairs),
+                }[found.outcome],
             }
+        )
+
+    def _too_few(self, pairs: Sequence[tuple[float, float]]) -> str:
+        """What to do where the baseline itself has too few runs."""
+        stored = self._baseline or {}
+        if len(pairs) < len(stored):
+            return ""
+        return (
+            f"; the baseline has {len(stored)} runs: store one with more "
+            "(gate --replications N --json)"
         )
 
 
@@ -264,16 +269,14 @@ def overall(checks: Sequence[Check]) -> Outcome:
     return "inconclusive" if "inconclusive" in outcomes else "pass"
 
 
-def _needs_more(check: Check) -> bool:
+def _needs_more(check: Check, stored: int) -> bool:
     """Whether further replications can decide a check.
 
-    Not where there are no samples; and a baseline that is not worse must not keep the gate going.
+    Not where there are no samples, and not where the baseline has no further runs to pair with.
     """
-    return (
-        check["kind"] == "threshold"
-        and check["outcome"] == "inconclusive"
-        and check["value"] is not None
-    )
+    if check["outcome"] != "inconclusive" or check["value"] is None:
+        return False
+    return check["kind"] != "baseline" or check["replications"] < stored
 
 
 def judge(
@@ -282,6 +285,7 @@ def judge(
     runs: Callable[[int], Sequence[RunResult]],
     baseline: Mapping[int, RunResult] | None = None,
     error: float = ERROR,
+    scale: float = 1.0,
 ) -> list[Check]:
     """The whole procedure, its stopping rule included.
 
@@ -291,13 +295,17 @@ def judge(
         runs: makes replications up to a number and returns them; fewer when it could not.
         baseline: seed -> stored run to compare with.
         error: probability of a false alarm, and of a false pass, at most.
+        scale: of the runs; thresholds and differences are of full size.
     """
     compared = sum(1 for one in criteria if one.worse) if baseline is not None else 0
-    referee = Judge(criteria, Plan(looks, max(1, len(criteria) + compared), error), baseline)
+    plan = Plan(looks, max(1, len(criteria) + compared), error, scale)
+    referee = Judge(criteria, plan, baseline)
+    stored = len(baseline or {})
     checks: list[Check] = []
     for number in looks:
         made = runs(number)
         checks = referee.look(made)
-        if not any(map(_needs_more, checks)) or referee.aborted() or len(made) < number:
+        needed = any(_needs_more(check, stored) for check in checks)
+        if not needed or referee.aborted() or len(made) < number:
             break
-    return referee.close(checks)
+    return checks

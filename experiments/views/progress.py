@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
+from experiments.runs.display import Display, Report
+from sim.load.settings import Loads
 from sim.run import Progress
 
-Report = Callable[[int, Progress], None]
 
+class ProgressDisplay(Display):
+    """A progress bar at the foot of a terminal."""
 
-def silent(_replication: int, _progress: Progress) -> None:
-    """Show nothing."""
+    def runs(self, count: int, load: Loads) -> AbstractContextManager[Report]:  # noqa: ARG002
+        """See `Display.runs`."""
+        return _progress_bar(count)
 
 
 @contextmanager
-def progress_bar(replications: int, *, quiet: bool) -> Iterator[Report]:
-    """Show how far the replications are while the block runs.
-
-    Nothing is shown when standard error is not a terminal or when `quiet`.
-
-    Args:
-        replications: how many there are to run.
-        quiet: show nothing.
-    """
-    if quiet or not sys.stderr.isatty():
-        yield silent
-        return
+def _progress_bar(count: int) -> Iterator[Report]:
+    """Show how far so many runs are while the block runs."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
@@ -40,7 +33,7 @@ def progress_bar(replications: int, *, quiet: bool) -> Iterator[Report]:
         console=Console(stderr=True),
         transient=True,
     )
-    task = bar.add_task("starting", total=float(replications), counts="")
+    task = bar.add_task("starting", total=float(count), counts="")
     latest: dict[int, Progress] = {}
 
     def report(replication: int, progress: Progress) -> None:

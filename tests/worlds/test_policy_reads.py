@@ -7,17 +7,17 @@ import pytest
 from experiments.config.reading import load
 from model.policy import Policy
 from sim.run import simulate
-from sim.service.policy_reads import ConsultedPolicy
+from sim.service.policy_reads import PolicyReads
 
 
 def test_it_is_the_policy_and_remembers_what_was_asked_for():
     given = dataclasses.replace(Policy(), access_ttl_s=7.0, sweep_by_score=False)
-    policy = ConsultedPolicy(given)
-    assert policy.asked == []
+    policy = PolicyReads(given)
+    assert policy.names == []
     assert policy.access_ttl_s == 7.0
     assert policy.access_ttl_s == 7.0
     assert not policy.sweep_by_score
-    assert policy.asked == ["access_ttl_s", "sweep_by_score"]
+    assert policy.names == ["access_ttl_s", "sweep_by_score"]
     assert isinstance(policy, Policy)
     with pytest.raises(AttributeError):
         policy.no_such_switch  # noqa: B018 - reading it is the test
@@ -26,11 +26,11 @@ def test_it_is_the_policy_and_remembers_what_was_asked_for():
 
 
 def test_a_copy_of_it_is_a_policy_with_everything_asked_for():
-    policy = ConsultedPolicy(dataclasses.replace(Policy(), access_ttl_s=7.0))
+    policy = PolicyReads(dataclasses.replace(Policy(), access_ttl_s=7.0))
     changed = dataclasses.replace(policy, waiting_ttl_s=3.0)
     assert (changed.access_ttl_s, changed.waiting_ttl_s) == (7.0, 3.0)
     assert policy.with_defect("D3").sweep_by_score is False
-    assert set(policy.asked) == {field.name for field in dataclasses.fields(Policy)}
+    assert set(policy.names) == {field.name for field in dataclasses.fields(Policy)}
 
 
 def opposite(policy, name):

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import math
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+from experiments.config.changes import Change
 from experiments.config.sources import parse_value, show_value
 from experiments.config.toml_text import TomlError
-from experiments.errors import ConfigError
+from experiments.errors import ConfigError, OptionError
 
-_OPTION = "--param"
+PARAM: Final = "--param"
 MOST_POINTS: Final = 10_000
 """Each is a whole checked config."""
+_ALLOWED: Final = "allowed: key=v1,v2,v3 with TOML values, or key=low..high with numbers"
 Point = tuple[Any, ...]
 """One value per parameter, in their order."""
 
@@ -30,6 +30,12 @@ class Parameter:
     low: float = 0.0
     high: float = 0.0
     whole: bool = False
+    source: str = PARAM
+    """How messages name the place where it was asked for."""
+
+    def change(self, value: Any) -> Change:
+        """The change that gives the key one of its values."""
+        return Change(self.key, value, self.source)
 
     @property
     def is_range(self) -> bool:
@@ -43,66 +49,52 @@ class Parameter:
 
 
 def parse_parameter(text: str) -> Parameter:
-    """Read `key=v1,v2,v3` or `key=low..high`.
+    """Read `key=v1,v2,v3` or `key=low..high`, as `--param` takes it.
 
     Raises:
         ConfigError: it is neither.
     """
-    key, equals, rest = text.partition("=")
-    key = key.strip()
-    allowed = "allowed: key=v1,v2,v3 with TOML values, or key=low..high with numbers"
-    if not equals or not key or not rest.strip():
+    key, equals, values = text.partition("=")
+    if not equals or not key.strip() or not values.strip():
         shown = show_value(text).strip('"')
-        raise ConfigError(_OPTION, "", f"'{shown}': {allowed}")
-    low, dots, high = rest.partition("..")
-    shown = show_value(rest).strip('"')
+        raise ConfigError(PARAM, "", f"'{shown}': {_ALLOWED}")
+    return parse_values(key.strip(), values, PARAM)
+
+
+def parse_values(key: str, text: str, source: str) -> Parameter:
+    """Read the values of a key, `v1,v2,v3` as TOML, or its range, `low..high`.
+
+    Raises:
+        ConfigError: the text is neither; names `source`.
+    """
+    low, dots, high = text.partition("..")
+    shown = show_value(text).strip('"')
     try:
-        found = parse_value(f"[{low}, {high}]" if dots else f"[{rest}]")
+        values = parse_value(f"[{low}, {high}]" if dots else f"[{text}]")
     except TomlError as error:
-        raise ConfigError(_OPTION, key, allowed, value=shown) from error
-    if not isinstance(found, list) or not found:
-        raise ConfigError(_OPTION, key, allowed, value=shown)
+        raise ConfigError(source, key, _ALLOWED, value=shown) from error
+    if not isinstance(values, list) or not values:
+        raise ConfigError(source, key, _ALLOWED, value=shown)
     if not dots:
-        return Parameter(key, tuple(found))
-    numbers = [end for end in found if isinstance(end, int | float) and not isinstance(end, bool)]
-    if len(numbers) != 2 or not numbers[0] < numbers[1]:  # noqa: PLR2004 (both ends)
-        raise ConfigError(_OPTION, key, "allowed: low..high, low below high", value=shown)
-    whole = all(isinstance(end, int) for end in numbers)
-    return Parameter(key, (), float(numbers[0]), float(numbers[1]), whole)
-
-
-def assignment(key: str, value: Any) -> str:
-    """The `--set` that gives a key a value."""
-    return f"{key}={_toml(value)}"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    if isinstance(value, dict):
-        items = [f"{_toml_key(key)} = {_toml(inner)}" for key, inner in value.items()]
-        return "{" + ", ".join(items) + "}"
-    if isinstance(value, float):
-        return repr(value)
-    # JSON's escapes are TOML's, but for characters beyond 16 bits, which stay as they are.
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else show_value(value)
-
-
-def _toml_key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
+        return Parameter(key, tuple(values), source=source)
+    ends = [end for end in values if isinstance(end, int | float) and not isinstance(end, bool)]
+    if len(ends) != 2 or not ends[0] < ends[1]:  # noqa: PLR2004 (both ends)
+        raise ConfigError(source, key, "allowed: low..high, low below high", value=shown)
+    whole = all(isinstance(end, int) for end in ends)
+    return Parameter(key, (), float(ends[0]), float(ends[1]), whole, source)
 
 
 def grid(parameters: Sequence[Parameter]) -> list[Point]:
     """Every combination. Raises ConfigError for a range, which has no values."""
     _demand(parameters, ranges=False, design="a grid")
-    _check_points(math.prod(len(parameter.values) for parameter in parameters))
+    _check_points(parameters, math.prod(len(parameter.values) for parameter in parameters))
     return list(itertools.product(*(parameter.values for parameter in parameters)))
 
 
 def latin_hypercube(parameters: Sequence[Parameter], samples: int, seed: int) -> list[Point]:
     """`samples` points, one in each of as many slices of every range."""
     _demand(parameters, ranges=True, design="a Latin hypercube")
-    _check_points(samples)
+    _check_points(parameters, samples)
     from scipy.stats import qmc
 
     shares = qmc.LatinHypercube(len(parameters), rng=seed).random(samples)
@@ -123,8 +115,8 @@ def sobol_points(parameters: Sequence[Parameter], samples: int, seed: int) -> li
     """
     _demand(parameters, ranges=True, design="--sobol")
     if samples.bit_count() != 1:
-        raise ConfigError("--sobol", "", f"{samples}; allowed: a power of two, such as 64")
-    _check_points(samples * (len(parameters) + 2))
+        raise OptionError("sobol", f"{samples}; allowed: a power of two, such as 64")
+    _check_points(parameters, samples * (len(parameters) + 2))
     from SALib.sample import sobol
 
     problem = unit_problem(parameters)
@@ -140,7 +132,7 @@ def morris_points(parameters: Sequence[Parameter], samples: int, seed: int) -> l
 def morris_shares(parameters: Sequence[Parameter], samples: int, seed: int) -> Any:
     """The trajectories in shares of the ranges: one row per point, one column per parameter."""
     _demand(parameters, ranges=True, design="--morris")
-    _check_points(samples * (len(parameters) + 1))
+    _check_points(parameters, samples * (len(parameters) + 1))
     from SALib.sample import morris
 
     return morris.sample(unit_problem(parameters), samples, num_levels=4, seed=seed)
@@ -159,9 +151,11 @@ def _demand(parameters: Sequence[Parameter], *, ranges: bool, design: str) -> No
     for parameter in parameters:
         if parameter.is_range != ranges:
             wanted = "a range, key=low..high" if ranges else "values, key=v1,v2,v3"
-            raise ConfigError(_OPTION, parameter.key, f"{design} needs {wanted}")
+            raise ConfigError(parameter.source, parameter.key, f"{design} needs {wanted}")
 
 
-def _check_points(count: int) -> None:
+def _check_points(parameters: Sequence[Parameter], count: int) -> None:
     if count > MOST_POINTS:
-        raise ConfigError(_OPTION, "", f"{count:,} points; allowed: up to {MOST_POINTS:,}")
+        raise ConfigError(
+            parameters[0].source, "", f"{count:,} points; allowed: up to {MOST_POINTS:,}"
+        )

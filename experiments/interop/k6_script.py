@@ -1,0 +1,200 @@
+"""The load of a config as a k6 script: the same executors, the same customer, the same thresholds.
+
+The shipped customers `buyer` and `visitor` are written out in JavaScript, with the switches and
+times of the config. A customer of the user's own is a Python function, which k6 cannot run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any, Final
+
+from experiments.errors import ConfigError
+from sim.load.settings import (
+    ConstantArrivalRate,
+    ConstantVUs,
+    Load,
+    OpeningCrowd,
+    PerVUIterations,
+    RampingArrivalRate,
+    RampingVUs,
+    SharedIterations,
+    Stage,
+    loads_of,
+    most_users,
+    scenarios,
+)
+from sim.world import World
+
+SCRIPTS: Final[Mapping[str, str]] = {
+    "sim.customers.buyer:buyer": "buyer",
+    "sim.customers.visitor:visitor": "visitor",
+}
+"""Import path of a shipped customer -> the function in customers.js that does the same."""
+_OPTIONS: Final = (
+    "backs_off",
+    "picks_random_seat",
+    "stops_when_done",
+    "keeps_interval",
+    "poll_interval_s",
+    "retry_interval_s",
+    "think_low_s",
+    "think_high_s",
+    "pay_probability",
+)
+
+Scenario = dict[str, Any]
+
+
+def k6_script(
+    world: World, thresholds: Mapping[str, Sequence[str]], *, base_url: str, timeout_s: float
+) -> str:
+    """The script as text.
+
+    Args:
+        world: its load and its customer are written out.
+        thresholds: of the config, in k6's grammar; metrics that k6 does not have are left out.
+        base_url: the service under test, without a slash at the end; `BASE_URL` in k6's
+            environment replaces it.
+        timeout_s: the longest time that a request may take.
+
+    Raises:
+        ConfigError: the customer or the load cannot be written as a k6 script.
+    """
+    options = {
+        "scenarios": _scenarios(world),
+        "thresholds": {name: list(held) for name, held in thresholds.items() if _of_k6(name)},
+        "summaryTrendStats": ["avg", "min", "med", "max", "p(90)", "p(95)", "p(99)"],
+    }
+    constants = {
+        "BASE_URL": base_url,
+        "TIMEOUT": f"{timeout_s:g}s",
+        "LOAD_S": max(load.start_s + load_s(load) for load in loads_of(world.load)),
+        "CUSTOMER": {name: getattr(world.customer, name) for name in _OPTIONS},
+        "ARRIVALS": _arrivals(world),
+    }
+    lines = [
+        f"export const options = {json.dumps(options, indent=2)};",
+        *(f"const {name} = {json.dumps(value)};" for name, value in constants.items()),
+    ]
+    customers = (resources.files(__package__) / "customers.js").read_text("utf-8")
+    return customers.replace("/* OPTIONS AND CONSTANTS */", "\n".join(lines))
+
+
+def _scenarios(world: World) -> dict[str, Scenario]:
+    """Name -> scenario; one load without a name is called load."""
+    loads = loads_of(world.load)
+    if len(loads) > 1 and any(isinstance(load, OpeningCrowd) for load in loads):
+        raise ConfigError("", "load", "a crowd beside another load cannot be written for k6")
+    names = scenarios(world.load) or ["load"]
+    return {
+        name: {**scenario(load), "exec": _function(load.script or world.customer.script)}
+        for name, load in zip(names, loads, strict=True)
+    }
+
+
+def _function(script: str) -> str:
+    found = SCRIPTS.get(script)
+    if found is None:
+        allowed = " or ".join(f'"{name}"' for name in SCRIPTS)
+        raise ConfigError(
+            "",
+            "customer.script",
+            f"k6 runs JavaScript, not this Python function; allowed: {allowed}",
+            value=f'"{script}"',
+        )
+    return found
+
+
+def scenario(load: Load) -> Scenario:
+    """The load as one of k6's scenarios.
+
+    People around an opening come as one virtual user each, who waits for the time of the person.
+    """
+    match load:
+        case OpeningCrowd():
+            return {
+                "executor": "per-vu-iterations",
+                "vus": load.people,
+                "iterations": 1,
+                "maxDuration": _duration(load.duration_s),
+                "gracefulStop": _duration(load.graceful_stop_s),
+            }
+        case RampingVUs():
+            own: Scenario = {
+                "startVUs": load.start_vus,
+                "stages": _stages(load.stages),
+                "gracefulRampDown": _duration(load.graceful_ramp_down_s),
+            }
+        case ConstantVUs():
+            own = {"vus": load.vus, "duration": _duration(load.duration_s)}
+        case PerVUIterations() | SharedIterations():
+            own = {
+                "vus": load.vus,
+                "iterations": load.iterations,
+                "maxDuration": _duration(load.max_duration_s),
+            }
+        case ConstantArrivalRate():
+            own = {"rate": load.rate, "duration": _duration(load.duration_s), **_pool(load)}
+        case RampingArrivalRate():
+            own = {
+                "startRate": load.start_rate,
+                "stages": _stages(load.stages),
+                **_pool(load),
+            }
+    return {
+        "executor": load.executor,
+        **own,
+        "gracefulStop": _duration(load.graceful_stop_s),
+        **({"startTime": _duration(load.start_s)} if load.start_s > 0.0 else {}),
+    }
+
+
+def load_s(load: Load) -> float:
+    """The length of the load in seconds, without the graceful stop."""
+    match load:
+        case RampingVUs() | RampingArrivalRate():
+            return sum(stage.duration_s for stage in load.stages)
+        case PerVUIterations() | SharedIterations():
+            return load.max_duration_s
+        case _:
+            return load.duration_s
+
+
+def _pool(load: ConstantArrivalRate | RampingArrivalRate) -> Scenario:
+    return {
+        "timeUnit": _duration(load.time_unit_s),
+        "preAllocatedVUs": load.pre_allocated_vus,
+        "maxVUs": most_users(load),
+    }
+
+
+def _stages(stages: Sequence[Stage]) -> list[Scenario]:
+    return [
+        {"duration": _duration(stage.duration_s), "target": round(stage.target)} for stage in stages
+    ]
+
+
+def _duration(seconds: float) -> str:
+    """A time as k6 reads it, to the millisecond."""
+    return f"{round(seconds * 1000)}ms"
+
+
+def _arrivals(world: World) -> dict[str, float] | None:
+    load = loads_of(world.load)[0]
+    if not isinstance(load, OpeningCrowd):
+        return None
+    return {
+        "opens_s": world.catalogue.opens_after_s or 0.0,
+        "early_share": load.early_share,
+        "early_mean_s": load.early_mean_s,
+        "late_mean_s": load.late_mean_s,
+    }
+
+
+def _of_k6(metric: str) -> bool:
+    """Whether k6 itself measures this metric, with whatever tags."""
+    name = metric.partition("{")[0]
+    return name.startswith("http_req") or name in {"iterations", "iteration_duration", "vus"}

@@ -1,0 +1,269 @@
+"""Real programs on this machine's loopback addresses: started, waited for, and ended again.
+
+Each is an ordinary process of its own group in a temporary folder, on a free port. Nothing is
+downloaded: a program that is not on the path is an error that says which.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, Self
+
+from experiments.errors import TicketsimError
+
+LOOPBACK: Final = "127.0.0.1"
+_READY_S: Final = 30.0
+_END_S: Final = 10.0
+_POLL_S: Final = 0.05
+_SERVERS: Final = (Path("/usr/sbin"), Path("/usr/lib/postgresql"))
+"""Where Debian puts servers that are not on everybody's path."""
+
+
+class ProgramError(TicketsimError):
+    """A real program is missing, did not begin, or ended by itself."""
+
+
+class Program:
+    """A running program. Use it in a `with` statement: it ends with the block."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        account: str | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        self.name = name
+        self.log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(  # noqa: S603 - programs of this module, or the user's
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(environment or {})},
+                cwd=folder,
+                user=account,
+                # Ctrl-C goes to this program alone; we end the others in order.
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> Self:
+        """Begin the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the program and all its children."""
+        self.end()
+
+    @property
+    def process_id(self) -> int:
+        """The operating system's number of the program."""
+        return self._process.pid
+
+    def wait_until_listening(self, port: int) -> None:
+        """Block until the port answers.
+
+        Raises:
+            ProgramError: the program ended, or did not listen in time.
+        """
+        deadline_s = time.monotonic() + _READY_S
+        while not _answers(port):
+            self.check()
+            if time.monotonic() > deadline_s:
+                raise ProgramError(
+                    f"{self.name}: does not listen on port {port} after {_READY_S:g} s"
+                    f"{self._last_words()}"
+                )
+            time.sleep(_POLL_S)
+
+    def check(self) -> None:
+        """Raise `ProgramError` if the program has ended."""
+        code = self._process.poll()
+        if code is not None:
+            raise ProgramError(f"{self.name}: ended with code {code}{self._last_words()}")
+
+    def wait(self, timeout_s: float) -> int:
+        """Block until the program ends by itself; return its exit code.
+
+        Raises:
+            ProgramError: it still runs after `timeout_s`. It is ended then.
+        """
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired as error:
+            self.end()
+            raise ProgramError(
+                f"{self.name}: still running after {timeout_s:g} s; ended"
+            ) from error
+
+    def end(self) -> None:
+        """End the program's process group: first asked, after 10 s by force."""
+        for sign in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, sign)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_END_S)
+                break
+        # What the program started itself and did not end.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text("utf-8", "replace").strip().splitlines()
+        return f": {lines[-1].strip()}" if lines else ""
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def check_loopback(url_host: str, option: str) -> None:
+    """Refuse a target that is not this machine.
+
+    Raises:
+        ProgramError: the host is no loopback address.
+    """
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(url_host.strip("[]")).is_loopback:
+            return
+    if url_host != "localhost":
+        raise ProgramError(
+            f"{option}: {url_host}; allowed: addresses of this machine (127.0.0.1, localhost)"
+        )
+
+
+def find_program(name: str) -> str | None:
+    """The path of a program, on the path or where Debian puts servers; None if there is none."""
+    found = shutil.which(name)
+    if found is not None:
+        return found
+    for folder in _SERVERS:
+        matches = sorted(folder.glob(f"*/bin/{name}")) + sorted(folder.glob(name))
+        if matches:
+            return str(matches[-1])
+    return None
+
+
+def required_program(name: str, package: str) -> str:
+    """The path of a program.
+
+    Raises:
+        ProgramError: it is not there.
+    """
+    found = find_program(name)
+    if found is None:
+        raise ProgramError(f"no {name} on the path; install it ({package}), or leave it out")
+    return found
+
+
+@contextlib.contextmanager
+def redis_server(folder: Path, *arguments: str) -> Iterator[str]:
+    """A stock redis-server without files; gives its URL."""
+    port = free_port()
+    command = [required_program("redis-server", "Debian: redis-server"), "--port", str(port)]
+    command += ["--bind", LOOPBACK, "--save", "", "--appendonly", "no", "--dir", str(folder)]
+    with Program("redis-server", [*command, *arguments], folder / "redis.log") as server:
+        server.wait_until_listening(port)
+        yield f"redis://{LOOPBACK}:{port}/0"
+
+
+@contextlib.contextmanager
+def mariadb_server(folder: Path) -> Iterator[str]:
+    """A MariaDB server with an empty database `ticketsim`; gives its SQLAlchemy URL."""
+    server_program = required_program("mariadbd", "Debian: mariadb-server")
+    install = required_program("mariadb-install-db", "Debian: mariadb-server")
+    data, port = folder / "mariadb", free_port()
+    account = ["--user=root"] if os.geteuid() == 0 else []
+    _run(
+        "mariadb-install-db",
+        [
+            install,
+            "--no-defaults",
+            f"--datadir={data}",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            *account,
+        ],
+        folder / "mariadb.log",
+    )
+    command = [server_program, "--no-defaults", f"--datadir={data}", f"--port={port}"]
+    command += [f"--bind-address={LOOPBACK}", f"--socket={folder / 'mariadb.sock'}"]
+    command += [f"--pid-file={folder / 'mariadb.pid'}", "--skip-name-resolve", *account]
+    (folder / "create.sql").write_text(
+        # The server reads one statement a line.
+        "CREATE DATABASE ticketsim;\n"
+        "CREATE USER ticketsim@'127.0.0.1' IDENTIFIED BY 'ticketsim';\n"
+        "GRANT ALL ON *.* TO ticketsim@'127.0.0.1';\n",
+        "utf-8",
+    )
+    command += [f"--init-file={folder / 'create.sql'}", "--max-connections=1000"]
+    with Program("mariadbd", command, folder / "mariadb.log") as server:
+        server.wait_until_listening(port)
+        yield f"mysql+pymysql://ticketsim:ticketsim@{LOOPBACK}:{port}/ticketsim"
+
+
+@contextlib.contextmanager
+def postgresql_server(folder: Path) -> Iterator[str]:
+    """A PostgreSQL server; gives the SQLAlchemy URL of its database `postgres`.
+
+    PostgreSQL refuses to run as root: root starts it under the account `postgres`.
+    """
+    server_program = required_program("postgres", "Debian: postgresql")
+    install = str(Path(server_program).with_name("initdb"))
+    data, port = folder / "postgresql", free_port()
+    account = None
+    data.mkdir()
+    log = folder / "postgresql.log"
+    log.touch()
+    if os.geteuid() == 0:
+        account = "postgres"
+        try:
+            owner = pwd.getpwnam(account)
+        except KeyError as error:
+            raise ProgramError("postgres: must not run as root, no account postgres") from error
+        os.chown(data, owner.pw_uid, owner.pw_gid)
+        for parent in (folder, *folder.parents):
+            if parent.stat().st_uid == os.geteuid() and parent.name.startswith("ticketsim-"):
+                parent.chmod(0o755)
+    _run(
+        "initdb",
+        [install, "--pgdata", str(data), "--username=ticketsim", "--auth=trust"],
+        log,
+        account,
+    )
+    command = [server_program, "-D", str(data), "-p", str(port), "-h", LOOPBACK, "-k", ""]
+    command += ["-c", "max_connections=300"]
+    with Program("postgres", command, log, account=account, folder=data) as server:
+        server.wait_until_listening(port)
+        yield f"postgresql+psycopg2://ticketsim@{LOOPBACK}:{port}/postgres"
+
+
+def _run(name: str, command: Sequence[str], log: Path, account: str | None = None) -> None:
+    """Run a program that ends by itself; `ProgramError` if it fails."""
+    with Program(name, command, log, account=account) as program:
+        code = program.wait(_READY_S)
+        if code:
+            raise ProgramError(f"{name}: failed with code {code}, see {log}")
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex((LOOPBACK, port)) == 0

@@ -1,0 +1,143 @@
+"""How each step of buying went: requests answered, refused as business, and failed.
+
+A step is what a person must get done to own a seat: the token, the seats on offer, the booking, the
+payment. Polls of the place in the queue are apart: they outnumber all steps together.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from typing_extensions import TypedDict
+
+from experiments.statistics.outcomes import POLL, is_failure
+from model.service import BOOKING, DATES, GENERATION, PAYMENT, SEATS
+from sim.measure.watched import Measured
+from sim.result import RunResult
+
+STEPS: Final[Mapping[str, tuple[str, ...]]] = {
+    "token": (GENERATION,),
+    "seats": (DATES, SEATS),
+    "booking": (BOOKING,),
+    "payment": (PAYMENT,),
+}
+"""Step of buying -> endpoints, in the order of the steps."""
+STEP_LIMIT: Final = 0.01
+"""Largest share of failed requests of a step in a run that holds, where the config states no limit
+of its own: the failure rate that k6's documentation uses in its examples of thresholds."""
+_CONFLICT: Final = "409"
+_BUSINESS_BESIDE_409: Final = frozenset(
+    {"SeatLockedError", "NoFreeSeatError", "NotEnoughPointsError", "BookingStatusError"}
+)
+"""Answers "no" of the business that the service of the incident gives with status 500."""
+
+
+class StepCounts(TypedDict):
+    """The requests of one step: means over the runs; they add up to `requests`."""
+
+    requests: float
+    answered: float
+    refused: float
+    """Refused as business: a lost race for a seat, a booking that had lapsed, too few points."""
+    failed: float
+    failed_share: float
+    """Of the requests of all runs together; 0 without requests."""
+    limit: float
+    """The largest `failed_share` with which the step holds."""
+    causes: dict[str, float]
+    """Primary cause -> failed requests, most common first; business refusals left out."""
+
+
+def is_business(status: str, cause: str) -> bool:
+    """Whether a request that was not answered well is a refusal of the business."""
+    return status == _CONFLICT or cause in _BUSINESS_BESIDE_409
+
+
+def steps_of(run: Measured) -> dict[str, tuple[str, ...]]:
+    """Step -> endpoints of a run; an endpoint of a service of one's own is a step by itself."""
+    known = {endpoint for endpoints in STEPS.values() for endpoint in endpoints}
+    own = [name for name in run.outcomes if name != POLL and name not in known]
+    return {**STEPS, **{name: (name,) for name in own}}
+
+
+def counts_of(run: Measured, endpoints: Sequence[str]) -> tuple[int, int, int]:
+    """(requests, refused as business, failed) of these endpoints in a run."""
+    requests = bad = refused = 0
+    for endpoint in endpoints:
+        for status, count in run.outcomes.get(endpoint, {}).items():
+            requests += count
+            bad += count * is_failure(status)
+            refused += count * (status == _CONFLICT)
+        causes = run.errors.get(endpoint, {})
+        refused += sum(count for name, count in causes.items() if name in _BUSINESS_BESIDE_409)
+    return requests, refused, bad - refused
+
+
+def failed_share(run: Measured, step: str) -> float | None:
+    """The share of failed requests of a step in a run, refusals apart; None without requests."""
+    requests, _, failed = counts_of(run, steps_of(run).get(step, ()))
+    return failed / requests if requests else None
+
+
+def buying_failed_share(run: RunResult) -> float | None:
+    """The share of failed requests of all steps together; None without requests."""
+    endpoints = [endpoint for several in steps_of(run).values() for endpoint in several]
+    requests, _, failed = counts_of(run, endpoints)
+    return failed / requests if requests else None
+
+
+def step_counts(
+    runs: Sequence[RunResult], limits: Mapping[str, float] | None = None
+) -> dict[str, StepCounts]:
+    """Step -> its requests in these runs, at least one; steps without requests are left out.
+
+    Args:
+        runs: replications.
+        limits: step -> its limit; `STEP_LIMIT` where there is none.
+    """
+    endpoints = {name: several for run in runs for name, several in steps_of(run).items()}
+    return {
+        name: counts
+        for name, several in endpoints.items()
+        if (counts := _counts(runs, several, (limits or {}).get(name, STEP_LIMIT)))["requests"]
+    }
+
+
+def _counts(runs: Sequence[RunResult], endpoints: Sequence[str], limit: float) -> StepCounts:
+    triples = [counts_of(run, endpoints) for run in runs]
+    requests, refused, failed = (sum(column) for column in zip(*triples, strict=True))
+    causes = Counter[str]()
+    for name, count in _failures(runs, endpoints):
+        causes[name] += count
+    size = len(runs)
+    return {
+        "requests": requests / size,
+        "answered": (requests - refused - failed) / size,
+        "refused": refused / size,
+        "failed": failed / size,
+        "failed_share": failed / requests if requests else 0.0,
+        "limit": limit,
+        "causes": {name: count / size for name, count in causes.most_common()},
+    }
+
+
+def _failures(runs: Sequence[RunResult], endpoints: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Primary causes of failures, those that are refusals of the business left out."""
+    for run in runs:
+        for endpoint in endpoints:
+            conflicts = run.outcomes.get(endpoint, {}).get(_CONFLICT, 0)
+            for name, count in run.errors.get(endpoint, {}).items():
+                if name in _BUSINESS_BESIDE_409:
+                    continue
+                if name in _ANSWERED_409:
+                    taken = min(count, conflicts)
+                    conflicts -= taken
+                    count -= taken  # noqa: PLW2901
+                if count:
+                    yield name, count
+
+
+_ANSWERED_409: Final = frozenset({"SeatTakenError", "BookingGoneError", "Status409"})
+"""Causes of answers with status 409: of the service, and of a service that states none."""

@@ -1,0 +1,142 @@
+"""Compares variants of a config with the config as it is: runs, then one row for each variant."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+from experiments.config.reading import Config, Reading
+from experiments.config.sources import Merged
+from experiments.config.variants import Variant
+from experiments.errors import InterruptedRunError
+from experiments.runs.campaign import Campaign, Cell
+from experiments.runs.journal import Journal
+from experiments.runs.options import RunOptions
+from experiments.runs.store import identity_of
+from experiments.runs.study_result import StudyResult
+from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
+from experiments.statistics.summary import combined_digest
+from experiments.studies.compare.differences import (
+    CORRECTION,
+    SCHEMA,
+    Alternative,
+    Comparison,
+    Design,
+    Row,
+    changes_nothing,
+    comparison_of,
+    extrapolate,
+    never_asked_for,
+    run_comparison,
+)
+from experiments.studies.scale_check import warnings as scale_warnings
+from experiments.studies.validate.measured_runs import beside
+
+_FIRST_STAGE = 5
+BASE = "(as it is)"
+
+
+def compare(
+    given: Reading,
+    options: RunOptions,
+    variants: Sequence[Variant],
+    precision: float | None = None,
+) -> StudyResult[Comparison]:
+    """Compare variants with a config.
+
+    Args:
+        given: the config as read.
+        options: how to run; its replications are those of the first stage.
+        variants: what to compare.
+        precision: half-width wanted of the difference in the share of failed requests.
+
+    Raises:
+        TicketsimError: a variant or `out` cannot be used, or nothing was measured.
+    """
+    began = time.perf_counter()
+    config = given.config
+    base = Cell(BASE, config)
+    alternatives = [_alternative(variant, given.merged, config) for variant in variants]
+    seed = options.seed_for(config)
+    journal = Journal(options.out, "compare", identity_of(config.resolved, seed, options.scale))
+    campaign = Campaign(journal, options, seed)
+    design = Design(_first_stage(config, options), precision)
+    run_comparison(campaign, base, alternatives, design)
+    means, rows = comparison_of(campaign, base, alternatives, design)
+    if not rows:
+        raise InterruptedRunError("ended before anything could be compared")
+    if options.scale < 1:
+        extrapolate(rows, options.scale)
+    _add_measured(rows, variants, config, options.scale)
+    comparison: Comparison = {
+        "schema": SCHEMA,
+        "config": config.name,
+        "seed": seed,
+        "scale": options.scale,
+        "replications": design.first,
+        "precision": design.precision,
+        "partial": campaign.interrupted,
+        "correction": CORRECTION,
+        "base": means,
+        "variants": rows,
+        "warnings": [
+            *_unused(campaign, base, alternatives),
+            *_warnings(options.scale, design, campaign, len(rows), len(alternatives)),
+        ],
+        "digest": combined_digest(
+            [run.digest for run in campaign.results(base)] + sorted(row["digest"] for row in rows)
+        ),
+        "wall_seconds": round(time.perf_counter() - began, 3),
+    }
+    return StudyResult(comparison, campaign.interrupted, journal)
+
+
+def _add_measured(
+    rows: Sequence[Row], variants: Sequence[Variant], config: Config, scale: float
+) -> None:
+    """Add to each row what runs of the real system showed of it, where there are any."""
+    by_name = {variant.name: variant for variant in variants}
+    for row in rows:
+        measured = beside(config.world, by_name[row["name"]].measured, scale)
+        if measured:
+            row["measured"] = measured
+
+
+def _alternative(variant: Variant, merged: Merged, config: Config) -> Alternative:
+    changed = variant.applied(merged, config.name)
+    return Alternative(Cell(variant.name, changed), variant.description, variant.keys())
+
+
+def _first_stage(config: Config, options: RunOptions) -> int:
+    """What the command line says; else the config's own number if intervals can come from it."""
+    if options.replications is not None:
+        return options.replications
+    own = config.header.replications
+    return own if own >= FEWEST_FOR_INTERVALS else _FIRST_STAGE
+
+
+def _unused(campaign: Campaign, base: Cell, alternatives: Sequence[Alternative]) -> Iterator[str]:
+    """Which variants change nothing at all, or nothing that matters here."""
+    nothing = [one.cell.name for one in alternatives if changes_nothing(base, one)]
+    if nothing:
+        yield f"{', '.join(nothing)}: the config is like this already"
+    names = never_asked_for(campaign, base, alternatives)
+    if names:
+        yield (
+            f"{', '.join(names)}: no run of the config as it is ever asks for what this changes, "
+            "so the runs are the same and were not made again; nobody gets as far, or another "
+            "setting stands before it"
+        )
+
+
+def _warnings(
+    scale: float, design: Design, campaign: Campaign, compared: int, wanted: int
+) -> list[str]:
+    found = scale_warnings(scale)
+    if design.first < FEWEST_FOR_INTERVALS:
+        found.append("no intervals and no verdicts below 3 replications")
+    if compared < wanted:
+        found.append(f"{wanted - compared} of {wanted} variants have no finished pair of runs")
+    if campaign.cut_short and not campaign.interrupted:
+        found.append("the budget is spent: some intervals may be wider than asked for")
+    return found

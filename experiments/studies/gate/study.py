@@ -1,0 +1,121 @@
+"""Judges a config by its thresholds: adds replications until each is decided."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from experiments.config.reading import Config, Reading
+from experiments.errors import ConfigError, InterruptedRunError
+from experiments.runs.campaign import Campaign, Cell
+from experiments.runs.journal import Journal
+from experiments.runs.options import RunOptions
+from experiments.runs.store import identity_of
+from experiments.runs.study_result import StudyResult
+from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
+from experiments.statistics.stopping import looks
+from experiments.statistics.summary import combined_digest, replication_of
+from experiments.statistics.thresholds import Criterion, criteria
+from experiments.studies.gate.baseline import read_baseline
+from experiments.studies.gate.checks import ERROR, SCHEMA, Check, GateResult, judge, overall
+from sim.result import RunResult
+
+_FIRST_LOOK = 5
+_MOST_TIMES_FIRST = 8
+
+
+def gate(
+    given: Reading, options: RunOptions, baseline: str | None = None
+) -> StudyResult[GateResult]:
+    """Judge a config by its thresholds.
+
+    Args:
+        given: the config as read.
+        options: how to run; its replications are those of the first look.
+        baseline: a file with a result to compare with; see `read_baseline`.
+
+    Raises:
+        TicketsimError: thresholds, baseline or `out` cannot be used, or nothing was measured.
+    """
+    return _Gate(given, options, baseline).judged()
+
+
+class _Gate:
+    """One gate: the config, its thresholds, and what they are compared with."""
+
+    def __init__(self, given: Reading, options: RunOptions, baseline: str | None) -> None:
+        self._began = time.perf_counter()
+        self._options = options
+        self._config = given.config
+        self._criteria = _criteria(given)
+        self._baseline_path = baseline
+        self._baseline = None
+        if baseline is not None:
+            self._baseline = read_baseline(baseline, self._config.name, options.scale)
+        self._seed = options.seed_for(self._config)
+        self._looks = _looks(self._config, options)
+
+    def judged(self) -> StudyResult[GateResult]:
+        """Run as long as a decision needs, and judge."""
+        options = self._options
+        identity = identity_of(self._config.resolved, self._seed, options.scale)
+        journal = Journal(options.out, "gate", identity)
+        campaign = Campaign(journal, options, self._seed)
+        checks, made = self._checks(campaign)
+        if not made:
+            raise InterruptedRunError("ended before anything was measured")
+        result = self._result(checks, made, partial=campaign.interrupted)
+        return StudyResult(result, campaign.interrupted, journal)
+
+    def _checks(self, campaign: Campaign) -> tuple[list[Check], list[RunResult]]:
+        """The checks, and the replications that they rest on."""
+        cell = Cell(self._config.name, self._config)
+        made: list[RunResult] = []
+
+        def runs(number: int) -> Sequence[RunResult]:
+            campaign.run((cell, replication) for replication in range(number))
+            made[:] = campaign.results(cell)[:number]
+            return made
+
+        scale = self._options.scale
+        return judge(self._criteria, self._looks, runs, self._baseline, scale=scale), made
+
+    def _result(self, checks: list[Check], made: list[RunResult], *, partial: bool) -> GateResult:
+        result: GateResult = {
+            "schema": SCHEMA,
+            "config": self._config.name,
+            "seed": self._seed,
+            "scale": self._options.scale,
+            "outcome": overall(checks),
+            "false_alarm_rate": ERROR,
+            "replications": len(made),
+            "looks": self._looks,
+            "partial": partial,
+            "checks": checks,
+            "digest": combined_digest([run.digest for run in made]),
+            "wall_seconds": round(time.perf_counter() - self._began, 3),
+            "runs": [replication_of(number, run) for number, run in enumerate(made)],
+        }
+        if self._baseline_path is not None:
+            result["baseline"] = self._baseline_path
+        return result
+
+
+def _criteria(given: Reading) -> list[Criterion]:
+    found = criteria(given.config.header.thresholds, given.source)
+    if not found:
+        raise ConfigError(
+            given.source,
+            "thresholds",
+            'there is none; allowed: a table such as [thresholds] http_req_failed = ["rate<0.01"]',
+        )
+    return found
+
+
+def _looks(config: Config, options: RunOptions) -> list[int]:
+    """Numbers of replications at which to decide: the first one, and then doubled."""
+    own = config.header.replications
+    first = options.replications or (own if own >= FEWEST_FOR_INTERVALS else _FIRST_LOOK)
+    if options.budget.runs is None:
+        return looks(first, _MOST_TIMES_FIRST * first)
+    return looks(min(first, options.budget.runs), options.budget.runs)

@@ -1,0 +1,171 @@
+"""The replications of one config, and the summary over them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from experiments.config.memory_check import memory_warning
+from experiments.config.reading import Config, Reading
+from experiments.errors import InterruptedRunError, OutputError
+from experiments.runs.options import RunOptions
+from experiments.runs.replications import processes_here, seed_of, stream_replications
+from experiments.runs.samples import path_of
+from experiments.runs.store import RunFolder, identity_of
+from experiments.runs.worker import Task
+from experiments.statistics.summary import RunSummary, Setup, summarise
+from experiments.statistics.thresholds import watched
+from experiments.studies.scale_check import warnings as scale_warnings
+from sim.result import RunResult
+
+SAVED_EVERY_S: Final = 30.0
+"""Wall time after which the replications that have ended are written, others still running."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """What a run came to: replication -> result, and the summary over them."""
+
+    config: Config
+    results: Mapping[int, RunResult]
+    summary: RunSummary
+
+
+def run(given: Reading, options: RunOptions, *, samples: bool = False) -> Finished:
+    """Run the replications of a config, and keep them where `out` says.
+
+    Args:
+        given: the config as read.
+        options: how to run.
+        samples: keep every request beside the results; needs `out`, and no cluster.
+
+    Raises:
+        TicketsimError: `out` cannot be used, or the user interrupted before anything was measured.
+    """
+    work = _Work(given, options, samples=samples)
+    try:
+        return work.done()
+    finally:
+        work.close()
+
+
+class _Work:
+    """One run: what is asked for, what there is of it, and where it is kept."""
+
+    def __init__(self, given: Reading, options: RunOptions, *, samples: bool) -> None:
+        if samples and (options.out is None or isinstance(options.workers, str)):
+            raise OutputError("--samples: needs --out DIR, and no --cluster")
+        self._samples = samples
+        self._began_s = self._saved_s = time.monotonic()
+        self._options = options
+        self._given = given
+        self._config = given.config
+        self._watched = watched(self._config)
+        self._setup = _setup(self._config, options)
+        self._folder = _folder(self._config, self._setup, options)
+        self._every: dict[int, RunResult] = {}
+
+    def done(self) -> Finished:
+        """Run what is missing and keep all of it."""
+        options = self._options
+        for warning in self._config.world_at(options.scale).redis.warnings():
+            options.display.warn(f"redis.{warning}")
+        self._every = {n: run for n, run in self._found().items() if self._is_whole(n)}
+        known = len(self._every)
+        self._simulate([n for n in range(self._setup.replications) if n not in self._every])
+        results = self._results()
+        if not results:
+            raise InterruptedRunError("interrupted before anything was measured")
+        summary = self._summary()
+        if len(self._every) > known:
+            self._save(summary)
+        return Finished(self._config, results, summary)
+
+    def _found(self) -> dict[int, RunResult]:
+        return self._folder.open() if self._folder else {}
+
+    def _is_whole(self, number: int) -> bool:
+        """Whether everything asked for was kept of a replication."""
+        return not self._samples or self._samples_of(number).is_file()
+
+    def _samples_of(self, number: int) -> Path:
+        return path_of(self._options.out or Path(), number)
+
+    def _task(self, number: int) -> Task:
+        setup = self._setup
+        samples = self._samples_of(number)
+        if self._folder is not None:
+            # What was kept of another try would not be that of this one.
+            samples.unlink(missing_ok=True)
+        world, seed = self._config.world, seed_of(setup.seed, number)
+        kept = samples if self._samples else None
+        return Task(number, world, seed, setup.scale, kept, self._watched)
+
+    def close(self) -> None:
+        """Let others write to the folder."""
+        if self._folder is not None:
+            self._folder.close()
+
+    def _simulate(self, missing: Sequence[int]) -> None:
+        if not missing:
+            return
+        setup, options = self._setup, self._options
+        tasks = [self._task(number) for number in missing]
+        world = self._config.world_at(setup.scale)
+        warning = memory_warning([world], processes_here(options.workers, len(tasks)))
+        if warning:
+            options.display.warn(warning)
+        with options.display.runs(len(tasks), world.load) as report:
+            stream_replications(tasks, options.workers, report, self._keep)
+
+    def _keep(self, number: int, result: RunResult) -> bool:
+        """Take a finished replication, and save the run so far if it has not been for a while."""
+        self._every[number] = result
+        missing = len(self._results()) < self._setup.replications
+        if missing and time.monotonic() - self._saved_s >= SAVED_EVERY_S:
+            self._save(self._summary())
+        return False
+
+    def _save(self, summary: RunSummary) -> None:
+        if self._folder is not None:
+            every = dict(sorted(self._every.items()))
+            self._folder.write(summary, every, _as_run(self._given, self._setup, self._folder.path))
+        self._saved_s = time.monotonic()
+
+    def _results(self) -> dict[int, RunResult]:
+        """What is there of what is asked for, in order."""
+        wanted = range(self._setup.replications)
+        return {number: self._every[number] for number in wanted if number in self._every}
+
+    def _summary(self) -> RunSummary:
+        return summarise(self._setup, self._results(), time.monotonic() - self._began_s)
+
+
+def _setup(config: Config, options: RunOptions) -> Setup:
+    header = config.header
+    return Setup(
+        config=header.name,
+        seed=options.seed_for(config),
+        replications=options.replications or header.replications,
+        scale=options.scale,
+        observed=header.observed,
+        warnings=scale_warnings(options.scale),
+    )
+
+
+def _folder(config: Config, setup: Setup, options: RunOptions) -> RunFolder | None:
+    if options.out is None:
+        return None
+    return RunFolder(options.out, identity_of(config.resolved, setup.seed, setup.scale))
+
+
+def _as_run(given: Reading, setup: Setup, folder: Path) -> Mapping[str, Any]:
+    """The resolved config to be kept in a folder: seed and replications are those of this run."""
+    kept = {**given.config.resolved, "seed": setup.seed, "replications": setup.replications}
+    if given.code_folder is not None:
+        kept["python_path"] = os.path.relpath(given.code_folder, folder.resolve())
+    return kept

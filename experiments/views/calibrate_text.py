@@ -1,0 +1,23 @@
+"""What a calibration found, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from experiments.studies.calibrate.fragment import described, interval_of
+from experiments.studies.calibrate.study import Calibration
+
+
+def render(found: Calibration) -> str:
+    """The report as text, ending in a newline."""
+    return "\n".join([*_report(found), ""])
+
+
+def _report(found: Calibration) -> Iterator[str]:
+    yield "service times of one user (second half of the file)"
+    for distribution in found.service_times:
+        yield f"  {described(distribution)}"
+    yield "parameters"
+    for estimate in found.parameters:
+        known = f"identified: {interval_of(estimate)}" if estimate.identified else "not identified"
+        yield f"  {estimate.name}: {known} ({estimate.why})"

@@ -1,0 +1,94 @@
+"""What happens in the world as the load's virtual users come, iterate and go."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sim.customers.user import User
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sim.customers.user import Site
+    from sim.load.executors import VirtualUser
+    from sim.load.generator import Generator
+    from sim.measure.requests import RequestLog
+
+
+class CustomerHooks:
+    """`sim.load.virtual_user.LoadHooks`: each virtual user is a customer of the site.
+
+    Args:
+        site: where the customers go.
+        customer: the customer function, called once per iteration.
+        generator: the program that the users are part of.
+        log: counts the iterations of all loads.
+        part: counts the requests and iterations of this load alone; None where it is the only one.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        customer: Callable[[User], None],
+        generator: Generator,
+        log: RequestLog,
+        part: RequestLog | None = None,
+    ) -> None:
+        self._site = site
+        self._customer = customer
+        self._generator = generator
+        self._log = log
+        self._part = part
+        self.script_errors = 0
+        """Iterations that ended because the customer function raised."""
+        self.first_script_error = ""
+        """Class, text and line of the first of these errors; empty if there was none."""
+
+    def iterate(self, vu: VirtualUser) -> None:
+        """Run one iteration in the user's thread; may block, may raise what the script raises."""
+        user = vu.state
+        if user is None:
+            user = vu.state = User(self._site, vu, part=self._part)
+        user.iterate(self._customer)
+
+    def vu_started(self, vu: VirtualUser) -> None:
+        """A user begins to iterate."""
+
+    def vu_stopped(self, vu: VirtualUser) -> None:
+        """A user is ramped down, or the load is over."""
+        if vu.state is not None:
+            vu.state.leave()
+
+    def iteration_started(self, vu: VirtualUser) -> None:
+        """An iteration begins; `User.iterate` charges for it."""
+
+    def iteration_ended(self, vu: VirtualUser, duration_s: float, *, interrupted: bool) -> None:  # noqa: ARG002
+        """Count a complete iteration."""
+        if not interrupted:
+            self._log.iteration_s.append(duration_s)
+            if self._part is not None:
+                self._part.iteration_s.append(duration_s)
+
+    def script_failed(self, vu: VirtualUser, error: Exception) -> None:  # noqa: ARG002
+        """Count a script error, and keep the first: a broken script fails alike every time."""
+        self.script_errors += 1
+        if not self.first_script_error:
+            self.first_script_error = f"{type(error).__name__}: {error}{_place_of(error)}"
+
+    def spin(self, vu: VirtualUser) -> None:  # noqa: ARG002
+        """Let a finished user spin until the executor ends it."""
+        self._generator.spin()
+
+    def initialise(self, vu: VirtualUser) -> None:  # noqa: ARG002
+        """Initialise one more user during the run."""
+        self._generator.start_vu()
+
+    def dropped(self, count: int) -> None:
+        """Iterations could not be started; the executor counts them."""
+
+
+def _place_of(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" (line {frames[-1].lineno} of {Path(frames[-1].filename).name})" if frames else ""

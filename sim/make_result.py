@@ -1,0 +1,111 @@
+"""Makes the result of a run from its parts, when the run is over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from model.schema import booking, outbox, seat, token_history
+from sim.measure.funnel import Step
+from sim.measure.watched import THRESHOLD_CROSSED, with_scenario
+from sim.result import FAILED, INVARIANT_BROKEN, RunResult
+
+if TYPE_CHECKING:
+    from sim.database import SimulatedDatabase
+    from sim.result import Counts
+    from sim.wiring import Parts
+
+
+def make_result(parts: Parts) -> RunResult:
+    """Read everything that was counted and what the tables and Redis hold now."""
+    log, database = parts.log, parts.server.database
+    measured_s = max(parts.load_ended_s - parts.site.start_s, 1e-9)
+    log.spun_iterations, log.spun_s = parts.generator.spun()
+    metrics = _metrics(parts, measured_s)
+    parts.funnel.reach(max(1, parts.executor.allocated_vus), Step.NEVER_ARRIVED)
+    return RunResult(
+        seed=parts.seed,
+        digest=log.digest(repr(database.final_rows()).encode(), parts.redis.final_keys()),
+        simulated_s=measured_s,
+        ended=parts.end.reason,
+        failure=parts.end.failure,
+        metrics=metrics,
+        outcomes=log.outcomes(),
+        errors=log.errors(),
+        exceptions={
+            label: dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+            for label, counts in sorted(parts.server.charges.exceptions.items())
+        },
+        tables=_tables(database),
+        funnel=parts.funnel.counts(),
+        invariants=_invariants(parts),
+        sweeps=parts.cleanups.until(measured_s),
+        notes=_notes(parts),
+        scenarios={name: log.outcomes() for name, log in parts.loads.logs.items()},
+        consulted=parts.policy_reads.names,
+        series=parts.series.columns(),
+    )
+
+
+def _metrics(parts: Parts, measured_s: float) -> dict[str, dict[str, float]]:
+    metrics = parts.log.metrics(measured_s) | other_metrics(parts, measured_s)
+    for scenario, log in parts.loads.logs.items():
+        for name, statistics in log.metrics(measured_s).items():
+            metrics[with_scenario(name, scenario)] = statistics
+    return metrics
+
+
+def other_metrics(parts: Parts, measured_s: float) -> dict[str, dict[str, float]]:
+    """Return the metrics so far that are of no requests: of the waiting room, of iterations."""
+    executor = parts.executor
+    interrupted = executor.interrupted_iterations
+    if parts.end.reason == THRESHOLD_CROSSED:
+        interrupted += executor.active_vus
+    metrics = parts.room.metrics(measured_s)
+    metrics["vus_max"] = {"value": executor.allocated_vus}
+    metrics["interrupted_iterations"] = {"count": interrupted}
+    metrics["script_errors"] = {"count": parts.loads.script_errors}
+    for scenario, count in parts.loads.dropped_iterations().items():
+        name = "dropped_iterations"
+        name = name if scenario is None else with_scenario(name, scenario)
+        metrics[name] = {"count": count, "rate": count / measured_s}
+    return metrics
+
+
+def _invariants(parts: Parts) -> Counts:
+    """Violations at the end; of an inspected run also those that ended it."""
+    counts = parts.watch.violations(parts.funnel, parts.log, _leaked_connections(parts))
+    return counts if parts.inspection is None else parts.inspection.counts(counts)
+
+
+def _leaked_connections(parts: Parts) -> int:
+    """Connections that are out although nothing is under way that could give them back."""
+    server = parts.server
+    if server.busy or parts.end.reason in {INVARIANT_BROKEN, FAILED}:
+        return 0
+    return server.borrowed - len(server.database.open)
+
+
+def _notes(parts: Parts) -> list[str]:
+    """Remarks: script errors, what happened to the programs, what an inspection saw."""
+    loads = parts.loads
+    script = []
+    if loads.script_errors:
+        script.append(
+            f"{loads.script_errors:,} iterations ended in a script error, the first: "
+            f"{loads.first_script_error}"
+        )
+    inspected = [] if parts.inspection is None else parts.inspection.story()
+    crossed = [parts.crossed] if parts.crossed else []
+    return [*crossed, *script, *parts.events.notes(parts.redis), *inspected]
+
+
+def _tables(database: SimulatedDatabase) -> Counts:
+    """Rows per table, and per status where a table has one."""
+    counts = database.rows_per_table()
+    for column in (token_history.c.type, booking.c.status, outbox.c.status):
+        for value, rows in database.counts_by(column).items():
+            counts[f"{column.table.name}:{value}"] = rows
+    booked = database.counts_by(booking.c.seat_id)
+    counts["booked_seats"] = sum(1 for rows in booked.values() if rows)
+    counts["seat:occupied"] = database.counts_by(seat.c.is_occupied).get(1, 0)
+    return counts

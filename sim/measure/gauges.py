@@ -1,0 +1,61 @@
+"""The columns of a run's time series: what is read off the world once per simulated second."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sim.load.executors import Executor
+    from sim.load.generator import Generator
+    from sim.load.parallel import ParallelLoads
+    from sim.machines.processes import Processes
+    from sim.measure.invariants import Watch
+    from sim.measure.requests import RequestLog
+    from sim.service.host import Server
+
+
+def gauges(
+    log: RequestLog,
+    watch: Watch,
+    server: Server,
+    generator: Generator,
+    executor: Executor | ParallelLoads,
+    processes: Processes,
+) -> dict[str, Callable[[], float]]:
+    """Return column -> its current value; memory in MB, times in seconds."""
+    host, redis = server.host, server.redis
+    return {
+        "vus": lambda: executor.active_vus,
+        "http_reqs": lambda: log.requests,
+        "http_req_failed": lambda: log.failed,
+        "passed": watch.passed,
+        "waiting": watch.waiting,
+        "redis_used_bytes": lambda: redis.stats().used_memory,
+        "redis_keys": lambda: redis.stats().keys,
+        "redis_evicted_keys": lambda: redis.stats().evicted_keys,
+        "redis_expired_keys": lambda: redis.stats().expired_keys,
+        "pool_active": lambda: server.pool.active,
+        "pool_pending": lambda: server.pool.pending,
+        "pool_timeouts": lambda: server.pool.timeouts,
+        "threads_busy": lambda: server.workers.busy,
+        "requests_queued": lambda: server.workers.queued,
+        "connections": lambda: server.connector.accepted,
+        "connection_backlog": lambda: server.connector.backlog,
+        "host_memory_mb": lambda: host.demand_mb,
+        "generator_memory_mb": generator.resident_mb,
+        "spinning_vus": lambda: generator.spinning,
+        "host_slowdown": lambda: host.slowdown,
+        "service_cpu_s": lambda: server.process.used_s,
+        "database_cpu_s": lambda: server.database_process.used_s,
+        "redis_cpu_s": lambda: server.redis_process.process.used_s,
+        "generator_cpu_s": lambda: generator.process.used_s + generator.process.background_s,
+        **processes.gauges(),
+    }
+
+
+def tallies(log: RequestLog, server: Server) -> dict[str, float]:
+    """Return what has been counted so far by names that are known only once something happens."""
+    exceptions = server.charges.exception_counts()
+    return log.tallies() | {f"exception:{name}": float(count) for name, count in exceptions.items()}
