@@ -57,6 +57,20 @@ def open_sqlite(path: str, *, pool_size: int = 10, pool_timeout_s: float = 30.0)
     return engine
 
 
+def open_database(url: str, *, pool_size: int = 10, pool_timeout_s: float = 30.0) -> Engine:
+    """Open MariaDB, MySQL or PostgreSQL by its SQLAlchemy URL, with a pool as `open_sqlite` has.
+
+    The isolation is the server's default.
+    """
+    return create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=pool_timeout_s,
+    )
+
+
 def _leave_transactions_to_us(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     connection.execute("PRAGMA journal_mode = WAL")

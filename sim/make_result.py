@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from model.schema import booking, outbox, seat, token_history
+from sim.database import SimulatedDatabase
 from sim.measure.funnel import Step
 from sim.measure.watched import THRESHOLD_CROSSED, with_scenario
 from sim.result import FAILED, INVARIANT_BROKEN, RunResult
 
 if TYPE_CHECKING:
-    from sim.database import SimulatedDatabase
     from sim.result import Counts
     from sim.wiring import Parts
 
@@ -96,12 +96,14 @@ def _notes(parts: Parts) -> list[str]:
         )
     inspected = [] if parts.inspection is None else parts.inspection.story()
     crossed = [parts.crossed] if parts.crossed else []
-    return [*crossed, *script, *parts.events.notes(parts.redis), *inspected]
+    return [*crossed, *script, *parts.events.notes(parts.redis), *parts.remarks(), *inspected]
 
 
-def _tables(database: SimulatedDatabase) -> Counts:
-    """Rows per table, and per status where a table has one."""
-    counts = database.rows_per_table()
+def _tables(database: Any) -> Counts:
+    """Rows per table, and per status where a table of the ticket service has one."""
+    counts: Counts = database.rows_per_table()
+    if not isinstance(database, SimulatedDatabase):
+        return counts
     for column in (token_history.c.type, booking.c.status, outbox.c.status):
         for value, rows in database.counts_by(column).items():
             counts[f"{column.table.name}:{value}"] = rows

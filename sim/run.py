@@ -10,6 +10,7 @@ import gc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from sim.app.errors import ApplicationError
 from sim.kernel.errors import UserCodeError
 from sim.make_result import make_result, other_metrics
 from sim.measure.watched import EVERY_S, NOTHING, THRESHOLD_CROSSED, UnderWay, Watched
@@ -70,11 +71,21 @@ def simulate_with_stalls(world: World, seed: int) -> tuple[RunResult, tuple[Stal
 def _parts_of(world: World, size: float, seed: int, watched: Watched = NOTHING) -> Iterator[Parts]:
     """Make the parts of a run, and end all of its threads afterwards."""
     with _seldom_garbage_collected():
-        parts = Parts(world, size, seed, watched)
+        parts = _kind(world)(world, size, seed, watched)
         try:
-            yield parts
+            with parts.alive():
+                yield parts
         finally:
-            parts.env.close()
+            parts.close()
+
+
+def _kind(world: World) -> type[Parts]:
+    """What a run of this world is made of: the ticket service, or an application."""
+    if not world.app.wsgi:
+        return Parts
+    from sim.app.parts import ApplicationParts  # noqa: PLC0415 - its libraries are an extra
+
+    return ApplicationParts
 
 
 @contextmanager
@@ -97,7 +108,7 @@ def play(parts: Parts, progress: OnProgress | None = None) -> None:
         if parts.watched.stops:
             parts.env.call_in(EVERY_S, lambda: _judge(parts))
         parts.env.run(until=parts.executor.all_done)
-    except UserCodeError as error:
+    except (UserCodeError, ApplicationError) as error:
         parts.end.failed(error)
     parts.load_ended_s = parts.env.now
     if parts.end.reason == COMPLETED:

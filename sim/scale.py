@@ -28,7 +28,7 @@ from sim.network.connector import accept_queue
 
 if TYPE_CHECKING:
     from model.policy import Policy
-    from sim.world import Generator, Host, World
+    from sim.world import Catalogue, Generator, Host, World
 
 _EMPTY_REDIS_BYTES: Final = 1_064_000
 """An empty server with the service's connections: the first value of redis_used_bytes in a run."""
@@ -36,22 +36,21 @@ _EMPTY_REDIS_BYTES: Final = 1_064_000
 
 def scaled(world: World, scale: float) -> World:
     """Return `world` at `scale` (0 < scale <= 1) times its size. Raises ValueError otherwise."""
-    if not 0.0 < scale <= 1.0:
-        raise ValueError(f"scale: {scale}; allowed: more than 0, at most 1")
+    _check(scale)
     if scale == 1.0:
         return world
+    if world.app.wsgi:
+        raise ValueError(
+            f"scale: {scale}; an application has its sizes in its own code; allowed: 1, and fewer "
+            "users by --set load"
+        )
     pool = world.pool
     wanted = pool.connections * scale
     return replace(
         world,
         policy=_policy(world.policy, scale),
         load=_loads(world.load, scale),
-        catalogue=replace(
-            world.catalogue,
-            users=_units(world.catalogue.users, scale) + 1,
-            capacity=_units(world.catalogue.capacity, scale),
-            seats=_units(world.catalogue.seats, scale),
-        ),
+        catalogue=_catalogue(world.catalogue, scale),
         service=replace(
             world.service,
             threads=_units(world.service.threads, scale),
@@ -80,6 +79,36 @@ def scaled(world: World, scale: float) -> World:
         ),
         generator=_generator(world.generator, scale),
         faults=tuple(_fault(fault, scale) for fault in world.faults),
+    )
+
+
+def with_fewer_people(world: World, scale: float) -> World:
+    """Return `world` with `scale` times the people, seats and places, on the machines as they are.
+
+    Raises:
+        ValueError: `scale` is not more than 0 and at most 1.
+    """
+    _check(scale)
+    if scale == 1.0:
+        return world
+    return replace(
+        world,
+        load=_loads(world.load, scale),
+        catalogue=_catalogue(world.catalogue, scale),
+    )
+
+
+def _check(scale: float) -> None:
+    if not 0.0 < scale <= 1.0:
+        raise ValueError(f"scale: {scale}; allowed: more than 0, at most 1")
+
+
+def _catalogue(catalogue: Catalogue, scale: float) -> Catalogue:
+    return replace(
+        catalogue,
+        users=_units(catalogue.users, scale) + 1,
+        capacity=_units(catalogue.capacity, scale),
+        seats=_units(catalogue.seats, scale),
     )
 
 

@@ -5,6 +5,7 @@ Nothing happens here: `sim.run` starts the parts, `sim.make_result` reads them w
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ from sim.service.initial_data import fill_tables
 from sim.service.policy_reads import PolicyReads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from sim.customers.user import User
     from sim.kernel.random_streams import Stream
@@ -140,8 +141,21 @@ class Parts:
         fill_tables(server.database, self.world.catalogue)
         return server
 
-    def _customer(self) -> Callable[[User], None]:
-        return customer_function(self.world.customer.script)
+    def _customer(self, path: str) -> Callable[[User], None]:
+        return customer_function(path)
+
+    @contextmanager
+    def alive(self) -> Iterator[None]:
+        """What lasts as long as the run."""
+        yield
+
+    def close(self) -> None:
+        """End every thread that is left."""
+        self.env.close()
+
+    def remarks(self) -> list[str]:
+        """What a reader of the result has to know of this kind of run."""
+        return []
 
     def _make_watch(self) -> Watch:
         return Watch(self.env, self.server, self.world.catalogue.capacity)
@@ -164,7 +178,7 @@ class Parts:
             streams,
             world.customer,
         )
-        self.loads = RunLoads(world, self.site, self._customer(), streams, percentiles)
+        self.loads = RunLoads(world, self.site, self._customer, streams, percentiles)
         self.executor = self.loads.executor
 
     def _make_measures(self) -> None:

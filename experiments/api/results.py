@@ -19,18 +19,59 @@ from experiments.config.reading import Config
 from experiments.errors import ConfigError
 from experiments.statistics.quantities import QUANTITIES, Quantity
 from experiments.statistics.summary import RunSummary
+from experiments.statistics.verdict import Outcome, Verdict, verdict_on
 from experiments.studies.compare.differences import Comparison as ComparisonData
 from experiments.studies.sweep.points import SweepResult
+from experiments.studies.terms import terms_of
 from experiments.views import plots
-from experiments.views.compare_text import render as render_comparison
+from experiments.views.compare_text import decision
+from experiments.views.compare_text import render_verbose as render_comparison
 from experiments.views.plots.funnel import at_least
-from experiments.views.run_text import number, percent, render
-from experiments.views.sweep_text import render as render_sweep
+from experiments.views.run_text import number, percent
+from experiments.views.summary_text import render_verbose
+from experiments.views.sweep_text import render_verbose as render_sweep
+from experiments.views.verdict_text import WORDS, all_failures, headline, verdict_lines
 from sim.result import RunResult
 from sim.world import World
 
 _COLUMNS = 100
 _GAUGES = "http_reqs, vus, waiting, passed, ..."
+
+
+class RunVerdict:
+    """The verdict on a run; printed, it says what `ticketsim run` says first.
+
+    Args:
+        name: of the config.
+        data: `verdict` of what `ticketsim run --json` prints.
+    """
+
+    def __init__(self, name: str, data: Verdict) -> None:
+        self.name = name
+        self.data = data
+
+    @property
+    def outcome(self) -> Outcome:
+        """Either "holds", "fails", or "open" where it cannot be decided."""
+        return self.data["outcome"]
+
+    @property
+    def holds(self) -> bool:
+        """Whether everything that is demanded is met."""
+        return self.outcome == "holds"
+
+    @property
+    def failures(self) -> list[str]:
+        """What failed, in which step and why, a sentence each."""
+        return all_failures(self.data)
+
+    def __str__(self) -> str:
+        """Say the outcome, what failed, and what was sold to whom."""
+        return "\n".join([f"{self.name}: {WORDS[self.outcome]}", *verdict_lines(self.data)])
+
+    def __repr__(self) -> str:
+        """Say the outcome and the first reason."""
+        return headline(self.name, self.data)
 
 
 class Run:
@@ -63,6 +104,15 @@ class Run:
     def world(self) -> World:
         """The world as it was simulated, already scaled."""
         return self.config.world_at(self.summary["scale"])
+
+    @functools.cached_property
+    def verdict(self) -> RunVerdict:
+        """Whether the on-sale holds, and if not, what failed and why; the command's own verdict."""
+        stored = self.summary.get("verdict")
+        if stored is None:
+            terms = terms_of(self.config, self.summary["scale"], with_limits=True)
+            stored = verdict_on(list(self.results.values()), terms)
+        return RunVerdict(self.name, stored)
 
     @property
     def total_requests(self) -> float:
@@ -225,8 +275,8 @@ class Run:
         return found
 
     def __str__(self) -> str:
-        """Say all that `ticketsim run` prints."""
-        return render(self.summary, _COLUMNS)
+        """Say all that `ticketsim run --verbose` prints, the verdict first."""
+        return render_verbose(self.summary, _COLUMNS)
 
     def __repr__(self) -> str:
         """Say the main numbers in a line."""
@@ -248,7 +298,8 @@ class Run:
         remarks = [*(f"BROKEN: {name}" for name in broken), *self.summary["warnings"]]
         return "".join(
             [
-                f"<p><b>{escape(_heading(self.summary))}</b>: {escape(self._gist())}</p>",
+                f"<p><b>{escape(repr(self.verdict))}</b></p>",
+                f"<p>{escape(_heading(self.summary))}: {escape(self._gist())}</p>",
                 self.requests._repr_html_(),
                 _listed(remarks),
                 f"<p><small>digest {self.digest[:16]}</small></p>",
@@ -317,7 +368,8 @@ class Comparison:
     def _repr_html_(self) -> str:
         return "".join(
             [
-                f"<p><b>{escape(_heading(self.data))}</b>: failed requests by variant</p>",
+                f"<p><b>{escape(self.data['config'])}: {escape(decision(self.data))}</b></p>",
+                f"<p>{escape(_heading(self.data))}: failed requests by variant</p>",
                 self.table()._repr_html_(),
                 _listed(self.data["warnings"]),
             ]

@@ -28,9 +28,10 @@ itself, together, and each left out of all; your own are a TOML file with
   ticketsim compare incident --scale 0.1 --variants F3,F9,all-fixes
   ticketsim compare mine.toml --variants mine-variants.toml --precision 0.01 --out cmp
 
-The table is sorted by the difference in failed requests. --replications is the first
-stage; --precision adds as many as its variance asks for. The same command with the
-same --out goes on where it stopped."""
+Variants rank by what the verdict demands (thresholds, steps of buying, what must never
+happen), then by seats sold, then by what fails now; --verbose has every quantity.
+--replications is the first stage; --precision adds as many as its variance asks for. The
+same command with the same --out goes on where it stopped."""
 
 
 def add_compare(commands: Any) -> argparse.ArgumentParser:
@@ -65,7 +66,7 @@ def add_compare(commands: Any) -> argparse.ArgumentParser:
 def _compare(options: argparse.Namespace) -> ExitCode:
     from experiments.config.variants import Variants
     from experiments.studies.compare.study import compare
-    from experiments.views.compare_text import render
+    from experiments.views.compare_text import render, render_verbose
     from experiments.views.progress import ProgressDisplay
     from experiments.views.saved_files import keep_comparison
 
@@ -73,7 +74,7 @@ def _compare(options: argparse.Namespace) -> ExitCode:
     how = run_options(options, ProgressDisplay)
     result = compare(read_config(options), how, variants, options.precision)
     keep_comparison(result)
-    show(options, result.document, render)
+    show(options, result.document, render, render_verbose)
     return interrupted_or_ok(result.interrupted)
 
 

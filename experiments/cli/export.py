@@ -18,9 +18,12 @@ Results of run in the forms that other programs read:
                needs run --samples; packed when FILE ends in .gz
   openmetrics  time series with timestamps as OpenMetrics text, to backfill a metrics server
   parquet      every request as one row of one table; needs run --samples
+  k6-script    the load and the customer of a config as a k6 script: here DIR may also be
+               the name or the path of a config
 
   ticketsim run incident --scale 0.1 --samples --out runs/incident
   ticketsim export runs/incident --format k6-csv
+  ticketsim export incident-fixed --format k6-script --out script.js
 
 Time series are in DIR/series.parquet anyway. Of several replications the k6 formats take
 the first, or the one that --replication names."""
@@ -42,7 +45,7 @@ def add_export(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--format",
         required=True,
-        choices=["k6-summary", "k6-csv", "openmetrics", "parquet"],
+        choices=["k6-summary", "k6-csv", "openmetrics", "parquet", "k6-script"],
         help="see above",
     )
     parser.add_argument(
@@ -56,9 +59,31 @@ def add_export(commands: Any) -> argparse.ArgumentParser:
 
 
 def _export(options: argparse.Namespace) -> ExitCode:
+    if options.format == "k6-script":
+        return _export_script(options)
     from experiments.interop.export import export
 
     path = export(options.folder, options.format, options.out, options.replication)
     if not options.quiet:
         sys.stderr.write(f"{path}\n")
+    return ExitCode.OK
+
+
+def _export_script(options: argparse.Namespace) -> ExitCode:
+    """Write the script into `--out`, or to standard output for a config and into a folder."""
+    from experiments.config.reading import load
+    from experiments.interop.k6_script import script_of
+    from experiments.runs.whole_file import whole_text
+
+    folder: Path = options.folder
+    is_folder = (folder / "config.toml").is_file()
+    script = script_of(load(str(folder / "config.toml" if is_folder else folder)))
+    out: Path | None = options.out or (folder / "k6-script.js" if is_folder else None)
+    if out is None:
+        sys.stdout.write(script)
+        return ExitCode.OK
+    with whole_text(out) as file:
+        file.write(script)
+    if not options.quiet:
+        sys.stderr.write(f"{out}\n")
     return ExitCode.OK

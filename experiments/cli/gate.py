@@ -74,13 +74,13 @@ def _gate(options: argparse.Namespace) -> ExitCode:
         _check_writable(options.junit)
     how = run_options(options, ProgressDisplay)
     if not options.quiet:
-        for warning in warnings(options.scale):
+        for warning in warnings(given.config, options.scale):
             how.display.warn(warning)
     result = gate(given, how, options.baseline)
     keep_gate(result)
     if options.junit is not None:
         _write(options.junit, junit(result.document))
-    show(options, result.document, lambda document, _columns: render(document))
+    show(options, result.document, render)
     _tell_pull_request(result.document, options.config)
     return ExitCode.INTERRUPTED if result.interrupted else _EXIT[result.document["outcome"]]
 

@@ -12,8 +12,9 @@ from experiments.errors import OutputError, one_line
 from experiments.exit_codes import ExitCode
 
 _DESCRIPTION: Final = """\
-Make a config from what k6 says about a script: its load and its thresholds. What could
-not be carried over is listed, on standard error and in the config.
+Make a config from what k6 says about a script: its load and its thresholds. Several
+scenarios are several loads at once. What could not be carried over is listed, on standard
+error and in the config; docs/reference/k6-options.md has what becomes of every option.
 
   k6 inspect --execution-requirements script.js > options.json
   ticketsim import-k6 options.json > mine.toml
@@ -33,7 +34,12 @@ def add_import_k6(commands: Any) -> argparse.ArgumentParser:
     parser.set_defaults(command=_import_k6)
     parser.add_argument("options", metavar="OPTIONS.json", help="what k6 inspect printed")
     parser.add_argument(
-        "--scenario", metavar="NAME", help="which one to take, if the script has several"
+        "--scenario", metavar="NAME", help="the only one to take, if the script has several"
+    )
+    parser.add_argument(
+        "--names",
+        metavar="FILE.toml",
+        help='which endpoint a name or group of the script is: login = "POST /v1/token/generation"',
     )
     parser.add_argument("--out", metavar="FILE", help="write the config there, if it is not there")
     return parser
@@ -42,7 +48,7 @@ def add_import_k6(commands: Any) -> argparse.ArgumentParser:
 def _import_k6(options: argparse.Namespace) -> ExitCode:
     from experiments.interop.k6_config import config_from_k6
 
-    config = config_from_k6(options.options, options.scenario)
+    config = config_from_k6(options.options, options.scenario, options.names)
     if options.out is None:
         sys.stdout.write(config.text)
     else:

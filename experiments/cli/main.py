@@ -1,6 +1,7 @@
 """The command line: `ticketsim run | compare | sweep | gate | explain | ... | serve`.
 
-Text for people goes to standard error; standard output carries only what a program may read.
+The result goes to standard output, as text or as JSON only; progress, warnings and errors go to
+standard error.
 Heavy libraries are imported by the command that needs them, so that `-h` answers at once.
 """
 
@@ -26,6 +27,7 @@ from experiments.cli.gate import add_gate
 from experiments.cli.import_k6 import add_import_k6
 from experiments.cli.init import add_init
 from experiments.cli.list import add_list
+from experiments.cli.live import add_live
 from experiments.cli.options import USUAL_EXIT_CODES
 from experiments.cli.report import add_report
 from experiments.cli.run import add_run
@@ -157,6 +159,7 @@ def parser() -> argparse.ArgumentParser:
         add_init,
         add_import_k6,
         add_serve,
+        add_live,
     ):
         command = add(commands)
         command.set_defaults(parser=command)

@@ -99,8 +99,12 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="write results there, or go on with what is there",
     )
-    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar, no summary as text")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON only")
+    amount = parser.add_mutually_exclusive_group()
+    amount.add_argument("--quiet", action="store_true", help="no progress bar, no result as text")
+    amount.add_argument(
+        "--verbose", action="store_true", help="everything that was measured, as text"
+    )
 
 
 def add_budget(parser: argparse.ArgumentParser) -> None:
@@ -151,6 +155,19 @@ def budget(text: str) -> Budget:
         return Budget.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def duration(text: str) -> float:
+    """A time such as 90s, 15m or 1h30m, in seconds."""
+    from experiments.runs.budget import Budget
+
+    try:
+        found = Budget.parse(text).duration_s
+    except ValueError:
+        found = None
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text}; allowed: a time such as 90s, 15m, 1h30m")
+    return found
 
 
 def seed(text: str) -> int:

@@ -1,4 +1,4 @@
-"""What a command shows: text for people on standard error, JSON on standard output."""
+"""What a command shows on standard output: text for people, or JSON only with `--json`."""
 
 from __future__ import annotations
 
@@ -17,16 +17,23 @@ Document = TypeVar("Document", bound=Mapping[str, Any])
 
 
 def show(
-    options: argparse.Namespace, document: Document, render: Callable[[Document, int], str]
+    options: argparse.Namespace,
+    document: Document,
+    render: Callable[[Document, int], str],
+    everything: Callable[[Document, int], str] | None = None,
 ) -> None:
-    """Print a result: as text unless `--quiet`, as JSON if `--json`.
+    """Print a result: as JSON if `--json`, else as text unless `--quiet`.
 
     Args:
         options: the command line, with `quiet` and `json`.
         document: the result.
         render: makes the text, for a terminal of so many columns.
+        everything: makes the text for `--verbose`, where it is another one.
     """
-    if not options.quiet:
-        sys.stderr.write(render(document, shutil.get_terminal_size((_COLUMNS, _LINES)).columns))
     if options.json:
+        if document.get("partial") and not options.quiet:
+            sys.stderr.write("PARTIAL: interrupted; this is what was measured so far\n")
         sys.stdout.write(as_json(document))
+    elif not options.quiet:
+        text = everything if everything is not None and options.verbose else render
+        sys.stdout.write(text(document, shutil.get_terminal_size((_COLUMNS, _LINES)).columns))

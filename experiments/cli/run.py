@@ -33,6 +33,11 @@ def add_run(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--samples", action="store_true", help="keep every request in --out, for ticketsim export"
     )
+    parser.add_argument(
+        "--check-scale",
+        action="store_true",
+        help="run at three times --scale too, and say what differs",
+    )
     return parser
 
 
@@ -40,11 +45,18 @@ def _run(options: argparse.Namespace) -> ExitCode:
     from experiments.studies.fuzz.violations import raise_if_broken
     from experiments.studies.run import run
     from experiments.views.live_view import LiveDisplay
-    from experiments.views.run_text import render
+    from experiments.views.summary_text import render, render_verbose
 
     given = read_config(options)
-    finished = run(given, run_options(options, LiveDisplay), samples=options.samples)
-    show(options, finished.summary, render)
+    how = run_options(options, LiveDisplay)
+    finished = run(given, how, samples=options.samples)
+    if options.check_scale:
+        from experiments.studies.two_scales import check_scale, remarks
+
+        check = check_scale(given, how, finished.summary)
+        finished.summary["scale_check"] = check
+        finished.summary["warnings"] = list(remarks(check))
+    show(options, finished.summary, render, render_verbose)
     raise_if_broken(finished.config, options.scale, finished.results)
     if any(run["ended"] == THRESHOLD_CROSSED for run in finished.summary["runs"]):
         return ExitCode.BREACHED

@@ -14,7 +14,7 @@ def add_serve(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         "serve",
         help="serve the service over HTTP on wall time",
-        description="Serve the service of a config over HTTP, with a Redis server and SQLite.",
+        description="Serve the service of a config over HTTP, with a Redis server and a database.",
     )
     parser.set_defaults(command=_serve)
     add_config(parser)
@@ -24,7 +24,10 @@ def add_serve(commands: Any) -> argparse.ArgumentParser:
         "--redis", default="redis://127.0.0.1:6379/0", metavar="URL", help="the Redis server"
     )
     parser.add_argument(
-        "--database", default="ticketsim.sqlite", metavar="FILE", help="the SQLite file"
+        "--database",
+        default="ticketsim.sqlite",
+        metavar="FILE|URL",
+        help="a SQLite file, or the URL of another database",
     )
     return parser
 

@@ -30,8 +30,9 @@ Without more options a grid of all combinations. Over ranges, key=low..high:
   --latin N    a Latin hypercube of N points
   --sobol N    Sobol sensitivities from N x (parameters + 2) points; N a power of two
   --morris N   Morris screening from N x (parameters + 1) points
-  --knee       the highest value of one key that still meets the config's [thresholds],
-               by bisection; each try is a gate, and all together err with 5 % at most
+  --knee       the values of one key that meet the config's [thresholds], wherever they
+               lie in the range, and which threshold binds on each side; each try is a
+               gate, and all together err with 5 % at most
   ticketsim sweep ramp-waiting-tokens --param load.vus=250,500,1000,2000,4000
   ticketsim sweep ramp-waiting-tokens --param load.vus=250..4000 --knee
 
@@ -68,9 +69,7 @@ def add_sweep(commands: Any) -> argparse.ArgumentParser:
         ("morris", "trajectories for Morris screening"),
     ):
         designs.add_argument(f"--{name}", type=positive, metavar="N", help=text)
-    designs.add_argument(
-        "--knee", action="store_true", help="highest value that meets the thresholds"
-    )
+    designs.add_argument("--knee", action="store_true", help="values that meet the thresholds")
     add_common(parser)
     add_budget(parser)
     return parser
@@ -81,7 +80,7 @@ def _sweep(options: argparse.Namespace) -> ExitCode:
     from experiments.studies.sweep.study import sweep
     from experiments.views.progress import ProgressDisplay
     from experiments.views.saved_files import keep_sweep
-    from experiments.views.sweep_text import render
+    from experiments.views.sweep_text import render, render_verbose
 
     given = read_config(options)
     parameters = [parse_parameter(text) for text in options.parameters]
@@ -89,7 +88,7 @@ def _sweep(options: argparse.Namespace) -> ExitCode:
     how = run_options(options, ProgressDisplay)
     result = sweep(given, how, parameters, design, samples)
     keep_sweep(result)
-    show(options, result.document, render)
+    show(options, result.document, render, render_verbose)
     return interrupted_or_ok(result.interrupted)
 
 

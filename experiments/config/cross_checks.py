@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 from collections.abc import Iterator
 from typing import Final
 
 from experiments.config.keys import numbers_in
 from model.setting import Setting
+from sim.app.errors import ApplicationError
+from sim.app.modules import roots_of
+from sim.app.versions import check_versions
 from sim.customers.customer_function import customer_function
 from sim.load.settings import Load, loads_of, most_users, scenarios
 from sim.service.service_class import service_class
 from sim.world import World
 
+_APP_LIBRARIES: Final = ("lupa", "sqlglot", "time_machine")
 _FAR: Final = 1e6
 """Times the upper end of a plausible range."""
 _LEAST: Final = 1e-9
@@ -33,6 +38,7 @@ def impossibilities(world: World) -> Iterator[Impossible]:
     yield from _load(world)
     yield from _customer(world)
     yield from _service(world)
+    yield from _application(world)
 
 
 def _absurd(world: World) -> Iterator[Impossible]:
@@ -51,7 +57,7 @@ def _unit(setting: Setting) -> str:
 
 def _load(world: World) -> Iterator[Impossible]:
     users = virtual_users(world)
-    if users > world.catalogue.users:
+    if users > world.catalogue.users and not world.app.wsgi:
         yield Impossible(
             "catalogue.users", f"allowed: at least {users}, one for each virtual user of the load"
         )
@@ -101,6 +107,38 @@ def _script(path: str, key: str) -> Iterator[Impossible]:
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a module may raise anything when it is imported
         told = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         yield Impossible(key, told)
+
+
+def _application(world: World) -> Iterator[Impossible]:
+    """An application of the user's own: its libraries, and where its code is."""
+    settings = world.app
+    if not settings.wsgi:
+        return
+    missing = [name for name in _APP_LIBRARIES if importlib.util.find_spec(name) is None]
+    if missing:
+        yield Impossible(
+            "app.wsgi",
+            f"simulating an application needs {', '.join(missing)}: pip install 'ticketsim[app]'",
+        )
+        return
+    try:
+        roots_of(settings.wsgi)
+        check_versions()
+    except ApplicationError as error:
+        yield Impossible("app.wsgi", str(error))
+        return
+    for key in ("prepare", "invariants"):
+        path = getattr(settings, key)
+        module = path.partition(":")[0]
+        if path and (not path.partition(":")[2] or not _is_there(module)):
+            yield Impossible(f"app.{key}", "allowed: package.module:function of a module there is")
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _service(world: World) -> Iterator[Impossible]:

@@ -1,4 +1,4 @@
-"""The table `[explain]` of a config: unknowns with their priors, hypotheses, defects as players."""
+"""The tables `[unknowns]` and `[explain]`: what is not known, causes, defects as players."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from model.setting import Setting
 class Prior:
     """What is believed of one unknown before anything was compared with the observations."""
 
-    reason: Annotated[str, Setting("why this range or these values")]
     key: Annotated[
         str,
         Setting(
@@ -35,6 +34,30 @@ class Prior:
     scales: Annotated[
         bool, Setting("what is drawn multiplies the config's value instead of replacing it")
     ] = False
+    reason: Annotated[str, Setting("why this range or these values; `explain` asks for it")] = ""
+
+
+@dataclass(frozen=True)
+class UnknownInput(Prior):
+    """Something that nobody knows: each replication draws another world."""
+
+    draws: Annotated[
+        str,
+        Setting(
+            "instead of a distribution: a file of weighted draws, relative to the file that says "
+            "so; `ticketsim explain --out DIR` writes DIR/draws.toml"
+        ),
+    ] = ""
+    sha256: Annotated[
+        str, Setting("digest of the file of draws; where it is given, no other file will do")
+    ] = ""
+    known: Annotated[
+        tuple[str, ...],
+        Setting(
+            "keys of it that are known after all, so that the config's own value stays; a key that "
+            "--set, a variant or a config on top of this one sets is known as well"
+        ),
+    ] = ()
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from experiments.config.changes import Change, changed, parse_set
 from experiments.config.cross_checks import impossibilities
-from experiments.config.explain_settings import Explain
+from experiments.config.explain_settings import Explain, UnknownInput
 from experiments.config.keys import dataclasses_in, hints_of, keys_of, nearest
 from experiments.config.sources import (
     Merged,
@@ -31,6 +31,7 @@ from experiments.config.sources import (
     show_value,
 )
 from experiments.config.user_code import announce_code
+from experiments.config.worlds import TABLE, Worlds
 from experiments.documents import with_dialect
 from experiments.errors import ConfigError, OptionError
 from model.setting import Setting
@@ -118,6 +119,13 @@ class Header:
         dict[str, tuple[str | Threshold, ...]],
         Setting("what `ticketsim gate` asks of a run: metric{tag:value} to k6's expressions"),
     ] = dataclasses.field(default_factory=dict)
+    unknowns: Annotated[
+        dict[str, UnknownInput],
+        Setting(
+            "what nobody knows, by short name: each replication draws another world, the same for "
+            "every variant, so that intervals cover what is unknown as well as chance"
+        ),
+    ] = dataclasses.field(default_factory=dict)
     explain: Annotated[
         Explain, Setting("unknowns, hypotheses and players of `ticketsim explain`")
     ] = dataclasses.field(default_factory=Explain)
@@ -125,11 +133,33 @@ class Header:
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """A checked config; `resolved` is all of it as plain values, defaults written out."""
+    """A checked config; `resolved` is all of it as plain values, defaults written out.
+
+    `worlds` is what it says of unknowns, None where everything is known. `world` has of each
+    unknown the value that stands in the config; `drawn` gives the worlds of replications.
+    """
 
     header: Header
     world: World
     resolved: Mapping[str, Any]
+    worlds: Worlds | None = dataclasses.field(default=None, compare=False, repr=False)
+    _drawn: dict[tuple[int, int], Config] = dataclasses.field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    def drawn(self, seed: int, number: int) -> Config:
+        """The config whose world replication `number` of a seed runs: itself without unknowns.
+
+        Raises:
+            ConfigError: what was drawn is not allowed together; names the draw.
+        """
+        if self.worlds is None:
+            return self
+        known = self._drawn.get((seed, number))
+        if known is None:
+            known = check(self.worlds.merged(seed, number), self.name)
+            self._drawn[seed, number] = known
+        return known
 
     @property
     def name(self) -> str:
@@ -234,6 +264,9 @@ def read_changed(reference: str, changes: Sequence[Change]) -> Reading:
         sys.path.append(str(code_folder))  # our own packages stay first
     config = check(merged, source.name)
     announce_code(config.world, source.name)
+    if config.worlds is not None:
+        for _, possible in config.worlds.possible():
+            check(possible, source.name)
     return Reading(source.name, merged, config, code_folder)
 
 
@@ -277,7 +310,12 @@ def check(merged: Merged, name: str) -> Config:
         raise ConfigError(name, "", str(error)) from error
     resolved = document.model_dump(mode="json", exclude_none=True)
     _check_possible(world, resolved, merged, name)
-    return Config(header, world, resolved)
+    if not header.unknowns:
+        return Config(header, world, {key: one for key, one in resolved.items() if key != TABLE})
+    worlds = Worlds(merged, resolved, header.unknowns, name)
+    for unknown, said in worlds.resolved().items():
+        resolved[TABLE][unknown] |= said
+    return Config(header, world, resolved, worlds)
 
 
 def _built(owner: type[Any], document: BaseModel) -> Any:

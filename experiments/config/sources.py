@@ -49,7 +49,10 @@ class Source:
 
 @dataclasses.dataclass(frozen=True)
 class Merged:
-    """A config as one table, and where each of its values was written (dotted path -> source)."""
+    """A config as one table, and where each of its values was written (dotted path -> source).
+
+    Origins are in the order in which values were said: what comes later went over what came before.
+    """
 
     table: Table
     origins: Mapping[str, str]
@@ -136,9 +139,9 @@ def _merged(source: Source, above: tuple[Source, ...], known: dict[Path, Merged]
     for reference in [*_names(source, own, "extends"), *_names(source, own, "include")]:
         part = _merged(read_source(reference, source.folder), (*above, source), known)
         merge(table, part.table)
-        origins.update(part.origins)
+        say_later(origins, part.origins)
     merge(table, own)
-    origins.update({".".join(path): source.name for path in leaves(own)})
+    say_later(origins, {".".join(path): source.name for path in leaves(own)})
     known[source.identity] = Merged(table, origins)
     return known[source.identity]
 
@@ -151,6 +154,13 @@ def _names(source: Source, table: Table, key: str) -> list[str]:
         allowed = "the path or name of a config" if key == "extends" else "a list of paths"
         raise ConfigError(source.name, key, f"allowed: {allowed}", value=show_value(value))
     return names
+
+
+def say_later(origins: dict[str, str], later: Mapping[str, str]) -> None:
+    """Add origins, in place, behind those that are there."""
+    for path, name in later.items():
+        origins.pop(path, None)
+        origins[path] = name
 
 
 def merge(base: Table, over: Mapping[str, Any]) -> None:

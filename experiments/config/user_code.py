@@ -16,7 +16,13 @@ from sim.world import World
 
 OURS: Final = ("model", "sim")
 """Packages whose code needs no announcement: it is the program's own."""
-KEYS: Final = (("customer", "script"), ("service", "code"))
+KEYS: Final = (
+    ("customer", "script"),
+    ("service", "code"),
+    ("app", "wsgi"),
+    ("app", "prepare"),
+    ("app", "invariants"),
+)
 """Part and key of a world that name code by an import path; each load's script is one more."""
 
 

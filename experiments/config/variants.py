@@ -22,7 +22,16 @@ from typing import Any
 
 from experiments.config.keys import nearest
 from experiments.config.reading import Config, Header, check
-from experiments.config.sources import Merged, Source, Table, leaves, merge, read_source, show_value
+from experiments.config.sources import (
+    Merged,
+    Source,
+    Table,
+    leaves,
+    merge,
+    read_source,
+    say_later,
+    show_value,
+)
 from experiments.errors import ConfigError
 
 _OWN_KEYS = ("description", "include", "exclude", "measured")
@@ -58,7 +67,7 @@ class Variant:
         for source, patch in self.patches:
             _check_world(source, patch)
             merge(table, patch)
-            origins.update({".".join(path): source for path in leaves(patch)})
+            say_later(origins, {".".join(path): source for path in leaves(patch)})
         return check(Merged(table, origins), name)
 
 

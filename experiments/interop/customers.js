@@ -249,3 +249,21 @@ function visitorIteration() {
   }
   sleep(pauseS(answer));
 }
+
+// Every endpoint in turn, each time as another user: what calibration measures.
+export function calibration() {
+  const userId = 1 + (exec.scenario.iterationInTest % CUSTOMER.users);
+  const entered = post(GENERATION, '/v1/token/generation', {}, { userId, concertId: CONCERT });
+  get(CHECK, '/v1/token/check', { WaitingToken: 'undefined' });
+  if (!entered.ok || entered.body.type !== 'ACCESS') return;
+  const headers = { Authorization: `Bearer ${entered.body.jwt}` };
+  const path = `/v1/concerts/${CONCERT}`;
+  const dates = get(DATES, `${path}/available-dates`, headers);
+  if (!dates.ok || dates.body.dates.length === 0) return;
+  const date = dates.body.dates[0];
+  const seats = get(SEATS, `${path}/available-seats?date=${date}`, headers);
+  if (!seats.ok || seats.body.seats.length === 0) return;
+  const seatId = seats.body.seats[index(seats.body.seats.length)].seatId;
+  const booked = books(headers, { date, seatId });
+  if (booked.ok) post(PAYMENT, `/v1/bookings/${booked.body.bookingId}/payment`, headers, {});
+}

@@ -11,6 +11,7 @@ from experiments.config.reading import check
 from experiments.config.sources import Merged
 from experiments.errors import ConfigError, one_line
 from experiments.interop.import_k6 import MOST_CHARS, Imported, imported, read_options
+from experiments.interop.names_file import read_names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,17 +22,19 @@ class K6Config:
     left_out: tuple[str, ...]
 
 
-def config_from_k6(source: str, scenario: str | None) -> K6Config:
+def config_from_k6(source: str, scenario: str | None, names: str | None = None) -> K6Config:
     """Make a config of a script's options.
 
     Args:
         source: the file that `k6 inspect` printed.
-        scenario: which one to take, if the script has several.
+        scenario: which one to take, if the script has several; all of them when not given.
+        names: a file that says which names of the script are which of ours.
 
     Raises:
-        ConfigError: the file cannot be read, or what it says cannot be simulated.
+        ConfigError: a file cannot be read, or what it says cannot be simulated.
     """
-    found = imported(read_options(_text(source), source), source, scenario)
+    known = read_names(names)
+    found = imported(read_options(_text(source), source), source, scenario, known)
     check(Merged(found.table, {}), source)
     return K6Config(_as_toml(found, source), tuple(found.left_out))
 

@@ -6,11 +6,13 @@ times of the config. A customer of the user's own is a Python function, which k6
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any, Final
 
+from experiments.config.reading import Config, Threshold
 from experiments.errors import ConfigError
 from sim.load.settings import (
     ConstantArrivalRate,
@@ -33,6 +35,7 @@ SCRIPTS: Final[Mapping[str, str]] = {
     "sim.customers.visitor:visitor": "visitor",
 }
 """Import path of a shipped customer -> the function in customers.js that does the same."""
+_BASE_URL: Final = "http://127.0.0.1:8080"
 _OPTIONS: Final = (
     "backs_off",
     "picks_random_seat",
@@ -49,13 +52,14 @@ Scenario = dict[str, Any]
 
 
 def k6_script(
-    world: World, thresholds: Mapping[str, Sequence[str]], *, base_url: str, timeout_s: float
+    world: World, thresholds: Mapping[str, Sequence[Any]], *, base_url: str, timeout_s: float
 ) -> str:
     """The script as text.
 
     Args:
         world: its load and its customer are written out.
-        thresholds: of the config, in k6's grammar; metrics that k6 does not have are left out.
+        thresholds: of the config, each an expression or k6's long form. Metrics that k6 does not
+            have are left out.
         base_url: the service under test, without a slash at the end; `BASE_URL` in k6's
             environment replaces it.
         timeout_s: the longest time that a request may take.
@@ -63,8 +67,50 @@ def k6_script(
     Raises:
         ConfigError: the customer or the load cannot be written as a k6 script.
     """
+    return _text(world, _scenarios(world), thresholds, base_url, timeout_s)
+
+
+def script_of(config: Config) -> str:
+    """The k6 script of a config, with the thresholds that k6 itself can judge.
+
+    The service's address is read from `BASE_URL` in k6's environment.
+
+    Raises:
+        ConfigError: the customer or the load cannot be written as a k6 script.
+    """
+    thresholds: dict[str, list[Any]] = {
+        metric: [_expression(held) for held in expressions]
+        for metric, expressions in config.header.thresholds.items()
+    }
+    world = config.world
+    timeout_s = world.generator.request_timeout_s
+    return k6_script(world, thresholds, base_url=_BASE_URL, timeout_s=timeout_s)
+
+
+def _expression(threshold: str | Threshold) -> Any:
+    if isinstance(threshold, str):
+        return threshold
+    return dataclasses.asdict(threshold)
+
+
+def calibration_script(world: World, load: Load, *, base_url: str, timeout_s: float) -> str:
+    """A script whose users ask every endpoint in turn, without pauses, under a load.
+
+    The other arguments are those of `k6_script`.
+    """
+    asked = {"load": {**scenario(load), "exec": "calibration"}}
+    return _text(world, asked, {}, base_url, timeout_s)
+
+
+def _text(
+    world: World,
+    scenarios: Mapping[str, Scenario],
+    thresholds: Mapping[str, Sequence[Any]],
+    base_url: str,
+    timeout_s: float,
+) -> str:
     options = {
-        "scenarios": _scenarios(world),
+        "scenarios": scenarios,
         "thresholds": {name: list(held) for name, held in thresholds.items() if _of_k6(name)},
         "summaryTrendStats": ["avg", "min", "med", "max", "p(90)", "p(95)", "p(99)"],
     }
@@ -72,7 +118,10 @@ def k6_script(
         "BASE_URL": base_url,
         "TIMEOUT": f"{timeout_s:g}s",
         "LOAD_S": max(load.start_s + load_s(load) for load in loads_of(world.load)),
-        "CUSTOMER": {name: getattr(world.customer, name) for name in _OPTIONS},
+        "CUSTOMER": {
+            **{name: getattr(world.customer, name) for name in _OPTIONS},
+            "users": world.catalogue.users,
+        },
         "ARRIVALS": _arrivals(world),
     }
     lines = [

@@ -10,6 +10,7 @@ import dataclasses
 import http
 import json
 import logging
+import os
 import secrets
 import sys
 import threading
@@ -17,7 +18,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any
 from urllib.parse import parse_qsl
@@ -25,18 +25,22 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import redis
-from sqlalchemy import Engine, Table
+from sqlalchemy import Engine, Table, inspect
+from sqlalchemy.exc import SQLAlchemyError
 
-from experiments.errors import TicketsimError
-from model.database import EngineDatabase, open_sqlite
+from experiments.errors import TicketsimError, one_line
+from model.database import EngineDatabase, open_database, open_sqlite
 from model.http import AUTHORIZATION, WAITING_TOKEN, Request, to_json
-from model.schema import create_all
+from model.schema import METADATA, create_all
 from model.service import TicketService
+from sim.scale import with_fewer_people
 from sim.service.initial_data import fill_tables
 from sim.service.service_class import service_class
 from sim.world import World
 
 _KEY_BYTES = 32
+SERVE_VARIABLE = "TICKETSIM_SERVE"
+"""Environment variable of `from_environment`."""
 _HEADERS = {"HTTP_AUTHORIZATION": AUTHORIZATION, "HTTP_WAITINGTOKEN": WAITING_TOKEN}
 
 
@@ -135,6 +139,21 @@ class _Seeding:
             connection.execute(table.insert(), list(rows))
 
 
+def from_environment() -> WSGIApplication:
+    """The application that a server of WSGI applications loads; its scheduler has begun.
+
+    The environment variable `TICKETSIM_SERVE` holds a JSON object: `config`, `assignments`,
+    `scale`, `redis`, `database`.
+    """
+    from experiments.config.reading import load
+
+    wanted = json.loads(os.environ[SERVE_VARIABLE])
+    world = with_fewer_people(load(wanted["config"], wanted["assignments"]).world, wanted["scale"])
+    service = build_service(world, wanted["redis"], wanted["database"])
+    service.start()
+    return application(service)
+
+
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     request_queue_size = 100
@@ -145,25 +164,33 @@ class _Handler(WSGIRequestHandler):
         logging.getLogger("access").info(format, *args)
 
 
-def build_service(world: World, redis_url: str, database: Path) -> TicketService:
-    """The service of a world on wall time; a new database file is filled with its catalogue.
+def build_service(world: World, redis_url: str, database: str) -> TicketService:
+    """The service of a world on wall time; an empty database is filled with its catalogue.
+
+    Args:
+        world: its catalogue, policy, pool and service are used.
+        redis_url: where Redis is.
+        database: the path of a SQLite file, or a URL of SQLAlchemy for another database.
 
     Raises:
-        TicketsimError: there is no Redis server at the URL.
+        TicketsimError: there is no Redis server or no database at the URL.
     """
     client = redis.Redis.from_url(redis_url)
     try:
         client.ping()
     except redis.RedisError as error:
         raise TicketsimError(f"--redis {redis_url}: {error}") from error
-    new = not database.exists()
-    engine = open_sqlite(
-        str(database), pool_size=world.pool.connections, pool_timeout_s=world.pool.timeout_s
-    )
+    opened = open_database if "://" in database else open_sqlite
+    try:
+        engine = opened(
+            database, pool_size=world.pool.connections, pool_timeout_s=world.pool.timeout_s
+        )
+        if not inspect(engine).has_table(METADATA.sorted_tables[0].name):
+            create_all(engine, world.policy)
+            fill_tables(_Seeding(engine), world.catalogue)
+    except (SQLAlchemyError, ImportError) as error:
+        raise TicketsimError(f"--database {database}: {one_line(str(error))}") from error
     port = EngineDatabase(engine)
-    if new:
-        create_all(engine, world.policy)
-        fill_tables(_Seeding(engine), world.catalogue)
     clock = WallClock()
     opens_after_s = world.catalogue.opens_after_s
     return service_class(world.service.code)(
@@ -197,7 +224,7 @@ def listen(service: TicketService, address: Address) -> WSGIServer:
 def serve(world: World, address: Address, redis_url: str, database: str) -> None:
     """Serve until interrupted."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    service = build_service(world, redis_url, Path(database))
+    service = build_service(world, redis_url, database)
     with listen(service, address) as server:
         host, port = server.server_address[:2]
         print(f"serving on http://{host!s}:{port}; Ctrl-C ends it", file=sys.stderr, flush=True)

@@ -17,7 +17,9 @@ from experiments.runs.replications import (
 from experiments.runs.run_reuse import Twins
 from experiments.runs.store import identity_of
 from experiments.runs.worker import Task
+from experiments.statistics.quantities import QUANTITIES
 from experiments.statistics.thresholds import watched
+from experiments.statistics.uncertainty import Uncertainty, again, runs_again, splits, world_number
 from sim.result import RunResult
 
 
@@ -32,7 +34,8 @@ class Cell:
 class Campaign:
     """Runs replications of cells, each only once, and keeps them.
 
-    Cells share their random numbers: replication k of every cell has the same seed. Where a cell
+    Cells share their random numbers: replication k of every cell has the same seed, and where
+    something is unknown the same draw. Where a cell
     differs from another only in what that one's run never asked for, it is the same run.
     """
 
@@ -57,6 +60,35 @@ class Campaign:
         while (run := self.result(cell, len(found))) is not None:
             found.append(run)
         return found
+
+    def run_again(self, cells: Iterable[Cell], replications: int) -> bool:
+        """Make the second runs of some worlds, where something is unknown. As `run`."""
+        return self.run(
+            (cell, number)
+            for cell in cells
+            if cell.config.worlds is not None
+            for number in runs_again(replications)
+        )
+
+    def second_runs(self, cell: Cell) -> dict[int, RunResult]:
+        """World -> its second run, of those that were made."""
+        found: dict[int, RunResult] = {}
+        while (run := self.result(cell, again(len(found)))) is not None:
+            found[len(found)] = run
+        return found
+
+    def uncertainty(self, cell: Cell, runs: Sequence[RunResult]) -> Uncertainty | None:
+        """What the intervals of these replications cover; None where everything is known."""
+        worlds = cell.config.worlds
+        if worlds is None:
+            return None
+        second = self.second_runs(cell)
+        return {
+            "unknowns": worlds.names,
+            "worlds": [worlds.settings(self._seed, number) for number in range(len(runs))],
+            "run_twice": len(second),
+            "quantities": splits(runs, second, QUANTITIES),
+        }
 
     @property
     def spent(self) -> bool:
@@ -90,17 +122,18 @@ class Campaign:
             if run is None:
                 return False
             self._journal.add(key, run)
-        self._twins.add(cell.config, run)
+        self._twins.add(self._config(cell, replication), run)
         return True
 
     def _twin(self, cell: Cell, replication: int) -> RunResult | None:
-        return self._twins.find(cell.config, seed_of(self._seed, replication))
+        config = self._config(cell, replication)
+        return self._twins.find(config, seed_of(self._seed, replication))
 
     def _run(self, pairs: Sequence[tuple[Cell, int]], keys: Sequence[str]) -> None:
         tasks = [
             Task(
                 number,
-                cell.config.world,
+                self._config(cell, replication).world,
                 seed_of(self._seed, replication),
                 self._options.scale,
                 watched=watched(cell.config),
@@ -121,8 +154,8 @@ class Campaign:
         def needless(number: int) -> bool:
             return self._twin(*pairs[number]) is not None
 
-        self._warn_if_short_of_memory([cell.config for cell, _ in pairs])
-        load = pairs[0][0].config.world_at(self._options.scale).load
+        self._warn_if_short_of_memory([self._config(*pair) for pair in pairs])
+        load = self._config(*pairs[0]).world_at(self._options.scale).load
         with self._options.display.runs(len(tasks), load) as report:
             heard = stream_replications(tasks, self._options.workers, report, finished, needless)
         self.interrupted = self.interrupted or heard
@@ -141,4 +174,9 @@ class Campaign:
 
     def _key(self, cell: Cell, replication: int) -> str:
         seed = seed_of(self._seed, replication)
-        return key_of(identity_of(cell.config.resolved, seed, self._options.scale))
+        config = self._config(cell, replication)
+        return key_of(identity_of(config.resolved, seed, self._options.scale))
+
+    def _config(self, cell: Cell, replication: int) -> Config:
+        """The world of a replication, or of the second run of one."""
+        return cell.config.drawn(self._seed, world_number(replication))

@@ -91,6 +91,12 @@ def identity_of(resolved: Mapping[str, Any], seed: int, scale: float) -> Identit
     """The identity of a run; what does not change a replication is left out of the config."""
     apart = {"name", "description", "explain", "observed", "replications", "seed", "thresholds"}
     config = {key: value for key, value in resolved.items() if key not in apart}
+    if "unknowns" in config:
+        # A file of draws is known by its digest, wherever it is.
+        config["unknowns"] = {
+            name: {key: value for key, value in unknown.items() if key not in {"draws", "reason"}}
+            for name, unknown in config["unknowns"].items()
+        }
     wishes = wishes_of(resolved.get("thresholds", {}))
     if wishes:
         config["thresholds"] = wishes
@@ -216,7 +222,8 @@ def _files(
     """Name -> content, in the order in which they may be seen: nothing names what is not there."""
     import tomli_w
 
-    tables = {f"{name}.parquet": _parquet(rows) for name, rows in _tables(results).items()}
+    first = {number: run for number, run in results.items() if number >= 0}
+    tables = {f"{name}.parquet": _parquet(rows) for name, rows in _tables(first).items()}
     return {
         **tables,
         _REPLICATIONS: _json(_numbered(results)),
@@ -324,16 +331,25 @@ def _parquet(columns: Columns) -> bytes:
 
 
 def read_replications(folder: Path) -> dict[int, RunResult]:
-    """The complete replications in a results folder; interrupted ones have to run again."""
-    return {number: run for number, run in read_results(folder).items() if not run.partial}
+    """The complete replications in a results folder, and the second runs of their worlds.
+
+    Interrupted ones have to run again.
+    """
+    return {number: run for number, run in _read_every(folder).items() if not run.partial}
 
 
 def read_results(folder: Path) -> dict[int, RunResult]:
     """Every replication in a results folder, those that were interrupted too.
 
+    Second runs of a world (see `experiments.statistics.uncertainty`) are none.
+
     Raises:
         OSError, ValueError, KeyError, TypeError: a file is missing or not as it was written.
     """
+    return {number: run for number, run in _read_every(folder).items() if number >= 0}
+
+
+def _read_every(folder: Path) -> dict[int, RunResult]:
     plain = json.loads((folder / _REPLICATIONS).read_text("utf-8"))
     series = _read_series(folder / _SERIES)
     results: dict[int, RunResult] = {}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Final, Literal
 
+from experiments.statistics.steps import STEPS, failed_share
 from experiments.statistics.summary import is_count, number_at
+from experiments.statistics.verdict import standing
 from sim.result import RunResult
 
 _MINUTE_S = 60.0
@@ -50,11 +53,15 @@ def _goodput(run: RunResult) -> float:
     return run.funnel.get("paid", 0) / (run.simulated_s / _MINUTE_S) if run.simulated_s else 0.0
 
 
+def _step(step: str, run: RunResult) -> float | None:
+    return failed_share(run, step)
+
+
 FAILED: Final = Quantity("failed", "failed requests", "http_req_failed.rate", -1, "share")
 QUANTITIES: Final = (
     FAILED,
     Quantity("tokens", "tokens issued", "tables.token_history", 0, "rows"),
-    Quantity("bookings", "seats booked", "tables.booking", 1, "rows"),
+    Quantity("bookings", "seats standing or paid", "tables.booking", 1, "rows", standing),
     Quantity("payments", "payments", "tables.payment", 1, "rows"),
     Quantity("p95", "p95 duration", "http_req_duration.p(95)", -1, "ms"),
     Quantity("goodput", "goodput", "", 1, "per minute", _goodput),
@@ -70,5 +77,16 @@ WAITING_ROOM: Final = (
 """How a waiting room is judged, where people wait: see `sim.measure.waiting_room`. A place is lost
 to everyone who came later and got in earlier; unevenness is the variation of the admissions per
 minute (standard deviation by mean)."""
+PEOPLE_LOST: Final = (
+    Quantity("lost_patience", "lost patience", "abandoned.count", -1, "people"),
+    Quantity("shut_out", "shut out, seats free", "shut_out.count", -1, "people"),
+)
+STEPS_FAILED: Final = tuple(
+    Quantity(f"{step}_failed", f"{step} failed", "", -1, "share", functools.partial(_step, step))
+    for step in STEPS
+)
+"""Of the requests of each step of buying, refusals of the business apart."""
+SWEPT: Final = (*QUANTITIES, *WAITING_ROOM[:3], *PEOPLE_LOST, *STEPS_FAILED)
+"""What every point of a sweep has."""
 COMPARED: Final = QUANTITIES + WAITING_ROOM
 """Everything that variants are compared in."""

@@ -25,10 +25,19 @@ failing quantities that differ by less than this share of their size."""
 
 @dataclasses.dataclass(frozen=True)
 class FailingQuantity:
-    """What the config as it is fails in, as a number of a run of which less is better."""
+    """What the config as it is fails in, as a number of a run.
+
+    `sign` times the number is better the less it is.
+    """
 
     name: str
-    of: Callable[[RunResult], float | None]
+    read: Callable[[RunResult], float | None]
+    sign: int = 1
+
+    def of(self, run: RunResult) -> float | None:
+        """The number with its sign, less is better; None without samples."""
+        value = self.read(run)
+        return None if value is None else self.sign * value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,18 +65,12 @@ def failing_quantity(verdict: Verdict, criteria: Sequence[Criterion]) -> Failing
     for failure in verdict["failures"]:
         criterion = by_name.get(failure["name"])
         if failure["kind"] == "threshold" and criterion is not None and criterion.worse:
-            return FailingQuantity(criterion.measure.name, _signed(criterion))
+            measure = criterion.measure
+            name = f"{measure.name} {measure.aggregation}"
+            return FailingQuantity(name, measure.of, criterion.worse)
         if failure["kind"] == "step":
             return FailingQuantity(f"{failure['name']} failed", _of_step(failure["name"]))
     return FailingQuantity("buying failed", buying_failed_share)
-
-
-def _signed(criterion: Criterion) -> Callable[[RunResult], float | None]:
-    def read(run: RunResult) -> float | None:
-        value = criterion.measure.of(run)
-        return None if value is None else criterion.worse * value
-
-    return read
 
 
 def _of_step(step: str) -> Callable[[RunResult], float | None]:

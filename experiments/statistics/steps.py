@@ -12,6 +12,7 @@ from typing import Final
 
 from typing_extensions import TypedDict
 
+from experiments.statistics.intervals import mean
 from experiments.statistics.outcomes import POLL, is_failure
 from model.service import BOOKING, DATES, GENERATION, PAYMENT, SEATS
 from sim.measure.watched import Measured
@@ -43,7 +44,7 @@ class StepCounts(TypedDict):
     """Refused as business: a lost race for a seat, a booking that had lapsed, too few points."""
     failed: float
     failed_share: float
-    """Of the requests of all runs together; 0 without requests."""
+    """Mean over the runs that have requests of the step, as thresholds are judged."""
     limit: float
     """The largest `failed_share` with which the step holds."""
     causes: dict[str, float]
@@ -108,6 +109,7 @@ def step_counts(
 def _counts(runs: Sequence[RunResult], endpoints: Sequence[str], limit: float) -> StepCounts:
     triples = [counts_of(run, endpoints) for run in runs]
     requests, refused, failed = (sum(column) for column in zip(*triples, strict=True))
+    shares = [bad / whole for whole, _, bad in triples if whole]
     causes = Counter[str]()
     for name, count in _failures(runs, endpoints):
         causes[name] += count
@@ -117,7 +119,7 @@ def _counts(runs: Sequence[RunResult], endpoints: Sequence[str], limit: float) -
         "answered": (requests - refused - failed) / size,
         "refused": refused / size,
         "failed": failed / size,
-        "failed_share": failed / requests if requests else 0.0,
+        "failed_share": mean(shares) if shares else 0.0,
         "limit": limit,
         "causes": {name: count / size for name, count in causes.most_common()},
     }

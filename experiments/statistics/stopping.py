@@ -20,7 +20,7 @@ from typing import Literal
 from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
 
 LEVEL = 0.95
-Verdict = Literal["better", "worse", "more", "fewer", "no difference shown", "undecided"]
+Finding = Literal["better", "worse", "more", "fewer", "no difference shown", "undecided"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +123,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 def verdict_of(
     difference: Estimate, adjusted_p: float | None, tolerance: float, better: Literal[-1, 0, 1]
-) -> Verdict:
+) -> Finding:
     """What a difference shows.
 
     Args:

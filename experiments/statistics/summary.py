@@ -15,6 +15,8 @@ from typing_extensions import TypedDict
 from experiments.config.reading import Observed
 from experiments.statistics.intervals import Interval, ci95, mean, pi95
 from experiments.statistics.outcomes import POLL, is_failure
+from experiments.statistics.uncertainty import Uncertainty
+from experiments.statistics.verdict import Terms, Verdict, verdict_on
 from sim.result import RunResult
 
 SCHEMA: Final = 1
@@ -49,6 +51,24 @@ class Failures(TypedDict):
     without_409: float
     without_409_and_polls: float
     lost_seat_races: float
+
+
+class ScaleRow(TypedDict):
+    """One quantity at two scales; durations in milliseconds."""
+
+    name: str
+    smaller: float | None
+    larger: float | None
+    agrees: bool
+
+
+class ScaleCheck(TypedDict):
+    """What two scales of a config tell."""
+
+    smaller: float
+    larger: float
+    same_outcome: bool
+    rows: list[ScaleRow]
 
 
 class Replication(TypedDict):
@@ -89,6 +109,11 @@ class RunSummary(TypedDict):
     invariants: Numbers
     observed: NotRequired[dict[str, ObservedRow]]
     extrapolated: NotRequired[dict[str, Numbers]]
+    verdict: NotRequired[Verdict]
+    """There unless an older version of the program kept the run."""
+    scale_check: NotRequired[ScaleCheck]
+    """With --check-scale."""
+    uncertainty: NotRequired[Uncertainty]
     warnings: list[str]
     digest: str
     wall_seconds: float
@@ -105,6 +130,7 @@ class Setup:
     scale: float
     observed: Mapping[str, Observed]
     warnings: Sequence[str] = ()
+    terms: Terms = dataclasses.field(default_factory=Terms)
 
 
 def summarise(setup: Setup, results: Mapping[int, RunResult], wall_seconds: float) -> RunSummary:
@@ -146,6 +172,13 @@ def summarise(setup: Setup, results: Mapping[int, RunResult], wall_seconds: floa
         summary["warnings"] += _unexplained(summary["observed"])
     if setup.scale < 1:
         summary["extrapolated"] = _extrapolated(summary, setup.scale)
+    off = [
+        name
+        for name, row in summary.get("observed", {}).items()
+        if _is_off(row, setup.observed[name].spread)
+    ]
+    terms = dataclasses.replace(setup.terms, scale=setup.scale)
+    summary["verdict"] = verdict_on(runs, terms, off)
     return summary
 
 
@@ -286,6 +319,31 @@ def _unexplained(rows: Mapping[str, ObservedRow]) -> list[str]:
                 f"{found or 0:g}: its guesses of the unknowns do not give all of them at once"
             )
     return remarks
+
+
+def _is_off(row: ObservedRow, spread: float | None) -> bool:
+    """Whether runs do not show what was observed.
+
+    The number lies outside the interval of one further run, and further off than the spread that
+    its observation states. Without interval and spread only a missing number is off.
+    """
+    found, wanted = row.get("extrapolated", row["simulated"]), row["observed"]
+    if found is None:
+        return True
+    bound = row.get("bound", "equal")
+    if (bound == "at_least" and found >= wanted) or (bound == "at_most" and found <= wanted):
+        return False
+    if row["pi95"] is None and spread is None:
+        return False
+    share = row["metric"].endswith(".rate") or row["metric"].startswith("exception_")
+    allowed = (spread or 0.0) * (1.0 if share else abs(wanted))
+    if abs(found - wanted) <= allowed:
+        return False
+    if row["pi95"] is None or row["simulated"] is None:
+        return True
+    factor = found / row["simulated"] if row["simulated"] else 1.0
+    low, high = (end * factor for end in row["pi95"])
+    return not low <= wanted <= high
 
 
 def _observed_row(observed: Observed, runs: Sequence[RunResult], scale: float) -> ObservedRow:

@@ -163,6 +163,8 @@ class Criterion:
     bound: float
     text: str
     abort_on_fail: bool = False
+    is_default: bool = False
+    """Not of the config: a limit that holds where the config states none."""
     not_before_s: float = 0.0
     """delayAbortEval: until when the load goes on, whatever the threshold says."""
 
@@ -296,8 +298,8 @@ def _criterion(name: str, threshold: Threshold, source: str) -> Criterion:
         operator,
         bound,
         text.strip(),
-        threshold.abortOnFail,
-        delay_s,
+        abort_on_fail=threshold.abortOnFail,
+        not_before_s=delay_s,
     )
 
 

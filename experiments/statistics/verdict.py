@@ -33,6 +33,8 @@ from sim.result import RunResult
 
 Outcome = Literal["holds", "fails", "open"]
 _MS: Final = 1e3
+_INSIDE: Final = ("admitted", "saw_seats", "sold_out", "booked", "paid")
+"""States of the funnel that nobody reaches outside."""
 _DURATIONS: Final = "http_req_duration"
 _SLOW: Final = frozenset({"", "RequestTimeout", "RequestCancelled", "ConnectionReset"})
 """Causes that say only that the answer did not come in time; empty: of slow answers."""
@@ -185,14 +187,16 @@ def default_criteria(criteria: Sequence[Criterion]) -> list[Criterion]:
     """Thresholds of the steps of buying for which the config states none of its own."""
     own = step_limits(criteria)
     return [
-        Criterion(Measure(STEP_FAILED, (("step", step),), "rate"), "<=", STEP_LIMIT, _limit_text())
+        Criterion(
+            Measure(STEP_FAILED, (("step", step),), "rate"),
+            "<=",
+            STEP_LIMIT,
+            f"rate<={STEP_LIMIT:g}",
+            is_default=True,
+        )
         for step in STEPS
         if step not in own
     ]
-
-
-def _limit_text() -> str:
-    return f"rate<={STEP_LIMIT:g}"
 
 
 def _threshold(criterion: Criterion, runs: Sequence[RunResult], scale: float) -> ThresholdRow:
@@ -253,10 +257,16 @@ def _people(runs: Sequence[RunResult]) -> People:
     came = [sum(run.funnel.values()) - run.funnel.get("never_arrived", 0) for run in runs]
     return {
         "came": average(came),
-        "got_in": average([_count(run, "admissions") for run in runs]),
+        "got_in": average([_got_in(run) for run in runs]),
         "lost_patience": average([_count(run, "abandoned") for run in runs]),
         "shut_out": average([_count(run, "shut_out") for run in runs]),
     }
+
+
+def _got_in(run: RunResult) -> float:
+    """People let in: by the tokens that the service gave, or by what people did inside."""
+    inside = sum(run.funnel.get(state, 0) for state in _INSIDE)
+    return max(_count(run, "admissions"), inside)
 
 
 def _count(run: RunResult, metric: str) -> float:

@@ -11,15 +11,20 @@ from typing import Any, Final
 
 from experiments.config.memory_check import memory_warning
 from experiments.config.reading import Config, Reading
+from experiments.config.worlds import TABLE
 from experiments.errors import InterruptedRunError, OutputError
 from experiments.runs.options import RunOptions
 from experiments.runs.replications import processes_here, seed_of, stream_replications
 from experiments.runs.samples import path_of
 from experiments.runs.store import RunFolder, identity_of
 from experiments.runs.worker import Task
+from experiments.statistics.quantities import QUANTITIES
 from experiments.statistics.summary import RunSummary, Setup, summarise
 from experiments.statistics.thresholds import watched
+from experiments.statistics.uncertainty import again, runs_again, splits, world_number
+from experiments.studies.drawn_worlds import remarks
 from experiments.studies.scale_check import warnings as scale_warnings
+from experiments.studies.terms import terms_of
 from sim.result import RunResult
 
 SAVED_EVERY_S: Final = 30.0
@@ -76,7 +81,8 @@ class _Work:
             options.display.warn(f"redis.{warning}")
         self._every = {n: run for n, run in self._found().items() if self._is_whole(n)}
         known = len(self._every)
-        self._simulate([n for n in range(self._setup.replications) if n not in self._every])
+        wanted = [*range(self._setup.replications), *self._again()]
+        self._simulate([number for number in wanted if number not in self._every])
         results = self._results()
         if not results:
             raise InterruptedRunError("interrupted before anything was measured")
@@ -85,12 +91,16 @@ class _Work:
             self._save(summary)
         return Finished(self._config, results, summary)
 
+    def _again(self) -> list[int]:
+        """The second runs of worlds, where something is unknown."""
+        return runs_again(self._setup.replications) if self._config.worlds else []
+
     def _found(self) -> dict[int, RunResult]:
         return self._folder.open() if self._folder else {}
 
     def _is_whole(self, number: int) -> bool:
         """Whether everything asked for was kept of a replication."""
-        return not self._samples or self._samples_of(number).is_file()
+        return not self._samples or number < 0 or self._samples_of(number).is_file()
 
     def _samples_of(self, number: int) -> Path:
         return path_of(self._options.out or Path(), number)
@@ -101,9 +111,9 @@ class _Work:
         if self._folder is not None:
             # What was kept of another try would not be that of this one.
             samples.unlink(missing_ok=True)
-        world, seed = self._config.world, seed_of(setup.seed, number)
-        kept = samples if self._samples else None
-        return Task(number, world, seed, setup.scale, kept, self._watched)
+        world = self._config.drawn(setup.seed, world_number(number)).world
+        kept = samples if self._samples and number >= 0 else None
+        return Task(number, world, seed_of(setup.seed, number), setup.scale, kept, self._watched)
 
     def close(self) -> None:
         """Let others write to the folder."""
@@ -115,11 +125,13 @@ class _Work:
             return
         setup, options = self._setup, self._options
         tasks = [self._task(number) for number in missing]
-        world = self._config.world_at(setup.scale)
-        warning = memory_warning([world], processes_here(options.workers, len(tasks)))
+        configs = [self._config.drawn(setup.seed, world_number(number)) for number in missing]
+        distinct = {id(config): config for config in configs}.values()
+        worlds = [config.world_at(setup.scale) for config in distinct]
+        warning = memory_warning(worlds, processes_here(options.workers, len(tasks)))
         if warning:
             options.display.warn(warning)
-        with options.display.runs(len(tasks), world.load) as report:
+        with options.display.runs(len(tasks), worlds[0].load) as report:
             stream_replications(tasks, options.workers, report, self._keep)
 
     def _keep(self, number: int, result: RunResult) -> bool:
@@ -142,7 +154,19 @@ class _Work:
         return {number: self._every[number] for number in wanted if number in self._every}
 
     def _summary(self) -> RunSummary:
-        return summarise(self._setup, self._results(), time.monotonic() - self._began_s)
+        results = self._results()
+        summary = summarise(self._setup, results, time.monotonic() - self._began_s)
+        worlds = self._config.worlds
+        if worlds is not None:
+            every = self._every
+            second = {number: every[again(number)] for number in results if again(number) in every}
+            summary["uncertainty"] = {
+                "unknowns": worlds.names,
+                "worlds": [worlds.settings(self._setup.seed, number) for number in results],
+                "run_twice": len(second),
+                "quantities": splits(list(results.values()), second, QUANTITIES),
+            }
+        return summary
 
 
 def _setup(config: Config, options: RunOptions) -> Setup:
@@ -153,7 +177,8 @@ def _setup(config: Config, options: RunOptions) -> Setup:
         replications=options.replications or header.replications,
         scale=options.scale,
         observed=header.observed,
-        warnings=scale_warnings(options.scale),
+        warnings=[*scale_warnings(config, options.scale), *remarks(config)],
+        terms=terms_of(config, options.scale, with_limits=True),
     )
 
 
@@ -168,4 +193,6 @@ def _as_run(given: Reading, setup: Setup, folder: Path) -> Mapping[str, Any]:
     kept = {**given.config.resolved, "seed": setup.seed, "replications": setup.replications}
     if given.code_folder is not None:
         kept["python_path"] = os.path.relpath(given.code_folder, folder.resolve())
+    if given.config.worlds is not None:
+        kept[TABLE] = given.config.worlds.relative_to(folder.resolve())
     return kept

@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
+from experiments.config.reading import Config, load
 from experiments.statistics.intervals import ci95, mean
 
 SCALES: Final = (1.0, 0.3, 0.1, 0.03)
@@ -30,10 +31,22 @@ _QUANTITIES: Final = {
 _FILE: Final = "scale_check.toml"
 
 
-def warnings(scale: float) -> list[str]:
-    """What a world at `scale` is known to tell wrong, one line per quantity."""
+def warnings(config: Config, scale: float) -> list[str]:
+    """What is known of how well a config at `scale` tells what full size tells.
+
+    The shipped incident was held against full size, quantity by quantity; of another config nothing
+    is known before `--check-scale`.
+    """
     if scale >= 1.0:
         return []
+    if config.world != load("incident", ()).world:
+        return [
+            (
+                f"scale {scale:g}: whether shares and durations of {config.name} agree with full "
+                f"size is not known; ticketsim run {config.name} --scale {scale:g} --check-scale "
+                "compares two scales"
+            )
+        ]
     text = resources.files("experiments.shipped").joinpath("data", _FILE).read_text("utf-8")
     return list(_warnings(scale, tomllib.loads(text)["scale"]))
 
@@ -71,7 +84,6 @@ def _agrees(key: str, value: float, full: float) -> bool:
 
 def measure(path: Path) -> None:
     """Run everything and write the file; takes five minutes on two cores, compiled."""
-    from experiments.config.reading import load
     from experiments.runs.replications import run_replications
     from experiments.runs.worker import Task
 

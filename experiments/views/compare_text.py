@@ -1,18 +1,24 @@
-"""A comparison for people: one line per variant, those that help most first."""
+"""A comparison for people: which variant to take, then one line per variant, best first."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from experiments.statistics.quantities import FAILED, QUANTITIES, WAITING_ROOM, Quantity
+from experiments.statistics.uncertainty import in_words
+from experiments.statistics.verdict import Verdict
 from experiments.studies.compare.differences import Comparison, Difference, Row
-from experiments.views.run_text import in_unit, wrapped
+from experiments.studies.compare.over_worlds import Effect
+from experiments.views.run_text import in_unit, number, percent, shown_threshold, wrapped
+from experiments.views.verdict_text import WORDS, all_failures, headline, scale_words
 
 NARROWEST, WIDEST = 80, 120
+AS_IT_IS = "(as it is)"
+"""How the config itself is called among its variants."""
 _SHORT = {
     "tokens": "tokens",
-    "bookings": "booked",
+    "bookings": "sold",
     "payments": "paid",
     "p95": "p95",
     "goodput": "paid/min",
@@ -33,17 +39,126 @@ _MARKS = {
 
 
 def render(comparison: Comparison, width: int) -> str:
-    """The whole comparison; lines are at most `width` long, between 80 and 120."""
+    """What to decide by; lines are at most `width` long, between 80 and 120."""
     width = max(NARROWEST, min(width, WIDEST))
     parts = [
+        _decision(comparison, width),
+        _ranks(comparison, width),
+        _over_worlds(comparison, width),
+        _brief_remarks(comparison, width),
+    ]
+    return _joined(parts)
+
+
+def render_verbose(comparison: Comparison, width: int) -> str:
+    """The whole comparison: every quantity with its interval and what its difference shows."""
+    width = max(NARROWEST, min(width, WIDEST))
+    parts = [
+        _decision(comparison, width),
+        _ranks(comparison, width),
         _heading(comparison, width),
         _failures(comparison),
         _others(comparison),
         _waiting_room(comparison, width),
+        _over_worlds(comparison, width),
         _measured(comparison),
         _remarks(comparison, width),
     ]
+    return _joined(parts)
+
+
+def _joined(parts: Iterable[Iterable[str]]) -> str:
     return "\n\n".join("\n".join(lines) for lines in map(list, parts) if lines) + "\n"
+
+
+def _decision(comparison: Comparison, width: int) -> Iterator[str]:
+    """What is recommended, and the verdict on the config as it is."""
+    yield from wrapped("", f"{comparison['config']}: {decision(comparison)}".split(), width, " ")
+    if comparison["partial"]:
+        yield "PARTIAL: interrupted; this is what was measured so far"
+    verdict = comparison.get("base_verdict")
+    if verdict is not None:
+        yield from wrapped("", headline("as it is", verdict).split(), width, " ")
+
+
+def decision(comparison: Comparison) -> str:
+    """Which variant to take, in a sentence."""
+    best = comparison.get("recommended", [])
+    if len(best) > 1:
+        return f"recommended: {' or '.join(best)}; the runs cannot tell them apart"
+    if best:
+        return f"recommended: {best[0]}"
+    if not comparison["variants"] or "base_verdict" not in comparison:
+        return "compared"
+    return _nothing_recommended(comparison["base_verdict"], comparison["variants"])
+
+
+def _nothing_recommended(base: Verdict, rows: Sequence[Row]) -> str:
+    if base["outcome"] == "holds":
+        return "no variant is shown to be better; as it is, everything is met"
+    if any(map(_meets, rows)):
+        return "no variant that meets everything is shown to be better than the config as it is"
+    better = [row for row in rows if row["against_base"] == "better"]
+    if not better:
+        return "no variant meets everything, and none is shown to be better"
+    nearest = better[0]
+    missing = all_failures(nearest["verdict"]) or nearest["verdict"]["open"]
+    return (
+        f"no variant meets everything; {nearest['name']} comes nearest, not met there: {missing[0]}"
+    )
+
+
+def _meets(row: Row) -> bool:
+    return row["verdict"]["outcome"] == "holds"
+
+
+def _ranks(comparison: Comparison, columns: int) -> Iterator[str]:
+    """One line for the config as it is and each variant: rank, verdict, seats, the rest."""
+    verdict = comparison.get("base_verdict")
+    if verdict is None:
+        return
+    width = max(_name_width(comparison), len(AS_IT_IS))
+    failing = comparison.get("failing", "")
+    yield (
+        f"{'rank':>4}  {'variant':<{width}}  {'verdict':<11} {'seats sold':>10} {'paid':>8}"
+        f" {'never let in':>12}  {failing}"
+    )
+    lines = [(comparison.get("base_rank", 0), AS_IT_IS, verdict)]
+    lines += [(row["rank"], row["name"], row["verdict"]) for row in comparison["variants"]]
+    for rank, name, found in sorted(lines, key=lambda line: line[0]):
+        value = comparison.get("failing_values", {}).get(name)
+        size = found["scale"] if found["scale"] < 1 else 1.0
+        seats = found["seats"]
+        yield (
+            f"{rank:>4}  {name:<{width}}  {WORDS[found['outcome']]:<11} "
+            f"{number(round(seats['standing'] / size)):>10} "
+            f"{number(round(seats['paid'] / size)):>8} "
+            f"{number(round(found['people']['shut_out'] / size)):>12}  "
+            f"{_failing(failing, value)}"
+        )
+    rule = (
+        "rank: fewest demands broken, then most seats sold (reserved or paid at the end), then "
+        f"{failing}; the same rank: the runs cannot tell them apart"
+    )
+    yield from wrapped("", rule.split(), columns, " ")
+
+
+def _failing(name: str, value: float | None) -> str:
+    if name.endswith(" failed"):
+        return "-" if value is None else percent(value)
+    return shown_threshold(name.partition(" ")[0], value)
+
+
+def _brief_remarks(comparison: Comparison, width: int) -> Iterator[str]:
+    for warning in comparison["warnings"]:
+        yield from wrapped("- ", warning.split(), width, " ")
+    scale = scale_words(comparison["scale"])
+    runs = f"{comparison['replications']} replications each"
+    yield ", ".join(part for part in (f"seed {comparison['seed']}", runs, scale) if part)
+    yield (
+        f"digest {comparison['digest'][:16]}   wall time {comparison['wall_seconds']:.1f} s   "
+        "every quantity: --verbose"
+    )
 
 
 def _heading(comparison: Comparison, width: int) -> Iterator[str]:
@@ -124,6 +239,41 @@ def _marked(quantity: Quantity, found: Difference) -> str:
     if found["variant"] is None:
         return "no sample ?"
     return f"{in_unit(found['variant'], quantity.unit)} {_MARKS[found['verdict']]}"
+
+
+def _over_worlds(comparison: Comparison, width: int) -> Iterator[str]:
+    """Where something is unknown: in how many worlds each variant helps, and where it harms."""
+    uncertainty = comparison.get("uncertainty")
+    rows = [row for row in comparison["variants"] if "over_worlds" in row]
+    if uncertainty is None or not rows:
+        return
+    yield from wrapped("", " ".join(in_words(uncertainty, QUANTITIES)).split(), width, " ")
+    names = _name_width(comparison)
+    yield "share of worlds in which it helps / harms; median change (90 % of worlds)"
+    yield f"{'variant':<{names}}" + "".join(
+        f"{label:>28}" for label in ("failed, points", "booked", "paid")
+    )
+    for row in rows:
+        effects = row["over_worlds"]["effects"]
+        yield f"{row['name']:<{names}}" + "".join(
+            f"{_effect(effects.get(name), scale):>28}"
+            for name, scale in (("failed", 100.0), ("bookings", 1.0), ("payments", 1.0))
+        )
+    for row in rows:
+        found = row["over_worlds"]
+        if found["harmful"]:
+            where = found["harmful_where"] or "nothing of what is drawn tells these apart"
+            count = f"{len(found['harmful'])} of {found['worlds']} worlds"
+            line = f"- {row['name']}: more requests fail in {count}: {where}"
+            yield from wrapped("", line.split(), width, " ")
+
+
+def _effect(found: Effect | None, scale: float) -> str:
+    if found is None:
+        return "-"
+    shares = f"{found['helps'] or 0.0:.0%}/{found['harms'] or 0.0:.0%}"
+    middle, low, high = (scale * found[key] for key in ("median", "low", "high"))
+    return f"{shares} {middle:+.0f} ({low:+.0f} to {high:+.0f})"
 
 
 def _measured(comparison: Comparison) -> Iterator[str]:

@@ -2,49 +2,86 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
+from experiments.statistics.quantities import QUANTITIES
+from experiments.statistics.uncertainty import in_words
 from experiments.studies.gate.checks import Check, GateResult, Outcome
-from experiments.views.run_text import number
+from experiments.views.run_text import NARROWEST, WIDEST, number, shown_threshold, wrapped
+from experiments.views.verdict_text import headline, people_sentence, seats_sentence
 
 _WORDS: dict[Outcome, str] = {"pass": "pass", "fail": "FAIL", "inconclusive": "inconclusive"}
 
 
-def render(result: GateResult) -> str:
-    """The whole gate as plain text."""
+def render(result: GateResult, width: int = WIDEST) -> str:
+    """The whole gate as plain text, for a terminal of so many columns."""
+    width = max(NARROWEST, min(width, WIDEST))
     scale = f", scale {result['scale']:g}" if result["scale"] < 1 else ""
     lines = [
-        (
-            f"{result['config']}: seed {result['seed']}{scale}, "
-            f"{result['replications']} replications: {_WORDS[result['outcome']]}"
-        )
+        f"{result['config']}: {_WORDS[result['outcome']]}",
+        f"          seed {result['seed']}{scale}, {result['replications']} replications",
     ]
     if result["partial"]:
         lines.append("PARTIAL: interrupted; this is what was measured so far")
+    verdict = result.get("verdict")
+    if verdict is not None:
+        for label, text in (
+            ("verdict   ", headline("", verdict).removeprefix(": ")),
+            ("seats     ", seats_sentence(verdict)),
+            ("people    ", people_sentence(verdict)),
+        ):
+            lines += wrapped(label, text.split(), width, " ")
     for check in result["checks"]:
         lines += [f"  {_WORDS[check['outcome']]:<13}{check['name']}", f"  {'':<13}{_found(check)}"]
     lines.append(
         f"false alarms and false passes of the whole: at most {result['false_alarm_rate']:.0%}; "
         f"decisions at {', '.join(map(str, result['looks']))} replications"
     )
+    lines += unknown_lines(result)
     lines.append(f"digest {result['digest'][:16]}   wall time {result['wall_seconds']:.1f} s")
     return "\n".join(lines) + "\n"
+
+
+def unknown_lines(result: GateResult) -> list[str]:
+    """Where something is unknown: how much of the spread that is, and how many worlds pass."""
+    lines = list(result.get("warnings", []))
+    if "uncertainty" in result:
+        lines += in_words(result["uncertainty"], QUANTITIES)
+    shares = [
+        f"{name} is met in {share:.0%} of the worlds"
+        for name, share in result.get("met_in_worlds", {}).items()
+    ]
+    return [*lines, *(["By itself: " + "; ".join(shares) + "."] if shares else [])]
 
 
 def _found(check: Check) -> str:
     """What a check rests on, in a line."""
     if check["value"] is None:
         return check["reason"]
+    shown = functools.partial(in_check_unit, check)
     what = "difference" if check["kind"] == "baseline" else "mean"
     bounds = ""
     if check["bounds"] is not None:
         low, high = check["bounds"]
-        bounds = f", bounds {_number(low)} to {_number(high)}"
+        bounds = f", bounds {shown(low)} to {shown(high)}"
     return (
-        f"{what} {_number(check['value'])}{bounds}, {check['replications']} replications: "
-        f"{check['reason']}"
+        f"{what} {shown(check['value'])}{_ratio(check)}{bounds}, "
+        f"{check['replications']} replications: {check['reason']}"
     )
+
+
+def _ratio(check: Check) -> str:
+    ratio = check.get("ratio")
+    return "" if ratio is None else f" ({ratio:.2f} times the baseline)"
+
+
+def in_check_unit(check: Check, value: float) -> str:
+    """A number in the unit of the check's metric; a share in per cent, a duration in its unit."""
+    sign = "-" if value < 0 else ""
+    text = shown_threshold(check["name"], abs(value))
+    return sign + (text if text[-1].isalpha() or text.endswith("%") else _number(abs(value)))
 
 
 def _number(value: float) -> str:
@@ -57,12 +94,17 @@ def markdown(result: GateResult) -> str:
     lines = [
         f"### ticketsim gate: {result['config']}: {_WORDS[result['outcome']]}",
         "",
+        *_verdict(result),
         "| | check | value | bounds | replications | |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for check in result["checks"]:
-        value = "no samples" if check["value"] is None else _number(check["value"])
-        bounds = "" if check["bounds"] is None else " to ".join(map(_number, check["bounds"]))
+        value = "no samples" if check["value"] is None else in_check_unit(check, check["value"])
+        bounds = (
+            ""
+            if check["bounds"] is None
+            else " to ".join(in_check_unit(check, end) for end in check["bounds"])
+        )
         name = check["name"].replace("|", "\\|")
         lines.append(
             f"| {_WORDS[check['outcome']]} | `{name}` | {value} | {bounds} "
@@ -76,6 +118,11 @@ def markdown(result: GateResult) -> str:
         ),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _verdict(result: GateResult) -> list[str]:
+    verdict = result.get("verdict")
+    return [headline("verdict", verdict), ""] if verdict is not None else []
 
 
 def junit(result: GateResult) -> str:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from experiments.statistics.outcomes import is_failure
+from experiments.statistics.quantities import QUANTITIES
 from experiments.statistics.summary import RunSummary, is_count
+from experiments.statistics.uncertainty import in_words
 
 NARROWEST, WIDEST = 60, 120
 _TREND = ("avg", "min", "med", "max", "p(90)", "p(95)")
@@ -28,6 +30,7 @@ def render(summary: RunSummary, width: int) -> str:
     parts = [
         _heading(summary),
         _section("observed and simulated", _observed(summary, width)),
+        _section("thresholds", _thresholds(summary)),
         _section("k6 metrics", _metrics(summary, width)),
         _section("failed requests", _failures(summary)),
         _section("requests by endpoint", _endpoints(summary, width)),
@@ -35,6 +38,7 @@ def render(summary: RunSummary, width: int) -> str:
         _section("rows at the end", _pairs(summary["tables"], width)),
         _section("funnel: users by the furthest state reached", _funnel(summary)),
         _section("invariants", _invariants(summary, width)),
+        _section("what is not known", _unknown(summary, width)),
         _section("remarks", _remarks(summary, width)),
         _closing(summary),
     ]
@@ -111,12 +115,34 @@ def _heading(summary: RunSummary) -> list[str]:
     lines = [f"{summary['config']}: seed {summary['seed']}{scale}{over}"]
     if summary["partial"]:
         lines.append("PARTIAL: interrupted; this is what was measured so far")
+    return [*lines, *ended_early(summary)]
+
+
+def ended_early(summary: RunSummary) -> Iterator[str]:
+    """A line for each replication that did not end as planned."""
     for run in summary["runs"]:
         if run["ended"] != "completed":
             which = f"replication {run['replication']} " if len(summary["runs"]) > 1 else ""
             minutes = run["simulated_s"] / 60
-            lines.append(f"{which}ended after {minutes:.1f} simulated minutes: {run['ended']}")
-    return lines
+            yield f"{which}ended after {minutes:.1f} simulated minutes: {run['ended']}"
+
+
+def _thresholds(summary: RunSummary) -> Iterator[str]:
+    verdict = summary.get("verdict")
+    for row in verdict["thresholds"] if verdict else ():
+        met = {True: "met", False: "NOT MET", None: f"not decided: {row['reason']}"}[row["met"]]
+        size = " at full size" if row["at_full_size"] else ""
+        yield f"  {row['name']}: {shown_threshold(row['name'], row['value'])}{size}: {met}"
+
+
+def shown_threshold(name: str, value: float | None) -> str:
+    """A number in the unit of the threshold of this name."""
+    metric = name.partition("{")[0].partition(":")[0]
+    if value is None:
+        return "-"
+    if metric in {"http_req_failed", "step_failed", "checks"}:
+        return percent(value)
+    return duration(value) if _is_duration(metric) else number(value)
 
 
 def _metrics(summary: RunSummary, width: int) -> Iterator[str]:
@@ -163,7 +189,7 @@ def _trend(statistics: Mapping[str, Any], show: Callable[[float], str]) -> list[
 
 
 def _is_duration(name: str) -> bool:
-    names = {"iteration_duration", "waiting_time", "time_to_sell_out"}
+    names = {"abandoned_after", "iteration_duration", "time_to_sell_out", "waiting_time"}
     return name in names or name.startswith(("http_req_", "{"))
 
 
@@ -305,6 +331,14 @@ def _invariants(summary: RunSummary, width: int) -> Iterator[str]:
         yield f"  BROKEN  {name}: {number(count)} violation{'s' if count != 1 else ''}"
     if kept:
         yield from wrapped("  kept    ", [f"{name}," for name in kept[:-1]] + kept[-1:], width, " ")
+
+
+def _unknown(summary: RunSummary, width: int) -> Iterator[str]:
+    found = summary.get("uncertainty")
+    if found is None:
+        return
+    for line in in_words(found, QUANTITIES):
+        yield from wrapped("  ", line.split(), width, " ")
 
 
 def _remarks(summary: RunSummary, width: int) -> Iterator[str]:

@@ -25,7 +25,7 @@ _COLUMNS = 120
 def keep_comparison(result: StudyResult[Comparison]) -> None:
     """Keep what `compare` found, if there is a folder. So do the others."""
     result.journal.write("comparison.json", as_json(result.document))
-    result.journal.write("comparison.txt", compare_text.render(result.document, _COLUMNS))
+    result.journal.write("comparison.txt", compare_text.render_verbose(result.document, _COLUMNS))
 
 
 def keep_sweep(result: StudyResult[SweepResult]) -> None:

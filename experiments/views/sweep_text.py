@@ -4,33 +4,60 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from experiments.statistics.quantities import FAILED, QUANTITIES, Quantity
-from experiments.studies.sweep.points import PointResult, SweepResult
-from experiments.views.run_text import in_unit, wrapped
+from experiments.statistics.quantities import FAILED, QUANTITIES, STEPS_FAILED, SWEPT, Quantity
+from experiments.studies.sweep.knee import Knee, Side
+from experiments.studies.sweep.points import Level, PointResult, SweepResult
+from experiments.views.run_text import (
+    duration,
+    in_unit,
+    number,
+    percent,
+    shown_threshold,
+    wrapped,
+)
+from experiments.views.verdict_text import WORDS, scale_words
 
 _MOST_LINES = 60
+_NOTHING: Level = {"mean": None, "ci95": None}
 
 
 def render(sweep: SweepResult, width: int) -> str:
-    """The whole sweep."""
+    """The knee or what the points show, one line for each point."""
     parts = [
-        _heading(sweep),
-        _points(sweep),
+        _conclusion(sweep, width),
+        _sale(sweep),
+        _unknown(sweep, width),
         _sensitivities(sweep),
-        _knee(sweep),
         _closing(sweep, width),
     ]
+    return _joined(parts)
+
+
+def render_verbose(sweep: SweepResult, width: int) -> str:
+    """The whole sweep: every quantity too."""
+    parts = [
+        _conclusion(sweep, width),
+        _sale(sweep),
+        _points(sweep),
+        _unknown(sweep, width),
+        _sensitivities(sweep),
+        _closing(sweep, width),
+    ]
+    return _joined(parts)
+
+
+def _joined(parts: Iterable[Iterable[str]]) -> str:
     return "\n\n".join("\n".join(lines) for lines in map(list, parts) if lines) + "\n"
 
 
 def _heading(sweep: SweepResult) -> Iterator[str]:
-    scale = f", scale {sweep['scale']:g}" if sweep["scale"] < 1 else ""
+    scale = scale_words(sweep["scale"])
     yield (
-        f"{sweep['config']}: seed {sweep['seed']}{scale}, {sweep['design']}, "
-        f"{len(sweep['points'])} points, {sweep['replications']} replications each"
+        f"  seed {sweep['seed']}, {sweep['design']}, {len(sweep['points'])} points, "
+        f"{sweep['replications']} replications each" + (f", {scale}" if scale else "")
     )
     if sweep["partial"]:
         yield "PARTIAL: this is what was measured so far"
@@ -63,6 +90,23 @@ def _points(sweep: SweepResult) -> Iterator[str]:
         )
     if len(points) > _MOST_LINES:
         yield f"and {len(points) - _MOST_LINES} more: --json or points.csv in --out"
+
+
+def _unknown(sweep: SweepResult, width: int) -> Iterator[str]:
+    """Where something is unknown: what the intervals cover, and how much of it is chance."""
+    found = [point["uncertainty"] for point in sweep["points"] if "uncertainty" in point]
+    if not found:
+        return
+    names = ", ".join(dict.fromkeys(name for one in found for name in one["unknowns"]))
+    text = f"Not known: {names or 'nothing'}. Replication i is the same world at every point."
+    shares = [one["quantities"][FAILED.name] for one in found if FAILED.name in one["quantities"]]
+    if shares:
+        low, high = (end(one["unknown"] for one in shares) for end in (min, max))
+        text += (
+            f" Of the variance of {FAILED.label} between replications {low:.0%} to {high:.0%} is "
+            "what is unknown, the rest chance; --json has it for each point."
+        )
+    yield from wrapped("", text.split(), width, " ")
 
 
 def _value(value: Any) -> str:
@@ -100,22 +144,112 @@ def _sensitivities(sweep: SweepResult) -> Iterator[str]:
         )
 
 
-def _knee(sweep: SweepResult) -> Iterator[str]:
+def _conclusion(sweep: SweepResult, width: int) -> Iterator[str]:
+    """What is found, before anything else."""
+    for index, line in enumerate(found_sentences(sweep)):
+        label = f"{sweep['config']}: " if not index else "  "
+        yield from wrapped(label, line.split(), width, " ")
+    yield from _heading(sweep)
+
+
+def found_sentences(sweep: SweepResult) -> Iterator[str]:
+    """What a sweep found, the conclusion first."""
     knee = sweep.get("knee")
-    if knee is None:
+    if knee is not None:
+        yield from knee_sentences(knee)
         return
-    meets, does_not = knee["meets"], knee["does_not"]
-    if meets is None:
-        yield f"knee: the thresholds are not shown to be met even at the least {knee['parameter']}"
-    elif does_not is None:
-        yield f"knee: met up to {knee['parameter']} = {_value(meets)}, as far as was tried"
+    if not all("verdict" in point for point in sweep["points"]):
+        yield f"{len(sweep['points'])} points, kept by an older version without verdicts"
+        return
+    met = [point for point in sweep["points"] if _outcome(point) == "holds"]
+    total = len(sweep["points"])
+    if not met:
+        yield f"none of {total} points holds"
+        return
+    yield f"{len(met)} of {total} points hold"
+    best = max(met, key=lambda point: point["quantities"]["bookings"]["mean"] or 0.0)
+    values = ", ".join(f"{key} = {_value(value)}" for key, value in best["values"].items())
+    yield f"most seats sold among them: {values}"
+
+
+def _outcome(point: PointResult) -> str:
+    verdict = point.get("verdict")
+    return verdict["outcome"] if verdict is not None else "open"
+
+
+def knee_sentences(knee: Knee) -> Iterator[str]:
+    """Where the thresholds are met, and which one binds on each side."""
+    key, region = knee["parameter"], knee.get("region")
+    if knee["meets"] is None or region is None:
+        nearest = knee.get("nearest")
+        yield f"no value of {key} in the range is shown to meet everything"
+        if nearest is not None:
+            yield f"nearest: {_binding(key, nearest)}"
     else:
-        yield (
-            f"knee: met up to {knee['parameter']} = {_value(meets)}, "
-            f"not shown to be met at {_value(does_not)}"
-        )
+        low, high = map(_value, region)
+        yield f"everything is met from {key} = {low} to {high}"
+        sides = (("below", knee.get("below"), "lowest"), ("above", knee.get("above"), "highest"))
+        for name, side, end in sides:
+            if side is None:
+                yield f"{name}: nothing binds; it is the {end} value that was tried"
+            else:
+                yield f"{name}: {_binding(key, side)}"
     if knee["first_cause"]:
         yield f"first cause: {knee['first_cause']}"
+
+
+def _binding(key: str, side: Side) -> str:
+    """Which threshold is not met at a value, and by what number."""
+    shown = "not met" if side["outcome"] == "fail" else "not shown to be met"
+    return (
+        f"at {key} = {_value(side['value'])} {shown}: {side['threshold']}, "
+        f"is {shown_threshold(side['threshold'], side['found'])}"
+    )
+
+
+def _sale(sweep: SweepResult) -> Iterator[str]:
+    """One line for each point: verdict, seats, waiting, people lost, steps that fail."""
+    points = [point for point in sweep["points"] if "verdict" in point]
+    if not points:
+        return
+    keys = list(points[0]["values"])
+    widths = [max(len(key), *(len(_value(p["values"][key])) for p in points)) for key in keys]
+    steps = "".join(f"{quantity.name.partition('_')[0]:>9}" for quantity in STEPS_FAILED)
+    yield (
+        "  ".join(f"{key:>{width}}" for key, width in zip(keys, widths, strict=True))
+        + f"  {'verdict':<11}{'sold':>7}{'paid':>7}{'sold out':>9}{'wait p50':>9}{'wait p95':>9}"
+        + f"{'lost':>7}{'shut out':>9}{steps}"
+    )
+    for point in points[:_MOST_LINES]:
+        values = "  ".join(
+            f"{_value(point['values'][key]):>{width}}"
+            for key, width in zip(keys, widths, strict=True)
+        )
+        yield values + _sale_cells(point)
+    if len(points) > _MOST_LINES:
+        yield f"and {len(points) - _MOST_LINES} more: --json or points.csv in --out"
+    yield (
+        "sold: reserved or paid at the end; sold out: after the opening; lost: lost patience; "
+        "shut out: never let in although seats were free; then the failed share of each step"
+    )
+
+
+def _sale_cells(point: PointResult) -> str:
+    verdict = point["verdict"]
+    size = min(1.0, verdict["scale"])
+    seats, people, found = verdict["seats"], verdict["people"], point["quantities"]
+    after_s = seats["sold_out_after_s"]
+    waits = [found["waiting_median"]["mean"], found["waiting_p95"]["mean"]]
+    steps = [found[quantity.name]["mean"] for quantity in STEPS_FAILED]
+    return (
+        f"  {WORDS[verdict['outcome']]:<11}{number(round(seats['standing'] / size)):>7}"
+        f"{number(round(seats['paid'] / size)):>7}"
+        f"{'-' if after_s is None else duration(1e3 * after_s):>9}"
+        + "".join(f"{'-' if wait is None else duration(wait):>9}" for wait in waits)
+        + f"{number(round(people['lost_patience'] / size)):>7}"
+        f"{number(round(people['shut_out'] / size)):>9}"
+        + "".join(f"{'-' if share is None else percent(share):>9}" for share in steps)
+    )
 
 
 def _closing(sweep: SweepResult, width: int) -> Iterator[str]:
@@ -129,13 +263,13 @@ def as_csv(sweep: SweepResult) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     keys = list(sweep["points"][0]["values"]) if sweep["points"] else []
-    names = [quantity.name for quantity in QUANTITIES]
+    names = [quantity.name for quantity in SWEPT]
     heads = [head for name in names for head in (name, f"{name}_low", f"{name}_high")]
     writer.writerow([*keys, "replications", *heads, "main_error"])
     for point in sweep["points"]:
         cells: list[Any] = [*point["values"].values(), point["replications"]]
         for name in names:
-            level = point["quantities"][name]
+            level = point["quantities"].get(name, _NOTHING)
             cells += [level["mean"], *(level["ci95"] or (None, None))]
         writer.writerow([*cells, point["main_error"]])
     return text.getvalue()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sim.customers.customer_function import customer_function
 from sim.customers.load_hooks import CustomerHooks
 from sim.load.executors import Executor, make_executor
 from sim.load.parallel import ParallelLoads, Scheduled
@@ -26,7 +25,7 @@ class RunLoads:
     Args:
         world: its loads are made.
         site: where their users go.
-        customer: what users do whose load has no script of its own.
+        customer: finds the customer function that a config names.
         streams: random numbers.
         percentiles: to be measured of each load, beyond the usual ones.
 
@@ -40,7 +39,7 @@ class RunLoads:
         self,
         world: World,
         site: Site,
-        customer: Callable[[User], None],
+        customer: Callable[[str], Callable[[User], None]],
         streams: Streams,
         percentiles: Sequence[float],
     ) -> None:
@@ -66,7 +65,7 @@ class RunLoads:
         log: RequestLog | None = None
         if load.scenario or count > 1:
             log = self.logs[name] = RequestLog(percentiles=self._percentiles)
-        customer = customer_function(load.script) if load.script else self._customer
+        customer = self._customer(load.script or world.customer.script)
         hooks = CustomerHooks(site, customer, site.generator, site.log, log)
         self.hooks.append(hooks)
         executor = make_executor(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sim.measure.funnel import Funnel, Step
     from sim.measure.requests import RequestLog
     from sim.measure.waiting_room import WaitingRoom
-    from sim.service.host import Server
+    from sim.service.hosted import HostedService
 
 NO_ANSWER = 0
 _MOST_IDLE_ITERATIONS = 1_000
@@ -81,7 +81,7 @@ class Site:
     def __init__(
         self,
         env: Environment,
-        server: Server,
+        server: HostedService,
         generator: Generator,
         log: RequestLog,
         funnel: Funnel,

@@ -177,6 +177,16 @@ class LockTable:
         self._wait(_Request(key, lock, owner, exclusive))
         return True
 
+    def is_free(self, owner: LockOwner, key: Hashable, *, exclusive: bool) -> bool:
+        """Whether `owner` would get the lock without a wait; takes nothing."""
+        lock = self._locks.get(key)
+        if lock is None:
+            return True
+        held = lock.holders.get(owner)
+        if held is not None and (held or not exclusive):
+            return True
+        return not lock.refuses(owner, exclusive)
+
     def release_all(self, owner: LockOwner) -> None:
         """End every lock of `owner` and hand each to whoever is next."""
         for key, lock in owner.held.items():

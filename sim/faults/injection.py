@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 import redis
 
+from sim.database import SimulatedDatabase
 from sim.faults.database import FullDisk, LockedRows, RolledBack
 from sim.faults.settings import (
     ClockSkew,
@@ -27,7 +28,6 @@ from sim.faults.settings import (
     SecondInstance,
 )
 from sim.network.link import Way
-from sim.service.second_instance import SecondInstance as Instance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -207,11 +207,19 @@ class Faults:
                 self._rolled_back.transactions += fault.transactions
                 return f"{fault.transactions:,} transactions were chosen as victims of deadlocks"
             case DatabaseRowsLocked():
-                rows = LockedRows(self._server.database).hold(self._env, fault.table, fault.for_s)
+                rows = self._hold_rows(fault.table, fault.for_s)
                 return f"{rows:,} rows of {fault.table} were locked for {fault.for_s:g} s"
             case DatabaseDiskFull():
                 self._full_disk.fill(fault.for_s)
                 return f"the database's disk was full for {fault.for_s:g} s"
+
+    def _hold_rows(self, table: str, for_s: float) -> int:
+        # An application's databases are of another kind.
+        database: Any = self._server.database
+        if isinstance(database, SimulatedDatabase):
+            return LockedRows(database).hold(self._env, table, for_s)
+        held: int = database.hold_rows(table, for_s)
+        return held
 
     # The service
 
@@ -227,11 +235,8 @@ class Faults:
                     self._env.call_in(fault.for_s, lambda: clock.step(-fault.offset_s))
                 return f"the service's clock stepped by {fault.offset_s:+g} s"
             case SecondInstance():
-                if self._server.second is not None:
+                if not self._server.start_second(takes_requests=fault.takes_requests):
                     return "a second instance was running already"
-                self._server.second = Instance(
-                    self._env, self._server, takes_requests=fault.takes_requests
-                )
                 return "a second instance of the service started"
 
     # Machines and what is between them

@@ -315,6 +315,11 @@ class Environment:
         self._number += 1
         return self._number
 
+    @property
+    def events(self) -> int:
+        """Entries put into the queue so far: it grows while anything happens."""
+        return self._number + len(self._queue)
+
     def add_source(self, source: Source) -> None:
         """Ask `source` for its events from now on."""
         self._sources.append(source)

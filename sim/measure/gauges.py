@@ -47,7 +47,7 @@ def gauges(
         "generator_memory_mb": generator.resident_mb,
         "spinning_vus": lambda: generator.spinning,
         "host_slowdown": lambda: host.slowdown,
-        "service_cpu_s": lambda: server.process.used_s,
+        "service_cpu_s": lambda: server.used_s,
         "database_cpu_s": lambda: server.database_process.used_s,
         "redis_cpu_s": lambda: server.redis_process.process.used_s,
         "generator_cpu_s": lambda: generator.process.used_s + generator.process.background_s,

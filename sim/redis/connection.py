@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import redis
 from fakeredis import _msgs as msgs
 from fakeredis._command_args_parsing import Float, Int
+from fakeredis._commands import Signature
 from fakeredis._core import CommandItem
 from fakeredis._helpers import OK, QUEUED, SimpleError, SimpleString, casematch_any
 from fakeredis._socket import FakeSocket
@@ -240,6 +241,18 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
             self._clear_watches()
         else:
             self._transaction_failed = True
+
+    def _run_command(self, _func: Any, sig: Signature, args: list[Any], from_script: bool) -> Any:
+        """One `redis.call` of a Lua script, for fakeredis's own EVAL; an error is returned."""
+        plan = self.server.plans.get(sig.name)
+        if plan is None or not plan.supported:
+            return SimpleError(f"ERR {sig.name} is not simulated in scripts")
+        if from_script and msgs.FLAG_NO_SCRIPT in sig.flags:
+            return SimpleError(msgs.COMMAND_IN_SCRIPT_MSG)
+        try:
+            return self._execute(plan, plan.shape(args, self.server.version), args)
+        except SimpleError as error:
+            return error
 
     # Commands replaced
 

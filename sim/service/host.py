@@ -361,12 +361,27 @@ class Server:
         if run.name == "sweep":
             self.on_sweep(run)
 
+    def start_second(self, *, takes_requests: bool) -> bool:
+        """Start a second process beside this one; false if there is one already."""
+        if self.second is not None:
+            return False
+        # It is made of what this module has.
+        from sim.service.second_instance import SecondInstance  # noqa: PLC0415
+
+        self.second = SecondInstance(self._env, self, takes_requests=takes_requests)
+        return True
+
     @property
     def busy(self) -> bool:
         """Whether any request or task is under way."""
         if self.second is not None and self.second.busy:
             return True
         return self.workers.busy > 0 or self.runtime.executor.busy > 0
+
+    @property
+    def used_s(self) -> float:
+        """Processor time so far."""
+        return self.process.used_s
 
     @property
     def borrowed(self) -> int:

@@ -7,6 +7,7 @@ report and its load description, "measured" the runs of the real system, "Tomcat
 "k6", "InnoDB", "Spring", "Linux" the defaults in that software's documentation.
 """
 
+from sim.world.application import Application, HttpStub
 from sim.world.broker import Broker
 from sim.world.catalogue import Catalogue
 from sim.world.database import Database, Pool
@@ -17,11 +18,13 @@ from sim.world.service import RequestsBefore, Service
 from sim.world.world import World
 
 __all__ = [
+    "Application",
     "Broker",
     "Catalogue",
     "Database",
     "Generator",
     "Host",
+    "HttpStub",
     "Memory",
     "Network",
     "Pool",

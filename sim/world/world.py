@@ -12,6 +12,7 @@ from sim.faults.settings import Fault
 from sim.kernel.race_search import Search
 from sim.load.settings import Loads, RampingVUs
 from sim.redis.settings import RedisSettings
+from sim.world.application import Application
 from sim.world.broker import Broker
 from sim.world.catalogue import Catalogue
 from sim.world.database import Database, Pool
@@ -46,6 +47,9 @@ class World:
     )
     generator: Annotated[Generator, Setting("load generator")] = field(default_factory=Generator)
     network: Annotated[Network, Setting("network")] = field(default_factory=Network)
+    app: Annotated[
+        Application, Setting("an application of your own in the place of the ticket service")
+    ] = field(default_factory=Application)
     faults: Annotated[tuple[Fault, ...], Setting("what goes wrong, and when")] = ()
     search: Annotated[
         Search, Setting("other orders of events, and how closely invariants are watched")

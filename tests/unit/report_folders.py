@@ -8,6 +8,7 @@ import numpy as np
 from experiments.config.reading import load
 from experiments.runs.store import RunFolder, identity_of
 from experiments.statistics.summary import Setup, summarise
+from experiments.statistics.verdict import Terms, verdict_on
 from tests.unit.results import BOOKING, CHECK, GENERATION, result
 
 HOSTILE = "</text><script>alert('x')</script> $\\frac{1}{2}$ & \"quoted\""
@@ -110,9 +111,31 @@ def difference(base, variant, verdict, width=0.01):
     }
 
 
-def row(name, failed, verdict, description="a fix"):
+def verdict(*failed, seats=90):
+    """A verdict in which these steps failed, 30 % of their requests each."""
+    found = verdict_on([result()], Terms())
+    failures = [
+        {
+            "kind": "step",
+            "name": step,
+            "step": step,
+            "value": 0.3,
+            "limit": 0.01,
+            "cause": "DialTimeout",
+            "cause_share": 0.8,
+            "resource": "service.max_connections",
+        }
+        for step in failed
+    ]
+    found["seats"] |= {"on_sale": 100, "standing": seats, "paid": seats}
+    return found | {"outcome": "fails" if failed else "holds", "failures": failures, "open": []}
+
+
+def row(name, failed, verdict_word, description="a fix", *, rank=1, against="better", steps=()):
     """One variant."""
-    quantities = {"failed": difference(0.9, failed, verdict)}
+    verdict_of_row = verdict(*steps)
+    standing = {"verdict": verdict_of_row, "rank": rank, "tied_with": [], "against_base": against}
+    quantities = {"failed": difference(0.9, failed, verdict_word)}
     for other, better in (
         ("tokens", "more"),
         ("bookings", "better"),
@@ -129,6 +152,7 @@ def row(name, failed, verdict, description="a fix"):
         "digest": "b" * 64,
         "ended_early": 0,
         "quantities": quantities,
+        **standing,
     }
 
 
@@ -154,9 +178,14 @@ def comparison(**changes):
         "base": base,
         "variants": [
             row("all-fixes", 0.02, "better"),
-            row("F1", 0.9, "no difference shown"),
-            row("F7", 0.95, "worse"),
+            row("F1", 0.9, "no difference shown", rank=2, against="tie", steps=["booking"]),
+            row("F7", 0.95, "worse", rank=4, against="worse", steps=["booking", "payment"]),
         ],
+        "base_verdict": verdict("booking", seats=40),
+        "base_rank": 2,
+        "recommended": ["all-fixes"],
+        "failing": "booking failed",
+        "failing_values": {"(as it is)": 0.3, "all-fixes": 0.0, "F1": 0.3, "F7": 0.3},
         "warnings": [],
         "digest": "a" * 64,
         "wall_seconds": 1.0,
@@ -183,6 +212,7 @@ def ramp(**changes):
                 "replications": 3,
                 "quantities": quantities,
                 "digest": "d" * 64,
+                "verdict": verdict(*(["booking"] if failed > 0.01 or p95 > 1000 else [])),
                 "main_error": "DialTimeout at GET /v1/token/check" if failed else "",
             }
         )

@@ -138,7 +138,14 @@ def test_json_goes_to_standard_output_and_nothing_else_does(tmp_path):
     summary = json.loads(done.stdout)
     assert summary["config"] == "smoke"
     assert summary["errors"] is not None
-    assert "k6 metrics" in done.stderr
+    assert done.stderr == ""
+    text = ticketsim("run", "smoke", *QUICK, cwd=tmp_path)
+    assert (text.returncode, text.stderr) == (0, "")
+    assert text.stdout.startswith("smoke: ")
+    assert 10 <= len(text.stdout.splitlines()) <= 20
+    everything = ticketsim("run", "smoke", *QUICK, "--verbose", cwd=tmp_path).stdout
+    assert everything.startswith(text.stdout.splitlines()[0])
+    assert "k6 metrics" in everything
     quiet = ticketsim("run", "smoke", *QUICK, "--quiet", cwd=tmp_path)
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
     assert list(tmp_path.iterdir()) == []

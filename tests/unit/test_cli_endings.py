@@ -49,4 +49,5 @@ def test_a_reader_that_has_enough_ends_the_program_as_usual():
 def test_a_gate_on_a_small_scale_warns_as_run_does(capsys):
     assert main(["gate", "gate-pass", "--scale", "0.02", "--workers", "1"]) in {0, 98, 99}
     told = capsys.readouterr().err
-    assert "warning: no scale below 0.03 was ever held against full size" in told
+    assert "warning: scale 0.02: " in told
+    assert "--check-scale" in told

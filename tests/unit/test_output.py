@@ -25,12 +25,14 @@ def test_every_command_has_a_schema_of_what_it_prints(command, capsys):
 
 @pytest.mark.parametrize("quiet", [False, True])
 @pytest.mark.parametrize("wanted", [False, True])
-def test_people_are_told_unless_quiet_and_programs_if_they_ask(quiet, wanted, capsys, monkeypatch):
+def test_a_program_gets_json_only_and_people_are_told_unless_quiet(
+    quiet, wanted, capsys, monkeypatch
+):
     monkeypatch.setenv("COLUMNS", "77")
-    show(argparse.Namespace(json=wanted, quiet=quiet), {"a": 1}, columns)
+    show(argparse.Namespace(json=wanted, quiet=quiet, verbose=False), {"a": 1}, columns)
     told = capsys.readouterr()
-    assert told.err == ("" if quiet else "77 columns\n")
-    assert told.out == ('{\n  "a": 1\n}\n' if wanted else "")
+    assert told.err == ""
+    assert told.out == ('{\n  "a": 1\n}\n' if wanted else "" if quiet else "77 columns\n")
 
 
 def test_a_document_ends_with_its_line():

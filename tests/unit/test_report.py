@@ -24,6 +24,7 @@ from tests.unit.report_folders import (
     hostile_run,
     ramp,
     run_with_series,
+    verdict,
     write_campaign,
     write_run,
 )
@@ -69,9 +70,15 @@ def written(tmp_path_factory):
 def test_the_verdict_comes_first_and_says_what_failed_and_why(tmp_path):
     told = page(write_run(tmp_path / "run"))
     assert told.level == "failed"
-    assert told.sentences[0].text.startswith("77.50 % of 1,000 requests failed. Of 925 people, ")
-    assert "6 paid" in told.sentences[0].text
-    why = next(one.text for one in told.sentences if one.label == "Why:")
+    assert told.badge == "This on-sale fails."
+    first = told.sentences[0]
+    assert (first.label, first.text) == (
+        "Failed:",
+        "token: 20.00 % failed (limit 1.00 %); PoolTimeout, 100 % of them.",
+    )
+    assert any("77.50 % of 1,000 failed" in one.text for one in told.sentences)
+    assert any("25 got in" in one.text for one in told.sentences)
+    why = next(one.text for one in told.sentences if one.label == "Why requests failed:")
     # Lost seat races are business; the commonest real cause comes first.
     assert why.startswith("MalformedToken (77 % of the failures)")
     begun = next(one.text for one in told.sentences if one.label == "How it began:")
@@ -91,7 +98,7 @@ def test_a_quiet_run_held(tmp_path):
         sweeps=run.sweeps[:1],
     )
     told = page(write_run(tmp_path / "run", {0: quiet}))
-    assert (told.level, told.badge) == ("held", "This on-sale held.")
+    assert (told.level, told.badge) == ("held", "This on-sale holds.")
     assert not any(one.label == "Behind it:" for one in told.sentences)
 
 
@@ -157,7 +164,7 @@ def test_replications_show_their_intervals(tmp_path):
     told = page(write_run(tmp_path / "run", runs))
     assert any("95 % interval" in tile.note for tile in told.tiles)
     assert any("means over 3 runs" in fact for fact in told.facts)
-    assert "means over the runs" in told.sentences[0].text
+    assert any("means over the runs" in one.text for one in told.sentences)
 
 
 def test_partial_results_are_reported_and_marked(tmp_path):
@@ -195,42 +202,62 @@ def test_observed_numbers_stand_beside_the_simulated_ones(tmp_path):
 def test_a_comparison_names_what_helps(tmp_path):
     folder = write_campaign(tmp_path / "c", "compare", "comparison.json", comparison())
     told = page(folder)
-    assert told.badge == "all-fixes helps most, and almost enough."
-    assert "As it is, 90.00 % of the requests fail. With all-fixes (a fix) it is 2.00 %" in (
-        said(folder)
-    )
-    assert "1 helps, 1 makes it worse, 1 makes no difference that shows" in said(folder)
+    assert told.badge == "Recommended: all-fixes."
+    assert "As it is: FAILS: booking: 30.00 % failed (limit 1.00 %)" in said(folder)
+    assert "With all-fixes (a fix): 90 of 100 sold" in said(folder)
+    assert "1 ranks before the config as it is, 1 ranks behind it, 1 cannot be told" in said(folder)
     assert figures(told) == 4
+    decision = told.sections[0].table
+    assert [line[1] for line in decision.rows] == ["all-fixes", "(as it is)", "F1", "F7"]
+    assert decision.levels == ["held", "failed", "failed", "failed"]
 
 
 def test_a_comparison_in_which_nothing_helps_says_so(tmp_path):
     nothing = comparison()
-    nothing["variants"] = nothing["variants"][1:]
+    nothing |= {"variants": nothing["variants"][1:], "recommended": []}
     folder = write_campaign(tmp_path / "c", "compare", "comparison.json", nothing)
-    assert page(folder).badge == "Nothing is shown to help."
+    assert page(folder).badge == ("No variant meets everything, and none is shown to be better.")
 
 
 def test_a_ramp_says_where_it_breaks_and_of_what(tmp_path):
     folder = write_campaign(tmp_path / "s", "sweep", "sweep.json", ramp())
-    assert page(folder).badge == "It holds up to load.vus = 1,000."
-    assert said(folder).strip() == (
-        "At 2,000 it breaks: failed requests 30.00 % (allowed 1.00 %); p95 duration 4s "
-        f"(allowed 1s); most failures: {CAUSES['DialTimeout']} (DialTimeout) at "
-        "GET /v1/token/check."
-    )
+    assert page(folder).badge == "2 of 3 points hold."
+    assert page(folder).level == "strained"
+    assert (
+        f"At 2,000 it breaks: booking: 30.00 % failed (limit 1.00 %); {CAUSES['DialTimeout']} "
+        "(DialTimeout), 80 % of them; the limit is service.max_connections."
+    ) in said(folder)
 
 
 def test_a_ramp_breaks_at_the_first_threshold_that_is_not_met(tmp_path):
     slow = ramp()
-    slow["points"][1]["quantities"]["p95"]["mean"] = 1200.0
+    slow["points"][1]["verdict"] = verdict("payment")
     folder = write_campaign(tmp_path / "s", "sweep", "sweep.json", slow)
-    assert page(folder).badge == "It holds up to load.vus = 500."
+    assert page(folder).badge == "1 of 3 points hold."
+    assert "At 1,000 it breaks: payment" in said(folder)
 
 
 def test_a_knee_is_where_the_search_found_it(tmp_path):
-    knee = {"parameter": "load.vus", "meets": 700, "does_not": 800, "first_cause": ""}
+    side = {
+        "value": 800,
+        "threshold": "http_req_duration: p(95)<1000",
+        "outcome": "fail",
+        "found": 1500.0,
+        "limit": 1000.0,
+    }
+    knee = {
+        "parameter": "load.vus",
+        "meets": 700,
+        "does_not": 800,
+        "first_cause": "",
+        "region": [500, 700],
+        "below": None,
+        "above": side,
+        "nearest": None,
+    }
     folder = write_campaign(tmp_path / "s", "sweep", "sweep.json", ramp(design="knee", knee=knee))
-    assert page(folder).badge == "It holds up to load.vus = 700."
+    assert page(folder).badge == "Everything is met from load.vus = 500 to 700."
+    assert "at load.vus = 800 not met: http_req_duration: p(95)<1000, is 1.5s" in said(folder)
 
 
 def test_a_grid_over_two_keys_shows_its_extremes(tmp_path):

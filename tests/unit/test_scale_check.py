@@ -1,5 +1,6 @@
 """Which quantities a scaled world is known to tell wrong."""
 
+from experiments.config.reading import load
 from experiments.studies import scale_check
 
 MEASURED = [
@@ -33,9 +34,16 @@ def test_below_every_measured_scale_it_says_so():
 
 
 def test_full_size_needs_no_warning():
-    assert scale_check.warnings(1.0) == []
+    assert scale_check.warnings(load("incident"), 1.0) == []
 
 
 def test_the_shipped_measurements_cover_full_size_and_smaller_scales():
-    lines = scale_check.warnings(0.001)
+    lines = scale_check.warnings(load("incident"), 0.001)
     assert lines[-1] == "no scale below 0.03 was ever held against full size"
+
+
+def test_a_config_that_was_never_held_against_full_size_is_told_how_to_do_it():
+    (line,) = scale_check.warnings(load("smoke"), 0.2)
+    assert "smoke" in line
+    assert "--check-scale" in line
+    assert "incident" not in line

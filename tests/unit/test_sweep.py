@@ -20,8 +20,9 @@ from experiments.studies.sweep.designs import (
     parse_parameter,
     sobol_points,
 )
-from experiments.studies.sweep.knee import find_knee, most_tries
+from experiments.studies.sweep.knee import find_region, knee_of, most_tries
 from experiments.studies.sweep.points import morris_sensitivities, sobol_sensitivities
+from experiments.views.sweep_text import knee_sentences
 
 UNIT = [Parameter("a", low=0.0, high=1.0), Parameter("b", low=0.0, high=1.0)]
 
@@ -102,36 +103,90 @@ def test_a_quantity_that_never_varies_has_no_sensitivities():
     assert sobol_sensitivities(UNIT, points, seed=1) == []
 
 
-@pytest.mark.parametrize("limit", [100, 537, 999])
-def test_the_knee_is_bracketed_to_a_64th_of_the_range(limit):
+@pytest.mark.parametrize(
+    ("low", "high"), [(100, 100), (100, 537), (537, 1_000), (300, 420), (999, 1_000), (100, 1_000)]
+)
+def test_the_region_is_found_in_either_direction_and_inside(low, high):
+    """To a 64th of the range, on each side on which it ends inside the range."""
     tried = []
     parameter = Parameter("load.vus", (), 100, 1_000, whole=True)
 
     def outcome(value):
         tried.append(value)
-        return "pass" if value <= limit else "fail"
+        return "pass" if low <= value <= high else "fail"
 
-    bracket = find_knee(parameter, outcome)
-    assert bracket.meets <= limit < bracket.does_not
-    assert bracket.does_not - bracket.meets <= math.ceil(900 / 64) + 1
-    assert len(tried) <= most_tries(parameter)
+    region = find_region(parameter, outcome)
+    step = math.ceil(900 / 64) + 1
+    assert low <= region.low <= region.high <= high
+    assert region.low - low <= step
+    assert high - region.high <= step
+    assert (region.below is None) == (low == 100)
+    assert (region.above is None) == (high == 1_000)
+    assert len(tried) == len(set(tried)) <= most_tries(parameter)
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "meets", "does_not"),
+    ("outcomes", "low", "high", "below", "above"),
     [
-        ({0: "fail"}, None, 0),
-        ({0: "inconclusive"}, None, 0),
-        ({0: None}, None, None),
-        ({0: "pass", 4: "pass"}, 4, None),
-        ({0: "pass", 4: None}, 0, None),
-        ({0: "pass", 4: "fail", 2: None}, 0, 4),
-        ({0: "pass", 4: "fail", 2: "inconclusive", 1: "pass"}, 1, 2),
+        (dict.fromkeys(range(5), "fail"), None, None, None, None),
+        (dict.fromkeys(range(5), "inconclusive"), None, None, None, None),
+        ({0: None}, None, None, None, None),
+        ({0: "pass", 2: "pass", 4: "pass"}, 0, 4, None, None),
+        ({0: "pass", 2: None}, 0, 0, None, None),
+        ({0: "pass", 2: "fail", 4: "fail", 1: None}, 0, 0, None, 2),
+        ({0: "pass", 2: "inconclusive", 4: "fail", 1: "pass"}, 0, 1, None, 2),
+        ({0: "fail", 2: "pass", 4: "fail", 1: "pass", 3: "fail"}, 1, 2, 0, 3),
     ],
 )
-def test_a_knee_outside_the_range_or_the_budget_is_said(outcomes, meets, does_not):
-    bracket = find_knee(Parameter("x", (), 0, 4, whole=True), outcomes.__getitem__)
-    assert (bracket.meets, bracket.does_not) == (meets, does_not)
+def test_a_region_outside_the_range_or_the_budget_is_said(outcomes, low, high, below, above):
+    region = find_region(Parameter("x", (), 0, 4, whole=True), outcomes.__getitem__)
+    assert (region.low, region.high, region.below, region.above) == (low, high, below, above)
+
+
+def check(name, outcome, value, limit):
+    return {
+        "name": name,
+        "kind": "threshold",
+        "outcome": outcome,
+        "value": value,
+        "bounds": None,
+        "limit": limit,
+        "replications": 3,
+        "reason": "",
+    }
+
+
+def test_a_knee_that_is_not_found_names_the_nearest_point_and_what_is_not_met_there():
+    checks = {
+        10: [check("goodput: value>100", "fail", 20.0, 100.0), check("p95", "pass", 1, 2)],
+        20: [check("goodput: value>100", "fail", 90.0, 100.0), check("p95", "pass", 1, 2)],
+    }
+    region = find_region(Parameter("x", (), 10, 20, whole=True), lambda _value: "fail")
+    knee = knee_of("x", region, checks, lambda value: f"cause at {value}")
+    assert knee["meets"] is None
+    assert knee["nearest"] == {
+        "value": 20,
+        "threshold": "goodput: value>100",
+        "outcome": "fail",
+        "found": 90.0,
+        "limit": 100.0,
+    }
+    assert "goodput: value>100, is 90" in "\n".join(knee_sentences(knee))
+
+
+def test_the_threshold_that_binds_is_named_on_each_side():
+    checks = {
+        0: [check("goodput: value>5", "fail", 1.0, 5.0), check("p95", "pass", 1, 2)],
+        2: [check("goodput: value>5", "pass", 6.0, 5.0), check("p95", "pass", 1, 2)],
+        4: [check("goodput: value>5", "pass", 9.0, 5.0), check("p95", "fail", 3, 2)],
+    }
+    outcomes = {0: "fail", 1: "fail", 2: "pass", 3: "fail", 4: "fail"}
+    region = find_region(Parameter("x", (), 0, 4, whole=True), outcomes.__getitem__)
+    checks |= {1: checks[0], 3: checks[4]}
+    knee = knee_of("x", region, checks, str)
+    assert knee["region"] == (2, 2)
+    assert (knee["below"]["threshold"], knee["above"]["threshold"]) == ("goodput: value>5", "p95")
+    assert (knee["meets"], knee["does_not"]) == (2, 3)
 
 
 QUICK = [

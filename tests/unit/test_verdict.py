@@ -106,7 +106,7 @@ def test_a_limit_of_the_config_replaces_the_stated_default():
 
 def test_nobody_let_in_fails_without_a_failed_request():
     metrics = {k: v for k, v in sale().metrics.items() if k != "admissions"}
-    verdict = verdict_on([sale(metrics=metrics)], terms())
+    verdict = verdict_on([sale(metrics=metrics, funnel={"waited": 300})], terms())
     assert [failure["kind"] for failure in verdict["failures"]] == ["sale"]
 
 

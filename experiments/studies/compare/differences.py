@@ -21,13 +21,16 @@ from experiments.statistics.intervals import Interval, mean
 from experiments.statistics.quantities import COMPARED, FAILED, Quantity
 from experiments.statistics.stopping import (
     Estimate,
-    Verdict,
+    Finding,
     holm,
     replications_needed,
     two_stage,
     verdict_of,
 )
 from experiments.statistics.summary import combined_digest
+from experiments.statistics.uncertainty import Split, Uncertainty, split
+from experiments.statistics.verdict import Verdict
+from experiments.studies.compare.over_worlds import OverWorlds, over_worlds
 from sim.result import RunResult
 
 SCHEMA: Final = 1
@@ -50,8 +53,10 @@ class Difference(TypedDict):
     ci95: Interval
     p: float | None
     p_holm: float | None
-    verdict: Verdict
+    verdict: Finding
     extrapolated: NotRequired[float | None]
+    spread: NotRequired[Split]
+    """Of the paired difference, where something is unknown: how much is that, how much chance."""
 
 
 class Row(TypedDict):
@@ -63,12 +68,18 @@ class Row(TypedDict):
     replications: int
     digest: str
     ended_early: int
+    over_worlds: NotRequired[OverWorlds]
     quantities: dict[str, Difference]
+    verdict: NotRequired[Verdict]
+    rank: NotRequired[int]
+    """1 is best; the config as it is has a rank too."""
+    tied_with: NotRequired[list[str]]
+    against_base: NotRequired[Literal["better", "worse", "tie"]]
     measured: NotRequired[list[dict[str, Any]]]
 
 
 class Comparison(TypedDict):
-    """What `ticketsim compare --json` prints; the variants by the size of their effect."""
+    """What `ticketsim compare --json` prints; the variants best first."""
 
     schema: Literal[1]
     config: str
@@ -80,6 +91,16 @@ class Comparison(TypedDict):
     correction: str
     base: dict[str, float | None]
     variants: list[Row]
+    base_verdict: NotRequired[Verdict]
+    base_rank: NotRequired[int]
+    recommended: NotRequired[list[str]]
+    """The best variants that meet everything and rank before the config as it is; several are
+    tied; empty if there is none."""
+    failing: NotRequired[str]
+    """The quantity by which variants rank that sell as many seats."""
+    failing_values: NotRequired[dict[str, float | None]]
+    """Of the config as it is and of each variant."""
+    uncertainty: NotRequired[Uncertainty]
     warnings: list[str]
     digest: str
     wall_seconds: float
@@ -189,9 +210,50 @@ def comparison_of(
                 quantities={name: column[index] for name, column in columns.items()},
             )
         )
+    _add_worlds(campaign, base, present, rows)
     rows.sort(key=lambda row: row["quantities"][FAILED.name]["difference"] or 0.0)
     means = {quantity.name: _mean(campaign.results(base), quantity) for quantity in COMPARED}
     return means, rows
+
+
+def _add_worlds(
+    campaign: Campaign, base: Cell, present: Sequence[Alternative], rows: Sequence[Row]
+) -> None:
+    """Where something is unknown: what each variant does in every world."""
+    uncertainty = campaign.uncertainty(base, campaign.results(base))
+    if uncertainty is None:
+        return
+    worlds = uncertainty["worlds"]
+    second = campaign.second_runs(base)
+    for alternative, row in zip(present, rows, strict=True):
+        runs = _pairs(campaign, base, alternative.cell)
+        own = campaign.second_runs(alternative.cell)
+        again = [(second[number], own[number]) for number in second if number in own]
+        pairs: dict[str, list[tuple[float, float]]] = {}
+        for quantity in COMPARED:
+            found = _numbers(runs, quantity)
+            twice = _numbers(again, quantity)
+            if len(found) < len(runs):
+                continue
+            pairs[quantity.name] = found
+            changes = [after - before for before, after in found]
+            both = [
+                (one, after - before)
+                for one, (before, after) in zip(changes, twice, strict=False)
+                if len(twice) == len(again)
+            ]
+            parts = split(changes, both)
+            if parts is not None:
+                row["quantities"][quantity.name]["spread"] = parts
+        row["over_worlds"] = over_worlds(COMPARED, pairs, worlds[: len(runs)], FAILED.name)
+
+
+def _numbers(
+    pairs: Sequence[tuple[RunResult, RunResult]], quantity: Quantity
+) -> list[tuple[float, float]]:
+    """The pairs of numbers, of those pairs of runs that have both."""
+    found = [(quantity.of(one), quantity.of(other)) for one, other in pairs]
+    return [(one, other) for one, other in found if one is not None and other is not None]
 
 
 def changes_nothing(base: Cell, alternative: Alternative) -> bool:

@@ -29,6 +29,8 @@ from experiments.studies.compare.differences import (
     never_asked_for,
     run_comparison,
 )
+from experiments.studies.compare.standings import ranking_of
+from experiments.studies.drawn_worlds import remarks
 from experiments.studies.scale_check import warnings as scale_warnings
 from experiments.studies.validate.measured_runs import beside
 
@@ -62,12 +64,15 @@ def compare(
     campaign = Campaign(journal, options, seed)
     design = Design(_first_stage(config, options), precision)
     run_comparison(campaign, base, alternatives, design)
+    cells = [base, *(one.cell for one in alternatives)]
+    campaign.run_again(cells, len(campaign.results(base)))
     means, rows = comparison_of(campaign, base, alternatives, design)
     if not rows:
         raise InterruptedRunError("ended before anything could be compared")
     if options.scale < 1:
         extrapolate(rows, options.scale)
     _add_measured(rows, variants, config, options.scale)
+    standing = ranking_of(campaign, base, alternatives, rows, options.scale)
     comparison: Comparison = {
         "schema": SCHEMA,
         "config": config.name,
@@ -79,15 +84,24 @@ def compare(
         "correction": CORRECTION,
         "base": means,
         "variants": rows,
+        "base_verdict": standing.base_verdict,
+        "base_rank": standing.base_rank,
+        "recommended": standing.recommended,
+        "failing": standing.failing,
+        "failing_values": standing.failing_values,
         "warnings": [
+            *remarks(config),
             *_unused(campaign, base, alternatives),
-            *_warnings(options.scale, design, campaign, len(rows), len(alternatives)),
+            *_warnings(config, options.scale, design, campaign, len(rows), len(alternatives)),
         ],
         "digest": combined_digest(
             [run.digest for run in campaign.results(base)] + sorted(row["digest"] for row in rows)
         ),
         "wall_seconds": round(time.perf_counter() - began, 3),
     }
+    uncertainty = campaign.uncertainty(base, campaign.results(base))
+    if uncertainty is not None:
+        comparison["uncertainty"] = uncertainty
     return StudyResult(comparison, campaign.interrupted, journal)
 
 
@@ -130,9 +144,9 @@ def _unused(campaign: Campaign, base: Cell, alternatives: Sequence[Alternative])
 
 
 def _warnings(
-    scale: float, design: Design, campaign: Campaign, compared: int, wanted: int
+    config: Config, scale: float, design: Design, campaign: Campaign, compared: int, wanted: int
 ) -> list[str]:
-    found = scale_warnings(scale)
+    found = scale_warnings(config, scale)
     if design.first < FEWEST_FOR_INTERVALS:
         found.append("no intervals and no verdicts below 3 replications")
     if compared < wanted:

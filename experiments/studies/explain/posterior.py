@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from experiments.config.unknown import Unknown
 from experiments.studies.explain.inference import Evidence, Particle, Population
 from experiments.studies.explain.observations import Values, Vector
-from experiments.studies.explain.unknowns import Unknown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

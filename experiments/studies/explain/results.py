@@ -7,6 +7,7 @@ from typing import Final, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
+from experiments.config.unknown import Unknown
 from experiments.studies.explain.attribution import Attribution
 from experiments.studies.explain.calibration import Calibration
 from experiments.studies.explain.inference import Evidence, Particle, Population
@@ -21,7 +22,6 @@ from experiments.studies.explain.posterior import (
     identifiability,
     predictions,
 )
-from experiments.studies.explain.unknowns import Unknown
 from experiments.studies.explain.worlds import Answer, Study
 
 SCHEMA: Final = 1

@@ -310,7 +310,7 @@ class _Explain:
         result["wall_seconds"] = round(time.perf_counter() - self._began, 3)
 
     def _warnings(self, result: Explanation) -> list[str]:
-        found = scale_warnings(self._options.scale)
+        found = scale_warnings(self._config, self._options.scale)
         if self._runs.spent and not self._runs.interrupted:
             found.append("the budget is spent: less was run than planned")
         if self._players and "attribution" not in result:

@@ -26,20 +26,25 @@ from experiments.statistics.harm import HARM, judge_change
 from experiments.statistics.intervals import FEWEST_FOR_INTERVALS, Interval
 from experiments.statistics.stopping import Bounds, bounds
 from experiments.statistics.summary import Replication
-from experiments.statistics.thresholds import Criterion, holds, kind_of
+from experiments.statistics.thresholds import STEP_FAILED, Criterion, holds, kind_of
+from experiments.statistics.uncertainty import Uncertainty
+from experiments.statistics.verdict import Verdict
 from sim.result import RunResult
 
 SCHEMA: Final = 1
 ERROR: Final = 0.05
 """Probability of a false alarm, and of a false pass, of the whole gate at most."""
 Outcome = Literal["pass", "fail", "inconclusive"]
+Kind = Literal["threshold", "baseline", "default"]
 
 
 class Check(TypedDict):
-    """One threshold, or one comparison with the baseline."""
+    """One thing that is decided; `value`, `bounds` and `limit` are at full size."""
 
     name: str
-    kind: Literal["threshold", "baseline"]
+    kind: Literal["threshold", "baseline", "default", "verdict"]
+    """A threshold of the config; its comparison with the baseline; the limit of a step of buying
+    that the config does not state; something else that the verdict says failed."""
     outcome: Outcome
     value: float | None
     bounds: Interval
@@ -62,8 +67,13 @@ class GateResult(TypedDict):
     replications: int
     looks: list[int]
     partial: bool
+    verdict: NotRequired[Verdict]
     checks: list[Check]
     baseline: NotRequired[str]
+    uncertainty: NotRequired[Uncertainty]
+    met_in_worlds: NotRequired[dict[str, float]]
+    """Where something is unknown: each threshold, and the share of worlds that meet it."""
+    warnings: NotRequired[list[str]]
     digest: str
     wall_seconds: float
     runs: list[Replication]
@@ -147,7 +157,7 @@ class Judge:
         found: list[tuple[str, Callable[[Sequence[RunResult]], Check]]] = []
         for criterion in self._criteria:
             found.append((criterion.name, functools.partial(self._threshold, criterion)))
-            if self._baseline is not None and criterion.worse:
+            if self._baseline is not None and _is_compared(criterion):
                 found.append(
                     (
                         f"{criterion.name} against the baseline",
@@ -163,10 +173,11 @@ class Judge:
 
     def _threshold(self, criterion: Criterion, runs: Sequence[RunResult]) -> Check:
         values = [value for run in runs if (value := self._value(criterion, run)) is not None]
-        check = _open(criterion, "threshold", criterion.bound, len(values))
+        kind: Kind = "default" if criterion.is_default else "threshold"
+        check = _open(criterion, kind, criterion.bound, len(values))
         if not values:
             return Check({**check, "reason": "no samples"})
-        if len(values) < len(runs):
+        if len(values) < len(runs) and criterion.measure.metric != STEP_FAILED:
             return Check(
                 {
                     **check,
@@ -245,10 +256,24 @@ class Judge:
         )
 
 
-def _open(
-    criterion: Criterion, kind: Literal["threshold", "baseline"], limit: float, count: int
-) -> Check:
-    against = "" if kind == "threshold" else " against the baseline"
+def _is_compared(criterion: Criterion) -> bool:
+    """Whether a threshold's number is compared with the baseline."""
+    return bool(criterion.worse) and not criterion.is_default
+
+
+def met_in_worlds(criteria: Sequence[Criterion], runs: Sequence[RunResult]) -> dict[str, float]:
+    """Of each threshold the share of runs that meet it by themselves, of those with samples."""
+    found: dict[str, float] = {}
+    for one in criteria:
+        values = [value for run in runs if (value := one.measure.of(run)) is not None]
+        if values:
+            met = [holds(value, one.operator, one.bound) for value in values]
+            found[one.name] = sum(met) / len(met)
+    return found
+
+
+def _open(criterion: Criterion, kind: Kind, limit: float, count: int) -> Check:
+    against = " against the baseline" if kind == "baseline" else ""
     return {
         "name": f"{criterion.name}{against}",
         "kind": kind,
@@ -297,7 +322,7 @@ def judge(
         error: probability of a false alarm, and of a false pass, at most.
         scale: of the runs; thresholds and differences are of full size.
     """
-    compared = sum(1 for one in criteria if one.worse) if baseline is not None else 0
+    compared = sum(map(_is_compared, criteria)) if baseline is not None else 0
     plan = Plan(looks, max(1, len(criteria) + compared), error, scale)
     referee = Judge(criteria, plan, baseline)
     stored = len(baseline or {})

@@ -15,9 +15,12 @@ from experiments.runs.study_result import StudyResult
 from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
 from experiments.statistics.stopping import looks
 from experiments.statistics.summary import combined_digest, replication_of
-from experiments.statistics.thresholds import Criterion, criteria
+from experiments.statistics.verdict import Terms, Verdict
+from experiments.studies.drawn_worlds import remarks
 from experiments.studies.gate.baseline import read_baseline
-from experiments.studies.gate.checks import ERROR, SCHEMA, Check, GateResult, judge, overall
+from experiments.studies.gate.checks import ERROR, SCHEMA, Check, GateResult, met_in_worlds, overall
+from experiments.studies.gate.judging import judged, refuse_untold
+from experiments.studies.terms import terms_of
 from sim.result import RunResult
 
 _FIRST_LOOK = 5
@@ -47,7 +50,8 @@ class _Gate:
         self._began = time.perf_counter()
         self._options = options
         self._config = given.config
-        self._criteria = _criteria(given)
+        self._terms = terms_of(given.config, options.scale)
+        _check_thresholds(self._terms, given.source)
         self._baseline_path = baseline
         self._baseline = None
         if baseline is not None:
@@ -61,14 +65,23 @@ class _Gate:
         identity = identity_of(self._config.resolved, self._seed, options.scale)
         journal = Journal(options.out, "gate", identity)
         campaign = Campaign(journal, options, self._seed)
-        checks, made = self._checks(campaign)
-        if not made:
+        checks, made, verdict = self._checks(campaign)
+        if verdict is None:
             raise InterruptedRunError("ended before anything was measured")
-        result = self._result(checks, made, partial=campaign.interrupted)
+        cell = Cell(self._config.name, self._config)
+        campaign.run_again([cell], len(made))
+        result = self._result(checks, made, verdict, partial=campaign.interrupted)
+        uncertainty = campaign.uncertainty(cell, made)
+        if uncertainty is not None:
+            result["uncertainty"] = uncertainty
+            result["met_in_worlds"] = met_in_worlds(self._terms.criteria, made)
+        warnings = list(remarks(self._config))
+        if warnings:
+            result["warnings"] = warnings
         return StudyResult(result, campaign.interrupted, journal)
 
-    def _checks(self, campaign: Campaign) -> tuple[list[Check], list[RunResult]]:
-        """The checks, and the replications that they rest on."""
+    def _checks(self, campaign: Campaign) -> tuple[list[Check], list[RunResult], Verdict | None]:
+        """The checks, the replications that they rest on, and the verdict on these."""
         cell = Cell(self._config.name, self._config)
         made: list[RunResult] = []
 
@@ -77,10 +90,12 @@ class _Gate:
             made[:] = campaign.results(cell)[:number]
             return made
 
-        scale = self._options.scale
-        return judge(self._criteria, self._looks, runs, self._baseline, scale=scale), made
+        checks, verdict = judged(self._terms, self._looks, runs, self._baseline)
+        return checks, made, verdict
 
-    def _result(self, checks: list[Check], made: list[RunResult], *, partial: bool) -> GateResult:
+    def _result(
+        self, checks: list[Check], made: list[RunResult], verdict: Verdict, *, partial: bool
+    ) -> GateResult:
         result: GateResult = {
             "schema": SCHEMA,
             "config": self._config.name,
@@ -91,6 +106,7 @@ class _Gate:
             "replications": len(made),
             "looks": self._looks,
             "partial": partial,
+            "verdict": verdict,
             "checks": checks,
             "digest": combined_digest([run.digest for run in made]),
             "wall_seconds": round(time.perf_counter() - self._began, 3),
@@ -101,15 +117,14 @@ class _Gate:
         return result
 
 
-def _criteria(given: Reading) -> list[Criterion]:
-    found = criteria(given.config.header.thresholds, given.source)
-    if not found:
+def _check_thresholds(terms: Terms, source: str) -> None:
+    if not terms.criteria:
         raise ConfigError(
-            given.source,
+            source,
             "thresholds",
             'there is none; allowed: a table such as [thresholds] http_req_failed = ["rate<0.01"]',
         )
-    return found
+    refuse_untold(terms, source)
 
 
 def _looks(config: Config, options: RunOptions) -> list[int]:

@@ -9,10 +9,13 @@ from typing import Any, Final, Literal, NotRequired
 from typing_extensions import TypedDict
 
 from experiments.statistics.intervals import Interval, ci95, mean
-from experiments.statistics.quantities import QUANTITIES
+from experiments.statistics.quantities import QUANTITIES, SWEPT
 from experiments.statistics.summary import combined_digest
+from experiments.statistics.uncertainty import Uncertainty
+from experiments.statistics.verdict import Terms, Verdict, verdict_on
 from experiments.studies.gate.checks import Outcome
 from experiments.studies.sweep.designs import Parameter, Point, morris_shares, unit_problem
+from experiments.studies.sweep.knee import Knee
 from sim.result import RunResult
 
 SCHEMA: Final = 1
@@ -33,6 +36,9 @@ class PointResult(TypedDict):
     quantities: dict[str, Level]
     main_error: str
     outcome: NotRequired[Outcome]
+    """What a gate says, with --knee."""
+    verdict: NotRequired[Verdict]
+    uncertainty: NotRequired[Uncertainty]
     digest: str
 
 
@@ -52,15 +58,6 @@ class Sensitivity(TypedDict):
     mu_star: NotRequired[float]
     mu_star_ci95: NotRequired[float]
     sigma: NotRequired[float]
-
-
-class Knee(TypedDict):
-    """The highest value that was shown to meet the thresholds, and the lowest that was not."""
-
-    parameter: str
-    meets: float | None
-    does_not: float | None
-    first_cause: str
 
 
 class SweepResult(TypedDict):
@@ -83,11 +80,11 @@ class SweepResult(TypedDict):
 
 
 def point_result(
-    parameters: Sequence[Parameter], point: Point, runs: Sequence[RunResult]
+    parameters: Sequence[Parameter], point: Point, runs: Sequence[RunResult], terms: Terms
 ) -> PointResult:
     """What the replications of a point say; at least one."""
     quantities: dict[str, Level] = {}
-    for quantity in QUANTITIES:
+    for quantity in SWEPT:
         values = [value for value in map(quantity.of, runs) if value is not None]
         quantities[quantity.name] = {
             "mean": mean(values) if values else None,
@@ -100,6 +97,7 @@ def point_result(
         "replications": len(runs),
         "quantities": quantities,
         "main_error": main_error(runs),
+        "verdict": verdict_on(runs, terms),
         "digest": combined_digest([run.digest for run in runs]),
     }
 

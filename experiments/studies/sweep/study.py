@@ -17,8 +17,10 @@ from experiments.runs.study_result import StudyResult
 from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
 from experiments.statistics.stopping import looks
 from experiments.statistics.summary import combined_digest
-from experiments.statistics.thresholds import criteria
-from experiments.studies.gate.checks import ERROR, Outcome, judge, overall
+from experiments.statistics.verdict import Terms
+from experiments.studies.drawn_worlds import remarks
+from experiments.studies.gate.checks import ERROR, Check, Outcome, overall
+from experiments.studies.gate.judging import judged, refuse_untold
 from experiments.studies.scale_check import warnings as scale_warnings
 from experiments.studies.sweep.designs import (
     Parameter,
@@ -28,17 +30,16 @@ from experiments.studies.sweep.designs import (
     morris_points,
     sobol_points,
 )
-from experiments.studies.sweep.knee import find_knee, most_tries
+from experiments.studies.sweep.knee import find_region, knee_of, most_tries
 from experiments.studies.sweep.points import (
     SCHEMA,
-    Knee,
     PointResult,
     SweepResult,
-    main_error,
     morris_sensitivities,
     point_result,
     sobol_sensitivities,
 )
+from experiments.studies.terms import terms_of
 from sim.result import RunResult
 
 _FIRST_LOOK = 5
@@ -90,7 +91,9 @@ class _Sweep:
         header = self._config.header
         self._seed = options.seed_for(self._config)
         self._replications = options.replications or header.replications
-        self._criteria = criteria(header.thresholds, given.source)
+        self._terms = terms_of(self._config, options.scale)
+        if design == "knee":
+            refuse_untold(self._terms, given.source)
 
     def measured(self) -> StudyResult[SweepResult]:
         """Plan and run."""
@@ -105,6 +108,7 @@ class _Sweep:
             self._campaign.run(
                 (cell, number) for number in range(self._replications) for _, cell in cells.values()
             )
+            self._campaign.run_again([cell for _, cell in cells.values()], self._replications)
             result = self._result(self._point_results(list(cells.values())))
         return StudyResult(result, self._campaign.interrupted, journal)
 
@@ -128,7 +132,7 @@ class _Sweep:
         if len(self._parameters) != 1 or not self._parameters[0].is_range:
             source = self._parameters[0].source
             raise ConfigError(source, "", "--knee needs one range, key=low..high")
-        if not self._criteria:
+        if not self._terms.criteria:
             raise ConfigError(self._given.source, "thresholds", "--knee needs some; there is none")
         return [(self._parameters[0].at(0.0),), (self._parameters[0].at(1.0),)]
 
@@ -144,38 +148,46 @@ class _Sweep:
         for point, cell in cells:
             runs = self._campaign.results(cell)[: self._replications]
             if runs:
-                found.append(point_result(self._parameters, point, runs))
+                found.append(self._point(point, cell, runs))
+        return found
+
+    def _point(self, point: Point, cell: Cell, runs: Sequence[RunResult]) -> PointResult:
+        found = point_result(self._parameters, point, runs, self._terms_at(cell))
+        uncertainty = self._campaign.uncertainty(cell, runs)
+        if uncertainty is not None:
+            found["uncertainty"] = uncertainty
         return found
 
     def _find_knee(self) -> SweepResult:
         (parameter,) = self._parameters
-        tried: dict[Point, tuple[PointResult, Sequence[RunResult]]] = {}
+        tried: dict[float, PointResult] = {}
+        checks: dict[float, list[Check]] = {}
 
         def outcome(value: float) -> Outcome | None:
             cell = self._cell((value,))
-            runs = self._judged(cell, most_tries(parameter))
-            if runs is None:
+            found = self._judged(cell, most_tries(parameter))
+            if found is None:
                 return None
-            found, made = runs
-            point = point_result(self._parameters, (value,), made)
-            point["outcome"] = found
-            tried[value,] = (point, made)
-            return found
+            checks[value], made = found
+            self._campaign.run_again([cell], len(made))
+            point = self._point((value,), cell, made)
+            point["outcome"] = overall(checks[value])
+            tried[value] = point
+            return point["outcome"]
 
-        bracket = find_knee(parameter, outcome)
-        result = self._result([tried[point][0] for point in sorted(tried)])
-        broken = tried.get((bracket.does_not,))
-        knee: Knee = {
-            "parameter": parameter.key,
-            "meets": bracket.meets,
-            "does_not": bracket.does_not,
-            "first_cause": main_error(broken[1]) if broken else "",
-        }
-        result["knee"] = knee
+        region = find_region(parameter, outcome)
+        result = self._result([tried[value] for value in sorted(tried)])
+        result["knee"] = knee_of(
+            parameter.key, region, checks, lambda value: tried[value]["main_error"]
+        )
         return result
 
-    def _judged(self, cell: Cell, tries: int) -> tuple[Outcome, Sequence[RunResult]] | None:
-        """What the gate says of a value, its error shared with all the other tries."""
+    def _terms_at(self, cell: Cell) -> Terms:
+        """The terms at a point: its values may be those of the opening."""
+        return terms_of(cell.config, self._options.scale)
+
+    def _judged(self, cell: Cell, tries: int) -> tuple[list[Check], Sequence[RunResult]] | None:
+        """The checks of a value, its error shared with all the other tries."""
         first = max(FEWEST_FOR_INTERVALS, self._options.replications or _FIRST_LOOK)
         made: list[RunResult] = []
 
@@ -185,8 +197,8 @@ class _Sweep:
             return made
 
         planned = looks(first, _MOST_TIMES_FIRST * first)
-        checks = judge(self._criteria, planned, runs, error=ERROR / tries)
-        return (overall(checks), made) if len(made) >= first else None
+        checks, _ = judged(self._terms_at(cell), planned, runs, error=ERROR / tries)
+        return (checks, made) if len(made) >= first else None
 
     def _result(self, points: list[PointResult]) -> SweepResult:
         if not points:
@@ -203,13 +215,14 @@ class _Sweep:
             "partial": missing > 0 or self._campaign.interrupted,
             "points": points,
             "warnings": [
-                *scale_warnings(self._options.scale),
+                *scale_warnings(self._config, self._options.scale),
+                *remarks(self._config),
                 *([f"{missing} points have no finished run"] if missing else []),
             ],
             "digest": combined_digest([point["digest"] for point in points]),
             "wall_seconds": round(time.perf_counter() - self._began, 3),
         }
-        if self._criteria:
+        if self._terms.criteria:
             result["thresholds"] = self._thresholds()
         if not missing and self._design == "sobol":
             result["sensitivities"] = sobol_sensitivities(
@@ -224,7 +237,7 @@ class _Sweep:
     def _thresholds(self) -> dict[str, list[str]]:
         """Metric -> its thresholds, as the config has them."""
         found: dict[str, list[str]] = {}
-        for criterion in self._criteria:
+        for criterion in self._terms.criteria:
             found.setdefault(criterion.measure.name, []).append(criterion.text)
         return found
 

@@ -8,13 +8,16 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from experiments.statistics.quantities import FAILED, QUANTITIES, Quantity
+from experiments.statistics.verdict import Verdict
 from experiments.studies.compare.differences import Comparison, Row
 from experiments.views import plots
+from experiments.views.compare_text import AS_IT_IS, decision
 from experiments.views.plots.differences import shown
 from experiments.views.report.content import Level, Page, Said, Section, Table, Tile, made_by
 from experiments.views.report.read import KeptComparison
-from experiments.views.report.run_verdict import FAILED_FROM, STRAINED_FROM
-from experiments.views.run_text import percent
+from experiments.views.report.run_verdict import LEVELS
+from experiments.views.run_text import number
+from experiments.views.verdict_text import all_failures, headline, seats_sentence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,6 +39,7 @@ def compare_page(kept: KeptComparison) -> Page:
         sentences=_sentences(comparison),
         tiles=_tiles(comparison),
         sections=[
+            *_decision_table(comparison),
             *_forests(comparison),
             *_tables(comparison),
             *_measured(comparison),
@@ -56,49 +60,40 @@ def _failed(row: Row) -> Mapping[str, Any]:
 
 
 def _best(comparison: Comparison) -> Row | None:
-    """The variant with the fewest failed requests, if it is shown to help."""
-    better = [row for row in comparison["variants"] if _failed(row)["verdict"] == "better"]
-    return min(better, key=lambda row: _failed(row)["variant"], default=None)
+    """The recommended variant; of several that are tied, the first."""
+    names = comparison.get("recommended", [])
+    return next((row for row in comparison["variants"] if row["name"] in names), None)
 
 
 def _badge(comparison: Comparison) -> tuple[Level, str]:
-    best = _best(comparison)
-    if best is None:
-        undecided = any(_failed(row)["verdict"] == "undecided" for row in comparison["variants"])
-        return "open", "Undecided so far." if undecided else "Nothing is shown to help."
-    share = _failed(best)["variant"]
-    if share < STRAINED_FROM:
-        return "held", f"{best['name']} makes it hold."
-    enough = "and almost enough" if share < FAILED_FROM else "but not enough"
-    return "strained", f"{best['name']} helps most, {enough}."
+    text = decision(comparison)
+    sentence = f"{text[0].upper()}{text[1:]}."
+    if _best(comparison) is not None:
+        return "held", sentence
+    base = comparison.get("base_verdict")
+    return ("held" if base is not None and base["outcome"] == "holds" else "open"), sentence
 
 
 def _sentences(comparison: Comparison) -> list[Said]:
-    before = comparison["base"][FAILED.name]
-    found = [f"As it is, {percent(before)} of the requests fail."] if before is not None else []
+    found = []
+    base = comparison.get("base_verdict")
+    if base is not None:
+        found.append(f"{headline('As it is', base)}.")
     best = _best(comparison)
     if best is not None:
-        found[-1:] = [f"{' '.join(found[-1:])} {_what_it_does(best)}".strip()]
+        about = f" ({best['description']})" if best["description"] else ""
+        found.append(f"With {best['name']}{about}: {seats_sentence(best['verdict'])}.")
     return [Said(text) for text in (*found, _counted(comparison))]
 
 
-def _what_it_does(row: Row) -> str:
-    failed = _failed(row)
-    interval = ""
-    if failed["ci95"]:
-        low, high = (f"{100 * end:+.2f}" for end in failed["ci95"])
-        interval = f" ({100 * failed['difference']:+.2f} points, 95 % interval {low} to {high})"
-    about = f" ({row['description']})" if row["description"] else ""
-    return f"With {row['name']}{about} it is {percent(failed['variant'])}{interval}."
-
-
 def _counted(comparison: Comparison) -> str:
-    verdicts = Counter(_failed(row)["verdict"] for row in comparison["variants"])
+    verdicts: Counter[str] = Counter(
+        row.get("against_base", "tie") for row in comparison["variants"]
+    )
     words = {
-        "better": "helps|help",
-        "worse": "makes it worse|make it worse",
-        "no difference shown": "makes no difference that shows|make no difference that shows",
-        "undecided": "cannot be told yet|cannot be told yet",
+        "better": "ranks before the config as it is|rank before the config as it is",
+        "worse": "ranks behind it|rank behind it",
+        "tie": "cannot be told from it|cannot be told from it",
     }
     parts = [
         f"{verdicts[verdict]} {text.split('|')[verdicts[verdict] > 1]}"
@@ -133,6 +128,39 @@ def _tiles(comparison: Comparison) -> list[Tile]:
         )
         for quantity in QUANTITIES
     ]
+
+
+def _decision_table(comparison: Comparison) -> Iterator[Section]:
+    """Thresholds first: rank, verdict, what is not met, what is sold."""
+    base = comparison.get("base_verdict")
+    if base is None:
+        return
+    lines = [(comparison.get("base_rank", 0), AS_IT_IS, base)]
+    lines += [(row["rank"], row["name"], row["verdict"]) for row in comparison["variants"]]
+    lines.sort(key=lambda line: line[0])
+    yield Section(
+        "What to decide by",
+        "Fewest demands broken first, then most seats sold (reserved or paid at the end), then "
+        f"{comparison.get('failing', '')}; the same rank where the runs cannot tell.",
+        table=Table(
+            ["rank", "variant", "verdict", "not met", "seats sold", "paid", "never let in"],
+            [_decided(*line) for line in lines],
+            frozenset({1, 2, 3}),
+            [LEVELS[verdict["outcome"]] for _, _, verdict in lines],
+        ),
+    )
+
+
+def _decided(rank: int, name: str, verdict: Verdict) -> list[str]:
+    size = min(1.0, verdict["scale"])
+    counts = (
+        verdict["seats"]["standing"],
+        verdict["seats"]["paid"],
+        verdict["people"]["shut_out"],
+    )
+    missing = "; ".join(all_failures(verdict) or verdict["open"])
+    cells = [number(round(count / size)) for count in counts]
+    return [str(rank), name, verdict["outcome"], missing or "-", *cells]
 
 
 def _forests(comparison: Comparison) -> Iterator[Section]:

@@ -8,11 +8,12 @@ from typing import Final
 from experiments.statistics.intervals import mean
 from experiments.studies.gate.checks import Check, GateResult, Outcome
 from experiments.views import plots
+from experiments.views.gate_text import in_check_unit
 from experiments.views.report.content import Level, Page, Said, Section, Table, made_by
 from experiments.views.report.explanations import explained
 from experiments.views.report.read import KeptGate
 from experiments.views.report.run_verdict import causes
-from experiments.views.run_text import number
+from experiments.views.verdict_text import people_sentence, seats_sentence
 
 _LEVELS: Final[Mapping[Outcome, Level]] = {
     "pass": "held",
@@ -64,11 +65,14 @@ def _sentences(gate: GateResult) -> list[Said]:
             found.append(f"{len(names)} of {len(gate['checks'])} {word}: {'; '.join(names)}.")
     if not found:
         found.append(f"All {len(gate['checks'])} are met.")
-    return [*map(Said, found), *_why(gate)]
+    verdict = gate.get("verdict")
+    told = [] if verdict is None else [Said(f"{seats_sentence(verdict)}.", "Seats:")]
+    told += [] if verdict is None else [Said(f"{people_sentence(verdict)}.", "People:")]
+    return [*map(Said, found), *told, *_why(gate)]
 
 
 def _said(check: Check) -> str:
-    value = "no samples" if check["value"] is None else f"is {number(check['value'])}"
+    value = "no samples" if check["value"] is None else f"is {in_check_unit(check, check['value'])}"
     return f"{check['name']} ({value})"
 
 
@@ -108,8 +112,8 @@ def _check(check: Check) -> list[str]:
     return [
         check["name"],
         check["outcome"],
-        number(check["value"]),
-        " to ".join(map(number, bounds)) if bounds else "-",
+        "-" if check["value"] is None else in_check_unit(check, check["value"]),
+        " to ".join(in_check_unit(check, end) for end in bounds) if bounds else "-",
         str(check["replications"]),
         check["reason"],
     ]

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from experiments.statistics.intervals import ci95
 from experiments.statistics.summary import ObservedRow, RunSummary
+from experiments.statistics.verdict import Terms, Verdict, verdict_on
+from experiments.studies.terms import terms_of
 from experiments.views import plots
 from experiments.views.plots.funnel import at_least
 from experiments.views.plots.timeline import clock, columns, has_series, is_late, is_lost
@@ -32,14 +34,15 @@ def run_page(kept: KeptRun) -> Page:
     world = scaled(kept.config.world, summary["scale"]) if kept.config else None
     runs = _told(kept.runs)
     full = bottlenecks(runs, world) if world else []
-    level = level_of(summary)
+    verdict = _verdict(kept)
+    level = level_of(verdict)
     return Page(
         title=summary["config"],
         subtitle=kept.config.header.description if kept.config else "",
         facts=_facts(summary),
         level=level,
         badge=BADGES[level],
-        sentences=sentences(summary, runs, full),
+        sentences=sentences(summary, verdict, runs, full),
         tiles=_tiles(summary, runs),
         sections=[
             *_observed(summary),
@@ -52,6 +55,15 @@ def run_page(kept: KeptRun) -> Page:
         footer=_footer(kept),
         partial=_partial(summary),
     )
+
+
+def _verdict(kept: KeptRun) -> Verdict:
+    """The verdict that was kept; made again of a run that an older version kept."""
+    stored = kept.summary.get("verdict")
+    if stored is not None:
+        return stored
+    terms = terms_of(kept.config, kept.summary["scale"]) if kept.config else Terms()
+    return verdict_on(_told(kept.runs), terms)
 
 
 def _told(runs: Sequence[RunResult]) -> list[RunResult]:

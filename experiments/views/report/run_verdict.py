@@ -8,8 +8,9 @@ from typing import Final
 
 import numpy as np
 
+from experiments.statistics.steps import STEP_LIMIT
 from experiments.statistics.summary import RunSummary
-from experiments.views.plots.funnel import at_least
+from experiments.statistics.verdict import Outcome, Verdict
 from experiments.views.plots.timeline import (
     bins_of,
     clock,
@@ -21,13 +22,18 @@ from experiments.views.plots.timeline import (
 )
 from experiments.views.report.bottlenecks import Bottleneck
 from experiments.views.report.content import Level, Said
-from experiments.views.report.explanations import broken, explained, meaning
+from experiments.views.report.explanations import explained, meaning
 from experiments.views.run_text import number, percent
+from experiments.views.verdict_text import (
+    SENTENCES,
+    all_failures,
+    people_sentence,
+    seats_sentence,
+)
 from sim.result import RunResult
 
 STRAINED_FROM: Final = 0.01
-FAILED_FROM: Final = 0.05
-"""Shares of failed requests, lost seat races (409) apart, which are business and not failure."""
+"""Share of failed requests from which a step of a sweep without thresholds is drawn as broken."""
 _RACES = ("SeatTakenError",)
 _TOLD = 2
 """Causes, and resources that were full, that are told; the tables have all of them."""
@@ -35,25 +41,21 @@ _WORTH_TELLING = 0.05
 _COMMON = 0.1
 """Failures begin where they are a larger share than this of the requests of a moment."""
 BADGES: Final[Mapping[Level, str]] = {
-    "failed": "This on-sale failed.",
-    "strained": "This on-sale was strained.",
-    "held": "This on-sale held.",
-    "open": "Nothing was measured.",
+    "failed": SENTENCES["fails"],
+    "held": SENTENCES["holds"],
+    "open": SENTENCES["open"],
 }
+LEVELS: Final[Mapping[Outcome, Level]] = {"holds": "held", "fails": "failed", "open": "open"}
 RULE: Final = (
-    f"Failed: {100 * FAILED_FROM:g} % of the requests or more failed, lost seat races apart, or "
-    f"something happened that must never happen. Strained: {100 * STRAINED_FROM:g} % or more."
+    "Holds: every threshold of the config is met, no step of buying fails above its limit "
+    f"({100 * STEP_LIMIT:g} % of its requests unless the config states another; lost races for a "
+    "seat are business), somebody is let in, and nothing happened that must never happen."
 )
 
 
-def level_of(summary: RunSummary) -> Level:
-    """How bad it was."""
-    share = summary["failures"]["without_409"]
-    if not summary["metrics"].get("http_reqs", {}).get("count"):
-        return "open"
-    if share >= FAILED_FROM or any(summary["invariants"].values()):
-        return "failed"
-    return "strained" if share >= STRAINED_FROM else "held"
+def level_of(verdict: Verdict) -> Level:
+    """How bad it was, as the page colours it."""
+    return LEVELS[verdict["outcome"]]
 
 
 def causes(errors: Mapping[str, Mapping[str, float]]) -> Counter[str]:
@@ -66,31 +68,33 @@ def causes(errors: Mapping[str, Mapping[str, float]]) -> Counter[str]:
 
 
 def sentences(
-    summary: RunSummary, runs: Sequence[RunResult], full: Sequence[Bottleneck]
+    summary: RunSummary,
+    verdict: Verdict,
+    runs: Sequence[RunResult],
+    full: Sequence[Bottleneck],
 ) -> list[Said]:
     """What failed, why, how it began, what was behind it, and what must never have happened."""
     told = [
-        Said(_what(summary)),
-        Said(_why(summary), "Why:"),
-        Said(_beginning(runs) if level_of(summary) != "held" else "", "How it began:"),
-        Said(_behind(summary, full), "Behind it:"),
+        *(Said(f"{text}.", "Failed:") for text in all_failures(verdict)),
+        *(Said(f"{text}.", "Not decided:") for text in verdict["open"]),
+        Said(f"{seats_sentence(verdict)}.", "Seats:"),
+        Said(f"{people_sentence(verdict)}.", "People:"),
+        Said(_what(summary), "Requests:"),
+        Said(_why(summary), "Why requests failed:"),
+        Said(_beginning(runs) if verdict["outcome"] == "fails" else "", "How it began:"),
+        Said(_behind(verdict, full), "Behind it:"),
         Said(_sweeps(runs), "The sweep:"),
-        Said(_never(summary), "What must never happen:"),
     ]
     return [said for said in told if said.text]
 
 
 def _what(summary: RunSummary) -> str:
-    reached = at_least(summary["funnel"])
-    people = sum(summary["funnel"].values())
     requests = summary["metrics"].get("http_reqs", {}).get("count") or 0
     assert isinstance(requests, int | float)  # noqa: S101 - a counter's count
     mean = " (means over the runs)" if summary["replications"] > 1 else ""
     return (
-        f"{percent(summary['failures']['all'])} of {_count(requests)} requests failed. Of "
-        f"{_count(people)} people, {_count(reached['were let in'])} got in, "
-        f"{_count(reached['booked a seat'])} booked a seat and {_count(reached['paid'])} "
-        f"paid{mean}."
+        f"{percent(summary['failures']['all'])} of {_count(requests)} failed, lost seat races "
+        f"included{mean}."
     )
 
 
@@ -144,9 +148,9 @@ def _beginning(runs: Sequence[RunResult]) -> str:
     )
 
 
-def _behind(summary: RunSummary, bottlenecks: Sequence[Bottleneck]) -> str:
+def _behind(verdict: Verdict, bottlenecks: Sequence[Bottleneck]) -> str:
     full = [one.sentence for one in bottlenecks if one.full][:_TOLD]
-    return _sentence("; ".join(full)) if full and level_of(summary) != "held" else ""
+    return _sentence("; ".join(full)) if full and verdict["outcome"] == "fails" else ""
 
 
 def _sweeps(runs: Sequence[RunResult]) -> str:
@@ -160,10 +164,3 @@ def _sweeps(runs: Sequence[RunResult]) -> str:
         f"{count} ended in an error; the first, {clock(first.started_s / 60)} minutes into the "
         f"load: {explained(first.outcome)}."
     )
-
-
-def _never(summary: RunSummary) -> str:
-    found = [
-        f"{_count(count)} {broken(name)}" for name, count in summary["invariants"].items() if count
-    ]
-    return _sentence(", ".join(found)) if found else ""

@@ -15,8 +15,10 @@ from experiments.views.plots.steps import P95
 from experiments.views.report.content import Level, Page, Said, Section, Table, made_by
 from experiments.views.report.explanations import explained
 from experiments.views.report.read import KeptSweep
-from experiments.views.report.run_verdict import STRAINED_FROM
+from experiments.views.report.run_verdict import RULE, STRAINED_FROM
 from experiments.views.run_text import number
+from experiments.views.sweep_text import found_sentences
+from experiments.views.verdict_text import all_failures
 
 _MOST_POINTS = 60
 _NO_LIMITS = {FAILED.name: STRAINED_FROM}
@@ -37,7 +39,7 @@ def sweep_page(kept: KeptSweep) -> Page:
     """What a reader is told about a sweep."""
     sweep = kept.sweep
     found = _break(sweep)
-    level, badge = _badge(sweep, found)
+    level, badge = _badge(sweep)
     return Page(
         title=f"{sweep['config']}: {', '.join(_keys(sweep))}",
         subtitle="The same people at every point; what differs is what the point sets.",
@@ -110,6 +112,9 @@ def _break(sweep: SweepResult) -> Break | None:
 
 def _broken(sweep: SweepResult, point: PointResult) -> str:
     """Which limits the means of a point do not keep, in words."""
+    verdict = point.get("verdict")
+    if verdict is not None:
+        return "; ".join(all_failures(verdict) or verdict["open"])
     words = []
     for quantity in (FAILED, P95):
         limit = limits(sweep).get(quantity.name)
@@ -129,30 +134,32 @@ def explained_at(main_error: str) -> str:
     return f"{explained(cause)} at {endpoint}" if endpoint else explained(cause)
 
 
-def _badge(sweep: SweepResult, found: Break | None) -> tuple[Level, str]:
-    if found is None:
-        worst = max(
-            (point["quantities"][FAILED.name]["mean"] or 0.0 for point in sweep["points"]),
-            default=0.0,
-        )
-        return "open", f"Up to {shown(FAILED, worst)} of the requests fail."
-    if found.breaks is None:
-        return "held", f"It holds up to {found.key} = {_value(found.holds)}, as far as was tried."
-    if found.holds is None:
-        return "failed", f"It does not hold even at {found.key} = {_value(found.breaks)}."
-    return "strained", f"It holds up to {found.key} = {_value(found.holds)}."
+def _badge(sweep: SweepResult) -> tuple[Level, str]:
+    first = next(found_sentences(sweep))
+    return _level(sweep), f"{first[0].upper()}{first[1:]}."
+
+
+def _level(sweep: SweepResult) -> Level:
+    """Held where everything that was tried holds, failed where nothing does."""
+    knee = sweep.get("knee")
+    if knee is not None:
+        if knee["meets"] is None:
+            return "failed"
+        return "held" if knee["does_not"] is None else "strained"
+    holding = [not _broken(sweep, point) for point in sweep["points"]]
+    if all(holding):
+        return "held"
+    return "strained" if any(holding) else "failed"
 
 
 def _sentences(sweep: SweepResult, found: Break | None) -> list[Said]:
+    _, *others = found_sentences(sweep)
+    sentences = [f"{text[0].upper()}{text[1:]}." for text in others]
     if found is None:
-        return [Said(text) for text in _extremes(sweep)]
-    if found.breaks is None:
-        return []
-    sentences = [f"At {_value(found.breaks)} it breaks" + (f": {found.why}." if found.why else ".")]
-    last = _ladder(sweep)[-1]
-    most, broken = last["values"][found.key], _broken(sweep, last)
-    if most != found.breaks and broken:
-        sentences.append(f"At {_value(most)}, the most that was tried: {broken}.")
+        return [Said(text) for text in (*sentences, *_extremes(sweep))]
+    if found.breaks is not None and sweep.get("knee") is None:
+        why = f": {found.why}." if found.why else "."
+        sentences.append(f"At {_value(found.breaks)} it breaks{why}")
     return [Said(text) for text in sentences]
 
 
@@ -186,6 +193,8 @@ def _facts(sweep: SweepResult) -> list[str]:
 def _rule(sweep: SweepResult) -> str:
     if sweep.get("knee") is not None:
         return "It holds where every threshold of the config is met on its confidence bound."
+    if all("verdict" in point for point in sweep["points"]):
+        return RULE
     allowed = " and ".join(
         f"{quantity.label} up to {shown(quantity, limits(sweep)[quantity.name])}"
         for quantity in (FAILED, P95)

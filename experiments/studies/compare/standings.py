@@ -1,0 +1,81 @@
+"""The verdict on each variant of a comparison, and its rank."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from experiments.runs.campaign import Campaign, Cell
+from experiments.statistics.intervals import mean
+from experiments.statistics.ranking import (
+    Entry,
+    FailingQuantity,
+    failing_quantity,
+    ranked,
+    recommended,
+)
+from experiments.statistics.verdict import Verdict, verdict_on
+from experiments.studies.compare.differences import Alternative, Row
+from experiments.studies.terms import terms_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Standings:
+    """What a comparison says beside its rows; see `Comparison`."""
+
+    base_verdict: Verdict
+    base_rank: int
+    recommended: list[str]
+    failing: str
+    failing_values: dict[str, float | None]
+
+
+def ranking_of(
+    campaign: Campaign,
+    base: Cell,
+    alternatives: Sequence[Alternative],
+    rows: list[Row],
+    scale: float,
+) -> Standings:
+    """Give each row its verdict and rank, and put the rows in order, best first.
+
+    Args:
+        campaign: has the runs.
+        base: the config as it is.
+        alternatives: the variants.
+        rows: of those that have at least one pair of runs; changed in place.
+        scale: of the runs.
+    """
+    entry = _entry(campaign, base, scale)
+    cells = {one.cell.name: one.cell for one in alternatives}
+    entries = [entry, *(_entry(campaign, cells[row["name"]], scale) for row in rows)]
+    quantity = failing_quantity(entry.verdict, terms_of(base.config, scale).criteria)
+    ranks = {rank.name: rank for rank in ranked(entries, quantity)}
+    verdicts = {one.name: one.verdict for one in entries}
+    base_rank = ranks[base.name].rank
+    for row in rows:
+        found = ranks[row["name"]]
+        row["verdict"] = verdicts[row["name"]]
+        row["rank"] = found.rank
+        row["tied_with"] = list(found.tied_with)
+        row["against_base"] = (
+            "tie" if found.rank == base_rank else "better" if found.rank < base_rank else "worse"
+        )
+    rows.sort(key=lambda row: row["rank"])
+    return Standings(
+        base_verdict=entry.verdict,
+        base_rank=base_rank,
+        recommended=recommended(list(ranks.values()), verdicts, base.name),
+        failing=quantity.name,
+        failing_values={one.name: _mean(one, quantity) for one in entries},
+    )
+
+
+def _entry(campaign: Campaign, cell: Cell, scale: float) -> Entry:
+    runs = campaign.results(cell)
+    return Entry(cell.name, verdict_on(runs, terms_of(cell.config, scale)), runs)
+
+
+def _mean(entry: Entry, quantity: FailingQuantity) -> float | None:
+    values = [value for value in map(quantity.read, entry.runs) if value is not None]
+    return mean(values) if values else None

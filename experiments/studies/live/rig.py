@@ -1,0 +1,136 @@
+"""The real programs of a live run, on loopback: Redis, database, service, load generator."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from experiments.interop.programs import (
+    LOOPBACK,
+    Program,
+    ProgramError,
+    check_loopback,
+    free_port,
+    mariadb_server,
+    postgresql_server,
+    redis_server,
+    required_program,
+)
+from experiments.interop.serve import SERVE_VARIABLE
+from sim.world import World
+
+DATABASES: Final = {"mariadb": mariadb_server, "postgresql": postgresql_server}
+"""Word for a database that is started here -> what starts it."""
+_GRACE_S: Final = 60.0
+"""What k6 may need beyond the load: its start, the graceful stop, writing its files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is served, and by what.
+
+    `database` is one of `DATABASES`, the word "sqlite", or a URL on a loopback address; `redis` is
+    a URL on a loopback address, or None: a stock redis-server is started.
+    """
+
+    config: str
+    assignments: tuple[str, ...]
+    scale: float
+    database: str = "mariadb"
+    redis: str | None = None
+
+
+@contextmanager
+def served(target: Target, world: World, folder: Path) -> Iterator[str]:
+    """Start Redis, the database and the service; give the service's URL; end what was started.
+
+    Args:
+        target: what is served.
+        world: the target's world at the target's scale.
+        folder: an empty folder for data and logs.
+
+    Raises:
+        ProgramError: a program is missing, did not begin, or an address is not on this machine.
+    """
+    with ExitStack() as stack:
+        if target.redis is None:
+            redis_url = stack.enter_context(redis_server(folder))
+        else:
+            check_loopback(urlsplit(target.redis).hostname or "", "--redis")
+            redis_url = target.redis
+        if target.database in DATABASES:
+            database = stack.enter_context(DATABASES[target.database](folder))
+        elif target.database == "sqlite":
+            database = str(folder / "service.sqlite")
+        elif "://" in target.database:
+            check_loopback(urlsplit(target.database).hostname or "", "--database")
+            database = target.database
+        else:
+            allowed = ", ".join([*DATABASES, "sqlite"])
+            raise ProgramError(f"--database {target.database}: allowed: {allowed} or a URL")
+        port = free_port()
+        service = stack.enter_context(_service(target, world, redis_url, database, port, folder))
+        service.wait_until_listening(port)
+        yield f"http://{LOOPBACK}:{port}"
+        service.check()
+
+
+def _service(
+    target: Target, world: World, redis_url: str, database: str, port: int, folder: Path
+) -> Program:
+    """The service under gunicorn: one process, threads as the config has them."""
+    wanted = {
+        "config": target.config,
+        "assignments": list(target.assignments),
+        "scale": target.scale,
+        "redis": redis_url,
+        "database": database,
+    }
+    if find_spec("gunicorn") is None:
+        raise ProgramError("no gunicorn in this environment; install it: pip install gunicorn")
+    command = [sys.executable, "-m", "gunicorn", "experiments.interop.serve:from_environment()"]
+    command += ["--bind", f"{LOOPBACK}:{port}", "--workers", "1", "--worker-class", "gthread"]
+    command += ["--threads", str(world.service.threads), "--keep-alive", "75", "--timeout", "120"]
+    command += ["--backlog", str(max(1, world.service.accept_count)), "--log-level", "warning"]
+    # More connections than threads wait for a thread; gunicorn closes them beyond this number.
+    command += ["--worker-connections", str(world.service.max_connections)]
+    environment = {SERVE_VARIABLE: json.dumps(wanted)}
+    return Program("service", command, folder / "service.log", environment=environment)
+
+
+def drive(
+    script: str, url: str, folder: Path, *, at_most_s: float, arguments: Sequence[str] = ()
+) -> Path:
+    """Run k6 with a script against the service; return the file of its raw output.
+
+    Args:
+        script: the script's text; its target is `url`.
+        url: the service's address on this machine.
+        folder: where the script and the output go.
+        at_most_s: the longest time that the load may take.
+        arguments: further arguments of k6.
+
+    Raises:
+        ProgramError: there is no k6, it failed, or it did not end.
+    """
+    check_loopback(urlsplit(url).hostname or "", "--url")
+    k6 = required_program("k6", "the Go module go.k6.io/k6")
+    number = len(list(folder.glob("k6-*.js")))
+    path, output = folder / f"k6-{number}.js", folder / f"k6-{number}.csv"
+    path.write_text(script, "utf-8")
+    command = [k6, "run", "--quiet", "--no-usage-report", "--no-color", "--address", ""]
+    command += ["--out", f"csv={output}", *arguments, str(path)]
+    log = folder / f"k6-{number}.log"
+    with Program("k6", command, log, environment={"BASE_URL": url}) as program:
+        code = program.wait(at_most_s + _GRACE_S)
+    # 99: a threshold was crossed, which is a result.
+    if code not in {0, 99}:
+        raise ProgramError(f"k6: failed with code {code}, see {log}")
+    return output

@@ -1,0 +1,292 @@
+"""A prediction, then the real thing: which measured numbers lie inside their predicted intervals.
+
+The prediction is made, and written down, before the real programs begin. Both sides have the same
+load, cut off at the same time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from typing_extensions import TypedDict
+
+from experiments.config.reading import load as load_config
+from experiments.errors import ConfigError, OutputError
+from experiments.interop.k6_output import Output, read_output
+from experiments.interop.k6_script import calibration_script, k6_script, load_s
+from experiments.statistics.intervals import count_pi95, pi95, ranked_pi95
+from experiments.studies.calibrate.study import calibration
+from experiments.studies.live.numbers import Numbers, of_requests, of_run
+from experiments.studies.live.rig import Target, drive, served
+from sim.load.settings import (
+    ConstantVUs,
+    Load,
+    OpeningCrowd,
+    PerVUIterations,
+    RampingArrivalRate,
+    RampingVUs,
+    SharedIterations,
+    Stage,
+    loads_of,
+)
+from sim.run import simulate
+from sim.scale import with_fewer_people
+from sim.world import World
+
+REPLICATIONS: Final = 20
+_SINGLE_S: Final = 30.0
+_RAMP_S: Final = 30.0
+_RAMP_USERS: Final = 60
+_ROOMY: Final = (
+    "catalogue.users=20000",
+    "catalogue.capacity=20000",
+    "catalogue.seats=20000",
+    "catalogue.opens_after_s=0.0",
+)
+"""For the calibration: nobody waits, and no seat is scarce."""
+_BASE_URL: Final = "http://127.0.0.1"
+_FITTED: Final = frozenset({"host.speed"})
+
+
+class Row(TypedDict):
+    """One number; durations in milliseconds, failures as shares."""
+
+    name: str
+    simulated: float | None
+    """The median of the replications; None if no replication has the number."""
+    pi95: tuple[float, float] | None
+    measured: float | None
+    inside: bool | None
+    """None where there is no interval or no measured number."""
+
+
+class LiveResult(TypedDict):
+    """What a live run found."""
+
+    schema: int
+    config: str
+    scale: float
+    seed: int
+    replications: int
+    load_s: float
+    """How long the load was, on both sides."""
+    calibration: list[str] | None
+    """What the calibration fitted, as assignments of config keys; None without a calibration."""
+    rows: list[Row]
+    inside: int
+    judged: int
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOptions:
+    """How a live run is made: `at_most_s` bounds each load of the real load generator."""
+
+    seed: int = 1
+    replications: int = REPLICATIONS
+    at_most_s: float = 120.0
+    calibrates: bool = False
+    keep: Path | None = None
+    """A folder for the prediction, the scripts, the raw output and the logs; None keeps none."""
+
+
+Told = Callable[[str], None]
+
+
+def live(target: Target, options: LiveOptions, *, told: Told = lambda _text: None) -> LiveResult:
+    """Predict, then run the real thing, then compare.
+
+    Args:
+        target: what is served.
+        options: how it is done.
+        told: hears what is being done, a line each.
+
+    Raises:
+        ConfigError: the config is not valid, or its load cannot be run by k6.
+        OutputError: the folder to keep files in is not empty or cannot be written to.
+        ProgramError: a real program is missing, failed, or is not on this machine.
+    """
+    world = _world(target, ())
+    loads = cut_all(loads_of(world.load), options.at_most_s)
+    length_s = max(load.start_s + load_s(load) for load in loads)
+    world = dataclasses.replace(world, load=loads)
+    script = _script(world)
+    with _folder(options.keep) as folder:
+        fitted: tuple[str, ...] | None = None
+        if options.calibrates:
+            told("measuring one user, then a ramp, on the real service")
+            fitted = _fitted(_calibration_runs(target, folder))
+        told(f"predicting: {options.replications} replications")
+        predicted_world = dataclasses.replace(_world(target, fitted or ()), load=loads)
+        predicted = [
+            of_run(simulate(predicted_world, options.seed + number))
+            for number in range(options.replications)
+        ]
+        (folder / "prediction.json").write_text(json.dumps(predicted, indent=1), "utf-8")
+        told(f"running the real programs: {length_s:g} s of load")
+        with served(target, world, _fresh(folder, "real")) as url:
+            output = drive(script, url, folder, at_most_s=length_s)
+        measured = of_requests(read_output(str(output)).requests)
+    rows = compared(predicted, measured)
+    judged = [row["inside"] for row in rows if row["inside"] is not None]
+    return LiveResult(
+        schema=1,
+        config=target.config,
+        scale=target.scale,
+        seed=options.seed,
+        replications=options.replications,
+        load_s=length_s,
+        calibration=None if fitted is None else list(fitted),
+        rows=rows,
+        inside=sum(judged),
+        judged=len(judged),
+    )
+
+
+def _world(target: Target, fitted: Sequence[str]) -> World:
+    """The config's world with its people scaled, on this machine.
+
+    The service is Python: its code does not get faster with use, as the measured system's does.
+    """
+    here = [f"host.cores={float(os.cpu_count() or 1)}", "service.warm=true"]
+    config = load_config(target.config, [*target.assignments, *here, *fitted])
+    return with_fewer_people(config.world, target.scale)
+
+
+def _fitted(outputs: Sequence[Output]) -> tuple[str, ...]:
+    """The speed that k6's output of the service identifies, as assignments of config keys."""
+    return tuple(
+        f"{estimate.name}={estimate.value:.4g}"
+        for estimate in calibration(outputs).parameters
+        if estimate.identified and estimate.name in _FITTED
+    )
+
+
+def compared(predicted: Sequence[Numbers], measured: Numbers) -> list[Row]:
+    """Each number of either side: the prediction's median and interval, and the measured value."""
+    names = list(dict.fromkeys([*measured, *(name for run in predicted for name in run)]))
+    return [_row(name, predicted, measured.get(name)) for name in names]
+
+
+def _row(name: str, predicted: Sequence[Numbers], measured: float | None) -> Row:
+    counted = name.startswith(("requests", "failed"))
+    # No request of a kind is a count of zero, but it is no latency.
+    values = [run.get(name, 0.0) for run in predicted] if counted else []
+    values = values or [run[name] for run in predicted if name in run]
+    interval = ranked_pi95(values)
+    if interval is None:
+        interval = count_pi95(values) if name.startswith("requests") else pi95(values)
+    if measured is None and counted:
+        measured = 0.0
+    inside = None
+    if interval is not None and measured is not None:
+        inside = interval[0] <= measured <= interval[1]
+    return Row(
+        name=name,
+        simulated=statistics.median(values) if values else None,
+        pi95=interval,
+        measured=measured,
+        inside=inside,
+    )
+
+
+def cut_all(loads: Sequence[Load], at_most_s: float) -> tuple[Load, ...]:
+    """The loads up to a time; loads that begin later are left out.
+
+    Raises:
+        ConfigError: see `cut`.
+    """
+    return tuple(cut(load, at_most_s - load.start_s) for load in loads if load.start_s < at_most_s)
+
+
+def cut(load: Load, at_most_s: float) -> Load:
+    """The load up to a time; unchanged if it ends before.
+
+    Raises:
+        ConfigError: the executor has no time at which it could be cut.
+    """
+    if load_s(load) <= at_most_s:
+        return load
+    if isinstance(load, RampingVUs | RampingArrivalRate):
+        start = load.start_vus if isinstance(load, RampingVUs) else load.start_rate
+        return dataclasses.replace(load, stages=_cut_stages(load.stages, start, at_most_s))
+    if isinstance(load, OpeningCrowd):
+        raise ConfigError(
+            "",
+            "load.duration_s",
+            f"longer than --at-most {at_most_s:g}s, and a crowd cannot be cut short; "
+            "allowed: a shorter load, or a longer --at-most",
+            value=f"{load.duration_s:g}",
+        )
+    if isinstance(load, PerVUIterations | SharedIterations):
+        return dataclasses.replace(load, max_duration_s=at_most_s)
+    return dataclasses.replace(load, duration_s=at_most_s)
+
+
+def _cut_stages(stages: Sequence[Stage], start: float, at_most_s: float) -> tuple[Stage, ...]:
+    kept: list[Stage] = []
+    left_s, level = at_most_s, start
+    for stage in stages:
+        if stage.duration_s >= left_s:
+            reached = level + (stage.target - level) * left_s / (stage.duration_s or 1.0)
+            kept.append(Stage(left_s, round(reached)))
+            break
+        kept.append(stage)
+        left_s -= stage.duration_s
+        level = stage.target
+    return tuple(kept)
+
+
+def _calibration_runs(target: Target, folder: Path) -> list[Output]:
+    """k6's output of one user, and of a ramp, against a service of its own each."""
+    ramp = RampingVUs(stages=(Stage(_RAMP_S, _RAMP_USERS),), graceful_ramp_down_s=0.0)
+    loads: list[Load] = [ConstantVUs("constant-vus", _SINGLE_S), ramp]
+    roomy = dataclasses.replace(target, assignments=(*target.assignments, *_ROOMY), scale=1.0)
+    world = _world(roomy, ())
+    outputs = []
+    for number, load in enumerate(loads):
+        timeout_s = world.generator.request_timeout_s
+        script = calibration_script(world, load, base_url=_BASE_URL, timeout_s=timeout_s)
+        with served(roomy, world, _fresh(folder, f"calibration-{number}")) as url:
+            path = drive(script, url, folder, at_most_s=load_s(load))
+        outputs.append(read_output(str(path)))
+    return outputs
+
+
+def _script(world: World) -> str:
+    return k6_script(
+        world,
+        {},
+        base_url=_BASE_URL,
+        timeout_s=world.generator.request_timeout_s,
+    )
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    """The folder to keep files in, or a temporary one."""
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="ticketsim-") as name:
+            yield Path(name)
+        return
+    try:
+        keep.mkdir(parents=True, exist_ok=True)
+        if any(keep.iterdir()):
+            raise OutputError(f"--out {keep}: not empty; allowed: a new or empty folder")
+    except OSError as error:
+        raise OutputError(f"--out {keep}: {error.strerror}") from error
+    yield keep
+
+
+def _fresh(folder: Path, name: str) -> Path:
+    fresh = folder / name
+    fresh.mkdir()
+    return fresh

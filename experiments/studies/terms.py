@@ -1,0 +1,27 @@
+"""What the runs of a config are judged by."""
+
+from __future__ import annotations
+
+from experiments.config.reading import Config
+from experiments.statistics.saturation import limits_of
+from experiments.statistics.thresholds import criteria
+from experiments.statistics.verdict import Terms
+
+
+def terms_of(config: Config, scale: float, *, with_limits: bool = False) -> Terms:
+    """The terms of a verdict on the runs of a config.
+
+    Args:
+        config: the config.
+        scale: of the runs.
+        with_limits: whether the runs have time series, so that full resources can be told.
+
+    Raises:
+        ConfigError: a threshold of the config is not valid.
+    """
+    return Terms(
+        criteria=tuple(criteria(config.header.thresholds, config.name)),
+        scale=scale,
+        opens_after_s=config.world.catalogue.opens_after_s,
+        limits=limits_of(config.world_at(scale)) if with_limits else {},
+    )

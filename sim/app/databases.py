@@ -1,0 +1,138 @@
+"""The databases of a run, as the other parts of the simulator look at them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sim.app.sql.engine import Database
+from sim.database.locks import LockOwner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sim.app.segments import ApplicationCharges
+    from sim.app.sql.engine import Charge, Dialect
+    from sim.kernel.environment import Environment
+
+
+class Databases:
+    """Every database that the application has connected to, by kind and name."""
+
+    def __init__(
+        self,
+        env: Environment,
+        charges: ApplicationCharges,
+        lock_wait_timeout_s: float,
+        epoch_s: Callable[[], float],
+        random: Callable[[], float],
+    ) -> None:
+        self._env = env
+        self._charge: Charge = charges
+        self._lock_wait_timeout_s = lock_wait_timeout_s
+        self._epoch_s = epoch_s
+        self._random = random
+        self.by_name: Final[dict[tuple[str, str], Database]] = {}
+        self.obstacles: Final[list[Callable[[Any, Any], None]]] = []
+
+    def find(self, name: str, dialect: Dialect) -> Database:
+        """The database of that name; made at the first connection."""
+        key = (dialect, name)
+        found = self.by_name.get(key)
+        if found is None:
+            found = self.by_name[key] = Database(
+                self._env,
+                name,
+                dialect,
+                charge=self._charge,
+                lock_wait_timeout_s=self._lock_wait_timeout_s,
+                epoch_s=self._epoch_s,
+                random=self._random,
+            )
+            found.obstacles = self.obstacles
+        return found
+
+    @property
+    def charge(self) -> Charge:
+        """What database work costs."""
+        return self._charge
+
+    @charge.setter
+    def charge(self, charge: Charge) -> None:
+        self._charge = charge
+        for database in self.by_name.values():
+            database.charge = charge
+
+    @property
+    def storage(self) -> Databases:
+        """Where `version` is, as the ticket service's database has it."""
+        return self
+
+    @property
+    def version(self) -> int:
+        """Commits so far."""
+        return sum(database.commits for database in self.by_name.values())
+
+    @property
+    def open(self) -> list[Any]:
+        """Transactions that have begun and not ended."""
+        return [each for database in self.by_name.values() for each in database.open]
+
+    def leave_all(self) -> None:
+        """The processes that had transactions open are gone."""
+        for transaction in self.open:
+            transaction.leave()
+
+    def rows_per_table(self) -> dict[str, int]:
+        """Committed rows of each table; with the database's name where there are several."""
+        several = len(self.by_name) > 1
+        return {
+            f"{database.name}.{table}" if several else table: rows
+            for database in self.by_name.values()
+            for table, rows in database.store.counts().items()
+        }
+
+    def final_rows(self) -> dict[str, Any]:
+        """All committed rows, by database and table."""
+        return {
+            f"{dialect}:{name}": {
+                table: [tuple(row.values()) for row in database.store.rows(table)]
+                for table in sorted(database.store.tables)
+            }
+            for (dialect, name), database in sorted(self.by_name.items())
+        }
+
+    def hold_rows(self, table: str, for_s: float) -> int:
+        """Lock every committed row of a table for a while; return how many. Blocks."""
+        held = 0
+        for database in self.by_name.values():
+            if table not in database.store.tables:
+                continue
+            owner = _Holder(database)
+            rows = database.store.committed(f'SELECT rowid FROM "{table}" ORDER BY rowid')  # noqa: S608
+            try:
+                for (rowid,) in rows:
+                    database.locks.acquire(owner, (table, rowid), exclusive=True)
+                self._env.sleep(for_s)
+            finally:
+                database.locks.release_all(owner)
+            held += len(rows)
+        return held
+
+
+class _Holder(LockOwner):
+    """A transaction of somebody else that locks rows, and changes none of them."""
+
+    __slots__ = ("_database",)
+
+    def __init__(self, database: Database) -> None:
+        super().__init__()
+        self._database = database
+
+    @property
+    def weight(self) -> int:
+        """Heavier than any of the application's: deadlocks with it roll the others back."""
+        return 1_000_000_000
+
+    def abort(self) -> None:
+        """Give up, as a deadlock's victim."""
+        self._database.locks.release_all(self)

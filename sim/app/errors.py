@@ -1,0 +1,58 @@
+"""What ends a run of an application: each names the place in its code, the call, and what to do.
+
+They are no `Exception`s, so that no `except Exception` of the application hides them.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+OURS: tuple[str, ...] = (str(Path(__file__).parent.parent), "<frozen")
+
+
+class ApplicationError(BaseException):
+    """The application did what cannot be simulated; the run ends there."""
+
+
+class RefusedCallError(ApplicationError):
+    """It called what would leave simulated time: a socket, a process, a driver."""
+
+
+class StuckError(ApplicationError):
+    """It computes or waits without end, and simulated time stands still."""
+
+
+class UnsupportedSqlError(ApplicationError):
+    """A statement whose rows, locks or meaning are not simulated."""
+
+
+class CannotImportError(ApplicationError):
+    """It cannot be imported or is no WSGI application."""
+
+
+class MemoryFloodError(ApplicationError):
+    """The process that simulates it holds more memory than it may."""
+
+
+def place(frame: FrameType | None, roots: tuple[str, ...]) -> str:
+    """FILE:LINE in FUNCTION of the innermost frame below one of `roots`, else of a foreign one."""
+    foreign = ""
+    while frame is not None:
+        name = frame.f_code.co_filename
+        shown = f"{name}:{frame.f_lineno} in {frame.f_code.co_name}"
+        if name.startswith(roots):
+            return shown
+        if not foreign and not name.startswith(OURS):
+            foreign = shown
+        frame = frame.f_back
+    return foreign or "an unknown place"
+
+
+def caller(roots: tuple[str, ...]) -> str:
+    """`place` of the code that runs now."""
+    return place(sys._getframe(1), roots)

@@ -1,0 +1,222 @@
+"""redis-py on the simulated Redis: its pools, pipelines, retries and locks stay as they are.
+
+What a connection would write to its socket runs in the simulated server; what it would read is the
+reply, decoded as the parser would. Methods of classes are exchanged, so it does not matter who
+imported what before.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+import redis
+import redis.connection as connections
+
+from sim.app.errors import RefusedCallError, caller
+from sim.app.seams.runtime import RUNTIME
+from sim.redis.errors import UnsupportedCommandError
+from sim.redis.plans import has_subcommands
+
+if TYPE_CHECKING:
+    from sim.app.seams.runtime import Endpoint
+
+_base: Any = connections.AbstractConnection
+_REAL: Final[dict[str, Any]] = {}
+HELD: Final = (
+    "on_connect_check_health",
+    "pack_command",
+    "pack_commands",
+    "send_packed_command",
+    "send_command",
+    "can_read",
+    "read_response",
+)
+"""Methods of redis-py's AbstractConnection that are exchanged; `sim.app.versions` checks them."""
+
+
+class Link:
+    """What a connection has in place of its socket."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.replies: deque[Any] = deque()
+        self.connection: Any = None
+
+    def _resolved(self, encoder: Any, args: tuple[Any, ...]) -> tuple[Any, Any]:
+        """(plan, fields) of a command; (None, name and fields) of one that the server knows not."""
+        head, fields = args[0], args[1:]
+        head = head.decode() if isinstance(head, bytes) else head
+        if " " in head:
+            head, *more = head.split()
+            fields = (*more, *fields)
+        encoded = [
+            field
+            if field.__class__ is bytes
+            else field.encode()
+            if field.__class__ is str
+            else bytes(encoder.encode(field))
+            for field in fields
+        ]
+        name = head.lower()
+        if has_subcommands(name) and encoded:
+            name, encoded = f"{name} {encoded[0].decode().lower()}", encoded[1:]
+        plan = self.endpoint.server.plans.get(name)
+        return (None, (head, encoded)) if plan is None else (plan, encoded)
+
+    def run(self, encoder: Any, batch: list[tuple[Any, ...]]) -> None:
+        """Run commands as they would arrive in one packet."""
+        server = self.endpoint.server
+        resolved = [self._resolved(encoder, args) for args in batch]
+        cost_ns = sum(server.cost_ns(plan, fields) for plan, fields in resolved if plan is not None)
+        single = len(batch) == 1 and resolved[0][0] is not None
+        self.endpoint.turn(resolved[0][0].name if single else "pipeline", cost_ns)
+        if self.connection is None:
+            self.connection = server.connect()
+        elif self.connection.is_closed:
+            raise ConnectionResetError(104, "Connection reset by peer")
+        for plan, fields in resolved:
+            self.replies.append(self._reply(plan, fields))
+            if plan is not None:
+                for told in server.after_command:
+                    told(plan.name, fields)
+
+    def _reply(self, plan: Any, fields: Any) -> Any:
+        try:
+            if plan is None:
+                raise self.connection.unknown_command(*fields)
+            reply = self.connection.call(plan, fields)
+        except redis.ResponseError as error:
+            return error
+        except UnsupportedCommandError as error:
+            refused = RefusedCallError(
+                f"{caller(RUNTIME.roots)}: redis {plan.name}: {error}; poll instead of waiting, or "
+                "leave it out by [app] env"
+            )
+            RUNTIME.refuse(refused)
+            raise refused from error
+        return reply.encode() if reply.__class__ is str else reply
+
+    def shutdown(self, _how: int) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Close it from the client's side."""
+        if self.connection is not None:
+            self.connection.disconnect()
+            self.connection = None
+
+
+def _decoded(encoder: Any, reply: Any) -> Any:
+    if isinstance(reply, bytes):
+        return encoder.decode(reply)
+    if isinstance(reply, list):
+        return [_decoded(encoder, part) for part in reply]
+    if isinstance(reply, dict):
+        return {_decoded(encoder, key): _decoded(encoder, part) for key, part in reply.items()}
+    return reply
+
+
+def _connect(self: Any) -> Any:
+    if not RUNTIME.simulates or RUNTIME.find_redis is None:
+        return _REAL[f"{type(self).__name__}._connect"](self)
+    endpoint = RUNTIME.find_redis(str(getattr(self, "host", "")), int(getattr(self, "port", 0)))
+    if not endpoint.server.up:
+        raise ConnectionRefusedError(111, "Connection refused")
+    return Link(endpoint)
+
+
+def _on_connect(self: Any, check_health: bool = True) -> None:
+    if not isinstance(self._sock, Link):
+        _REAL["on_connect_check_health"](self, check_health)
+        return
+    # One round trip for the handshake, and one to choose the database.
+    self.send_command("HELLO", 3, check_health=False)
+    self.read_response()
+    if self.db:
+        self.send_command("SELECT", self.db, check_health=False)
+        self.read_response()
+
+
+def _pack_command(self: Any, *args: Any) -> Any:
+    return [args] if RUNTIME.simulates else _REAL["pack_command"](self, *args)
+
+
+def _pack_commands(self: Any, commands: Any) -> Any:
+    if RUNTIME.simulates:
+        return [tuple(command) for command in commands]
+    return _REAL["pack_commands"](self, commands)
+
+
+def _send_packed(self: Any, command: Any, check_health: bool = True) -> None:
+    if not RUNTIME.simulates:
+        _REAL["send_packed_command"](self, command, check_health)
+        return
+    if not self._sock:
+        self.connect_check_health(check_health=False)
+    if check_health:
+        self.check_health()
+    try:
+        self._sock.run(self.encoder, command)
+    except OSError as error:
+        self.disconnect()
+        raise redis.ConnectionError(
+            f"Error {error.args[0]} while writing to socket. {error.args[1]}."
+        ) from error
+    except BaseException:
+        self.disconnect()
+        raise
+
+
+def _send_command(self: Any, *args: Any, **options: Any) -> None:
+    if not RUNTIME.simulates:
+        _REAL["send_command"](self, *args, **options)
+        return
+    self.send_packed_command([args], check_health=options.get("check_health", True))
+
+
+def _can_read(self: Any, timeout: float = 0, **options: Any) -> bool:
+    link = self._sock
+    if not isinstance(link, Link):
+        found: bool = _REAL["can_read"](self, timeout, **options)
+        return found
+    if link.connection is not None and link.connection.is_closed:
+        raise redis.ConnectionError("Connection closed by server.")
+    return bool(link.replies)
+
+
+def _read_response(self: Any, disable_decoding: bool = False, **options: Any) -> Any:
+    link = self._sock
+    if not isinstance(link, Link):
+        return _REAL["read_response"](self, disable_decoding, **options)
+    reply = link.replies.popleft()
+    RUNTIME.go_on()
+    if isinstance(reply, redis.ResponseError):
+        raise reply
+    if self.encoder.decode_responses and not disable_decoding:
+        return _decoded(self.encoder, reply)
+    return reply
+
+
+def install() -> None:
+    """Exchange the methods, for good."""
+    kinds: list[Any] = [
+        connections.Connection,
+        connections.SSLConnection,
+        connections.UnixDomainSocketConnection,
+    ]
+    for kind in kinds:
+        _REAL[f"{kind.__name__}._connect"] = kind._connect
+        kind._connect = _connect
+    stand_ins = (
+        _on_connect,
+        _pack_command,
+        _pack_commands,
+        _send_packed,
+        _send_command,
+        _can_read,
+        _read_response,
+    )
+    for name, stand_in in zip(HELD, stand_ins, strict=True):
+        _REAL[name] = getattr(_base, name)
+        setattr(_base, name, stand_in)

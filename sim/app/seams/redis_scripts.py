@@ -1,0 +1,27 @@
+"""EVAL and EVALSHA in the simulated Redis, with fakeredis's own Lua by lupa.
+
+redis-py's Lock releases by a script. What a script calls takes the simulator's own path
+(`ServerConnection`), so memory is metered and expiry is simulated.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from fakeredis._commands import SUPPORTED_COMMANDS
+
+from sim.redis.plans import plan_of
+
+if TYPE_CHECKING:
+    from sim.redis.server import RedisServer
+
+_NAMES: Final = ("eval", "evalsha", "script load", "script exists", "script flush")
+
+
+def install(server: RedisServer) -> None:
+    """Let a server run scripts."""
+    server.plans = dict(server.plans) | {
+        name: plan_of(SUPPORTED_COMMANDS[name], "scripting")
+        for name in _NAMES
+        if name in SUPPORTED_COMMANDS
+    }

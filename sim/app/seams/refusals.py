@@ -1,0 +1,59 @@
+"""What an application may not do on simulated time: each call is refused where it stands."""
+
+from __future__ import annotations
+
+import multiprocessing.process
+import os
+import socket
+import subprocess
+from typing import TYPE_CHECKING, Any, Final
+
+from sim.app.errors import RefusedCallError, caller
+from sim.app.seams.runtime import RUNTIME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SOCKETS: Final = ("connect", "connect_ex", "bind", "listen", "sendto")
+HTTP: Final = (
+    'a real network call; for another HTTP service declare a stub, [app.http."HOST"], for Redis '
+    "and databases use redis-py, SQLAlchemy or Django"
+)
+_FORK: Final = (
+    "a process of its own has no simulated time; use threads, or leave it out by [app] env"
+)
+
+
+def refused(call: str, why: str) -> RefusedCallError:
+    """Make the error that ends the run, and note it."""
+    error = RefusedCallError(f"{caller(RUNTIME.roots)}: {call}: {why}")
+    RUNTIME.refuse(error)
+    return error
+
+
+def _guarded(real: Callable[..., Any], call: str, why: str) -> Callable[..., Any]:
+    def guard(*args: Any, **options: Any) -> Any:
+        if RUNTIME.thread is None or (call == "socket.bind" and args[1][1:2] == (0,)):
+            # Libraries bind to any port to see whether there is IPv6.
+            return real(*args, **options)
+        shown = ", ".join(repr(arg) for arg in args if isinstance(arg, str | tuple | list | int))
+        raise refused(f"{call}({shown})", why)
+
+    return guard
+
+
+def install() -> None:
+    """Guard this process, for good."""
+    sockets: Any = socket.socket
+    for name in _SOCKETS:
+        setattr(sockets, name, _guarded(getattr(sockets, name), f"socket.{name}", HTTP))
+    untyped: Any = socket
+    untyped.getaddrinfo = _guarded(socket.getaddrinfo, "socket.getaddrinfo", HTTP)
+    low: Any = os
+    for name in ("fork", "forkpty", "posix_spawn", "posix_spawnp", "system", "popen"):
+        if hasattr(os, name):
+            setattr(low, name, _guarded(getattr(os, name), f"os.{name}", _FORK))
+    processes: Any = subprocess.Popen
+    processes.__init__ = _guarded(processes.__init__, "subprocess.Popen", _FORK)
+    multi: Any = multiprocessing.process.BaseProcess
+    multi.start = _guarded(multi.start, "multiprocessing.Process.start", _FORK)

@@ -1,0 +1,131 @@
+"""Whose thread is this? Every seam asks here, and leaves other threads alone."""
+
+from __future__ import annotations
+
+import _thread
+import sys
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from sim.app.errors import ApplicationError
+    from sim.app.sql.engine import Database, Dialect
+    from sim.kernel.environment import Environment, Thread
+    from sim.network.exchange import Exchange  # noqa: F401 - what a request is
+
+real_ident: Final = _thread.get_ident
+
+
+class Endpoint(Protocol):
+    """A simulated Redis, as a connection of the application's client reaches it."""
+
+    server: Any
+
+    def turn(self, name: str, cost_ns: int) -> None:
+        """Wait for the turn of a command."""
+        ...
+
+
+class Runtime:
+    """The run under way in this process, if one is."""
+
+    def __init__(self) -> None:
+        self.env: Environment | None = None
+        self.epoch_s = 0.0
+        self.roots: tuple[str, ...] = ()
+        """Folders of the application's own code."""
+        self.is_free = False
+        """Whether what runs takes no simulated time: rows and keys from before the run."""
+        self.skew_s = 0.0
+        """How far the service's clock is off."""
+        self._os_thread: int | None = None
+        self.on_wait: Callable[[str], None] | None = None
+        """Told what a thread of the application is about to wait for; pays its debt."""
+        self.on_go_on: Callable[[], None] | None = None
+        """Told that its own code goes on."""
+        self.on_refuse: Callable[[ApplicationError], None] | None = None
+        self.on_thread: Callable[[Thread], None] | None = None
+        self.on_log: Callable[[Any], None] | None = None
+        self.on_print: Callable[[str], None] | None = None
+        self.find_database: Callable[[str, Dialect], Database] | None = None
+        self.find_redis: Callable[[str, int], Endpoint] | None = None
+        self.find_host: Callable[[str], Any] | None = None
+        self.modules: Callable[[Thread], dict[str, ModuleType] | None] | None = None
+
+    def begin(self, env: Environment, epoch_s: float, roots: tuple[str, ...]) -> None:
+        """A run begins; its threads run in this OS thread."""
+        self.env, self.epoch_s, self.roots = env, epoch_s, roots
+        self.is_free, self.skew_s = False, 0.0
+        self._os_thread = real_ident()
+
+    def end(self) -> None:
+        """The run is over."""
+        modules = self.__dict__
+        for name in list(modules):
+            if name.startswith(("on_", "find_")):
+                modules[name] = None
+        self.env = None
+
+    @property
+    def thread(self) -> Thread | None:
+        """The simulated thread that runs now; None: the event loop, another OS thread, no run."""
+        env = self.env
+        if env is None or real_ident() != self._os_thread:
+            return None
+        return env.current
+
+    @property
+    def os_thread(self) -> int | None:
+        """Identity of the OS thread in which the run's threads run."""
+        return self._os_thread
+
+    @property
+    def simulates(self) -> bool:
+        """Whether a run is under way, and this is its OS thread."""
+        return self.env is not None and real_ident() == self._os_thread
+
+    @property
+    def now_s(self) -> float:
+        """Simulated seconds since 1970, as the service's clock shows them."""
+        assert self.env is not None  # noqa: S101 - only asked during a run
+        return self.epoch_s + self.env.now + self.skew_s
+
+    def wait(self, label: str) -> None:
+        """The current thread is about to wait for `label`."""
+        if self.on_wait is not None and not self.is_free and self.thread is not None:
+            self.on_wait(label)
+
+    def go_on(self) -> None:
+        """What the current thread waited for is over: its own code goes on."""
+        if self.on_go_on is not None and not self.is_free and self.thread is not None:
+            self.on_go_on()
+
+    def sleep(self, duration_s: float) -> None:
+        """Let simulated time pass for the current thread."""
+        if self.env is not None and not self.is_free:
+            self.env.sleep(duration_s)
+
+    def refuse(self, error: ApplicationError) -> None:
+        """Note what ends the run, whatever the application does with the exception."""
+        if self.on_refuse is not None:
+            self.on_refuse(error)
+
+    def database(self, name: str, dialect: Dialect) -> Database:
+        """The simulated database of that name."""
+        assert self.find_database is not None  # noqa: S101 - only asked during a run
+        return self.find_database(name, dialect)
+
+
+RUNTIME: Final = Runtime()
+
+
+def foreign_modules() -> list[tuple[str, Any]]:
+    """Modules whose names may be exchanged: neither ours nor those that simulate."""
+    ours = ("sim", "model", "experiments", "ticketsim", "time_machine", "_time_machine", "simpy")
+    return [
+        (name, module)
+        for name, module in list(sys.modules.items())
+        if module is not None and name.partition(".")[0] not in ours
+    ]

@@ -1,0 +1,259 @@
+"""Processor time of an application's own code: segments between two waits.
+
+A segment is known by (endpoint, wait before, wait after). `ticketsim calibrate --app` measures how
+long each takes, on the machine where it runs; a run charges those times and measures nothing, so
+that the same config and seed give the same result everywhere.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from statistics import median
+from typing import TYPE_CHECKING, Any, Final
+
+from sim.app.seams.clock import REAL
+from sim.app.seams.runtime import RUNTIME
+from sim.kernel.errors import ThreadKilled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sim.app.worker import Worker
+    from sim.database.costs import StatementWork
+    from sim.kernel.environment import Environment
+    from sim.machines.cpu import Process
+    from sim.network.link import Way
+    from sim.service.costs import Costs, Factor
+    from sim.world.application import Application
+
+SEPARATOR: Final = " | "
+BEGIN: Final = "begin"
+END: Final = "end"
+_thread_time_ns: Final = REAL["thread_time_ns"]
+_LEAST_MEASURED: Final = 20
+
+
+class ApplicationTask:
+    """A request, or a thread that the application has started, and which of its code runs.
+
+    It has what `sim.service.charges.Task` has, which no class can have as a base where it is
+    compiled.
+    """
+
+    __slots__ = (
+        "began_ns",
+        "database_debt_s",
+        "debt_s",
+        "error",
+        "factor",
+        "killed",
+        "label",
+        "last",
+        "request",
+        "worker",
+    )
+
+    def __init__(
+        self, label: str, factor: Factor, worker: Worker | None, *, request: bool = False
+    ) -> None:
+        self.label = label
+        self.factor = factor
+        self.debt_s = 0.0
+        self.database_debt_s = 0.0
+        self.killed = False
+        self.worker = worker
+        self.request = request
+        self.last = BEGIN
+        self.error: str | None = None
+        """Class of the last exception that was logged with a stack trace."""
+        self.began_ns: int = _thread_time_ns()
+
+
+class Segments:
+    """What each segment takes: known from the config, or measured."""
+
+    def __init__(self, settings: Application, *, measuring: bool) -> None:
+        self._known: dict[tuple[str, str, str], float] = {}
+        self._default_s = settings.segment_s
+        self._factors = settings.factors
+        for name, seconds in settings.segments.items():
+            endpoint, _, rest = name.partition(SEPARATOR)
+            before, _, after = rest.partition(SEPARATOR)
+            self._known[endpoint, before, after] = seconds * self._factor(endpoint)
+        self.measuring = measuring
+        self.measured: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
+        self.charged: Counter[str] = Counter()
+        """Endpoint -> segments whose time was measured before."""
+        self.missing: Counter[str] = Counter()
+        """Endpoint -> segments that got the default."""
+
+    def _factor(self, endpoint: str) -> float:
+        return self._factors.get(endpoint, self._factors.get("*", 1.0))
+
+    def seconds(self, endpoint: str, before: str, after: str) -> float:
+        """Processor time of one segment."""
+        found = self._known.get((endpoint, before, after))
+        if found is None:
+            self.missing[endpoint] += 1
+            return self._default_s * self._factor(endpoint)
+        self.charged[endpoint] += 1
+        return found
+
+    def medians(self) -> tuple[dict[str, float], list[str]]:
+        """Seconds per segment by name, and the names that were met fewer than 20 times."""
+        found, rare = {}, []
+        for key, times in sorted(self.measured.items()):
+            name = SEPARATOR.join(key)
+            found[name] = round(median(times) * 1e-9, 8)
+            if len(times) < _LEAST_MEASURED:
+                rare.append(name)
+        return found, rare
+
+
+class ApplicationCharges:
+    """Pays what a thread of the application owes before it waits; counts logged exceptions."""
+
+    def __init__(
+        self,
+        env: Environment,
+        settings: Application,
+        costs: Costs,
+        segments: Segments,
+        service: Process,
+        database: Process,
+        database_speed: float,
+    ) -> None:
+        self._env = env
+        self._settings = settings
+        self._costs = costs
+        self.segments = segments
+        self._service = service
+        self._database = database
+        self._database_speed = database_speed
+        self.slowdown = 1.0
+        self.exceptions: dict[str, Counter[str]] = {}
+        self.logged: Counter[str] = Counter()
+        self.printed = 0
+        self.holds: tuple[Callable[[], None], ...] = ()
+        self.database_way: Way | None = None
+
+    @property
+    def task(self) -> Any:
+        """The current thread's task."""
+        thread = self._env.current
+        return None if thread is None else thread.local
+
+    def exception_counts(self) -> Counter[str]:
+        """Exception class -> logged events so far."""
+        return sum(self.exceptions.values(), Counter())
+
+    def wait(self, label: str) -> None:
+        """The application's code ends a segment: it waits for `label` next."""
+        task = self.task
+        if isinstance(task, ApplicationTask):
+            self._end_segment(task, label)
+            self.settle(task)
+
+    def go_on(self) -> None:
+        """The application's code goes on."""
+        task = self.task
+        if isinstance(task, ApplicationTask):
+            task.began_ns = _thread_time_ns()
+
+    def _end_segment(self, task: ApplicationTask, label: str) -> None:
+        if not task.request:
+            return
+        segments = self.segments
+        if segments.measuring:
+            elapsed_ns = _thread_time_ns() - task.began_ns
+            segments.measured[task.label, task.last, label].append(elapsed_ns)
+        else:
+            task.debt_s += segments.seconds(task.label, task.last, label) * task.factor.code
+        task.last = label
+
+    def settle(self, task: ApplicationTask) -> None:
+        """Pay the debt of `task`, the current thread's: blocks until the work is done."""
+        if task.killed:
+            raise ThreadKilled
+        for hold in self.holds:
+            hold()
+        own_s, database_s = task.debt_s * self.slowdown, task.database_debt_s
+        task.debt_s = task.database_debt_s = 0.0
+        if own_s > 0.0:
+            worker = task.worker
+            (self._service if worker is None else worker).compute(own_s)
+        if database_s > 0.0:
+            self._database.compute(database_s)
+
+    # The databases' port
+
+    def begin(self, read_only: bool) -> None:  # noqa: ARG002 - both cost alike
+        """A transaction starts."""
+        task = self.task
+        if isinstance(task, ApplicationTask) and not RUNTIME.is_free:
+            task.database_debt_s += self._costs.db_borrow_s / self._database_speed
+
+    def statement(self, work: StatementWork) -> None:
+        """A statement has run: its work, the way there, and what the real driver computes."""
+        task = self.task
+        if not isinstance(task, ApplicationTask) or RUNTIME.is_free:
+            return
+        costs, settings = self._costs, self._settings
+        task.debt_s += (
+            settings.driver_statement_s + work.rows_sent * settings.driver_row_s
+        ) * task.factor.code
+        task.database_debt_s += (
+            costs.db_statement_s
+            + work.rows_visited * costs.db_row_visited_s
+            + work.rows_sent * costs.db_row_sent_s
+        ) / self._database_speed
+        self._travel()
+        self.settle(task)
+        self.go_on()
+
+    def end(self, committed: bool, wrote: bool) -> None:
+        """A transaction is about to commit, or has rolled back."""
+        task = self.task
+        if not isinstance(task, ApplicationTask) or RUNTIME.is_free:
+            return
+        self._end_segment(task, "commit" if committed else "rollback")
+        task.debt_s += self._settings.driver_statement_s * task.factor.code
+        task.database_debt_s += self._costs.db_statement_s / self._database_speed
+        if committed and wrote:
+            task.database_debt_s += self._costs.db_commit_write_s / self._database_speed
+        self._travel()
+        self.settle(task)
+        self.go_on()
+
+    def _travel(self) -> None:
+        if self.database_way is not None:
+            self.database_way.travel()
+
+    # Redis
+
+    def redis_command(self) -> ApplicationTask | None:
+        """Pay what is owed before a command of the application; None: it takes no time."""
+        task = self.task
+        if not isinstance(task, ApplicationTask) or RUNTIME.is_free:
+            return None
+        found = task
+        found.debt_s += self._settings.redis_command_s * found.factor.code
+        return found
+
+    # The log
+
+    def log(self, record: Any) -> None:
+        """Count a log record; one with a stack trace costs processor time."""
+        self.logged[record.levelname] += 1
+        if record.exc_info and record.exc_info[1] is not None:
+            self.exception(record.name, record.exc_info[1])
+
+    def exception(self, logger: str, error: BaseException) -> None:  # noqa: ARG002 - as the ticket service's
+        """Count an exception that was logged."""
+        task = self.task
+        label = "-" if task is None else task.label
+        name = type(error).__name__
+        self.exceptions.setdefault(label, Counter())[name] += 1
+        if isinstance(task, ApplicationTask):
+            task.error = name
+            task.debt_s += self._settings.exception_s * task.factor.exception

@@ -1,0 +1,248 @@
+"""SQLAlchemy on simulated databases: its pool, sessions and unit of work stay as they are.
+
+The dialects are SQLAlchemy's own with another driver below them, named in its public registry, so
+`create_engine` finds them whoever imported what before. No driver has to be installed.
+"""
+
+# mypy: disable-error-code="override,misc"
+# SQLAlchemy calls these methods by name, with what its own dialects take.
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import types as sqltypes
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.mysql.base import MySQLDialect
+from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.pool import QueuePool
+
+from sim.app.errors import RefusedCallError, caller
+from sim.app.seams.runtime import RUNTIME
+from sim.app.sql.drivers import Driver, module_of
+
+if TYPE_CHECKING:
+    import types
+
+    from sim.app.sql.sessions import Connection
+
+MYSQL: Final = Driver("PyMySQL", "mysql", "pymysql.err", "8.0.36")
+MARIADB: Final = Driver("PyMySQL", "mysql", "pymysql.err", "10.11.6-MariaDB")
+POSTGRES: Final = Driver("psycopg2", "postgres", "psycopg2", "PostgreSQL 15.5")
+_MYSQL_DRIVERS: Final = ("pymysql", "mysqldb", "mysqlconnector")
+_POSTGRES_DRIVERS: Final = ("psycopg2", "psycopg", "pg8000")
+_REFUSED: Final = (
+    "mysql.aiomysql",
+    "mysql.asyncmy",
+    "mysql.cymysql",
+    "mysql.pyodbc",
+    "mariadb.mariadbconnector",
+    "postgresql.asyncpg",
+    "postgresql.psycopg_async",
+    "oracle",
+    "mssql",
+)
+
+
+class _Common(DefaultDialect):
+    """What both have in common; a session is one of ours."""
+
+    supports_statement_cache = True
+    is_async = False
+    _simulated: Driver
+
+    @classmethod
+    def get_pool_class(cls, _url: Any) -> type[QueuePool]:
+        """Pool as the real driver has it."""
+        return QueuePool
+
+    def create_connect_args(self, url: Any) -> Any:
+        """Connect by the name of the database alone."""
+        return [url.database or "main"], {}
+
+    def on_connect(self) -> Any:
+        """Nothing to set."""
+        return None
+
+    def on_connect_url(self, _url: Any) -> Any:
+        """Nothing to set."""
+        return None
+
+    def is_disconnect(self, _error: Any, _connection: Any, _cursor: Any) -> bool:
+        """A simulated session is never lost."""
+        return False
+
+    def get_isolation_level(self, dbapi_connection: Any) -> Any:
+        """Isolation of a session."""
+        if dbapi_connection.autocommit_on:
+            return "AUTOCOMMIT"
+        return dbapi_connection.level
+
+    def get_default_isolation_level(self, dbapi_conn: Any) -> Any:
+        """Isolation of a new session."""
+        return dbapi_conn.database.default_level
+
+    def get_isolation_level_values(self, _dbapi_conn: Any) -> Any:
+        """What may be asked for; not all of it is simulated."""
+        return (
+            "AUTOCOMMIT",
+            "READ UNCOMMITTED",
+            "READ COMMITTED",
+            "REPEATABLE READ",
+            "SERIALIZABLE",
+        )
+
+    def set_isolation_level(self, dbapi_connection: Any, level: Any) -> None:
+        """Set the isolation of a session."""
+        dbapi_connection.set_level(level)
+
+    def detect_autocommit_setting(self, dbapi_conn: Any) -> bool:
+        """Whether every statement is a transaction of its own."""
+        return bool(dbapi_conn.autocommit_on)
+
+    def do_ping(self, dbapi_connection: Any) -> bool:
+        """A way there and back."""
+        dbapi_connection.ping()
+        return True
+
+    def has_table(self, connection: Any, table_name: str, **_: Any) -> bool:
+        """Whether there is such a table."""
+        return table_name in _session(connection).database.store.tables
+
+    def has_index(self, _connection: Any, _table: str, _index: str, **_: Any) -> bool:
+        """Indexes are made when they are not there."""
+        return False
+
+    def get_table_names(self, connection: Any, **_: Any) -> list[str]:
+        """Names of the tables."""
+        return sorted(_session(connection).database.store.tables)
+
+    def get_view_names(self, _connection: Any, **_: Any) -> list[str]:
+        """Views are not simulated."""
+        return []
+
+    def do_executemany(
+        self,
+        cursor: Any,
+        statement: str,
+        parameters: Any,
+        context: Any = None,  # noqa: ARG002 - SQLAlchemy's
+    ) -> None:
+        """One statement after the other."""
+        cursor.executemany(statement, parameters)
+
+
+def _session(connection: Any) -> Connection:
+    found: Connection = connection.connection.dbapi_connection
+    return found
+
+
+class _MySQL(_Common, MySQLDialect):
+    """MySQL as PyMySQL and mysqlclient reach it."""
+
+    supports_statement_cache = True
+    driver = "pymysql"
+    supports_sane_rowcount = True
+    supports_sane_multi_rowcount = True
+    supports_native_decimal = True
+    default_paramstyle = "named"
+    _simulated = MYSQL
+
+    @classmethod
+    def import_dbapi(cls) -> types.ModuleType:
+        """The driver: ours."""
+        return module_of("pymysql", cls._simulated, cls._simulated.connect)
+
+    def _get_server_version_info(self, _connection: Any) -> tuple[int, ...]:
+        return self._parse_server_version(self._simulated.version)
+
+    def _get_default_schema_name(self, connection: Any) -> str:
+        return _session(connection).database.name
+
+    def _detect_charset(self, _connection: Any) -> str:
+        return "utf8mb4"
+
+    def _detect_sql_mode(self, _connection: Any) -> None:
+        self._sql_mode = "STRICT_TRANS_TABLES"
+
+    def _detect_casing(self, _connection: Any) -> int:
+        self._casing = 0
+        return 0
+
+    def _extract_error_code(self, exception: BaseException) -> Any:
+        return exception.args[0] if exception.args else None
+
+
+class _MariaDB(_MySQL):
+    """MariaDB as PyMySQL and mysqlclient reach it."""
+
+    supports_statement_cache = True
+    is_mariadb = True
+    name = "mariadb"
+    _simulated = MARIADB
+
+
+class _Postgres(_Common, PGDialect):
+    """PostgreSQL as psycopg2 and psycopg reach it."""
+
+    supports_statement_cache = True
+    driver = "psycopg2"
+    default_paramstyle = "named"
+    supports_sane_multi_rowcount = True
+    _simulated = POSTGRES
+    colspecs = {  # noqa: RUF012 - as SQLAlchemy has it
+        **PGDialect.colspecs,
+        sqltypes.Numeric: sqltypes.Numeric,
+    }
+
+    @classmethod
+    def import_dbapi(cls) -> types.ModuleType:
+        """The driver: ours."""
+        return module_of("psycopg2", cls._simulated, cls._simulated.connect)
+
+    def _get_server_version_info(self, _connection: Any) -> tuple[int, ...]:
+        return (15, 5)
+
+    def _get_default_schema_name(self, _connection: Any) -> str:
+        return "public"
+
+    def _set_backslash_escapes(self, _connection: Any) -> None:
+        self._backslash_escapes = False
+
+    def has_sequence(self, _connection: Any, _sequence: str, **_: Any) -> bool:
+        """Sequences belong to their tables."""
+        return True
+
+
+class _Refused(DefaultDialect):
+    """A driver that is not simulated."""
+
+    supports_statement_cache = True
+
+    @classmethod
+    def import_dbapi(cls) -> Any:
+        """Say so."""
+        error = RefusedCallError(
+            f"{caller(RUNTIME.roots)}: create_engine with a driver that is not simulated; allowed: "
+            f"mysql or mariadb with {', '.join(_MYSQL_DRIVERS)}, postgresql with "
+            f"{', '.join(_POSTGRES_DRIVERS)}. Set the URL in [app] env"
+        )
+        RUNTIME.refuse(error)
+        raise error
+
+
+def _registered() -> dict[str, str]:
+    found = {"mysql": "_MySQL", "mariadb": "_MariaDB", "postgresql": "_Postgres"}
+    for driver in _MYSQL_DRIVERS:
+        found[f"mysql.{driver}"] = "_MySQL"
+        found[f"mariadb.{driver}"] = "_MariaDB"
+    for driver in _POSTGRES_DRIVERS:
+        found[f"postgresql.{driver}"] = "_Postgres"
+    found.update(dict.fromkeys(_REFUSED, "_Refused"))
+    return found
+
+
+def install() -> None:
+    """Let `create_engine` find simulated databases."""
+    for name, dialect in _registered().items():
+        registry.register(name, __name__, dialect)

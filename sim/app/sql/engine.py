@@ -1,0 +1,918 @@
+"""The database of an application: transactions, isolation, row locks and errors as documented.
+
+Statements run between two points of simulated time; each takes its row locks (which may block),
+runs, and then costs its time.
+
+MySQL and MariaDB (InnoDB), REPEATABLE READ or READ COMMITTED: a plain SELECT shows the state as of
+the transaction's first one (READ COMMITTED: as of itself) and its own changes; UPDATE, DELETE and
+locking SELECTs see and lock the newest committed rows. A failed statement undoes itself only; a
+deadlock rolls the cheapest transaction back; foreign keys lock the parent's row in share mode.
+PostgreSQL, READ COMMITTED or REPEATABLE READ: every statement has a snapshot of its own; after a
+wait for a row the condition is looked at again on its new version; at REPEATABLE READ a row that
+somebody else has changed since is a serialization failure. A failed statement fails the whole
+transaction until it is rolled back, or to a savepoint. A deadlock fails whoever closes the circle.
+Foreign keys take FOR KEY SHARE, which only a deletion or FOR UPDATE of the parent waits for.
+
+What differs: no gap locks (phantoms in locking reads of InnoDB's REPEATABLE READ are possible, and
+two transactions that look for a missing row FOR UPDATE do not deadlock); a statement locks the rows
+that its whole condition selects, not all that a plan without an index visits; PostgreSQL finds a
+deadlock at once, not after a second; no SERIALIZABLE.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
+
+from sqlglot import exp
+
+from model.errors import DeadlockError, LockTimeoutError
+from sim.app.errors import UnsupportedSqlError
+from sim.app.sql.errors import SqlError
+from sim.app.sql.functions import Functions
+from sim.app.sql.schema import (
+    Foreign,
+    Table,
+    add_constraint,
+    create_sql,
+    default_sql,
+    quoted,
+    read_create,
+    type_of,
+    unique_sql,
+)
+from sim.app.sql.statements import ROW, Insert, Statement, analyse, parse
+from sim.app.sql.store import Changes, Mark, RowKey, Store
+from sim.app.sql.values import given_values
+from sim.database.costs import StatementWork
+from sim.database.locks import LockOwner, LockTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from sim.app.sql.schema import Type
+    from sim.kernel.environment import Environment
+
+Dialect = Literal["mysql", "postgres"]
+Level = Literal["READ COMMITTED", "REPEATABLE READ"]
+_MOST_STATEMENTS: Final = 5_000
+_NO_TIMEOUT_S: Final = float("inf")
+_statements: dict[tuple[str, str], dict[str, Statement]] = {}
+"""Analysed statements by dialect and schema: the next run has the same."""
+
+
+class Answer(NamedTuple):
+    """What a statement gives back."""
+
+    rows: Sequence[tuple[Any, ...]] | None
+    names: tuple[str, ...]
+    types: tuple[tuple[int, Type], ...]
+    changed: int
+    """Rows found by a SELECT, or touched by a write."""
+    last_id: int | None = None
+
+
+class Charge(Protocol):
+    """What database work costs: each method blocks the current thread for that time."""
+
+    def begin(self, read_only: bool) -> None:
+        """A transaction starts."""
+        ...
+
+    def statement(self, work: StatementWork) -> None:
+        """A statement has run."""
+        ...
+
+    def end(self, committed: bool, wrote: bool) -> None:
+        """A transaction is about to commit, or has rolled back."""
+        ...
+
+
+class Database:
+    """One database of one run, in the dialect of its URL.
+
+    Args:
+        env: the kernel; statements run on its threads.
+        name: how the application's URL calls it.
+        dialect: "mysql" (MariaDB too) or "postgres".
+        charge: time that work takes.
+        lock_wait_timeout_s: longest wait for one row lock; PostgreSQL has none by default.
+        epoch_s: gives the time in seconds since 1970.
+        random: gives a random number below 1.
+    """
+
+    def __init__(
+        self,
+        env: Environment,
+        name: str,
+        dialect: Dialect,
+        *,
+        charge: Charge,
+        lock_wait_timeout_s: float,
+        epoch_s: Callable[[], float],
+        random: Callable[[], float],
+    ) -> None:
+        self.name = name
+        self.dialect: Dialect = dialect
+        self.charge = charge
+        self.store: Final = Store()
+        self.locks: Final = LockTable(
+            env, lock_wait_timeout_s if dialect == "mysql" else _NO_TIMEOUT_S
+        )
+        self.functions: Final = Functions(self.store.raw, dialect, epoch_s, random)
+        self.open: Final[dict[Transaction, None]] = {}
+        self.obstacles: list[Callable[[Transaction, Statement], None]] = []
+        """Called before each statement that writes; raise what the database fails it with."""
+        self.commits = 0
+        self.statements = 0
+        self._readers: Final[dict[Transaction, int]] = {}
+        self._known: dict[str, Statement] = {}
+        self._schema = ""
+        """Hash of every change of the schema so far."""
+
+    @property
+    def default_level(self) -> Level:
+        """The isolation of a session that has asked for none."""
+        return "REPEATABLE READ" if self.dialect == "mysql" else "READ COMMITTED"
+
+    def statement(self, text: str) -> Statement:
+        """The analysed statement of a text."""
+        found = self._known.get(text)
+        if found is None:
+            known = _statements.setdefault((self.dialect, self._schema), {})
+            if len(known) >= _MOST_STATEMENTS:
+                known.clear()
+            self._known = known
+            found = known.get(text)
+            if found is not None:
+                return found
+            found = analyse(text, self.dialect, self.store.tables)
+            missing = [name for name in found.tables if name not in self.store.tables]
+            if missing:
+                raise SqlError("no_table", f"Table '{self.name}.{missing[0]}' doesn't exist")
+            self._known[text] = found
+        return found
+
+    def reader(self, transaction: Transaction) -> int:
+        """The commit whose state a transaction sees from now on."""
+        self._readers[transaction] = version = self.store.version
+        return version
+
+    def commit(self, changes: Changes, reader: Transaction) -> None:
+        """Make changes visible to all whose view begins from now on."""
+        others = len(self._readers) > (reader in self._readers)
+        self.store.commit(changes, keep_history=others)
+        self.commits += 1
+
+    def forget(self, transaction: Transaction) -> None:
+        """A transaction is over; so is the history that only it needed."""
+        self.open.pop(transaction, None)
+        if self._readers.pop(transaction, None) is not None:
+            self.store.trim(min(self._readers.values(), default=self.store.version))
+
+    # Schema
+
+    def change_schema(self, text: str) -> None:
+        """Run CREATE, ALTER, DROP or TRUNCATE: at once, outside any transaction."""
+        tree = parse(text, self.dialect)
+        match tree:
+            case exp.Create() if str(tree.args.get("kind")).upper() == "TABLE":
+                self._create(tree)
+            case exp.Create() if str(tree.args.get("kind")).upper() == "INDEX":
+                self._index(tree)
+            case exp.Create() if str(tree.args.get("kind")).upper() in {"SCHEMA", "DATABASE"}:
+                pass
+            case exp.Drop():
+                self._drop(tree)
+            case exp.Alter():
+                self._alter(tree)
+            case exp.TruncateTable():
+                for table in tree.expressions:
+                    self.store.hide()
+                    self.store.raw.execute(f"DELETE FROM {quoted(table.name)}")  # noqa: S608
+            case _:
+                raise UnsupportedSqlError(f"{tree.key} {tree.args.get('kind')}")
+        self._schema = sha256(f"{self._schema}{text}".encode()).hexdigest()
+        self._known = _statements.setdefault((self.dialect, self._schema), {})
+
+    def _create(self, tree: exp.Create) -> None:
+        name = (tree.this.this if isinstance(tree.this, exp.Schema) else tree.this).name
+        if name in self.store.tables:
+            if tree.args.get("exists"):
+                return
+            raise SqlError("syntax", f"Table '{name}' already exists")
+        table = read_create(tree, self.dialect)
+        for foreign in list(table.foreign):
+            if not foreign.parent_columns:
+                self._complete(table, foreign)
+        self.store.add(table, create_sql(table, self.dialect))
+        for foreign in table.foreign:
+            self._time_saver(table.name, foreign.columns)
+
+    def _complete(self, table: Table, foreign: Foreign) -> None:
+        parent = table if foreign.parent == table.name else self.store.tables.get(foreign.parent)
+        if parent is None:
+            raise SqlError("no_table", f"Table '{foreign.parent}' doesn't exist")
+        at = table.foreign.index(foreign)
+        table.foreign[at] = Foreign(
+            foreign.columns, foreign.parent, parent.primary, foreign.on_delete
+        )
+
+    def _time_saver(self, table: str, columns: tuple[str, ...]) -> None:
+        name = quoted("_".join(("index", table, *columns)))
+        listed = ", ".join(map(quoted, columns))
+        self.store.raw.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {quoted(table)} ({listed})")
+
+    def _index(self, tree: exp.Create) -> None:
+        index = tree.this
+        name = index.args["table"].name
+        table = self.store.tables.get(name)
+        if table is None:
+            raise SqlError("no_table", f"Table '{name}' doesn't exist")
+        params = index.args["params"]
+        parts = [
+            part.this if isinstance(part, exp.Ordered) else part for part in params.args["columns"]
+        ]
+        self.store.hide()
+        if not all(isinstance(part, exp.Column) for part in parts):
+            if tree.args.get("unique"):
+                raise UnsupportedSqlError("a unique index on an expression")
+            return
+        columns = tuple(part.name for part in parts)
+        if not tree.args.get("unique"):
+            self._time_saver(name, columns)
+            return
+        if params.args.get("where") is not None:
+            raise UnsupportedSqlError("a unique index with WHERE")
+        table.unique.append(columns)
+        self.store.raw.execute(unique_sql(name, columns))
+
+    def _drop(self, tree: exp.Drop) -> None:
+        if str(tree.args.get("kind")).upper() != "TABLE":
+            return
+        for name in [tree.this.name, *(part.name for part in tree.expressions)]:
+            if name in self.store.tables:
+                self.store.drop(name)
+            elif not tree.args.get("exists"):
+                raise SqlError("no_table", f"Unknown table '{name}'")
+
+    def _alter(self, tree: exp.Alter) -> None:
+        table = self.store.tables.get(tree.this.name)
+        if table is None:
+            raise SqlError("no_table", f"Table '{tree.this.name}' doesn't exist")
+        self.store.hide()
+        for action in tree.args.get("actions") or ():
+            match action:
+                case exp.AddConstraint():
+                    for part in action.expressions:
+                        add_constraint(table, part, self.dialect)
+                    for group in table.unique:
+                        self.store.raw.execute(unique_sql(table.name, group))
+                case exp.ColumnDef():
+                    self._add_column(table, action)
+                case _:
+                    raise UnsupportedSqlError(f"ALTER TABLE ... {action.sql(dialect=self.dialect)}")
+
+    def _add_column(self, table: Table, part: exp.ColumnDef) -> None:
+        extra = read_create(
+            exp.Create(
+                this=exp.Schema(this=exp.to_table(table.name), expressions=[part.copy()]),
+                kind="TABLE",
+            ),
+            self.dialect,
+        )
+        column = extra.columns[part.name]
+        column.type = type_of(part.args["kind"], self.dialect)
+        default = next(
+            (
+                constraint.kind.this
+                for constraint in part.args.get("constraints") or ()
+                if isinstance(constraint.kind, exp.DefaultColumnConstraint)
+            ),
+            None,
+        )
+        name = quoted(column.name)
+        given = f" DEFAULT {default_sql(default).strip('()')}" if default is not None else ""
+        self.store.raw.execute(f"ALTER TABLE {quoted(table.name)} ADD COLUMN {name}{given}")
+        table.columns[column.name] = column
+        table.unique += extra.unique
+        table.foreign += extra.foreign
+        self.store.refresh(table)
+
+
+class Transaction(LockOwner):
+    """One transaction of one session."""
+
+    __slots__ = (
+        "_changes",
+        "_database",
+        "_failed",
+        "_level",
+        "_savepoints",
+        "last_id",
+        "snapshot",
+    )
+
+    def __init__(self, database: Database, level: Level) -> None:
+        super().__init__()
+        self._database = database
+        self._level: Level = level
+        self._changes = Changes()
+        self._savepoints: list[tuple[str, Mark]] = []
+        self._failed = ""
+        """Why no statement runs any more: "deadlock", or "aborted" (PostgreSQL)."""
+        self.snapshot: int | None = None
+        self.last_id: int | None = None
+        database.open[self] = None
+        database.charge.begin(read_only=False)
+
+    # Ends
+
+    def commit(self) -> None:
+        """Commit; what failed is rolled back instead, as the database does."""
+        if self._failed:
+            self.rollback()
+            return
+        database = self._database
+        try:
+            database.charge.end(committed=True, wrote=bool(self._changes.log))
+            if not self._failed:
+                database.commit(self._changes, self)
+        finally:
+            self.leave()
+
+    def rollback(self) -> None:
+        """Roll back."""
+        try:
+            self._database.charge.end(committed=False, wrote=bool(self._changes.log))
+        finally:
+            self.leave()
+
+    def leave(self) -> None:
+        """End without a trace and without time: what it has not committed is gone."""
+        self._undo_all()
+        self._database.forget(self)
+
+    def _undo_all(self) -> None:
+        database = self._database
+        database.store.undo_to(self._changes, Mark(Changes()))
+        database.locks.release_all(self)
+
+    @property
+    def weight(self) -> int:
+        """Changed rows and locks, as InnoDB weighs a deadlock's victims; alike in PostgreSQL."""
+        if self._database.dialect == "postgres":
+            return 0
+        return len(self._changes.before) + len(self.held)
+
+    def abort(self) -> None:
+        """Roll back at once, as a deadlock's victim."""
+        self._failed = "aborted" if self._database.dialect == "postgres" else "deadlock"
+        self._undo_all()
+
+    # Savepoints
+
+    def savepoint(self, name: str) -> None:
+        """SAVEPOINT name."""
+        self._check_usable()
+        self._savepoints.append((name, Mark(self._changes)))
+
+    def rollback_to(self, name: str) -> None:
+        """ROLLBACK TO SAVEPOINT name: its changes are undone, its locks stay."""
+        at = self._find(name)
+        del self._savepoints[at + 1 :]
+        self._database.store.undo_to(self._changes, self._savepoints[at][1])
+        if self._failed == "aborted":
+            self._failed = ""
+
+    def release(self, name: str) -> None:
+        """RELEASE SAVEPOINT name."""
+        self._check_usable()
+        del self._savepoints[self._find(name) :]
+
+    def _find(self, name: str) -> int:
+        for at in range(len(self._savepoints) - 1, -1, -1):
+            if self._savepoints[at][0] == name:
+                return at
+        raise SqlError("syntax", f"SAVEPOINT {name} does not exist")
+
+    def _check_usable(self) -> None:
+        if self._failed == "deadlock":
+            raise SqlError(
+                "deadlock", "Deadlock found when trying to get lock; try restarting transaction"
+            )
+        if self._failed:
+            raise SqlError(
+                "aborted",
+                "current transaction is aborted, commands ignored until end of transaction block",
+            )
+
+    # Statements
+
+    def execute(self, statement: Statement, parameters: Mapping[str, Any]) -> Answer:
+        """Run one statement. Raises `SqlError`."""
+        self._check_usable()
+        values = given_values(parameters, self._database.dialect)
+        try:
+            with self._errors():
+                if statement.kind == "select":
+                    return self._select(statement, values)
+                return self._write(statement, values)
+        except SqlError as error:
+            if self._database.dialect == "postgres":
+                self._failed = "aborted"
+            elif error.kind == "deadlock":
+                self._failed = "deadlock"
+            raise
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except LockTimeoutError as error:
+            raise SqlError(
+                "lock_timeout", "Lock wait timeout exceeded; try restarting transaction"
+            ) from error
+        except DeadlockError as error:
+            text = (
+                "deadlock detected"
+                if self._database.dialect == "postgres"
+                else "Deadlock found when trying to get lock; try restarting transaction"
+            )
+            raise SqlError("deadlock", text) from error
+        except sqlite3.IntegrityError as error:
+            raise _integrity(error) from error
+        except sqlite3.OperationalError as error:
+            raise UnsupportedSqlError(f"SQLite cannot run it: {error}") from error
+
+    def _view(self) -> int:
+        """The commit whose state a plain SELECT shows."""
+        if self._level == "READ COMMITTED":
+            return self._database.store.version
+        if self.snapshot is None:
+            self.snapshot = self._database.reader(self)
+        return self.snapshot
+
+    def _select(self, statement: Statement, values: dict[str, Any]) -> Answer:
+        database = self._database
+        store = database.store
+        database.functions.begin()
+        store.rows_visited()
+        if statement.lock:
+            if self._level == "REPEATABLE READ" and database.dialect == "postgres":
+                self._view()
+            rows, description = self._select_locking(statement, values)
+        else:
+            rows, description = store.read(
+                statement.sql, values, statement.tables, self._changes, self._view()
+            )
+        self._charge("select", statement, len(rows))
+        names = tuple(part[0] for part in description)
+        return Answer(rows, names, statement.types, len(rows))
+
+    def _charge(self, kind: Any, statement: Statement, sent: int) -> None:
+        database = self._database
+        database.statements += 1
+        table = statement.tables[0] if statement.tables else ""
+        visited = max(database.store.rows_visited(), sent)
+        if table:
+            database.charge.statement(StatementWork(kind, table, visited, 0, sent))
+
+    def _select_locking(
+        self, statement: Statement, values: dict[str, Any]
+    ) -> tuple[list[tuple[Any, ...]], Any]:
+        store = self._database.store
+        chosen, waited = self._lock_rows(statement, values)
+        sql, given = statement.sql, values
+        if waited or statement.wait == "skip":
+            listed = ", ".join(str(row[0]) for row in chosen if row[0] is not None)
+            sql = statement.restricted % listed.replace("%", "%%")
+        # A locking read sees the newest rows.
+        return store.read(sql, given, statement.tables, self._changes, store.version)
+
+    def _lock_rows(
+        self, statement: Statement, values: dict[str, Any]
+    ) -> tuple[list[tuple[Any, ...]], bool]:
+        """Lock the rows that a statement touches; return their rowids, and whether any was busy.
+
+        After the wait for a row the condition is looked at again on the row as it is then.
+        """
+        database = self._database
+        store = database.store
+        found, _ = store.read(
+            statement.candidates, values, statement.tables, self._changes, store.version
+        )
+        most = _count(statement.limit, values)
+        skip = _count(statement.offset, values) or 0
+        chosen: list[tuple[Any, ...]] = []
+        looked_again = False
+        for rows in found:
+            if most is not None and len(chosen) >= most + skip:
+                break
+            waited = self._lock_each(statement, rows)
+            if waited is None:
+                continue
+            if waited:
+                looked_again = True
+                again, _ = store.read(
+                    statement.candidates, values, statement.tables, self._changes, store.version
+                )
+                if rows not in again:
+                    continue
+            chosen.append(rows)
+        return chosen[skip:], looked_again
+
+    def _lock_each(self, statement: Statement, rows: tuple[Any, ...]) -> bool | None:
+        """Lock a row of each table; None if one is skipped, true if one was waited for."""
+        waited = False
+        exclusive = statement.lock == "update"
+        for (_, table), rowid in zip(statement.locked, rows, strict=True):
+            if rowid is None:
+                continue
+            key = (table, rowid)
+            if statement.wait != "wait" and not self._is_free(key, exclusive=exclusive):
+                if statement.wait == "skip":
+                    return None
+                raise SqlError("nowait", f"could not obtain lock on row in relation {table!r}")
+            waited |= self._lock(key, exclusive=exclusive)
+            if self._database.dialect == "postgres" and (
+                statement.kind == "delete" or (exclusive and statement.kind == "select")
+            ):
+                waited |= self._database.locks.acquire(self, ("key", *key), exclusive=True)
+        return waited
+
+    def _is_free(self, key: RowKey, *, exclusive: bool) -> bool:
+        return self._database.locks.is_free(self, key, exclusive=exclusive)
+
+    def _lock(self, key: RowKey, *, exclusive: bool) -> bool:
+        waited = self._database.locks.acquire(self, key, exclusive=exclusive)
+        if (
+            self._database.dialect == "postgres"
+            and self.snapshot is not None
+            and self._level == "REPEATABLE READ"
+            and self._database.store.changed_since(key, self.snapshot)
+        ):
+            raise SqlError("serialization", "could not serialize access due to concurrent update")
+        return waited
+
+    # Writes
+
+    def _write(self, statement: Statement, values: dict[str, Any]) -> Answer:
+        database = self._database
+        if database.dialect == "postgres" and self._level == "REPEATABLE READ":
+            self._view()
+        for obstacle in database.obstacles:
+            obstacle(self, statement)
+        database.functions.begin()
+        database.store.rows_visited()
+        mark = Mark(self._changes)
+        try:
+            if statement.kind == "insert":
+                touched, count = self._insert(statement, values)
+            else:
+                touched, count = self._change(statement, values)
+        except BaseException:
+            if not self._failed:
+                database.store.undo_to(self._changes, mark)
+            raise
+        rows, names = self._returned(statement, touched, values)
+        if statement.kind == "delete":
+            for rowid in touched:
+                self._delete(statement.locked[0][1], rowid)
+        self._charge(statement.kind, statement, len(rows or ()))
+        return Answer(rows, names, statement.types, count, self.last_id)
+
+    def _returned(
+        self, statement: Statement, touched: list[int], values: dict[str, Any]
+    ) -> tuple[list[tuple[Any, ...]] | None, tuple[str, ...]]:
+        if not statement.returning:
+            return None, ()
+        store = self._database.store
+        store.apply(self._changes)
+        listed = ", ".join(map(str, touched))
+        cursor = store.raw.execute(statement.returning % listed, values)
+        return cursor.fetchall(), tuple(part[0] for part in cursor.description)
+
+    def _change(self, statement: Statement, values: dict[str, Any]) -> tuple[list[int], int]:
+        """UPDATE, and the locks of DELETE (`_delete` does the rest)."""
+        chosen, _ = self._lock_rows(statement, values)
+        touched = [row[0] for row in chosen]
+        if statement.kind == "update":
+            table = self._database.store.tables[statement.locked[0][1]]
+            for rowid in touched:
+                self._do(statement.sql, values, table, rowid)
+                self._check_parents(table, rowid, statement.assigned)
+        return touched, len(touched)
+
+    def _do(self, sql: str, values: dict[str, Any], table: Table, rowid: int) -> None:
+        """Change one locked row, and take the locks of its new unique values.
+
+        Where another transaction holds such a value, wait for its end and do it again.
+        """
+        store = self._database.store
+        key = (table.name, rowid)
+        while True:
+            store.begin_write(self._changes)
+            before = store.image(key)
+            mark = None
+            try:
+                store.raw.execute(sql, {**values, ROW: rowid})
+            except sqlite3.IntegrityError as error:
+                # The row of the statement that failed is as it was.
+                if _is_unique(error) and self._wait_for_owner(table, sql, values, rowid):
+                    continue
+                raise
+            taken = self._first_taken(table, before, store.image(key))
+            if taken is None:
+                store.note(self._changes, key, before)
+                return
+            mark = Mark(self._changes)
+            store.undo_to(self._changes, mark)
+            store.hide()
+            self._database.locks.acquire(self, taken, exclusive=True)
+
+    def _first_taken(self, table: Table, before: Any, after: Any) -> Any:
+        """Lock new unique values; return one that another transaction has, if there is one."""
+        locks = self._database.locks
+        names = list(table.columns)
+        for group in table.unique:
+            at = [names.index(name) for name in group]
+            new = tuple(_folded(after[i]) for i in at)
+            if None in new or (before is not None and new == tuple(_folded(before[i]) for i in at)):
+                continue
+            key = ("unique", table.name, group, new)
+            if not locks.is_free(self, key, exclusive=True):
+                return key
+            locks.acquire(self, key, exclusive=True)
+            if before is not None:
+                # The value given up is free for others once this transaction has ended.
+                old = tuple(_folded(before[i]) for i in at)
+                locks.acquire(self, ("unique", table.name, group, old), exclusive=True)
+        return None
+
+    def _wait_for_owner(self, table: Table, sql: str, values: dict[str, Any], rowid: int) -> bool:
+        """Somebody has this unique value: wait until their row is certain; true after a wait."""
+        other = self._conflicting(table, sql, values, rowid)
+        if other is None:
+            return False
+        self._database.store.hide()
+        exclusive = False
+        if self._database.dialect == "postgres":
+            # It waits for the other transaction and takes no lock of its own.
+            free = self._database.locks.is_free(self, (table.name, other), exclusive=False)
+            if free:
+                return False
+        return self._database.locks.acquire(self, (table.name, other), exclusive=exclusive)
+
+    def _conflicting(
+        self, table: Table, sql: str, values: dict[str, Any], rowid: int
+    ) -> int | None:
+        """The row that has the unique value which this statement would give a row."""
+        store = self._database.store
+        store.begin_write(self._changes)
+        if sql.startswith("INSERT"):
+            column = quoted(next(iter(table.columns)))
+            probe = f"{sql} ON CONFLICT DO UPDATE SET {column} = {column} RETURNING rowid"
+            store.raw.execute("SAVEPOINT probe")
+            try:
+                found = store.raw.execute(probe, {**values, ROW: rowid}).fetchall()
+            finally:
+                store.raw.execute("ROLLBACK TO probe")
+                store.raw.execute("RELEASE probe")
+            return int(found[0][0]) if found else None
+        before = store.image((table.name, rowid))
+        store.raw.execute("SAVEPOINT probe")
+        try:
+            store.raw.execute(sql.replace("UPDATE", "UPDATE OR REPLACE", 1), {**values, ROW: rowid})
+            after = store.image((table.name, rowid))
+        finally:
+            store.raw.execute("ROLLBACK TO probe")
+            store.raw.execute("RELEASE probe")
+        return self._holder(table, before, after)
+
+    def _holder(self, table: Table, before: Any, after: Any) -> int | None:
+        names = list(table.columns)
+        for group in table.unique:
+            new = [after[names.index(name)] for name in group]
+            if None in new or new == [before[names.index(name)] for name in group]:
+                continue
+            where = " AND ".join(f"{quoted(name)} = ?" for name in group)
+            sql = f"SELECT rowid FROM {quoted(table.name)} WHERE {where}"  # noqa: S608
+            found = self._database.store.raw.execute(sql, new).fetchone()
+            if found is not None:
+                return int(found[0])
+        return None
+
+    # INSERT
+
+    def _insert(self, statement: Statement, values: dict[str, Any]) -> tuple[list[int], int]:
+        insert = statement.insert
+        assert insert is not None  # noqa: S101 - that is what an INSERT has
+        store = self._database.store
+        table = store.tables[statement.tables[0]]
+        given = [values] * len(insert.rows)
+        sqls = insert.row_sql
+        if insert.select:
+            rows, _ = store.read(
+                insert.select, values, statement.tables, self._changes, store.version
+            )
+            given = [
+                {f"app_{name}": value for name, value in zip(insert.columns, row, strict=True)}
+                for row in rows
+            ]
+            sqls = insert.row_sql * len(given)
+        touched: list[int] = []
+        count = 0
+        self.last_id = None
+        for at, (sql, row_values) in enumerate(zip(sqls, given, strict=True)):
+            part = insert.given[0 if insert.select else at]
+            rowid, generated = self._rowid(table, part, row_values)
+            if generated and self.last_id is None:
+                self.last_id = rowid
+            done, changed = self._insert_row(statement, insert, table, sql, row_values, rowid)
+            if done is not None:
+                touched.append(done)
+            count += changed
+        if self.last_id is not None:
+            self._database.functions.last_id = self.last_id
+        elif touched and table.generated is not None:
+            self.last_id = touched[0]
+        return touched, count
+
+    def _rowid(
+        self, table: Table, given: Mapping[str, Any], values: Mapping[str, Any]
+    ) -> tuple[int, bool]:
+        """The rowid of a new row, and whether the database has chosen it."""
+        value: Any = None
+        node = given.get(table.key) if table.key is not None else None
+        if isinstance(node, exp.Placeholder):
+            value = values.get(str(node.this))
+        elif isinstance(node, exp.Literal | exp.Neg):
+            value = int(node.sql())
+        elif node is not None and not isinstance(node, exp.Null):
+            raise UnsupportedSqlError(f"primary key {node.sql()}: a number or a parameter")
+        mysql = self._database.dialect == "mysql"
+        if value is None or (value == 0 and mysql and table.generated is not None):
+            number = table.next_id
+            table.next_id = number + 1
+            if table.key is not None and table.generated is None:
+                raise SqlError("not_null", f"Field '{table.key}' doesn't have a default value")
+            return number, table.generated is not None
+        if not isinstance(value, int):
+            value = int(value)
+        if mysql or table.key is None:
+            table.next_id = max(table.next_id, value + 1)
+        return value, False
+
+    def _insert_row(
+        self,
+        statement: Statement,
+        insert: Insert,
+        table: Table,
+        sql: str,
+        values: dict[str, Any],
+        rowid: int,
+    ) -> tuple[int | None, int]:
+        """Insert one row, or do what its conflict clause says; (row, rows counted)."""
+        self._database.locks.acquire(self, (table.name, rowid), exclusive=True)
+        try:
+            self._do(sql, values, table, rowid)
+        except sqlite3.IntegrityError as error:
+            if not _is_unique(error) or not (insert.ignores or insert.conflict):
+                raise
+            if insert.ignores:
+                return None, 0
+            return self._update_instead(statement, insert, table, sql, values, rowid)
+        self._check_parents(table, rowid, tuple(table.columns))
+        return rowid, 1
+
+    def _update_instead(
+        self,
+        statement: Statement,
+        insert: Insert,
+        table: Table,
+        sql: str,
+        values: dict[str, Any],
+        rowid: int,
+    ) -> tuple[int | None, int]:
+        store = self._database.store
+        other = self._conflicting(table, sql, values, rowid)
+        if other is None:
+            raise SqlError("unique", f"Duplicate entry for {table.name}")
+        if self._lock((table.name, other), exclusive=True):
+            # It may be gone by now.
+            return self._insert_row(statement, insert, table, sql, values, rowid)
+        key = (table.name, other)
+        store.begin_write(self._changes)
+        before = store.image(key)
+        store.raw.execute(f"{sql} ON CONFLICT DO {insert.conflict}", {**values, ROW: rowid})
+        changed = store.note(self._changes, key, before)
+        self._check_parents(table, other, tuple(table.columns))
+        if self._database.dialect == "mysql":
+            return other, 2 if changed else 0
+        return other, 1
+
+    # Foreign keys
+
+    def _check_parents(self, table: Table, rowid: int, columns: tuple[str, ...]) -> None:
+        for foreign in table.foreign:
+            if any(name in columns for name in foreign.columns):
+                self._check_parent(table, rowid, foreign)
+
+    def _check_parent(self, table: Table, rowid: int, foreign: Foreign) -> None:
+        store = self._database.store
+        names = list(table.columns)
+        while True:
+            store.apply(self._changes)
+            image = store.image((table.name, rowid))
+            if image is None:
+                return
+            wanted = [image[names.index(name)] for name in foreign.columns]
+            if None in wanted:
+                return
+            where = " AND ".join(f"{quoted(name)} = ?" for name in foreign.parent_columns)
+            sql = f"SELECT rowid FROM {quoted(foreign.parent)} WHERE {where}"  # noqa: S608
+            parent = store.raw.execute(sql, wanted).fetchone()
+            if parent is None:
+                raise SqlError(
+                    "no_parent",
+                    f"Cannot add or update a child row: {table.name}.{foreign.columns[0]} = "
+                    f"{wanted[0]!r} is not in {foreign.parent}",
+                )
+            key: Any = (foreign.parent, parent[0])
+            if self._database.dialect == "postgres":
+                key = ("key", *key)
+            if not self._database.locks.acquire(self, key, exclusive=False):
+                return
+
+    def _delete(self, table_name: str, rowid: int) -> None:
+        """Delete a locked row and what hangs on it."""
+        store = self._database.store
+        table = store.tables[table_name]
+        store.begin_write(self._changes)
+        before = store.image((table_name, rowid))
+        if before is None:
+            return
+        for child in list(store.tables.values()):
+            for foreign in child.foreign:
+                if foreign.parent == table_name:
+                    self._orphan(child, foreign, table, before)
+        store.begin_write(self._changes)
+        store.raw.execute(f"DELETE FROM {quoted(table_name)} WHERE rowid = ?", (rowid,))  # noqa: S608
+        store.note(self._changes, (table_name, rowid), before)
+
+    def _orphan(self, child: Table, foreign: Foreign, parent: Table, image: Any) -> None:
+        """Do to the children of a row that goes what their foreign key says."""
+        store = self._database.store
+        names = list(parent.columns)
+        wanted = [image[names.index(name)] for name in foreign.parent_columns]
+        where = " AND ".join(f"{quoted(name)} = ?" for name in foreign.columns)
+        sql = f"SELECT rowid FROM {quoted(child.name)} WHERE {where} ORDER BY rowid"  # noqa: S608
+        for (rowid,) in store.raw.execute(sql, wanted).fetchall():
+            if foreign.on_delete not in {"CASCADE", "SET NULL"}:
+                raise SqlError(
+                    "has_children",
+                    f"Cannot delete or update a parent row: {child.name} refers to {parent.name}",
+                )
+            self._database.locks.acquire(self, (child.name, rowid), exclusive=True)
+            if foreign.on_delete == "CASCADE":
+                self._delete(child.name, rowid)
+            else:
+                sets = ", ".join(f"{quoted(name)} = NULL" for name in foreign.columns)
+                update = f"UPDATE {quoted(child.name)} SET {sets} WHERE rowid = :{ROW}"  # noqa: S608
+                self._do(update, {}, child, rowid)
+
+
+def _count(limit: str | int | None, values: Mapping[str, Any]) -> int | None:
+    if isinstance(limit, str):
+        found = values[limit]
+        return None if found is None else int(found)
+    return limit
+
+
+def _folded(value: Any) -> Any:
+    return value.casefold() if isinstance(value, str) else value
+
+
+def _is_unique(error: sqlite3.IntegrityError) -> bool:
+    return error.sqlite_errorname in {
+        "SQLITE_CONSTRAINT_UNIQUE",
+        "SQLITE_CONSTRAINT_PRIMARYKEY",
+        "SQLITE_CONSTRAINT_ROWID",
+    }
+
+
+def _integrity(error: sqlite3.IntegrityError) -> SqlError:
+    """The database's own words for what SQLite refused."""
+    detail = str(error).partition(": ")[2]
+    if _is_unique(error):
+        return SqlError("unique", f"Duplicate entry for key '{detail}'")
+    if error.sqlite_errorname == "SQLITE_CONSTRAINT_NOTNULL":
+        return SqlError("not_null", f"Column '{detail.rpartition('.')[2]}' cannot be null")
+    if detail.startswith("long "):
+        return SqlError("too_long", f"Data too long for column '{detail[5:]}'")
+    if detail.startswith("range "):
+        return SqlError("out_of_range", f"Out of range value for column '{detail[6:]}'")
+    return SqlError("check", f"CONSTRAINT `{detail}` failed")

@@ -1,0 +1,33 @@
+"""What a database answers with an error, by kind; `drivers` turns it into the driver's own."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+ErrorKind = Literal[
+    "unique",
+    "no_parent",
+    "has_children",
+    "not_null",
+    "check",
+    "too_long",
+    "out_of_range",
+    "lock_timeout",
+    "deadlock",
+    "nowait",
+    "serialization",
+    "aborted",
+    "no_table",
+    "no_column",
+    "disk_full",
+    "syntax",
+    "gone",
+]
+
+
+class SqlError(Exception):
+    """The statement failed as the real database would let it fail."""
+
+    def __init__(self, kind: ErrorKind, message: str) -> None:
+        super().__init__(message)
+        self.kind: ErrorKind = kind

@@ -1,0 +1,106 @@
+"""The libraries an application may bring, by version, and the private names that seams hold on to.
+
+Tested: see docs/how-to/your-own-service.md. A version that was not tested is a remark, one that is
+known not to work an error. What a seam exchanges is looked at before a run: a library that has
+changed a private name is an error that says so, never silence.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib import metadata
+from typing import Final
+
+from sim.app.errors import ApplicationError
+
+_RANGES: Final = {
+    "redis": ((5,), (9,)),
+    "sqlalchemy": ((2,), (2, 2)),
+    "flask": ((2,), (4,)),
+    "django": ((4, 2), (7,)),
+    "time-machine": ((2, 13), (4,)),
+    "sqlglot": ((25,), (31,)),
+}
+"""Distribution -> (first version that works, first that was never tried)."""
+_HELD: Final = {
+    "time": ("sleep", "monotonic", "perf_counter"),
+    "uuid": ("_node", "_last_timestamp", "_generate_time_safe"),
+    "random": ("_urandom", "SystemRandom"),
+    "threading": ("_allocate_lock", "excepthook", "ExceptHookArgs"),
+    "_threading_local": ("local", "current_thread"),
+    "queue": ("_PySimpleQueue",),
+    "_time_machine": ("patch", "original_time_ns"),
+    "time_machine": ("traveller_stack",),
+    "logging": ("Logger.callHandlers",),
+    "redis.connection": (
+        "AbstractConnection.on_connect_check_health",
+        "AbstractConnection.pack_command",
+        "AbstractConnection.pack_commands",
+        "AbstractConnection.send_packed_command",
+        "AbstractConnection.send_command",
+        "AbstractConnection.can_read",
+        "AbstractConnection.read_response",
+        "Connection._connect",
+        "UnixDomainSocketConnection._connect",
+    ),
+    "sqlalchemy.dialects": ("registry.register",),
+    "sqlalchemy.dialects.mysql.base": (
+        "MySQLDialect._detect_charset",
+        "MySQLDialect._detect_sql_mode",
+        "MySQLDialect._detect_casing",
+        "MySQLDialect._parse_server_version",
+    ),
+    "sqlalchemy.dialects.postgresql.base": ("PGDialect._set_backslash_escapes",),
+}
+"""Module -> private and public names that the seams exchange or call."""
+
+
+class VersionError(ApplicationError):
+    """A library is of a version whose insides the seams do not know."""
+
+
+def _parsed(text: str) -> tuple[int, ...]:
+    parts = []
+    for part in text.split(".")[:3]:
+        digits = "".join(letter for letter in part if letter.isdigit())
+        parts.append(int(digits or 0))
+    return tuple(parts)
+
+
+def installed() -> dict[str, str]:
+    """The versions that are there of the libraries that matter here."""
+    found = {}
+    for name in _RANGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def check_versions() -> list[str]:
+    """Look at versions and private names; return remarks. Raises `VersionError`."""
+    remarks = []
+    for name, version in installed().items():
+        first, untried = _RANGES[name]
+        if _parsed(version) < first:
+            shown = ".".join(map(str, first))
+            raise VersionError(f"{name} {version} is not supported; allowed: {shown} or newer")
+        if _parsed(version) >= untried:
+            remarks.append(f"{name} {version} was never tried with this version of ticketsim")
+    for module_name, names in _HELD.items():
+        try:
+            module = importlib.import_module(module_name)
+        except ImportError as error:
+            raise VersionError(f"{module_name}: {error}") from error
+        for name in names:
+            holder: object = module
+            for part in name.split("."):
+                if not hasattr(holder, part):
+                    raise VersionError(
+                        f"{module_name}.{name} is not there any more: this version of the library "
+                        "is not supported; install one of the table in "
+                        "docs/how-to/your-own-service.md"
+                    )
+                holder = getattr(holder, part)
+    return remarks

@@ -1,0 +1,138 @@
+"""What must always hold of an application: the user's own function of rows and Redis keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sim.app.errors import ApplicationError
+from sim.app.modules import imported
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sim.app.server import ApplicationServer
+    from sim.measure.funnel import Funnel
+    from sim.measure.requests import RequestLog
+    from sim.result import Counts
+
+_BYTES: Final = "surrogateescape"
+
+
+class InvariantError(ApplicationError):
+    """The user's function of rows and keys failed, or returned something else than counts."""
+
+
+class Rows:
+    """Committed rows. `rows["seats"]` is a list of dictionaries; `rows.sql(...)` asks SQLite."""
+
+    def __init__(self, server: ApplicationServer) -> None:
+        self._databases = server.database
+
+    def _stores(self) -> Iterator[Any]:
+        for database in self._databases.by_name.values():
+            yield database.store
+
+    def __getitem__(self, table: str) -> list[dict[str, Any]]:
+        for store in self._stores():
+            if table in store.tables:
+                found: list[dict[str, Any]] = store.rows(table)
+                return found
+        raise KeyError(
+            f"no table {table}; there are: "
+            f"{', '.join(name for store in self._stores() for name in store.tables) or 'none'}"
+        )
+
+    def __contains__(self, table: str) -> bool:
+        return any(table in store.tables for store in self._stores())
+
+    def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Rows of a SELECT in SQLite's words on the committed rows of the first database."""
+        store = next(self._stores(), None)
+        return [] if store is None else list(store.committed(statement, values))
+
+    def count(self, statement: str, *values: Any) -> int:
+        """The number that such a SELECT gives."""
+        found = self.sql(statement, *values)
+        return int(found[0][0] or 0) if found else 0
+
+
+class Keys:
+    """Redis keys: `keys["inside"]` is bytes, a set, a list or a dictionary; None if missing."""
+
+    def __init__(self, server: ApplicationServer) -> None:
+        self._redis = server.redis
+
+    def __getitem__(self, key: str) -> Any:
+        if not self._redis.up:
+            return None
+        entry = self._redis.keyspaces[0].peek(key.encode())
+        if entry is None:
+            return None
+        value = entry.value
+        return dict(value.items()) if hasattr(value, "items") else value
+
+    def size(self, key: str) -> int:
+        """Members, fields or bytes of a key; 0 if it is missing."""
+        found = self[key]
+        return 0 if found is None else len(found)
+
+    def __iter__(self) -> Iterator[str]:
+        if self._redis.up:
+            for key in sorted(self._redis.keyspaces[0]):
+                yield key.decode(errors=_BYTES)
+
+
+class ApplicationWatch:
+    """What the ticket service's `Watch` is, for an application."""
+
+    sizes_before_removal = None
+    most_passed = 0
+
+    def __init__(self, server: ApplicationServer) -> None:
+        self._server = server
+        self._path = server.settings.invariants
+        self._function: Any = None
+        self._rows, self._keys = Rows(server), Keys(server)
+        self._asked_at: tuple[int, int] = (-1, -1)
+        self._answers: Counts = {}
+
+    def before_command(self, name: str) -> None:
+        """Nothing is looked at after single commands."""
+
+    def passed(self) -> int:
+        """There is no waiting room."""
+        return 0
+
+    waiting = passed
+
+    def look(self) -> None:
+        """Nothing is counted as it comes."""
+
+    def violations(self, _funnel: Funnel, log: RequestLog, leaked: int) -> Counts:
+        """Return invariant -> violations, of what is committed now."""
+        server = self._server
+        at = (server.database.version, server.redis.commands_processed)
+        if at != self._asked_at:
+            self._asked_at = at
+            self._answers = self._ask()
+        counts = dict(self._answers)
+        left_open = 0 if server.busy else len(server.database.open)
+        counts["transactions_left_open"] = max(leaked, left_open)
+        causes = sum(sum(row.values()) for row in log.errors().values())
+        counts["failures_unaccounted"] = abs(log.failed - causes)
+        counts["time_reversals"] = 0
+        return counts
+
+    def _ask(self) -> Counts:
+        if not self._path:
+            return {}
+        if self._function is None:
+            self._function = imported(self._path)
+        try:
+            found = self._function(self._rows, self._keys)
+            return {str(name): int(count) for name, count in found.items()}
+        except Exception as error:
+            raise InvariantError(
+                f"app.invariants {self._path}: {type(error).__name__}: {error}; it is called with "
+                "(rows, keys) and returns {name: number of violations}"
+            ) from error

@@ -1,0 +1,92 @@
+"""Ends a run whose simulated time stands still while real time goes on, or that floods memory."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sim.app.errors import MemoryFloodError, StuckError, place
+from sim.app.seams.runtime import RUNTIME
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from sim.kernel.environment import Environment
+    from sim.world.application import Application
+
+_LOOK_S: Final = 0.5
+_STATM: Final = Path("/proc/self/statm")
+_clock: Final = time.CLOCK_MONOTONIC
+_MB: Final = 1e6
+
+
+class Watchdog:
+    """Looks twice a second of real time, by a signal, so that it sees where the code is.
+
+    Outside a program's main thread there are no signals: nothing is watched there.
+    """
+
+    def __init__(self, env: Environment, settings: Application) -> None:
+        self._env = env
+        self._settings = settings
+        self._last: Any = None
+        self._since_s = 0.0
+        self._before: Any = None
+        self._at_first_mb = _resident_mb()
+
+    def __enter__(self) -> None:
+        if threading.main_thread().ident == RUNTIME.os_thread:
+            self._since_s = time.clock_gettime(_clock)
+            self._before = signal.signal(signal.SIGALRM, self._look)
+            signal.setitimer(signal.ITIMER_REAL, _LOOK_S, _LOOK_S)
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            signal.signal(signal.SIGALRM, self._before)
+
+    def _look(self, _signal: int, frame: FrameType | None) -> None:
+        settings = self._settings
+        held_mb = _resident_mb() - self._at_first_mb
+        if held_mb > settings.memory_limit_mb:
+            raise self._noted(
+                MemoryFloodError(
+                    f"{place(frame, RUNTIME.roots)}: the application holds {held_mb:,.0f} MB more "
+                    f"than at the start of the run (app.memory_limit_mb: "
+                    f"{settings.memory_limit_mb:g}); see what it keeps between requests"
+                )
+            )
+        now_s = time.clock_gettime(_clock)
+        progress = (self._env.now, self._env.events)
+        if progress != self._last:
+            self._last, self._since_s = progress, now_s
+            return
+        if now_s - self._since_s > settings.patience_s:
+            task = None if self._env.current is None else self._env.current.local
+            label = getattr(task, "label", "the start of the application")
+            raise self._noted(
+                StuckError(
+                    f"{place(frame, RUNTIME.roots)}: {label}: simulated time has stood still for "
+                    f"{settings.patience_s:g} s of real time (app.patience_s). Either the code "
+                    "computes or loops without a wait, or it waits for a lock of the operating "
+                    "system that another simulated thread holds: make locks when the application "
+                    "is imported, and release them before a call that waits"
+                )
+            )
+
+    @staticmethod
+    def _noted(error: Any) -> Any:
+        RUNTIME.refuse(error)
+        return error
+
+
+def _resident_mb() -> float:
+    try:
+        pages = int(_STATM.read_text().split()[1])
+    except (OSError, ValueError):
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / _MB

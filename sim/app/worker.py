@@ -1,0 +1,129 @@
+"""One worker process of a gunicorn-like server: its copy of the code, its threads, its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from model.http import Response
+from sim.app.errors import ApplicationError
+from sim.app.seams.runtime import RUNTIME
+from sim.app.segments import END, ApplicationTask
+from sim.app.wsgi import Body, Errors, call, environ_of
+from sim.kernel.errors import KernelError
+from sim.service.charges import end_threads
+from sim.service.costs import Factor
+from sim.stations.single_server import SingleServer
+from sim.stations.worker_pool import WorkerPool
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from sim.app.server import ApplicationServer
+    from sim.kernel.environment import Thread
+    from sim.machines.cpu import Process
+    from sim.network.exchange import Exchange
+
+_LOWEST_FAILED: Final = 400
+_SERVER_ERROR: Final = 500
+_CRASHED: Final = b"<html><head><title>Internal Server Error</title></head></html>"
+_PLAIN: Final = Factor(1.0, 1.0, 1.0)
+_SWITCH_S: Final = 0.005
+"""sys.getswitchinterval: after so long a thread gives the interpreter's lock to one that waits."""
+
+
+class Worker:
+    """One process. `modules` and `application` are None while it boots."""
+
+    def __init__(self, server: ApplicationServer, number: int, process: Process) -> None:
+        self._server = server
+        self.number = number
+        self.process = process
+        self._interpreter = SingleServer(server.env)
+        self.application: Any = None
+        self.modules: dict[str, ModuleType] = {}
+        self.handled = 0
+        self.connections = 0
+        self.threads: list[Thread] = []
+        """Threads that the application has started in it."""
+        self._errors = Errors()
+        self.pool = self._new_pool()
+
+    def _new_pool(self) -> WorkerPool[Exchange]:
+        server = self._server
+        settings = server.settings
+        name = f"worker-{self.number}"
+        return WorkerPool(server.env, name, settings.threads, self._serve)
+
+    @property
+    def up(self) -> bool:
+        """Whether it serves."""
+        return self.application is not None
+
+    def compute(self, work_s: float) -> None:
+        """Compute: one thread of a process at a time, as its interpreter's lock has it."""
+        while work_s > 0.0:
+            part_s = min(work_s, _SWITCH_S)
+            work_s -= part_s
+            self._interpreter.enter()
+            try:
+                self.process.compute(part_s)
+            finally:
+                self._interpreter.leave()
+
+    def take(self, code: tuple[Any, dict[str, ModuleType]]) -> None:
+        """Serve with this code from now on."""
+        self.application, self.modules = code
+        self.handled = 0
+
+    def end(self) -> list[Exchange]:
+        """The process is gone; return the requests that are lost."""
+        self.application, self.modules = None, {}
+        lost = end_threads(self.pool)
+        for thread in self.threads:
+            if thread.local is not None:
+                thread.local.killed = True
+            thread.kill()
+        self.threads.clear()
+        self.pool = self._new_pool()
+        return lost
+
+    def _serve(self, exchange: Exchange) -> None:
+        server = self._server
+        thread = server.env.current
+        assert thread is not None  # noqa: S101 - called by the pool's threads
+        self.handled += 1
+        noise = exchange.noise
+        task = ApplicationTask(exchange.endpoint, Factor(noise, noise, noise), self, request=True)
+        thread.local = task
+        timer = server.watch_timeout(self, exchange)
+        status, body = self._answer(exchange, task)
+        RUNTIME.wait(END)
+        thread.local = None
+        if timer is not None:
+            timer.cancel()
+        error = None if status < _LOWEST_FAILED else task.error or f"Status{status}"
+        exchange.response = Response(status, body, error)
+        exchange.body_bytes = float(len(body.content))
+        server.answer(exchange)
+        server.served(self)
+
+    def _answer(self, exchange: Exchange, task: ApplicationTask) -> tuple[int, Body]:
+        server = self._server
+        user = server.user_of(exchange)
+        environ = environ_of(
+            exchange.request, self._errors, user, threads=server.settings.threads > 1
+        )
+        try:
+            RUNTIME.go_on()
+            return call(self.application, environ)
+        except (ApplicationError, KernelError):
+            raise
+        except Exception as error:  # noqa: BLE001 - as the server: told, and 500
+            server.charges.exception("gunicorn.error", error)
+            task.error = type(error).__name__
+            return _SERVER_ERROR, Body([("Content-Type", "text/html")], _CRASHED)
+
+
+def plain_task(label: str, worker: Worker | None) -> ApplicationTask:
+    """The task of a thread that serves no request."""
+    return ApplicationTask(label, _PLAIN, worker)

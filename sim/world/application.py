@@ -1,0 +1,265 @@
+"""An application of the user's own in the place of the ticket service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le
+
+from model.setting import Setting
+
+
+@dataclass(frozen=True, slots=True)
+class HttpStub:
+    """What stands for another HTTP service: how long it takes and what it answers."""
+
+    latency_s: Annotated[
+        float, Ge(0), Setting("mean time to the answer", "s", "assumed: a near service", 0, 30)
+    ] = 0.05
+    jitter_s: Annotated[
+        float,
+        Ge(0),
+        Setting("the time varies by so much up and down, uniformly", "s", "assumed", 0, 30),
+    ] = 0.0
+    status: Annotated[
+        int,
+        Ge(100),
+        Le(599),
+        Setting("HTTP status of the answer", "", "RFC 9110: success", 100, 599),
+    ] = 200
+    body: Annotated[str, Setting("body of the answer, JSON")] = "{}"
+    fails: Annotated[
+        float,
+        Ge(0),
+        Le(1),
+        Setting("share of requests that are answered with fail_status", "", "assumed: none", 0, 1),
+    ] = 0.0
+    fail_status: Annotated[
+        int,
+        Ge(100),
+        Le(599),
+        Setting("HTTP status of those", "", "RFC 9110: unavailable", 100, 599),
+    ] = 503
+    refuses: Annotated[
+        float,
+        Ge(0),
+        Le(1),
+        Setting("share of connections that are refused", "", "assumed: none", 0, 1),
+    ] = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """The application, the server that runs it, and what its own code costs."""
+
+    wsgi: Annotated[
+        str,
+        Setting(
+            "import path of the WSGI application, package.module:name; name() calls a factory. "
+            "Empty: the ticket service is simulated"
+        ),
+    ] = ""
+    workers: Annotated[
+        int, Gt(0), Le(64), Setting("worker processes", "processes", "gunicorn: workers", 1, 64)
+    ] = 1
+    threads: Annotated[
+        int,
+        Gt(0),
+        Le(1_000),
+        Setting(
+            "threads of each worker; 1 is gunicorn's sync worker, more its gthread worker",
+            "threads",
+            "gunicorn: threads",
+            1,
+            1_000,
+        ),
+    ] = 1
+    backlog: Annotated[
+        int,
+        Gt(0),
+        Setting(
+            "connections that the kernel queues", "connections", "gunicorn: backlog", 64, 65_536
+        ),
+    ] = 2_048
+    worker_connections: Annotated[
+        int,
+        Gt(0),
+        Setting(
+            "connections of a gthread worker at once",
+            "connections",
+            "gunicorn: worker_connections",
+            1,
+            100_000,
+        ),
+    ] = 1_000
+    keepalive_s: Annotated[
+        float,
+        Ge(0),
+        Setting(
+            "idle time after which a gthread worker closes a connection",
+            "s",
+            "gunicorn: keepalive",
+            0,
+            300,
+        ),
+    ] = 2.0
+    timeout_s: Annotated[
+        float,
+        Ge(0),
+        Setting(
+            "a sync worker that is busy with one request for so long is killed and started again; "
+            "0: never",
+            "s",
+            "gunicorn: timeout",
+            0,
+            3_600,
+        ),
+    ] = 30.0
+    max_requests: Annotated[
+        int,
+        Ge(0),
+        Setting(
+            "requests after which a worker is started again; 0: never",
+            "requests",
+            "gunicorn: max_requests",
+            0,
+            1e6,
+        ),
+    ] = 0
+    boot_s: Annotated[
+        float,
+        Ge(0),
+        Setting(
+            "time that a new worker process takes until it serves",
+            "s",
+            "measured: import of Flask, SQLAlchemy and redis-py on the reference machine",
+            0,
+            120,
+        ),
+    ] = 1.0
+    worker_mb: Annotated[
+        float,
+        Gt(0),
+        Setting(
+            "resident memory of a worker process",
+            "MB",
+            "measured: gunicorn worker with Flask, SQLAlchemy and redis-py",
+            10,
+            4_000,
+        ),
+    ] = 60.0
+    prepare: Annotated[
+        str,
+        Setting(
+            "package.module:function called once after the import, before the load: rows and keys "
+            "that are there before the run; takes no simulated time"
+        ),
+    ] = ""
+    invariants: Annotated[
+        str,
+        Setting(
+            "package.module:function of the rows and the Redis keys that returns "
+            "{name: violations}; what must always be 0"
+        ),
+    ] = ""
+    env: Annotated[
+        dict[str, str], Setting("environment variables of the application; what variants change")
+    ] = field(default_factory=dict)
+    http: Annotated[
+        dict[str, HttpStub], Setting("other HTTP services that it calls, by host name")
+    ] = field(default_factory=dict)
+    segments: Annotated[
+        dict[str, float],
+        Setting(
+            'seconds of processor time of the code between two waits, by "endpoint | wait before '
+            '| wait after", as `ticketsim calibrate --app` measures them'
+        ),
+    ] = field(default_factory=dict)
+    factors: Annotated[
+        dict[str, float],
+        Setting(
+            "factor on the segments of an endpoint: processor time of the true service to that "
+            "measured here, as `ticketsim calibrate --app --k6` finds it; `*` is all others"
+        ),
+    ] = field(default_factory=dict)
+    segment_s: Annotated[
+        float,
+        Ge(0),
+        Setting(
+            "processor time of a segment that was never measured",
+            "s",
+            "measured: median segment of the Flask example (docs/how-to/your-own-service.md)",
+            1e-6,
+            0.1,
+        ),
+    ] = 100e-6
+    driver_statement_s: Annotated[
+        float,
+        Ge(0),
+        Setting(
+            "processor time of the real database driver per statement, which is not simulated",
+            "s",
+            "measured: PyMySQL with MariaDB (docs/how-to/your-own-service.md)",
+            0,
+            0.01,
+        ),
+    ] = 80e-6
+    driver_row_s: Annotated[
+        float,
+        Ge(0),
+        Setting("likewise per row that comes back", "s", "measured: as above", 0, 0.001),
+    ] = 5e-6
+    redis_command_s: Annotated[
+        float,
+        Ge(0),
+        Setting(
+            "processor time of redis-py's own socket and parser per command, which are not "
+            "simulated",
+            "s",
+            "measured: redis-py with redis-server (docs/how-to/your-own-service.md)",
+            0,
+            0.01,
+        ),
+    ] = 40e-6
+    exception_s: Annotated[
+        float,
+        Ge(0),
+        Setting(
+            "processor time of a stack trace that is logged",
+            "s",
+            "measured: logging.exception to a file, 15 frames",
+            0,
+            0.1,
+        ),
+    ] = 100e-6
+    memory_limit_mb: Annotated[
+        float,
+        Gt(0),
+        Setting(
+            "real memory of the process that simulates it, from which on the run is ended",
+            "MB",
+            "chosen: a machine of 8 GB stays usable",
+            100,
+            1e6,
+        ),
+    ] = 6_000.0
+    patience_s: Annotated[
+        float,
+        Gt(0),
+        Setting(
+            "real time for which simulated time may stand still, until the run is ended: it "
+            "computes without end, or waits for a lock that no simulated thread gives back",
+            "s",
+            "chosen: a hundred times the slowest request seen",
+            1,
+            3_600,
+        ),
+    ] = 20.0
+    keep_modules: Annotated[
+        Literal["auto", "yes", "no"],
+        Setting(
+            "import the application's modules once for all workers and runs, because a library "
+            "keeps them in a registry of its own (Django does); auto: if Django is there"
+        ),
+    ] = "auto"
