@@ -27,6 +27,7 @@ from experiments.config.changes import Change
 from experiments.config.key_table import config_rows
 from experiments.config.reading import Reading
 from experiments.config.sources import read_source, shipped_names
+from experiments.config.toml_text import without_observations
 from experiments.config.variants import Variant, Variants
 from experiments.errors import ConfigError, OptionError, OutputError, TicketsimError
 from experiments.runs.budget import Budget
@@ -305,9 +306,15 @@ class Toml(str):
         return f"```toml\n{self}\n```"
 
 
-def show(config: str | Path) -> Toml:
-    """A config as TOML, as `ticketsim show`: to read, copy and change."""
-    return Toml(read_source(str(config)).text)
+def show(config: str | Path, *, observed: bool = False) -> Toml:
+    """A config as TOML, as `ticketsim show`: to read, copy and change.
+
+    Args:
+        config: a path that ends in .toml, or the name of a shipped config.
+        observed: whether to keep what was observed of the incident and what explain asks about it.
+    """
+    text = read_source(str(config)).text
+    return Toml(text if observed else without_observations(text))
 
 
 def _workers(wanted: int | str | None) -> int | str | None:

@@ -36,6 +36,11 @@ def add_calibrate(commands: Any) -> argparse.ArgumentParser:
         metavar="FILE",
         help="k6's --out csv or --out json, also gzipped: one user, and a ramp of users",
     )
+    parser.add_argument(
+        "--names",
+        metavar="FILE.toml",
+        help='which endpoint a request is by its name: login = "POST /v1/token/generation"',
+    )
     parser.add_argument("--out", metavar="FILE", help="write the TOML fragment there")
     parser.add_argument("--json", action="store_true", help="print all of it as JSON")
     parser.add_argument("--quiet", action="store_true", help="no report as text")
@@ -44,11 +49,13 @@ def add_calibrate(commands: Any) -> argparse.ArgumentParser:
 
 def _calibrate(options: argparse.Namespace) -> ExitCode:
     from experiments.interop.k6_output import read_output
+    from experiments.interop.names_file import read_names
     from experiments.studies.calibrate.fragment import document_of, fragment
     from experiments.studies.calibrate.study import calibration
     from experiments.views.calibrate_text import render
 
-    found = calibration([read_output(path) for path in options.k6])
+    names = read_names(options.names)
+    found = calibration([read_output(path) for path in options.k6], names)
     text = fragment(found)
     if options.out is not None:
         _write(options.out, text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from experiments.errors import one_line
 from experiments.studies.calibrate.fragment import described, interval_of
 from experiments.studies.calibrate.study import Calibration
 
@@ -21,3 +22,6 @@ def _report(found: Calibration) -> Iterator[str]:
     for estimate in found.parameters:
         known = f"identified: {interval_of(estimate)}" if estimate.identified else "not identified"
         yield f"  {estimate.name}: {known} ({estimate.why})"
+    if found.remarks:
+        yield "remarks"
+        yield from (f"  {one_line(remark)}" for remark in found.remarks)

@@ -120,7 +120,13 @@ def test_list_names_the_shipped_configs(capsys):
 def test_show_prints_a_config_that_can_be_copied_and_changed(capsys):
     assert main(["show", "incident"]) == 0
     text = capsys.readouterr().out
-    assert tomllib.loads(text)["name"] == "incident"
+    shown = tomllib.loads(text)
+    assert shown["name"] == "incident"
+    assert not {"observed", "explain"} & set(shown)
+    assert main(["show", "incident", "--observed"]) == 0
+    whole = tomllib.loads(capsys.readouterr().out)
+    assert {"observed", "explain"} <= set(whole)
+    assert shown == {key: whole[key] for key in whole if key not in {"observed", "explain"}}
     assert main(["show", "incidnet"]) == 104
     assert "did you mean incident?" in capsys.readouterr().err
 

@@ -38,6 +38,8 @@ MODEL_ERROR: Final = 0.2
 _LEAST_WAIT: Final = 0.15
 _BIN_S: Final = 2
 _SATURATED: Final = 2.0
+# A queue needs a user.
+_LEAST_KNEE: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -269,6 +271,12 @@ def fit_capacity(ramp: Sequence[Level], alone_ms: float) -> Estimate:
     sigma = math.sqrt(covariance[0][0])
     value = math.exp(found[0])
     knee = value * math.exp(found[1])
+    if knee < _LEAST_KNEE:
+        why = (
+            f"throughput would stop growing at {knee:.2g} users: it does not depend on them, or "
+            "times are misread"
+        )
+        return Estimate(name, None, None, None, why)
     if users.max() < _SATURATED * knee:
         why = f"throughput still grows: {users.max():.0f} users, saturation from about {knee:.0f}"
         return Estimate(name, None, None, None, why)

@@ -89,6 +89,8 @@ class CalibrateResult(TypedDict):
     service_times: list[Fitted]
     parameters: list[Parameter]
     host_cores_kept: float
+    remarks: list[str]
+    """What of the files could not be used, and why."""
     fragment: str
     """TOML that a config can include."""
 
@@ -101,6 +103,7 @@ def document_of(found: Calibration, text: str) -> CalibrateResult:
         "service_times": [_fitted(fit) for fit in found.service_times],
         "parameters": [_parameter(estimate) for estimate in found.parameters],
         "host_cores_kept": Host().cores,
+        "remarks": found.remarks,
         "fragment": text,
     }
 
