@@ -1,15 +1,18 @@
 """The worlds of the config `incident` are those that the inference accepted, and no others."""
 
+import tomllib
+from importlib import resources
+
 import pytest
 
 from experiments.config.draws import read_draws
-from experiments.config.reading import read
+from experiments.config.reading import check, read
+from experiments.config.sources import Merged
+from experiments.config.unknown import put
 from experiments.config.worlds import without_unknowns
 from experiments.studies.explain.observations import Vector, observations_of
 from experiments.studies.explain.unknowns import Unknowns
 from sim.run import simulate
-
-CHEAP = 1_500
 
 
 @pytest.fixture(scope="module")
@@ -20,10 +23,6 @@ def given():
 @pytest.fixture(scope="module")
 def draws():
     return read_draws("incident-worlds.toml", "incident").draws
-
-
-def people(draw):
-    return max(stage["target"] for stage in draw.settings["load.stages"])
 
 
 def test_each_world_is_drawn_once(given, draws):
@@ -47,20 +46,13 @@ def test_every_value_is_one_that_was_believed_possible(given, draws):
 
 def test_the_accepted_distance_is_that_of_the_world(given, draws):
     """Fails when the model changes: then `make explain worlds` finds the worlds again."""
-    from tomllib import loads
-
-    from experiments.config.sources import Merged
-    from experiments.config.unknown import put
-    from experiments.config.reading import check
-    from importlib import resources
-
-    text = (resources.files("experiments.shipped") / "data" / "incident-worlds.toml").read_text()
-    entries = loads(text)["draws"]
+    file = resources.files("experiments.shipped") / "data" / "incident-worlds.toml"
+    entries = tomllib.loads(file.read_text("utf-8"))["draws"]
     entry = min(
         entries, key=lambda one: max(stage["target"] for stage in one["set"]["load.stages"])
     )
     merged = without_unknowns(given.merged)
-    table = {key: value for key, value in merged.table.items()}
+    table = dict(merged.table)
     for key, value in entry["set"].items():
         put(table, key, value, "draws", key)
     world = check(Merged(table, {}), "incident").world
