@@ -79,11 +79,11 @@ def test_what_is_missed_stands_in_the_first_lines(tmp_path, capsys):
     path = tmp_path / "mine.toml"
     path.write_text(CONFIG)
     assert main(["run", str(path), "--workers=1", "--json"]) == 0
-    printed = capsys.readouterr()
-    found = json.loads(printed.out)["reproduction"]
+    found = json.loads(capsys.readouterr().out)["reproduction"]
     assert not found["rows"]["requests"]["reproduced"]
     assert found["rows"]["tokens"]["reproduced"]
-    shown = printed.err
+    assert main(["run", str(path), "--workers=1"]) == 0
+    shown = capsys.readouterr().out
     assert "NOT REPRODUCED: requests" in "\n".join(shown.splitlines()[:6])
     assert shown.index("NOT REPRODUCED") < shown.index("what happened")
     assert shown.index("what happened") < shown.index("what would help")
