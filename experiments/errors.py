@@ -8,7 +8,7 @@ TicketsimError            1    anything else, said in one line
   ResultsError            1    a folder of results cannot be read, or lacks what is asked for
   ModelMissingError       1    a program or library that a command needs is not there
   ViolationError          1    an invariant is broken
-  UserCodeFailedError     1    a process of the user's own failed in a run
+  UserCodeFailedError     1    a customer, service or process of the user's own failed in a run
   InterruptedRunError   130    Ctrl-C before anything was measured
 """
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from model.schema import booking, outbox, seat, token_history
 from sim.database import SimulatedDatabase
+from sim.kernel.errors import FailingScriptError
 from sim.measure.funnel import Step
 from sim.measure.watched import THRESHOLD_CROSSED, with_scenario
-from sim.result import FAILED, INVARIANT_BROKEN, RunResult
+from sim.result import FAILED, INVARIANT_BROKEN, REDIS_KILLED, SETS_EVICTED, RunResult
 
 if TYPE_CHECKING:
     from sim.result import Counts
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 def make_result(parts: Parts) -> RunResult:
     """Read everything that was counted and what the tables and Redis hold now."""
     log, database = parts.log, parts.server.database
+    failing = parts.loads.failing_script
+    if failing:
+        parts.end.failed(FailingScriptError(failing))
     measured_s = max(parts.load_ended_s - parts.site.start_s, 1e-9)
     log.spun_iterations, log.spun_s = parts.generator.spun()
     metrics = _metrics(parts, measured_s)
@@ -39,6 +43,10 @@ def make_result(parts: Parts) -> RunResult:
         funnel=parts.funnel.counts(),
         invariants=_invariants(parts),
         sweeps=parts.cleanups.until(measured_s),
+        redis_losses={
+            SETS_EVICTED: parts.events.sets_lost,
+            REDIS_KILLED: parts.events.redis_kills,
+        },
         notes=_notes(parts),
         scenarios={name: log.outcomes() for name, log in parts.loads.logs.items()},
         consulted=parts.policy_reads.names,
@@ -63,6 +71,7 @@ def other_metrics(parts: Parts, measured_s: float) -> dict[str, dict[str, float]
     metrics = parts.room.metrics(measured_s)
     metrics["vus_max"] = {"value": executor.allocated_vus}
     metrics["interrupted_iterations"] = {"count": interrupted}
+    metrics |= parts.site.pauses.metrics()
     metrics["script_errors"] = {"count": parts.loads.script_errors}
     for scenario, count in parts.loads.dropped_iterations().items():
         name = "dropped_iterations"

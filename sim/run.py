@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sim.app.errors import ApplicationError
-from sim.kernel.errors import UserCodeError
+from sim.kernel.errors import StuckCodeError, UserCodeError
 from sim.make_result import make_result, other_metrics
 from sim.measure.watched import EVERY_S, NOTHING, THRESHOLD_CROSSED, UnderWay, Watched
 from sim.progress import Progress
@@ -22,6 +22,7 @@ from sim.wiring import Parts
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sim.kernel.environment import Environment
     from sim.kernel.race_search import Stall
     from sim.measure.requests import Listener, Sample
     from sim.progress import OnProgress
@@ -42,17 +43,21 @@ def simulate(
     listener: Listener | None = None,
     sampler: Callable[[Sample], None] | None = None,
     watched: Watched = NOTHING,
+    on_kernel: Callable[[Environment], None] | None = None,
 ) -> RunResult:
     """Run `world` once, at `scale` times its size (see `sim.scale`).
 
     `progress` is called once per simulated second; if it returns true the run ends there and its
     result is marked as interrupted. `listener` is told of every request as it ends, `sampler`
     all about it. `watched` says which percentiles to measure, and what ends the run early.
+    `on_kernel` is given the kernel before anything happens; it may look at it from another thread.
     The result depends on the arguments only.
     """
     with _parts_of(scaled(world, scale), scale, seed, watched) as parts:
         parts.log.listener = listener
         parts.log.sampler = sampler
+        if on_kernel is not None:
+            on_kernel(parts.env)
         play(parts, progress)
         return make_result(parts)
 
@@ -108,7 +113,7 @@ def play(parts: Parts, progress: OnProgress | None = None) -> None:
         if parts.watched.stops:
             parts.env.call_in(EVERY_S, lambda: _judge(parts))
         parts.env.run(until=parts.executor.all_done)
-    except (UserCodeError, ApplicationError) as error:
+    except (UserCodeError, StuckCodeError, ApplicationError) as error:
         parts.end.failed(error)
     except Exception as error:
         failure = parts.user_processes.failure_of(error)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from sim.customers.customer_function import customer_function
 from sim.customers.loads import RunLoads
@@ -79,6 +79,9 @@ class Parts:
         seed: of all random numbers.
         watched: percentiles to measure, and thresholds that end the run.
     """
+
+    answers_show: ClassVar[bool] = True
+    """The answers of the service show who waits, is let in, books and pays."""
 
     def __init__(self, world: World, size: float, seed: int, watched: Watched = NOTHING) -> None:
         self.seed = seed
@@ -160,7 +163,7 @@ class Parts:
 
     def remarks(self) -> list[str]:
         """What a reader of the result has to know of this kind of run."""
-        return []
+        return self.server.charges.crashes.notes()
 
     def _make_watch(self) -> Watch:
         return Watch(self.env, self.server, self.world.catalogue.capacity)
@@ -171,7 +174,7 @@ class Parts:
         percentiles = self.watched.percentiles
         self.log = RequestLog(percentiles=percentiles)
         self.funnel = Funnel(0)
-        self.room = WaitingRoom(percentiles)
+        self.room = WaitingRoom(percentiles, answers_show=self.answers_show)
         self.room.opens_s = world.catalogue.opens_after_s or 0.0
         self.site = Site(
             env,

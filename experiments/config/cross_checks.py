@@ -1,4 +1,4 @@
-"""What no single table can say: values that contradict those of another table or of the machine."""
+"""Checks over several tables: values that contradict another table or the machine."""
 
 from __future__ import annotations
 
@@ -94,11 +94,20 @@ def virtual_users(world: World) -> int:
 
 
 def _customer(world: World) -> Iterator[Impossible]:
-    customer = world.customer
+    customer, human = world.customer, world.customer.human
     if customer.think_low_s > customer.think_high_s:
         yield Impossible(
             "customer.think_low_s",
             f"allowed: at most customer.think_high_s = {customer.think_high_s:g} s",
+        )
+    pay_low_s = customer.think_low_s if human.pay_low_s is None else human.pay_low_s
+    pay_high_s = customer.think_high_s if human.pay_high_s is None else human.pay_high_s
+    if pay_low_s > pay_high_s:
+        key = "pay_high_s" if human.pay_low_s is None else "pay_low_s"
+        yield Impossible(
+            f"customer.human.{key}",
+            f"allowed: pay_low_s = {pay_low_s:g} s at most pay_high_s = {pay_high_s:g} s (unset: "
+            "customer.think_low_s and think_high_s)",
         )
     yield from _script(customer.script, "customer.script")
 

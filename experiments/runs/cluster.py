@@ -1,4 +1,4 @@
-"""Runs on a Dask cluster that is already there: `--cluster ADDRESS`.
+"""Makes runs on an existing Dask cluster: `--cluster ADDRESS`.
 
 Every worker needs this program in the same version. A run depends on its world and seed only, so
 that it has the same digest wherever it is made; the scheduler sends the runs of a worker that dies
@@ -113,4 +113,4 @@ def _distributed() -> Any:
 
 
 def _simulate(task: Task) -> RunResult:
-    return task.simulate(lambda _progress: False)
+    return task.simulate(lambda _progress: False, lambda: False)

@@ -1,4 +1,4 @@
-"""Independent replications, here or over a pool of processes, with the same result either way.
+"""Runs tasks in this process, in a pool of processes or on a cluster, with the same results.
 
 Ctrl-C or SIGTERM asks every running replication to stop where it is; what it has measured is kept,
 marked as interrupted. A second one ends the program at once. A worker process that is killed is
@@ -69,8 +69,11 @@ class _Local:
         for task in tasks:
             if needless(task.replication):
                 continue
-            if self._stop or finished(task.replication, task.simulate(self._heard(task))):
+            if self._stop or finished(task.replication, self._simulated(task)):
                 break
+
+    def _simulated(self, task: Task) -> RunResult:
+        return task.simulate(self._heard(task), lambda: self._stop)
 
     def _heard(self, task: Task) -> Callable[[Progress], bool]:
         def hear(progress: Progress) -> bool:

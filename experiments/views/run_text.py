@@ -1,4 +1,4 @@
-"""The summary of a run for people: plain text that fits the width it is given."""
+"""The summary of a run as plain text, for a terminal of a given width."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from experiments.statistics.outcomes import is_failure
 from experiments.statistics.quantities import QUANTITIES
 from experiments.statistics.summary import RunSummary, is_count
 from experiments.statistics.uncertainty import in_words
+from experiments.views.remarks import remarks
 from sim.result import FAILED
 
 NARROWEST, WIDEST = 60, 120
@@ -345,8 +346,7 @@ def _unknown(summary: RunSummary, width: int) -> Iterator[str]:
 
 
 def _remarks(summary: RunSummary, width: int) -> Iterator[str]:
-    notes = [note for run in summary["runs"] for note in run["notes"]]
-    for remark in dict.fromkeys([*summary["warnings"], *notes]):
+    for remark in remarks(summary):
         yield from wrapped("  - ", remark.split(), width, " ")
 
 

@@ -47,6 +47,7 @@ def measuring() -> Iterator[list[Any]]:
 class ApplicationParts(Parts):
     """The parts of one run of an application."""
 
+    answers_show = False
     server: Any
     watch: Any
 

@@ -11,18 +11,19 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sim.customers.shop import (
+    CHECK,
+    CONCERT,
+    GENERATION,
+    ask_booking,
+    ask_dates,
+    ask_payment,
+    ask_seats,
+)
 from sim.measure.funnel import Step
 
 if TYPE_CHECKING:
     from sim.customers.user import Answer, User
-
-CONCERT = 1
-GENERATION = "POST /v1/token/generation"
-CHECK = "GET /v1/token/check"
-DATES = "GET /v1/concerts/{id}/available-dates"
-SEATS = "GET /v1/concerts/{id}/available-seats"
-BOOKING = "POST /v1/concerts/{id}/booking"
-PAYMENT = "POST /v1/bookings/{id}/payment"
 
 _UNAUTHORISED = 401
 _CONFLICT = 409
@@ -42,7 +43,6 @@ class Slot:
     expires_s: float = _INFINITY
     """When the token expires, in seconds since 1970, as it says itself."""
     finished: bool = False
-    saw_seats: bool = False
     decided: bool = False
     """Has lost the race for a chosen seat: takes the next one without another long thought."""
 
@@ -60,7 +60,7 @@ def buyer(user: User) -> None:
         return
     token = slot.token
     if token is not None and token.get("type") == "ACCESS":
-        buy(user, slot, token, (user.options.think_low_s, user.options.think_high_s))
+        _buy(user, slot, token)
     elif token is not None:
         _poll(user, slot, token)
 
@@ -70,9 +70,7 @@ def _ask_for_token(user: User, slot: Slot) -> bool:
     answer = user.post(
         GENERATION, "/v1/token/generation", {}, {"userId": user.id, "concertId": CONCERT}
     )
-    if answer.ok:
-        user.reached(Step.ADMITTED if answer.body["type"] == "ACCESS" else Step.WAITED)
-    elif user.options.backs_off:
+    if not answer.ok and user.options.backs_off:
         user.sleep(user.options.retry_interval_s)
         return False
     if not isinstance(answer.body, dict):
@@ -111,8 +109,6 @@ def _poll(user: User, slot: Slot, token: dict[str, Any]) -> None:
     if body is None and not options.backs_off:
         raise ScriptError("the answer is not JSON")
     position = None if body is None else body.get("position")
-    if answer.ok and position is not None:
-        user.told_position(position)
     let_in = position == 0
     if let_in or (options.backs_off and answer.status == _UNAUTHORISED):
         slot.token = None
@@ -125,11 +121,8 @@ def _poll(user: User, slot: Slot, token: dict[str, Any]) -> None:
             slot.token = None
 
 
-def buy(user: User, slot: Slot, token: dict[str, Any], think_s: tuple[float, float]) -> None:
-    """Choose a seat, think, book, think, pay; what comes of it stands in the slot.
-
-    Each thought takes a time between the two of `think_s`.
-    """
+def _buy(user: User, slot: Slot, token: dict[str, Any]) -> None:
+    """Choose a seat, think, book, think, pay; what comes of it stands in the slot."""
     options = user.options
     headers = {"Authorization": f"Bearer {token['jwt']}"}
     seat = _choose(user, slot, headers)
@@ -137,12 +130,12 @@ def buy(user: User, slot: Slot, token: dict[str, Any], think_s: tuple[float, flo
         return
     date, seat_id = seat
     if not slot.decided:
-        user.sleep(user.rng.uniform(*think_s))
+        user.sleep(user.rng.uniform(options.think_low_s, options.think_high_s))
     booked = _book(user, slot, headers, date, seat_id)
     if options.backs_off and not booked.ok:
         return
     if user.rng.bernoulli(options.pay_probability):
-        user.sleep(user.rng.uniform(*think_s))
+        user.sleep(user.rng.uniform(options.think_low_s, options.think_high_s))
         if not _pay(user, slot, headers, booked):
             return
     slot.finished = True
@@ -151,22 +144,19 @@ def buy(user: User, slot: Slot, token: dict[str, Any], think_s: tuple[float, flo
 def _choose(user: User, slot: Slot, headers: dict[str, str]) -> tuple[str, int] | None:
     """Return (date, seat id); None when the iteration is over."""
     options = user.options
-    path = f"/v1/concerts/{CONCERT}"
-    answer = user.get(DATES, f"{path}/available-dates", headers)
+    answer = ask_dates(user, headers)
     if not _has_items(user, slot, answer, len(answer.body["dates"]) if answer.ok else 0):
         return None
     query = {"date": str(answer.body["dates"][0])}
-    answer = user.get(SEATS, f"{path}/available-seats", headers, query)
+    answer = ask_seats(user, headers, query)
     if answer.ok and answer.body.pages > 1 and options.picks_random_seat:
         query["page"] = str(user.rng.index(answer.body.pages))
-        answer = user.get(SEATS, f"{path}/available-seats", headers, query)
+        answer = ask_seats(user, headers, query)
         if answer.ok and not len(answer.body) and options.backs_off:
             # Sold meanwhile, down to fewer pages: that is not sold out. Look again.
             return None
     if not _has_items(user, slot, answer, len(answer.body) if answer.ok else 0):
         return None
-    user.reached(Step.SAW_SEATS)
-    slot.saw_seats = True
     seats = answer.body.seats
     chosen = user.rng.index(len(seats)) if options.picks_random_seat else 0
     return query["date"], int(seats[chosen][0])
@@ -187,11 +177,8 @@ def _has_items(user: User, slot: Slot, answer: Answer, items: int) -> bool:
 
 
 def _book(user: User, slot: Slot, headers: dict[str, str], date: str, seat_id: int) -> Answer:
-    answer = user.post(
-        BOOKING, f"/v1/concerts/{CONCERT}/booking", headers, {"date": date, "seatId": seat_id}
-    )
+    answer = ask_booking(user, headers, date, seat_id)
     if answer.ok:
-        user.reached(Step.BOOKED)
         slot.decided = False
     elif user.options.backs_off:
         slot.decided = answer.status == _CONFLICT
@@ -203,9 +190,8 @@ def _book(user: User, slot: Slot, headers: dict[str, str], date: str, seat_id: i
 
 def _pay(user: User, slot: Slot, headers: dict[str, str], booked: Answer) -> bool:
     booking = booked.body.get("bookingId", _UNDEFINED)
-    answer = user.post(PAYMENT, f"/v1/bookings/{booking}/payment", headers, {})
+    answer = ask_payment(user, headers, booking)
     if answer.ok:
-        user.reached(Step.PAID)
         return True
     if user.options.backs_off:
         _recover(user, slot, answer)

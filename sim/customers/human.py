@@ -2,17 +2,18 @@
 
 One virtual user is one person, and one iteration the whole visit. Every tab is logged in to the
 same account and does what the waiting page does: asks for a token, then for the place. The first
-tab that is let in is the one in which the person buys; the others are closed. Some of those who
-come are programs (bots). What the page does after errors is the script's (`buyer`, backing off).
+tab that is let in is the one in which the person buys (`purchase`); the others are closed. Some of
+those who come are programs (bots). docs/reference/people.md has every transition in a table.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import gamma, log
 from typing import TYPE_CHECKING, Any, Final
 
-from sim.customers.buyer import CHECK, CONCERT, GENERATION, Slot, buy, expiry_s, pause_s
+from sim.customers.buyer import expiry_s, pause_s
+from sim.customers.purchase import UNAUTHORISED, Page, Purchase
+from sim.customers.shop import CHECK, CONCERT, GENERATION
 from sim.customers.user import CANCELLED
 from sim.measure.funnel import Step
 
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from sim.kernel.random_streams import Stream
 
 _FOR_EVER: Final = float("inf")
-_UNAUTHORISED: Final = 401
 _MOST_EXTRA_TABS: Final = 20
+_SOONEST_RELOAD_S: Final = 1.0
+"""Nobody presses the reload key again within a second of the last answer."""
 
 
 def human(user: User) -> None:
@@ -54,14 +56,6 @@ def extra_tabs(settings: Human, rng: Stream) -> int:
     return tabs
 
 
-@dataclass(slots=True)
-class _Page:
-    """What one tab knows."""
-
-    slot: Slot
-    reload_at_s: float
-
-
 class Person:
     """What the tabs of one person share."""
 
@@ -83,82 +77,71 @@ class Person:
 
     def visit(self, tab: User) -> None:
         """Do in one tab what is to be done, until the visit is over or another tab is let in."""
-        page = _Page(Slot(), self._next_reload_s(tab))
-        slot = page.slot
+        page = Page(tab, self._leaves_s, bot=self._bot)
+        page.reload_at_s = self._next_reload_s(tab)
+        purchase = Purchase(tab, page)
         while self._buys_in in {None, tab} and not self._over:
-            if tab.now_s >= self._leaves_s and not slot.saw_seats:
+            if tab.now_s >= page.leaves_s:
                 self._give_up()
-            elif slot.token is None:
+            elif page.token is None:
                 self._ask_for_token(tab, page)
-            elif slot.token["type"] == "ACCESS":
+            elif page.token["type"] == "ACCESS":
                 self._buys_in = tab
-                buy(tab, slot, slot.token, self._think_s(tab))
-                self._over = slot.finished
+                self._over = purchase.next_step(page.token)
             else:
-                self._poll(tab, page, slot.token)
+                self._poll(tab, page, page.token)
 
     def _give_up(self) -> None:
         self._over = True
         self._main.reached(Step.ABANDONED)
 
-    def _ask_for_token(self, tab: User, page: _Page) -> None:
+    def _ask_for_token(self, tab: User, page: Page) -> None:
         """Load the page."""
         body = {"userId": tab.id, "concertId": CONCERT}
-        answer = tab.post(
-            GENERATION, "/v1/token/generation", {}, body, patience_s=self._request_patience_s(tab)
-        )
+        patience = page.request_patience_s
+        answer = tab.post(GENERATION, "/v1/token/generation", {}, body, patience_s=patience)
         if answer.ok:
             token = answer.body
-            tab.reached(Step.ADMITTED if token["type"] == "ACCESS" else Step.WAITED)
-            page.slot.token, page.slot.expires_s = token, expiry_s(token["jwt"])
+            page.token, page.expires_s = token, expiry_s(token["jwt"])
             if token["type"] == "WAIT":
                 self._pause(tab, page, self._interval_s(tab, answer))
         elif answer.error != CANCELLED:
-            self._pause(tab, page, self._retry_s(tab))
+            self._pause(tab, page, page.retry_s)
 
-    def _poll(self, tab: User, page: _Page, token: dict[str, Any]) -> None:
+    def _poll(self, tab: User, page: Page, token: dict[str, Any]) -> None:
         """Ask for the place, as the waiting page does; look again later."""
-        slot = page.slot
         headers = {"WaitingToken": str(token["jwt"])}
-        patience = self._request_patience_s(tab)
+        patience = page.request_patience_s
         answer = tab.get(CHECK, "/v1/token/check", headers, patience_s=patience)
         position = answer.body["position"] if answer.ok else None
-        if position is not None and tab is self._main:
-            tab.told_position(position)
-        if position == 0 or answer.error == CANCELLED or answer.status == _UNAUTHORISED:
+        if position == 0 or answer.error == CANCELLED or answer.status == UNAUTHORISED:
             # Let in, fed up, or no longer known: load the page again.
-            slot.token = None
+            page.token = None
         if position == 0 or answer.error == CANCELLED:
             return
         interval_s = self._interval_s(tab, answer)
-        self._pause(tab, page, interval_s if answer.ok else self._retry_s(tab))
-        if tab.clock_s + interval_s >= slot.expires_s:
-            slot.token = None
+        self._pause(tab, page, interval_s if answer.ok else page.retry_s)
+        if tab.clock_s + interval_s >= page.expires_s:
+            page.token = None
 
-    def _pause(self, tab: User, page: _Page, duration_s: float) -> None:
+    def _pause(self, tab: User, page: Page, duration_s: float) -> None:
         """Wait, but reload before if one cannot, and leave when patience is over."""
-        until_s = min(tab.now_s + duration_s, page.reload_at_s, self._leaves_s)
-        tab.sleep(max(0.0, until_s - tab.now_s))
+        if page.reload_at_s <= tab.now_s:
+            # An answer came after that time: there is something new to look at.
+            page.reload_at_s = self._next_reload_s(tab)
+        page.wait(min(duration_s, page.reload_at_s - tab.now_s))
         if tab.now_s >= page.reload_at_s:
             page.reload_at_s = self._next_reload_s(tab)
-            page.slot.token = None
+            page.token = None
 
     def _next_reload_s(self, tab: User) -> float:
         if self._bot:
             return _FOR_EVER
-        return tab.now_s + tab.rng.exponential(tab.options.human.reload_mean_s)
-
-    def _request_patience_s(self, tab: User) -> float | None:
-        return None if self._bot else tab.options.human.slow_answer_s
+        drawn_s = tab.rng.exponential(tab.options.human.reload_mean_s)
+        return tab.now_s + max(_SOONEST_RELOAD_S, drawn_s)
 
     def _interval_s(self, tab: User, answer: Answer) -> float:
-        return tab.options.human.bot_interval_s if self._bot else pause_s(tab, answer)
-
-    def _retry_s(self, tab: User) -> float:
-        return tab.options.human.bot_interval_s if self._bot else tab.options.retry_interval_s
-
-    def _think_s(self, tab: User) -> tuple[float, float]:
-        options = tab.options
         if self._bot:
-            return options.human.bot_think_s, options.human.bot_think_s
-        return options.think_low_s, options.think_high_s
+            return tab.options.human.bot_interval_s
+        told_s = pause_s(tab, answer)
+        return told_s if told_s > 0.0 else tab.options.poll_interval_s

@@ -110,3 +110,38 @@ class Human:
             60,
         ),
     ] = 1.0
+    pay_low_s: Annotated[
+        float | None,
+        Ge(0),
+        Setting(
+            "shortest time from the booking to the payment; unset: customer.think_low_s",
+            "s",
+            "assumed: filling in a payment form takes as long as choosing a seat",
+            0,
+            3_600,
+        ),
+    ] = None
+    pay_high_s: Annotated[
+        float | None,
+        Ge(0),
+        Setting(
+            "longest time from the booking to the payment; unset: customer.think_high_s",
+            "s",
+            "assumed: filling in a payment form takes as long as choosing a seat",
+            0,
+            3_600,
+        ),
+    ] = None
+    pay_within_s: Annotated[
+        float | None,
+        Gt(0),
+        Setting(
+            "deadline for the payment, from the booking: a payment without an answer is tried "
+            "again until then, and a person who is too late chooses again; unset: "
+            "policy.booking_expiry_s",
+            "s",
+            "assumed: the page tells people how long the service keeps a booking",
+            30,
+            3_600,
+        ),
+    ] = None

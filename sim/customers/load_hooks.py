@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sim.customers.buyer import ScriptError
 from sim.customers.user import User
+from sim.measure.crashes import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +45,8 @@ class CustomerHooks:
         """Iterations that ended because the customer function raised."""
         self.first_script_error = ""
         """Class, text and line of the first of these errors; empty if there was none."""
+        self.own_script_fails = False
+        """This error is a bug of the script, not what k6's script does when an answer is wrong."""
 
     def iterate(self, vu: VirtualUser) -> None:
         """Run one iteration in the user's thread; may block, may raise what the script raises."""
@@ -75,7 +77,10 @@ class CustomerHooks:
         """Count a script error, and keep the first: a broken script fails alike every time."""
         self.script_errors += 1
         if not self.first_script_error:
-            self.first_script_error = f"{type(error).__name__}: {error}{_place_of(error)}"
+            where = place_of(error)
+            place = f" ({where})" if where else ""
+            self.first_script_error = f"{type(error).__name__}: {error}{place}"
+            self.own_script_fails = not isinstance(error, ScriptError)
 
     def spin(self, vu: VirtualUser) -> None:  # noqa: ARG002
         """Let a finished user spin until the executor ends it."""
@@ -87,8 +92,3 @@ class CustomerHooks:
 
     def dropped(self, count: int) -> None:
         """Iterations could not be started; the executor counts them."""
-
-
-def _place_of(error: Exception) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    return f" (line {frames[-1].lineno} of {Path(frames[-1].filename).name})" if frames else ""

@@ -92,6 +92,18 @@ class RunLoads:
         """Class, text and line of the first of these errors of the first load that has some."""
         return next((one.first_script_error for one in self.hooks if one.script_errors), "")
 
+    @property
+    def failing_script(self) -> str:
+        """What is wrong with a script of the user's own whose iterations all fail; or empty."""
+        for number, hooks in enumerate(self.hooks):
+            executor = list(self._executors.values())[number]
+            if hooks.own_script_fails and hooks.script_errors >= max(1, executor.iterations):
+                return (
+                    f"all of {hooks.script_errors:,} iterations ended in an error of the script, "
+                    f"the first: {hooks.first_script_error}"
+                )
+        return ""
+
     def dropped_iterations(self) -> dict[str | None, int]:
         """Iterations that could not be started: of all (None), and of each load with a name."""
         found: dict[str | None, int] = {None: self.executor.dropped_iterations}

@@ -8,6 +8,9 @@ from model.http import Request, Response
 from sim.kernel.environment import TIMEOUT, KernelError
 from sim.kernel.errors import IdleScriptError
 from sim.load.virtual_user import IterationInterrupted
+from sim.measure.answers import Answers
+from sim.measure.funnel import Step
+from sim.measure.pauses import LEAST_PAUSE_S, MOST_IN_A_ROW, Pauses
 from sim.network.connector import Connection
 from sim.network.exchange import Exchange
 from sim.service.ports import SimulatedClock
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from sim.kernel.random_streams import Stream, Streams
     from sim.load.executors import VirtualUser
     from sim.load.generator import Generator
-    from sim.measure.funnel import Funnel, Step
+    from sim.measure.funnel import Funnel
     from sim.measure.requests import RequestLog
     from sim.measure.waiting_room import WaitingRoom
     from sim.service.hosted import HostedService
@@ -93,8 +96,9 @@ class Site:
         self.server = server
         self.generator = generator
         self.log = log
-        self.funnel = funnel
         self.room = room
+        self.answers = Answers(funnel, room)
+        self.pauses = Pauses()
         self.streams = streams
         self.options = options
         self.start_s = env.now
@@ -110,18 +114,22 @@ class User:
     """
 
     __slots__ = (
+        "_arrived",
         "_blocked_s",
         "_body_bytes",
         "_closed",
         "_connection",
         "_debt_s",
+        "_ended_s",
         "_idle_error",
         "_idle_iterations",
         "_idle_until_s",
+        "_in_a_row",
         "_noise",
         "_part",
         "_report_s",
         "_rng",
+        "_row_began_s",
         "_site",
         "_tab",
         "_tabs",
@@ -138,6 +146,10 @@ class User:
         self._tab = tab
         self._tabs: list[_Tab] = []
         self._closed = False
+        self._arrived = False
+        self._in_a_row = 0
+        self._row_began_s = 0.0
+        self._ended_s = -1.0
         self.vu = vu
         self.id = vu.id
         self.memory: Any = None
@@ -168,6 +180,11 @@ class User:
         return self._site.server.world.catalogue.opens_after_s or 0.0
 
     @property
+    def booking_expiry_s(self) -> float:
+        """After how many seconds the service cancels a booking that is not paid."""
+        return self._site.server.world.policy.booking_expiry_s
+
+    @property
     def clock_s(self) -> float:
         """The user's clock: seconds since 1970."""
         return self._site.clock.now()
@@ -184,6 +201,8 @@ class User:
         env = self._site.env
         began_s = env.now
         costs = self._site.generator.costs
+        if began_s > self._ended_s:
+            self._in_a_row = 0
         self._debt_s = costs.spin_iteration_s + self._report_s
         if self.vu.iteration == 0:
             self._debt_s += costs.vu_start_s
@@ -206,6 +225,7 @@ class User:
             if env.now == began_s:
                 self._site.generator.compute(self._debt_s)
                 self._idle_until_s = env.now
+            self._ended_s = env.now
 
     def _watch_idling(self, began_s: float) -> None:
         """Refuse a script that only keeps the generator busy: it would hardly ever end."""
@@ -222,6 +242,8 @@ class User:
     def sleep(self, duration_s: float) -> None:
         """Do nothing for a while."""
         self._check_open()
+        if duration_s >= LEAST_PAUSE_S:
+            self._in_a_row = 0
         self._site.env.sleep(duration_s)
 
     def close_tab(self) -> None:
@@ -257,13 +279,20 @@ class User:
             room.bots.add(self.id)
 
     def reached(self, step: Step) -> None:
-        """Note how far this user came."""
-        self._site.funnel.reach(self.id, step)
-        self._site.room.reached(self.id, step, self.now_s)
+        """Note how far this user came.
+
+        Tokens, admission, seats, bookings and payments need not be told: they are read from the
+        answers of the ticket service, and what a script says about them counts only with a service
+        whose answers do not show them.
+        """
+        self._site.answers.told(self.id, step, self.now_s)
 
     def told_position(self, position: int) -> None:
-        """Note which place in the queue this user was told."""
-        self._site.room.told_position(self.id, position)
+        """Note which place in the queue this user was told, by a service of another kind.
+
+        The places that the ticket service tells are read from its answers.
+        """
+        self._site.answers.told_position(self.id, position)
 
     def finish(self, *, spin: bool) -> None:
         """Be done for good: spin until the load ends, or stop."""
@@ -306,7 +335,20 @@ class User:
 
     def _send(self, endpoint: str, request: Request, patience_s: float | None) -> Answer:
         self._check_open()
+        if self._in_a_row == 0:
+            self._row_began_s = self._site.env.now
+        self._in_a_row += 1
+        answer = self._request(endpoint, request, patience_s)
+        if self._in_a_row > MOST_IN_A_ROW:
+            lasted_s = self._site.env.now - self._row_began_s
+            self._site.pauses.in_a_row(self.id, self._in_a_row, lasted_s)
+        return answer
+
+    def _request(self, endpoint: str, request: Request, patience_s: float | None) -> Answer:
         site = self._site
+        if not self._arrived:
+            self._arrived = True
+            site.answers.told(self.id, Step.ARRIVED, self.now_s)
         env = site.env
         site.generator.await_turn()
         connection = self._connection
@@ -326,7 +368,13 @@ class User:
         answer = self._exchange(endpoint, request, patience_s)
         site.generator.report()
         # Parsing and printing the body is the script's work, not the request's.
+<<<<<<< HEAD
         site.generator.compute(self._body_bytes * site.generator.costs.body_byte_s)
+=======
+        site.generator.process.compute(self._body_bytes * site.generator.costs.body_byte_s)
+        if answer.ok:
+            site.answers.came(self.id, self._tab, request.path, answer.body, self.now_s)
+>>>>>>> main
         return answer
 
     def _exchange(self, endpoint: str, request: Request, patience_s: float | None) -> Answer:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sim.customers.buyer import CHECK, CONCERT, GENERATION, pause_s
+from sim.customers.buyer import pause_s
+from sim.customers.shop import CHECK, CONCERT, GENERATION
 from sim.measure.funnel import Step
 
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ def visitor(user: User) -> None:
         answer = user.get(CHECK, "/v1/token/check", {"WaitingToken": place.token["jwt"]})
         if not answer.ok:
             place.token = None
-        elif answer.body["position"] is not None:
-            user.told_position(answer.body["position"])
     user.sleep(pause_s(user, answer))
 
 
@@ -49,6 +48,5 @@ def _ask_for_token(user: User, place: Place) -> Answer:
         GENERATION, "/v1/token/generation", {}, {"userId": user.id, "concertId": CONCERT}
     )
     if answer.ok:
-        user.reached(Step.ADMITTED if answer.body["type"] == "ACCESS" else Step.WAITED)
         place.token = answer.body
     return answer

@@ -15,3 +15,18 @@ class UserCodeError(KernelError):
 
 class IdleScriptError(KernelError):
     """A customer function returns again and again without a request or a pause."""
+
+
+class FailingScriptError(UserCodeError):
+    """Every iteration of a customer function of the user's own ended in an error."""
+
+
+class BrokenServiceError(UserCodeError):
+    """A service of the user's own cannot be made or started, or answers with no response."""
+
+
+class StuckCodeError(BaseException):
+    """Code of the user's own computes on and on, and simulated time stands still.
+
+    Not an `Exception`, so that no `except Exception` of that code holds it up.
+    """

@@ -1,7 +1,9 @@
 """What a waiting room is judged by besides failed requests: order, places, waiting, goodput.
 
 Times are kept in seconds since the load began; metrics have k6's shapes, durations in milliseconds.
-Someone comes when first given a token of either kind, and gets in when first given an access token.
+Somebody comes when first given a token of either kind, and gets in when first given an access
+token, as the answers of the service show it (`answers`). What no answer shows is taken from what
+customer functions tell; what neither shows has no samples.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from sim.measure.funnel import Step
 from sim.measure.requests import trend
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -26,11 +28,40 @@ _MINUTE_S: Final = 60.0
 Metrics = dict[str, dict[str, float]]
 
 
+class _Steps:
+    """When each user came and got in, and who booked and paid."""
+
+    def __init__(self) -> None:
+        self.came_s: dict[int, float] = {}
+        self.got_in_s: dict[int, float] = {}
+        self.booked: set[int] = set()
+        self.paid: set[int] = set()
+        self.empty = True
+
+    def note(self, user: int, step: Step, now_s: float) -> None:
+        """Note the first time of a step."""
+        self.empty = False
+        if step in {Step.WAITED, Step.ADMITTED}:
+            self.came_s.setdefault(user, now_s)
+        if step is Step.ADMITTED:
+            self.got_in_s.setdefault(user, now_s)
+        elif step is Step.BOOKED:
+            self.booked.add(user)
+        elif step is Step.PAID:
+            self.paid.add(user)
+
+    def in_order(self) -> list[int]:
+        """Those who came, in the order in which they came."""
+        return sorted(self.came_s, key=lambda user: (self.came_s[user], user))
+
+
 class WaitingRoom:
     """When each user came, got in and paid, and what they were told about their place."""
 
-    def __init__(self, percentiles: Sequence[float] = ()) -> None:
+    def __init__(self, percentiles: Sequence[float] = (), *, answers_show: bool = True) -> None:
         self._percentiles = tuple(percentiles)
+        self.answers_show = answers_show
+        """The service is the ticket service: what its answers do not show did not happen."""
         self.may_leave = False
         """There are users who lose patience."""
         self.bots: set[int] = set()
@@ -39,34 +70,38 @@ class WaitingRoom:
         """When the sale opens; seconds since the load began."""
         self._arrived_s: dict[int, float] = {}
         self._abandoned_s: dict[int, float] = {}
-        self._came_s: dict[int, float] = {}
-        self._got_in_s: dict[int, float] = {}
-        self._booked: set[int] = set()
-        self._paid: set[int] = set()
+        self._shown = _Steps()
+        self._told = _Steps()
         self._position: dict[int, int] = {}
+        self._positions_told = 0
         self.position_went_up = 0
         self.sold_out_s: float | None = None
 
-    def reached(self, user: int, step: Step, now_s: float) -> None:
-        """Note a step of a user; only the first time of each counts."""
-        if step in {Step.WAITED, Step.ADMITTED}:
-            self._came_s.setdefault(user, now_s)
-        if step is Step.ADMITTED:
-            self._got_in_s.setdefault(user, now_s)
-            self._position.pop(user, None)
-        elif step is Step.ARRIVED:
+    def reached(self, user: int, step: Step, now_s: float, *, told: bool = False) -> None:
+        """Note a step of a user; only the first time of each counts.
+
+        `told`: the customer function says so, of a step that answers of the service may show.
+        """
+        if step is Step.ARRIVED:
             self._arrived_s.setdefault(user, now_s)
         elif step is Step.ABANDONED:
             self._abandoned_s.setdefault(user, now_s)
-        elif step is Step.SOLD_OUT and self.sold_out_s is None:
-            self.sold_out_s = now_s
-        elif step is Step.BOOKED:
-            self._booked.add(user)
-        elif step is Step.PAID:
-            self._paid.add(user)
+        elif step is Step.SOLD_OUT:
+            if self.sold_out_s is None:
+                self.sold_out_s = now_s
+        else:
+            (self._told if told else self._shown).note(user, step, now_s)
+        if step is Step.ADMITTED:
+            self._position.pop(user, None)
+
+    @property
+    def _steps(self) -> _Steps:
+        """What is known about tokens and seats: shown by answers, or told if none showed any."""
+        return self._told if self._shown.empty else self._shown
 
     def told_position(self, user: int, position: int) -> None:
         """Note what a check answered; 0 means: no longer waiting."""
+        self._positions_told += 1
         before = self._position.get(user, 0)
         if position > before > 0:
             self.position_went_up += 1
@@ -79,23 +114,25 @@ class WaitingRoom:
         other never did; `places_lost` is, for each who came, how many such pairs they lost.
         """
         minutes = measured_s / _MINUTE_S
-        result: Metrics = {
-            "goodput": {"value": len(self._paid) / minutes},
-            "booked_not_paid": {"count": len(self._booked - self._paid)},
-            "position_went_up": {"count": self.position_went_up},
-        }
+        steps = self._steps
+        result: Metrics = {}
+        if self.answers_show or not steps.empty:
+            result["goodput"] = {"value": len(steps.paid) / minutes}
+            result["booked_not_paid"] = {"count": len(steps.booked - steps.paid)}
+        if self._positions_told:
+            result["position_went_up"] = {"count": self.position_went_up}
         if self.sold_out_s is not None:
             result["time_to_sell_out"] = {"value": self.sold_out_s * _MS}
-        if self._came_s:
+        if steps.came_s:
             result |= self._order()
-        if self._got_in_s:
+        if steps.got_in_s:
             result |= self._waiting()
             result["admissions"] = {
-                "count": len(self._got_in_s),
-                "rate": len(self._got_in_s) / measured_s,
+                "count": len(steps.got_in_s),
+                "rate": len(steps.got_in_s) / measured_s,
             }
             result["admissions_per_minute"] = self._per_minute(measured_s)
-        if self._came_s or self._arrived_s:
+        if (steps.came_s or self._arrived_s) and self.answers_show | (not steps.empty):
             result["shut_out"] = {"count": self._shut_out()}
         return result | self._leaving()
 
@@ -104,21 +141,22 @@ class WaitingRoom:
 
         Seats are free from the opening until somebody first sees none.
         """
+        steps = self._steps
         sold_out_s = float("inf") if self.sold_out_s is None else self.sold_out_s
-        outside = (self._arrived_s.keys() | self._came_s.keys()) - self._got_in_s.keys()
+        outside = (self._arrived_s.keys() | steps.came_s.keys()) - steps.got_in_s.keys()
         left_s = [self._abandoned_s.get(user, float("inf")) for user in outside]
         if sold_out_s == float("inf"):
             return sum(at_s >= self.opens_s for at_s in left_s)
         return sum(self.opens_s <= at_s < sold_out_s for at_s in left_s)
 
     def _leaving(self) -> Metrics:
-        """Who left without seeing a seat, how long after arriving, and how bots fared."""
+        """Who lost patience in whatever step, how long after arriving, and how bots fared."""
         if not self.may_leave:
             return {}
         result: Metrics = {
             "abandoned": {"count": len(self._abandoned_s)},
             "bots": {"count": len(self.bots)},
-            "bots_paid": {"count": len(self.bots & self._paid)},
+            "bots_paid": {"count": len(self.bots & self._steps.paid)},
         }
         if self._abandoned_s:
             stays_s = [at_s - self._arrived_s[user] for user, at_s in self._abandoned_s.items()]
@@ -128,36 +166,35 @@ class WaitingRoom:
         return result
 
     def _order(self) -> Metrics:
-        everyone = sorted(self._came_s, key=lambda user: (self._came_s[user], user))
-        got_in = [self._got_in_s.get(user, float("inf")) for user in everyone]
+        steps = self._steps
+        got_in = [steps.got_in_s.get(user, float("inf")) for user in steps.in_order()]
         lost = overtaken(got_in)
         return {
             "order_inversions": {"count": float(lost.sum())},
             "places_lost": trend(lost.astype(np.float64), self._percentiles),
-            "never_let_in": {"count": len(self._came_s) - len(self._got_in_s)},
+            "never_let_in": {"count": len(steps.came_s) - len(steps.got_in_s)},
         }
 
     def _waiting(self) -> Metrics:
         """Waiting times of those who got in, all together and by when they came."""
-        everyone = sorted(self._came_s, key=lambda user: (self._came_s[user], user))
-        result: Metrics = {
-            "waiting_time": trend(self._waits(everyone, self._got_in_s), self._percentiles)
-        }
+        everyone = self._steps.in_order()
+        result: Metrics = {"waiting_time": trend(self._waits(everyone), self._percentiles)}
         for cohort, members in enumerate(np.array_split(np.array(everyone), COHORTS), start=1):
-            waits = self._waits(members.tolist(), self._got_in_s)
+            waits = self._waits(members.tolist())
             if len(waits):
                 result[f"waiting_time{{cohort:{cohort}}}"] = trend(waits, self._percentiles)
         return result
 
-    def _waits(self, users: Sequence[int], got_in_s: Mapping[int, float]) -> NDArray[np.float64]:
-        waits = [got_in_s[user] - self._came_s[user] for user in users if user in got_in_s]
+    def _waits(self, users: Sequence[int]) -> NDArray[np.float64]:
+        came_s, got_in_s = self._steps.came_s, self._steps.got_in_s
+        waits = [got_in_s[user] - came_s[user] for user in users if user in got_in_s]
         return np.array(waits, dtype=np.float64) * _MS
 
     def _per_minute(self, measured_s: float) -> dict[str, float]:
         """Statistics over the whole minutes of the run; `cv`, their variation, is smoothness."""
         minutes = max(1, int(measured_s // _MINUTE_S))
         edges = np.arange(minutes + 1) * _MINUTE_S
-        counts = np.histogram(list(self._got_in_s.values()), edges)[0].astype(np.float64)
+        counts = np.histogram(list(self._steps.got_in_s.values()), edges)[0].astype(np.float64)
         found = trend(counts, self._percentiles)
         mean = found["avg"]
         found["cv"] = float(counts.std() / mean) if mean else 0.0

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import redis
 
 from model.entrance import PARSER_LOGGER
+from model.errors import UnexpectedError
 from model.service import CHECK
 from sim.kernel.environment import ThreadKilled
+from sim.measure.crashes import Crashes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,6 +87,7 @@ class Charges:
         """Factor on the service's own work by what else goes on in the machine."""
         self.exceptions: dict[str, Counter[str]] = {}
         """Label of the task -> exception class -> logged events."""
+        self.crashes = Crashes()
         self.written: Counter[tuple[str, str]] | None = None
         """Kind and table -> writing statements so far; None if their code is warm."""
         self.holds: tuple[Callable[[], None], ...] = ()
@@ -107,6 +110,7 @@ class Charges:
         )
         other.slowdown = self.slowdown
         other.exceptions = self.exceptions
+        other.crashes = self.crashes
         other.written = self.written
         other.holds = holds
         other.database_way = self.database_way
@@ -201,6 +205,8 @@ class Charges:
             counts = self.exceptions[task.label] = Counter()
         name = type(error).__name__
         counts[name] += 1
+        if isinstance(error, UnexpectedError):
+            self.crashes.note(task.label, error.original)
         in_filter = logger == PARSER_LOGGER and task.label != CHECK
         costs = self._costs.exceptions
         work_s = costs.of(logger, name, in_filter=in_filter) * task.factor.exception

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from model.http import SeatList, to_json
+from model.errors import UnexpectedError
+from model.http import Response, SeatList, to_json
 from model.schema import METADATA, create_all, token_history
-from model.service import TicketService
+from model.service import CONTAINER_LOGGER, TicketService
 from sim.database import SimulatedDatabase
 from sim.kernel.environment import Deadlines, Thread
+from sim.kernel.errors import BrokenServiceError, KernelError
 from sim.kernel.race_search import Stalls
 from sim.machines.redis_process import RedisProcess
 from sim.network.connector import Connector
@@ -17,7 +19,7 @@ from sim.service.charges import ChargedPool, ChargedRedis, Charges, Task, end_th
 from sim.service.costs import Costs, Factor, WarmUpTable
 from sim.service.event_consumer import FailingListener
 from sim.service.ports import SimulatedBroker, SimulatedClock, SimulatedEvent
-from sim.service.service_class import service_class
+from sim.service.service_class import new_service, start_service
 from sim.stations.connection_pool import ConnectionPool
 from sim.stations.reentrant_lock import ReentrantLock
 from sim.stations.worker_pool import WorkerPool
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-    from model.http import Response
     from model.scheduler import JobRun
     from sim.kernel.environment import Environment
     from sim.kernel.random_streams import Streams
@@ -241,7 +242,8 @@ class Server:
     ) -> TicketService:
         """The service itself, on the ports of one process."""
         ids = self._ids
-        return service_class(self.world.service.code)(
+        return new_service(
+            self.world.service.code,
             policy=self.world.policy,
             clock=self.clock,
             redis=redis_client,
@@ -264,7 +266,7 @@ class Server:
 
     def start(self) -> None:
         """Start the service's scheduler, and what the programs do when nobody asks."""
-        self.service.start()
+        start_service(self.world.service.code, self.service)
         self._env.spawn(
             "service background",
             lambda: self._idle_work(self.process, self.costs.jvm_background_cores, lambda: self.up),
@@ -320,7 +322,7 @@ class Server:
         task = Task(endpoint, self._factor(endpoint, exchange.noise))
         thread.local = task
         charges.request(task)
-        response = service.handle(exchange.request)
+        response = self._response_of(exchange, service, charges)
         exchange.body_bytes = body_bytes = self.response_bytes(endpoint, response)
         charges.response(task, body_bytes)
         charges.settle(task)
@@ -330,6 +332,25 @@ class Server:
             self._env.call_in(delay_s, lambda: self._answer(exchange))
         else:
             self._answer(exchange)
+
+    def _response_of(
+        self, exchange: Exchange, service: TicketService, charges: Charges
+    ) -> Response:
+        """Call the service; what it raises is answered with 500, as its container would."""
+        try:
+            response = service.handle(exchange.request)
+        except KernelError:
+            raise
+        except Exception as error:  # noqa: BLE001 - code of the user's own may fail in any way
+            unexpected = UnexpectedError(error)
+            charges.exception(CONTAINER_LOGGER, unexpected)
+            return Response(unexpected.status, unexpected.body(), unexpected.primary_cause())
+        if not isinstance(response, Response):
+            raise BrokenServiceError(
+                f"{self.world.service.code}.handle returned {type(response).__name__} for "
+                f"{exchange.endpoint}; allowed: a model.http.Response"
+            )
+        return response
 
     def _answer(self, exchange: Exchange) -> None:
         response = exchange.response
@@ -414,7 +435,7 @@ class Server:
         self._handled = 0
         self._build_service()
         self.up = True
-        self.service.start()
+        start_service(self.world.service.code, self.service)
         self.connector.listen()
 
     def resident_mb(self) -> float:

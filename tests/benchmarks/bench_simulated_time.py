@@ -7,7 +7,7 @@ from statistics import fmean, median
 import pytest
 
 from experiments.config.reading import load
-from sim.customers.buyer import BOOKING, CHECK, DATES, GENERATION, PAYMENT, SEATS
+from sim.customers.shop import BOOKING, CHECK, DATES, GENERATION, PAYMENT, SEATS
 from sim.customers.user import User
 from sim.run import simulate
 from sim.scale import scaled

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from experiments.config.reading import load
 from model.policy import Policy
-from sim.customers.buyer import BOOKING, CHECK, CONCERT, DATES, GENERATION, PAYMENT, SEATS
 from sim.customers.settings import Customer
+from sim.customers.shop import BOOKING, CHECK, CONCERT, DATES, GENERATION, PAYMENT, SEATS
 from sim.load.settings import PerVUIterations, RampingVUs, Stage
 from sim.service.initial_data import CONCERT_DATE
 from sim.world import Catalogue, Generator, Host, Pool, Service, World

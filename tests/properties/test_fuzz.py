@@ -105,7 +105,7 @@ def test_shrinking_leaves_out_faults_users_and_stalls_that_do_not_matter():
 
 
 def test_a_failure_of_the_simulator_itself_is_found_too(small, monkeypatch):
-    def fails(_world, _seed):
+    def fails(_world, _seed, **_options):
         raise ZeroDivisionError("of all things")
 
     monkeypatch.setattr("experiments.studies.fuzz.trial.simulate", fails)

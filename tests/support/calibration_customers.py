@@ -1,6 +1,6 @@
 """A customer that asks for what the calibration files have: a token, a refused check, dates."""
 
-from sim.customers.buyer import CHECK, CONCERT, DATES, GENERATION
+from sim.customers.shop import CHECK, CONCERT, DATES, GENERATION
 
 
 def asks_in_turn(user):

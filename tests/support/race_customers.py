@@ -1,6 +1,6 @@
 """Customers that all do the same thing at the same time."""
 
-from sim.customers.buyer import BOOKING, CONCERT, GENERATION
+from sim.customers.shop import BOOKING, CONCERT, GENERATION
 from sim.service.initial_data import CONCERT_DATE
 
 

@@ -1,6 +1,6 @@
 """Customers for worlds that provoke one thing each."""
 
-from sim.customers.buyer import BOOKING, CHECK, CONCERT, GENERATION, SEATS
+from sim.customers.shop import BOOKING, CHECK, CONCERT, GENERATION, SEATS
 from sim.service.initial_data import CONCERT_DATE
 
 PATH = f"/v1/concerts/{CONCERT}"

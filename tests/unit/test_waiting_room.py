@@ -85,7 +85,8 @@ def test_seats_of_those_who_never_pay_and_goodput():
 
 def test_what_has_no_samples_is_absent():
     metrics = WaitingRoom().metrics(60.0)
-    assert set(metrics) == {"goodput", "booked_not_paid", "position_went_up"}
+    assert set(metrics) == {"goodput", "booked_not_paid"}
+    assert WaitingRoom(answers_show=False).metrics(60.0) == {}
 
 
 def outside(*left, sold_out=None, opens=100.0):

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from model.policy import Policy
-from sim.customers.buyer import BOOKING, GENERATION, PAYMENT
 from sim.customers.settings import Customer
+from sim.customers.shop import BOOKING, GENERATION, PAYMENT
 from sim.load.settings import (
     ConstantArrivalRate,
     ConstantVUs,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sim.customers.buyer import GENERATION
+from sim.customers.shop import GENERATION
 from sim.faults.settings import (
     ClockSkew,
     DatabaseDeadlock,

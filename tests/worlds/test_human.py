@@ -8,6 +8,7 @@ from scipy.stats import kstest, weibull_min
 
 from sim.customers.human import extra_tabs, patience_s
 from sim.customers.human_settings import Human
+from sim.customers.shop import PAYMENT
 from sim.kernel.random_streams import Streams
 from sim.load.settings import OpeningCrowd
 from sim.run import simulate
@@ -118,7 +119,77 @@ def test_bots_never_lose_patience_and_all_of_them_buy():
     assert 20 < bots < 55
     assert result.metrics["bots_paid"]["count"] == bots
     assert result.funnel["abandoned"] > 20
-    assert result.funnel["paid"] + result.funnel["abandoned"] == 120
+    assert result.funnel["paid"] + result.metrics["abandoned"]["count"] == 120
+
+
+# Tokens that are lost, bookings that are lost
+
+
+def test_a_person_who_lost_the_token_after_seeing_seats_pauses_and_leaves_in_the_end():
+    """The fault of a person who was let in, lost the token, and polled without any pause."""
+    human = {"patience_mean_s": 10.0, "patience_shape": 5.0}
+    slow_buyers = {"think_low_s": 4.0, "think_high_s": 8.0}
+    policy = {"access_ttl_s": 3.0, "waiting_ttl_s": 600.0}
+    world = on_sale(people=60, duration_s=90.0, human=human, customer=slow_buyers, policy=policy)
+    played = Played(world)
+
+    assert played.result.funnel["saw_seats"] > 5
+    assert played.result.funnel["paid"] == 0
+    # Seen seats or not, everyone has left for want of patience, and asks no more.
+    assert played.result.metrics["abandoned"]["count"] == 60
+    assert played.result.metrics["interrupted_iterations"]["count"] == 0
+    assert "requests_without_pause" not in played.result.metrics
+    requests = np.diff([value for _, value in played.column("http_reqs")])
+    assert requests.max() < 200
+    assert requests[-20:].max() == 0
+
+
+def test_choosing_and_paying_take_times_of_their_own():
+    human = {"pay_low_s": 6.0, "pay_high_s": 7.0}
+    played = Played(
+        on_sale(people=10, human=human, customer={"think_low_s": 0.1, "think_high_s": 0.2})
+    )
+
+    paid = failures(played.result, PAYMENT)
+    assert not paid
+    assert played.result.funnel["paid"] == 10
+    stays_s = played.result.metrics["iteration_duration"]["min"] / 1e3
+    assert 6.0 < stays_s < 8.0
+
+
+def test_a_person_too_late_to_pay_chooses_again():
+    human = {"pay_low_s": 5.0, "pay_high_s": 5.0, "pay_within_s": 2.0}
+    human |= {"patience_mean_s": 20.0, "patience_shape": 10.0}
+    result = simulate(on_sale(people=5, duration_s=90.0, human=human), 1)
+
+    assert result.funnel["booked"] == 5
+    assert PAYMENT not in result.outcomes
+    assert result.tables["booking"] > 10
+    assert result.metrics["interrupted_iterations"]["count"] == 0
+
+
+def test_a_payment_without_an_answer_is_tried_again_until_the_deadline():
+    human = {"pay_low_s": 0.5, "pay_high_s": 1.0, "pay_within_s": 25.0}
+    world = on_sale(people=8, duration_s=60.0, human=human)
+
+    def fails(run, *, fail):
+        pay = type(run.server.service)._pay
+        run.server.service._behind_filter[PAYMENT] = (
+            (lambda _call: 1 / 0) if fail else (lambda call: pay(run.server.service, call))
+        )
+
+    played = Played(
+        world,
+        events=[
+            (0.0, lambda run: fails(run, fail=True)),
+            (15.0, lambda run: fails(run, fail=False)),
+        ],
+    )
+    assert failures(played.result, PAYMENT)["ZeroDivisionError"] > 20
+    assert played.result.funnel["paid"] == 8
+    # None of them booked another seat meanwhile.
+    assert played.result.tables["booking"] == 8
+    assert any("line" in note and "ZeroDivisionError" in note for note in played.result.notes)
 
 
 # One person, several tabs
@@ -148,19 +219,23 @@ def test_all_tabs_end_with_the_load():
     assert not any(played.result.invariants.values())
 
 
-def test_a_script_error_in_a_tab_is_one_of_the_visit():
+def breaks_in_a_tab(user):
+    """Every person but the first meets a script error in another tab."""
+
     def breaks(_tab):
         raise KeyError("no such button")
 
-    def customer(user):
-        user.finish(spin=False)
+    user.finish(spin=False)
+    if user.id > 1:
         user.open_tab(breaks)
         user.wait_for_tabs()
 
-    played = Played(
-        on_sale(people=3), events=[(0.0, lambda run: setattr(run, "_customer", customer))]
-    )
-    assert played.result.metrics["script_errors"]["count"] == 3
+
+def test_a_script_error_in_a_tab_is_one_of_the_visit():
+    world = on_sale(people=3)
+    script = f"{__name__}:{breaks_in_a_tab.__name__}"
+    played = Played(replace(world, customer=replace(world.customer, script=script)))
+    assert played.result.metrics["script_errors"]["count"] == 2
     assert "no such button" in played.result.notes[0]
 
 

@@ -9,8 +9,8 @@ from itertools import pairwise
 import pytest
 
 from model.policy import Policy
-from sim.customers.buyer import BOOKING, CHECK, DATES, GENERATION, PAYMENT, SEATS
 from sim.customers.settings import Customer
+from sim.customers.shop import BOOKING, CHECK, DATES, GENERATION, PAYMENT, SEATS
 from sim.load.settings import RampingVUs, Stage
 from sim.world import Catalogue, Generator, Host, Service, World
 from tests.support.world_small import Played, failures, logged, requests

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from experiments.config.reading import load
-from sim.customers.buyer import BOOKING, CHECK, GENERATION, PAYMENT
+from sim.customers.shop import BOOKING, CHECK, GENERATION, PAYMENT
 from sim.measure.invariants import PASSED, WAITING
 from tests.support.world_small import Played, failures
 

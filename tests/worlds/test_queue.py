@@ -2,7 +2,7 @@
 
 import pytest
 
-from sim.customers.buyer import BOOKING, CHECK, GENERATION, PAYMENT
+from sim.customers.shop import BOOKING, CHECK, GENERATION, PAYMENT
 from sim.run import simulate
 from tests.support.world_small import (
     Played,

@@ -2,7 +2,7 @@
 
 from statistics import mean
 
-from sim.customers.buyer import CHECK, GENERATION, SEATS
+from sim.customers.shop import CHECK, GENERATION, SEATS
 from sim.load.settings import RampingVUs, Stage
 from sim.run import simulate
 from sim.world import Host

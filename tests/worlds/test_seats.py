@@ -2,7 +2,7 @@
 
 import pytest
 
-from sim.customers.buyer import BOOKING, SEATS
+from sim.customers.shop import BOOKING, SEATS
 from sim.run import simulate
 from tests.support.world_small import during, failures, logged, requests, small
 

@@ -1,0 +1,188 @@
+"""How a person of `human` buys once let in: choose a seat, book it, pay for it.
+
+Choosing and paying take different times. A seat that is booked is to be paid for before a
+deadline: a payment without an answer is tried again until then, and who is too late chooses again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from sim.customers.shop import ask_booking, ask_dates, ask_payment, ask_seats
+from sim.customers.user import CANCELLED
+from sim.measure.funnel import Step
+
+if TYPE_CHECKING:
+    from sim.customers.user import Answer, User
+
+UNAUTHORISED: Final = 401
+_CONFLICT: Final = 409
+_LOWEST_REFUSED: Final = 400
+_LOWEST_BROKEN: Final = 500
+
+
+class Page:
+    """What one tab knows, and how its person waits in it. Times since the load began."""
+
+    def __init__(self, tab: User, leaves_s: float, *, bot: bool) -> None:
+        self._tab = tab
+        self._patience_over_s = leaves_s
+        self.bot = bot
+        self.token: dict[str, Any] | None = None
+        self.expires_s = float("inf")
+        """When the token expires, in seconds since 1970, as it says itself."""
+        self.reload_at_s = float("inf")
+        self.pay_until_s: float | None = None
+        """By when the seat that is booked is to be paid; None: no seat is booked."""
+
+    @property
+    def leaves_s(self) -> float:
+        """When patience is over; who has booked a seat stays until it must be paid."""
+        if self.pay_until_s is None:
+            return self._patience_over_s
+        return max(self._patience_over_s, self.pay_until_s)
+
+    @property
+    def request_patience_s(self) -> float | None:
+        """How long this person waits for a page; None: to the end."""
+        return None if self.bot else self._tab.options.human.slow_answer_s
+
+    @property
+    def retry_s(self) -> float:
+        """Pause after an error."""
+        options = self._tab.options
+        return options.human.bot_interval_s if self.bot else options.retry_interval_s
+
+    def wait(self, duration_s: float) -> None:
+        """Do nothing for a while, at most until the person leaves."""
+        tab = self._tab
+        rest_s = min(duration_s, self.leaves_s - tab.now_s)
+        if rest_s > 0.0:
+            tab.sleep(rest_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Booking:
+    """A seat that this person holds."""
+
+    number: int
+    pays_at_s: float
+    """When the person is done with the payment form."""
+
+
+class Purchase:
+    """What one person has chosen and booked so far."""
+
+    def __init__(self, tab: User, page: Page) -> None:
+        self._tab = tab
+        self._page = page
+        self._decided = False
+        """Has lost a chosen seat, and takes the next without another long thought."""
+        self._booking: _Booking | None = None
+        self._unanswered = False
+        """A payment got no answer: it may have been taken."""
+
+    def next_step(self, token: dict[str, Any]) -> bool:
+        """Go on from where the person is; return whether the visit is over."""
+        headers = {"Authorization": f"Bearer {token['jwt']}"}
+        if self._booking is None:
+            return self._choose(headers)
+        return self._pay(headers, self._booking)
+
+    def _choose(self, headers: dict[str, str]) -> bool:
+        """Look at the dates and seats, think, and book one."""
+        tab = self._tab
+        patience_s = self._page.request_patience_s
+        dates = ask_dates(tab, headers, patience_s=patience_s)
+        if not dates.ok:
+            return self._recover(dates)
+        if not dates.body["dates"]:
+            return self._sold_out()
+        query = {"date": str(dates.body["dates"][0])}
+        seats = ask_seats(tab, headers, query, patience_s=patience_s)
+        paged = seats.ok and seats.body.pages > 1 and tab.options.picks_random_seat
+        if paged:
+            query["page"] = str(tab.rng.index(seats.body.pages))
+            seats = ask_seats(tab, headers, query, patience_s=patience_s)
+        if not seats.ok:
+            return self._recover(seats)
+        if not len(seats.body):
+            # A page that is gone was sold meanwhile, and others may not be. Look again.
+            return self._recover(seats) if paged else self._sold_out()
+        chosen = tab.rng.index(len(seats.body)) if tab.options.picks_random_seat else 0
+        if not self._decided:
+            self._think(self._time_to_choose_s())
+        return self._book(headers, query["date"], int(seats.body.seats[chosen][0]))
+
+    def _book(self, headers: dict[str, str], date: str, seat_id: int) -> bool:
+        tab = self._tab
+        booked = ask_booking(tab, headers, date, seat_id)
+        if not booked.ok:
+            self._decided = booked.status == _CONFLICT
+            return self._recover(booked)
+        if not tab.rng.bernoulli(tab.options.pay_probability):
+            return True
+        self._booking = _Booking(int(booked.body["bookingId"]), tab.now_s + self._time_to_pay_s())
+        self._page.pay_until_s = tab.now_s + self._pay_within_s()
+        self._unanswered = False
+        return False
+
+    def _pay(self, headers: dict[str, str], booking: _Booking) -> bool:
+        tab, page = self._tab, self._page
+        until_s = page.pay_until_s or 0.0
+        self._think(min(booking.pays_at_s, until_s) - tab.now_s)
+        if booking.pays_at_s > until_s or tab.now_s >= until_s:
+            # Too late: the page says that the seat is free again.
+            return self._lose_booking()
+        answer = ask_payment(tab, headers, booking.number)
+        if answer.ok:
+            return True
+        if answer.status != UNAUTHORISED and _LOWEST_REFUSED <= answer.status < _LOWEST_BROKEN:
+            # No such booking any more: cancelled, unless the payment before was taken after all.
+            return self._unanswered or self._lose_booking()
+        self._unanswered |= answer.status != UNAUTHORISED
+        return self._recover(answer)
+
+    def _lose_booking(self) -> bool:
+        self._booking = None
+        self._page.pay_until_s = None
+        self._decided = True
+        self._page.wait(self._page.retry_s)
+        return False
+
+    def _sold_out(self) -> bool:
+        self._tab.reached(Step.SOLD_OUT)
+        return True
+
+    def _recover(self, answer: Answer) -> bool:
+        """Pause after what did not work; who is not known any more loads the page again."""
+        if answer.status == UNAUTHORISED:
+            self._page.token = None
+        if answer.error != CANCELLED:
+            self._page.wait(self._page.retry_s)
+        return False
+
+    def _think(self, duration_s: float) -> None:
+        """Choose, or fill in a form: patience does not end that."""
+        if duration_s > 0.0:
+            self._tab.sleep(duration_s)
+
+    def _time_to_choose_s(self) -> float:
+        options = self._tab.options
+        if self._page.bot:
+            return options.human.bot_think_s
+        return self._tab.rng.uniform(options.think_low_s, options.think_high_s)
+
+    def _time_to_pay_s(self) -> float:
+        options = self._tab.options
+        human = options.human
+        if self._page.bot:
+            return human.bot_think_s
+        low_s = options.think_low_s if human.pay_low_s is None else human.pay_low_s
+        high_s = options.think_high_s if human.pay_high_s is None else human.pay_high_s
+        return self._tab.rng.uniform(low_s, high_s)
+
+    def _pay_within_s(self) -> float:
+        own_s = self._tab.options.human.pay_within_s
+        return self._tab.booking_expiry_s if own_s is None else own_s
