@@ -368,13 +368,9 @@ class User:
         answer = self._exchange(endpoint, request, patience_s)
         site.generator.report()
         # Parsing and printing the body is the script's work, not the request's.
-<<<<<<< HEAD
         site.generator.compute(self._body_bytes * site.generator.costs.body_byte_s)
-=======
-        site.generator.process.compute(self._body_bytes * site.generator.costs.body_byte_s)
         if answer.ok:
             site.answers.came(self.id, self._tab, request.path, answer.body, self.now_s)
->>>>>>> main
         return answer
 
     def _exchange(self, endpoint: str, request: Request, patience_s: float | None) -> Answer:

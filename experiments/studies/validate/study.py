@@ -30,13 +30,8 @@ from experiments.studies.validate.comparison import (
     steady_numbers,
 )
 from experiments.studies.validate.measured_runs import measured_runs
-<<<<<<< HEAD
 from experiments.studies.validate.measurements import FITTED_RUNS, Run
-from experiments.studies.validate.numbers import measured_numbers, simulated_numbers
-=======
-from experiments.studies.validate.measurements import Run
 from experiments.studies.validate.numbers import kind, measured_numbers, simulated_numbers
->>>>>>> main
 from experiments.studies.validate.worlds import Preludes, config_of
 from sim.result import RunResult
 
