@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sim.customers.buyer import CONCERT, GENERATION
+from sim.customers.shop import CONCERT, GENERATION
 from sim.measure.funnel import Step
 
 if TYPE_CHECKING:
