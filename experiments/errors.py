@@ -8,7 +8,7 @@ TicketsimError            1    anything else, said in one line
   ResultsError            1    a folder of results cannot be read, or lacks what is asked for
   ModelMissingError       1    a program or library that a command needs is not there
   ViolationError          1    an invariant is broken
-  UserCodeFailedError     1    a customer or service of the user's own is broken
+  UserCodeFailedError     1    a customer, service or process of the user's own failed in a run
   InterruptedRunError   130    Ctrl-C before anything was measured
 """
 
@@ -96,14 +96,14 @@ class OutputMismatchError(TicketsimError):
     exit_code = ExitCode.INVALID_CONFIG
 
 
+class UserCodeFailedError(TicketsimError):
+    """Code of the user's own ended a run; what was measured until then is kept and marked."""
+
+
 class InterruptedRunError(TicketsimError):
     """Ctrl-C came before anything was measured."""
 
     exit_code = ExitCode.INTERRUPTED
-
-
-class UserCodeFailedError(TicketsimError):
-    """Code of the user's own ended a run: what was measured before is kept, and marked."""
 
 
 class ViolationError(TicketsimError):

@@ -59,8 +59,14 @@ class Pace:
     ) -> None:
         self._redis = store
         self._clock = clock
-        self._limit = admissions_per_min
-        self.share = max(1, ceil(admissions_per_min * interval_s / WINDOW_S))
+        self._interval_s = interval_s
+        self.set_rate(admissions_per_min)
+
+    def set_rate(self, admissions_per_min: int) -> None:
+        """Let in at most so many in any minute from now on."""
+        self.limit = admissions_per_min
+        """Most admissions in any minute."""
+        self.share = max(1, ceil(admissions_per_min * self._interval_s / WINDOW_S))
         """How many to let in at once, so that admissions are spread evenly over a minute."""
 
     def reserve(self, key: str, heads: Mapping[str, float]) -> dict[str, float]:
@@ -89,7 +95,7 @@ class Pace:
             queue_removal(batch, key, overdue)
         for ticket in tickets:
             batch.zadd(key, {ticket: _INFINITE}, nx=True)
-            batch.zremrangebyrank(key, self._limit, -1)
+            batch.zremrangebyrank(key, self.limit, -1)
             # Of an infinite score only: what others hold is due earlier.
             batch.zadd(key, {ticket: now_ms + HELD_S * 1000.0}, xx=True, lt=True)
             batch.zscore(key, ticket)

@@ -209,6 +209,18 @@ class TicketService:
         self._scheduler.stop()
         self._sweeper.stop()
 
+    @property
+    def admissions_per_min(self) -> int | None:
+        """The serving rate now; None: the service was started without one."""
+        return self._waiting_room.admissions_per_min
+
+    def set_admissions_per_min(self, rate: int) -> None:
+        """Change the serving rate, as an operator does during the sale.
+
+        Raises `ValueError` if the service was started without one.
+        """
+        self._waiting_room.set_admissions_per_min(rate)
+
     def sweep(self) -> None:
         """Clear and promote, concert by concert. Raises what ends the run."""
         with self._database.begin(read_only=True) as connection:

@@ -62,6 +62,17 @@ class WaitingRoom:
         place_ttl_s = self._place_ttl_s() if policy.guard_asks_queue else None
         self._queue = AtomicQueue(store, clock, place_ttl_s, opening, self._pace)
 
+    @property
+    def admissions_per_min(self) -> int | None:
+        """The serving rate now; None: there is none."""
+        return None if self._pace is None else self._pace.limit
+
+    def set_admissions_per_min(self, rate: int) -> None:
+        """Change the serving rate. Raises `ValueError` if the service runs without one."""
+        if self._pace is None:
+            raise ValueError("admissions_per_min: the service was started without a serving rate")
+        self._pace.set_rate(rate)
+
     def enter(self, concert_id: int, uuid: str, capacity: int, now_s: float) -> TokenType:
         """Let `uuid` in or line it up; with guard_asks_queue who is there keeps the place."""
         keys = Keys.of(concert_id)

@@ -100,14 +100,10 @@ def _notes(parts: Parts) -> list[str]:
             f"{loads.first_script_error}"
         )
     inspected = [] if parts.inspection is None else parts.inspection.story()
+    failed = [f"the run ended with an error: {parts.end.failure}"] if parts.end.failure else []
     crossed = [parts.crossed] if parts.crossed else []
-    return [
-        *crossed,
-        *script,
-        *parts.events.notes(parts.redis),
-        *parts.remarks(),
-        *inspected,
-    ]
+    events = parts.events.notes(parts.redis)
+    return [*failed, *crossed, *script, *events, *parts.remarks(), *inspected]
 
 
 def _tables(database: Any) -> Counts:

@@ -115,6 +115,11 @@ def play(parts: Parts, progress: OnProgress | None = None) -> None:
         parts.env.run(until=parts.executor.all_done)
     except (UserCodeError, StuckCodeError, ApplicationError) as error:
         parts.end.failed(error)
+    except Exception as error:
+        failure = parts.user_processes.failure_of(error)
+        if failure is None:
+            raise
+        parts.end.failed(failure)
     parts.load_ended_s = parts.env.now
     if parts.end.reason == COMPLETED:
         _drain(parts)
@@ -138,6 +143,7 @@ def _start_load(parts: Parts) -> None:
         parts.inspection.start()
     parts.faults.start()
     parts.executor.start()
+    parts.user_processes.start()
     parts.generator.initialised_vus = parts.executor.allocated_vus
 
 

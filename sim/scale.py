@@ -28,7 +28,7 @@ from sim.network.connector import accept_queue
 
 if TYPE_CHECKING:
     from model.policy import Policy
-    from sim.world import Catalogue, Generator, Host, World
+    from sim.world import Catalogue, Earlier, Generator, Host, World
 
 _EMPTY_REDIS_BYTES: Final = 1_064_000
 """An empty server with the service's connections: the first value of redis_used_bytes in a run."""
@@ -109,6 +109,17 @@ def _catalogue(catalogue: Catalogue, scale: float) -> Catalogue:
         users=_units(catalogue.users, scale) + 1,
         capacity=_units(catalogue.capacity, scale),
         seats=_units(catalogue.seats, scale),
+        earlier=_earlier(catalogue.earlier, scale),
+    )
+
+
+def _earlier(earlier: Earlier, scale: float) -> Earlier:
+    return replace(
+        earlier,
+        tokens=round(earlier.tokens * scale),
+        bookings=round(earlier.bookings * scale),
+        payments=round(earlier.payments * scale),
+        load_users=round(earlier.load_users * scale),
     )
 
 

@@ -29,6 +29,8 @@ from sim.measure.requests import RequestLog
 from sim.measure.series import Series
 from sim.measure.waiting_room import WaitingRoom
 from sim.measure.watched import NOTHING, Watched
+from sim.processes.user_processes import UserProcesses
+from sim.processes.world_view import WorldView
 from sim.redis.server import RedisServer
 from sim.result import COMPLETED, FAILED, INVARIANT_BROKEN
 from sim.service.cost_errors import CostErrors
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
     from sim.customers.user import User
     from sim.kernel.random_streams import Stream
+    from sim.processes.environment import ProcessEnvironment
     from sim.world import World
 
 
@@ -99,6 +102,7 @@ class Parts:
         self._make_measures()
         self._make_surroundings(streams)
         self._make_records()
+        self._make_user_processes(streams, size)
 
     def _when_the_load_begins(self, rng: Stream) -> float:
         service = self.world.service
@@ -134,7 +138,7 @@ class Parts:
     def _make_server(self, costs: Costs, streams: Streams, size: float) -> Server:
         """The service with its database, whose tables are filled."""
         server = Server(self.env, self.world, costs, self.host, self.redis, streams, size)
-        fill_tables(server.database, self.world.catalogue)
+        fill_tables(server.database, self.world.catalogue, self.world.policy.access_ttl_s)
         return server
 
     def _customer(self, path: str) -> Callable[[User], None]:
@@ -143,7 +147,8 @@ class Parts:
     @contextmanager
     def alive(self) -> Iterator[None]:
         """What lasts as long as the run."""
-        yield
+        with self.user_processes.watched():
+            yield
 
     def close(self) -> None:
         """End every thread that is left."""
@@ -213,9 +218,12 @@ class Parts:
     def _make_records(self) -> None:
         """The time series, and in a search for races the look at the invariants."""
         log, server = self.log, self.server
+        self._gauges = gauges(
+            log, self.watch, server, self.generator, self.executor, self.processes
+        )
         self.series = Series(
             self.env,
-            gauges(log, self.watch, server, self.generator, self.executor, self.processes),
+            self._gauges,
             interval_s=1.0,
             tallies=lambda: tallies(log, server),
         )
@@ -229,3 +237,25 @@ class Parts:
                 lambda: self.end.early(INVARIANT_BROKEN),
                 self.world.search.only,
             )
+
+    def _make_user_processes(self, streams: Streams, size: float) -> None:
+        """The processes of the user's own."""
+
+        def view_of(env: ProcessEnvironment, name: str, number: int) -> WorldView:
+            return WorldView(
+                self.env,
+                env,
+                name,
+                self.world,
+                size,
+                self.load_begins_s,
+                self.server,
+                self.executor,
+                self.log,
+                self.watch,
+                self.events,
+                self._gauges,
+                streams.python_random(f"process {number}"),
+            )
+
+        self.user_processes = UserProcesses(self.env, self.world.processes, view_of)

@@ -2,9 +2,9 @@
 
     from ticketsim import compare, load, simulate, sweep
 
-    run = simulate("incident", scale=0.02)
+    run = simulate("incident-as-planned", scale=0.02)
     run.plot_failures()
-    compare("incident", variants=["F3", "all-fixes"], scale=0.02, replications=3).table()
+    compare("incident-as-planned", variants=["F3", "all-fixes"], scale=0.02, replications=3).table()
 
 Names and meanings are those of the command line; what the commands print, the results carry as
 pandas tables and plots. Config keys are changed by their dotted paths in a mapping, or as keyword
@@ -27,6 +27,7 @@ from experiments.config.changes import Change
 from experiments.config.key_table import config_rows
 from experiments.config.reading import Reading
 from experiments.config.sources import read_source, shipped_names
+from experiments.config.toml_text import without_observations
 from experiments.config.variants import Variant, Variants
 from experiments.errors import ConfigError, OptionError, OutputError, TicketsimError
 from experiments.runs.budget import Budget
@@ -85,6 +86,7 @@ def simulate(
     Raises:
         TicketsimError: the config, a change or `out` cannot be used; says what is allowed.
     """
+    from experiments.runs.failures import raise_if_failed
     from experiments.studies.run import run
 
     with _arguments_named():
@@ -97,6 +99,7 @@ def simulate(
             out=out,
         )
         finished = run(_read(config, changes, keys), options)
+        raise_if_failed(*finished.results.values())
     return Run(finished.config, finished.results, finished.summary)
 
 
@@ -305,9 +308,15 @@ class Toml(str):
         return f"```toml\n{self}\n```"
 
 
-def show(config: str | Path) -> Toml:
-    """A config as TOML, as `ticketsim show`: to read, copy and change."""
-    return Toml(read_source(str(config)).text)
+def show(config: str | Path, *, observed: bool = False) -> Toml:
+    """A config as TOML, as `ticketsim show`: to read, copy and change.
+
+    Args:
+        config: a path that ends in .toml, or the name of a shipped config.
+        observed: whether to keep what was observed of the incident and what explain asks about it.
+    """
+    text = read_source(str(config)).text
+    return Toml(text if observed else without_observations(text))
 
 
 def _workers(wanted: int | str | None) -> int | str | None:

@@ -25,7 +25,7 @@ A variant is a patch on a config. The shipped ones are the fixes on the table, e
 itself, together, and each left out of all; your own are a TOML file with
 [variants.NAME] tables that set config keys.
 
-  ticketsim compare incident --scale 0.1 --variants F3,F9,all-fixes
+  ticketsim compare incident-as-planned --scale 0.1 --variants F3,F9,all-fixes
   ticketsim compare mine.toml --variants mine-variants.toml --precision 0.01 --out cmp
 
 Variants rank by what the verdict demands (thresholds, steps of buying, what must never

@@ -16,7 +16,7 @@ from experiments.cli.options import (
 from experiments.cli.output import show
 from experiments.exit_codes import ExitCode, interrupted_or_ok
 
-_SCALE: Final = 0.1
+_SCALE: Final = 1.0
 """Of the runs that are compared with the observations, when nothing else is said."""
 _DESCRIPTION: Final = """\
 Explain what a config says was observed: which values of the unknowns ([explain.priors]) and which

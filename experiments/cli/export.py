@@ -21,7 +21,7 @@ Results of run in the forms that other programs read:
   k6-script    the load and the customer of a config as a k6 script: here DIR may also be
                the name or the path of a config
 
-  ticketsim run incident --scale 0.1 --samples --out runs/incident
+  ticketsim run incident-as-planned --scale 0.1 --samples --out runs/incident
   ticketsim export runs/incident --format k6-csv
   ticketsim export incident-fixed --format k6-script --out script.js
 

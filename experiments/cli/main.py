@@ -26,6 +26,7 @@ from experiments.cli.fuzz import add_fuzz
 from experiments.cli.gate import add_gate
 from experiments.cli.import_k6 import add_import_k6
 from experiments.cli.init import add_init
+from experiments.cli.keys import add_keys
 from experiments.cli.list import add_list
 from experiments.cli.live import add_live
 from experiments.cli.options import USUAL_EXIT_CODES
@@ -155,6 +156,7 @@ def parser() -> argparse.ArgumentParser:
         add_export,
         add_list,
         add_show,
+        add_keys,
         add_schema,
         add_init,
         add_import_k6,

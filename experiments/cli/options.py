@@ -53,6 +53,11 @@ def add_config(parser: argparse.ArgumentParser) -> None:
         "config", metavar="CONFIG", help="a path that ends in .toml, or a name from ticketsim list"
     )
     add_assignments(parser)
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="take values outside their plausible range for errors, not for warnings",
+    )
 
 
 def add_assignments(parser: argparse.ArgumentParser) -> None:
@@ -118,10 +123,24 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
 
 
 def read_config(options: argparse.Namespace) -> Reading:
-    """The config that CONFIG and --set name. Raises ConfigError if it is not valid."""
-    from experiments.config.reading import read
+    """The config that CONFIG and --set name.
 
-    return read(options.config, options.assignments)
+    Values outside their plausible range are told on standard error, one line each.
+
+    Raises:
+        ConfigError: it is not valid, or has such a value and the command line has `--strict`.
+    """
+    from experiments.config.plausibility import implausible
+    from experiments.config.reading import read
+    from experiments.errors import ConfigError
+
+    given = read(options.config, options.assignments)
+    for found in implausible(given.config.world, given.merged):
+        if options.strict:
+            source = given.merged.origin(tuple(found.key.split(".")), given.source)
+            raise ConfigError(source, "", f"{found} (--strict)")
+        sys.stderr.write(f"warning: {found}\n")
+    return given
 
 
 def run_options(options: argparse.Namespace, display: type[Display]) -> RunOptions:

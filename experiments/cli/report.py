@@ -14,7 +14,7 @@ _DESCRIPTION: Final = """\
 One HTML page from a folder that run, compare, sweep or gate wrote with --out: the verdict
 first, then tables and figures. It needs nothing else: open it from disk, print it, send it.
 
-  ticketsim run incident --scale 0.1 --out runs/incident
+  ticketsim run incident-as-planned --scale 0.1 --out runs/incident
   ticketsim report runs/incident
 
 Partial results are reported too, and marked."""

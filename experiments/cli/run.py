@@ -42,6 +42,7 @@ def add_run(commands: Any) -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> ExitCode:
+    from experiments.runs.failures import raise_if_failed
     from experiments.studies.fuzz.violations import raise_if_broken
     from experiments.studies.run import run
     from experiments.views.live_view import LiveDisplay
@@ -50,13 +51,14 @@ def _run(options: argparse.Namespace) -> ExitCode:
     given = read_config(options)
     how = run_options(options, LiveDisplay)
     finished = run(given, how, samples=options.samples)
-    if options.check_scale:
+    if options.check_scale and not finished.summary["partial"]:
         from experiments.studies.two_scales import check_scale, remarks
 
         check = check_scale(given, how, finished.summary)
         finished.summary["scale_check"] = check
         finished.summary["warnings"] = list(remarks(check))
     show(options, finished.summary, render, render_verbose)
+    raise_if_failed(*finished.results.values())
     raise_if_broken(finished.config, options.scale, finished.results)
     if any(run["ended"] == THRESHOLD_CROSSED for run in finished.summary["runs"]):
         return ExitCode.BREACHED

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _DESCRIPTION: Final = """\
 Try values of any config keys, alone and together:
 
-  ticketsim sweep incident --param policy.access_ttl_s=300.0,600.0,900.0 \\
+  ticketsim sweep incident-as-planned --param policy.access_ttl_s=300.0,600.0,900.0 \\
       --param catalogue.capacity=50,500,5000 --scale 0.1 --replications 3 --out sweep
 
 Without more options a grid of all combinations. Over ranges, key=low..high:

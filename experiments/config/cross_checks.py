@@ -14,6 +14,7 @@ from sim.app.modules import roots_of
 from sim.app.versions import check_versions
 from sim.customers.customer_function import customer_function
 from sim.load.settings import Load, loads_of, most_users, scenarios
+from sim.processes.process_function import process_function
 from sim.service.service_class import service_class
 from sim.world import World
 
@@ -38,6 +39,7 @@ def impossibilities(world: World) -> Iterator[Impossible]:
     yield from _load(world)
     yield from _customer(world)
     yield from _service(world)
+    yield from _processes(world)
     yield from _application(world)
 
 
@@ -156,3 +158,14 @@ def _service(world: World) -> Iterator[Impossible]:
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a module may raise anything when it is imported
         told = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         yield Impossible("service.code", told)
+
+
+def _processes(world: World) -> Iterator[Impossible]:
+    for index, process in enumerate(world.processes):
+        try:
+            process_function(process)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a module may raise anything when it is imported
+            told = (
+                str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            )
+            yield Impossible(f"processes.{index}.code", told)

@@ -6,7 +6,7 @@
 
     [[draws]]
     weight = 1.0               how likely, beside the others; 1 where nothing is said
-    label = "H2/7/31"          optional
+    label = "H2/7/31"          optional, as are distance and seed: of the run that was accepted
     set = { "host.cores" = 4.0, "load.stages" = [...] }
 
 Draws are numbered from 1 in messages.
@@ -27,7 +27,8 @@ from experiments.config.sources import Source, read_source, show_value
 from experiments.errors import ConfigError
 
 _KEYS: Final = ("config", "version", "made_by", "draws")
-_DRAW_KEYS: Final = ("weight", "label", "set")
+_DRAW_KEYS: Final = ("weight", "label", "distance", "seed", "set")
+"""`distance` and `seed` are those of the run that was accepted: to be checked, not to be drawn."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -90,6 +90,13 @@ class Explain:
         tuple[tuple[str, ...], ...],
         Setting("hypotheses at work together, beside each one alone; all of them when not given"),
     ] = ()
+    alone: Annotated[
+        bool,
+        Setting(
+            "whether each hypothesis is held against the others by itself too; off where the code "
+            "is known and some are at work for certain"
+        ),
+    ] = True
     groups: Annotated[
         dict[str, tuple[str, ...]],
         Setting("defects as players: a name and the variants (fixes) that mend them"),

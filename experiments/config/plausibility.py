@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from experiments.config.keys import numbers_in
+from experiments.config.sources import Merged, shipped_names
 from model.setting import Setting
 from sim.world import World
 
@@ -58,16 +59,19 @@ def number(value: float) -> str:
     return f"{value:.15g}"
 
 
-def implausible(world: World, written: Mapping[str, Any]) -> Iterator[Implausible]:
-    """The values of a world outside their plausible range.
+def implausible(world: World, merged: Merged) -> Iterator[Implausible]:
+    """The values of a world outside their plausible range, of those that the user wrote.
 
     Args:
         world: the world.
-        written: the tables as the user and the files that they extend wrote them; what stands
-            nowhere is a default, and those are plausible by a test.
+        merged: what was written, and where. What stands nowhere is a default, and those are
+            plausible by a test; what a shipped config says is meant.
     """
+    shipped = set(shipped_names())
     for path, value, setting in numbers_in(world):
-        if _outside(value, setting) and _stands_in(written, path):
+        if _outside(value, setting) and _stands_in(merged.table, path):
+            if merged.origin(tuple(path.split(".")), "") in shipped:
+                continue
             assert setting.low is not None  # noqa: S101 - `_outside` says so
             assert setting.high is not None  # noqa: S101 - `_outside` says so
             yield Implausible(path, value, setting.low, setting.high, setting.unit)

@@ -126,6 +126,13 @@ class Header:
             "every variant, so that intervals cover what is unknown as well as chance"
         ),
     ] = dataclasses.field(default_factory=dict)
+    compared: Annotated[
+        str,
+        Setting(
+            "a shipped record of what `ticketsim compare` found of fixes in the worlds of this "
+            "config: `run` shows the first ones, as long as the worlds are the same"
+        ),
+    ] = ""
     explain: Annotated[
         Explain, Setting("unknowns, hypotheses and players of `ticketsim explain`")
     ] = dataclasses.field(default_factory=Explain)

@@ -20,6 +20,8 @@ _MANY_PARTS: Final = re.compile(
     # From the beginning of such a key only, or the search itself would be quadratic.
     rf"""(?<![\w"'. \t-])(?:[\w"'-]*[ \t]*\.[ \t]*){{{_MOST_PARTS}}}"""
 )
+_TABLE: Final = re.compile(r"\s*\[+\s*\"?(\w+)")
+_OF_ONE_DAY: Final = frozenset({"observed", "explain"})
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _NO_TEXT: Final = frozenset({"Cc", "Cn", "Co", "Cs"})
 _SPACES: Final = frozenset("\t\n\r")
@@ -95,3 +97,25 @@ def is_text(text: str) -> bool:
         character in _SPACES or unicodedata.category(character) not in _NO_TEXT
         for character in text
     )
+
+
+def without_observations(text: str) -> str:
+    """A config without its tables `observed` and `explain`, and without the comments above them.
+
+    These belong to one system on one day: a config that is changed describes another one.
+    """
+    kept: list[str] = []
+    waiting: list[str] = []
+    dropping = False
+    for line in text.splitlines(keepends=True):
+        header = _TABLE.match(line)
+        if header:
+            dropping = header[1] in _OF_ONE_DAY
+        elif not line.strip() or line.startswith("#"):
+            # Comments and empty lines belong to the table that follows them.
+            waiting.append(line)
+            continue
+        if not dropping:
+            kept += [*waiting, line]
+        waiting = []
+    return "".join(kept)

@@ -23,7 +23,8 @@ KEYS: Final = (
     ("app", "prepare"),
     ("app", "invariants"),
 )
-"""Part and key of a world that name code by an import path; each load's script is one more."""
+"""Part and key of a world that name code by an import path; the script of each
+load and the code of each process are more."""
 
 
 def announce_code(world: World, source: str) -> None:
@@ -35,6 +36,7 @@ def announce_code(world: World, source: str) -> None:
     """
     named = [(f"{part}.{key}", getattr(getattr(world, part), key)) for part, key in KEYS]
     named += [("load.script", load.script or "") for load in loads_of(world.load)]
+    named += [("processes.code", process.code) for process in world.processes]
     for key, path in dict.fromkeys(named):
         module = module_of_others(path)
         if module:
@@ -50,6 +52,8 @@ def paths_in(resolved: Mapping[str, Any]) -> Iterator[str]:
     load = resolved.get("load", {})
     for one in load if isinstance(load, list) else [load]:
         yield str(one.get("script") or "")
+    for process in resolved.get("processes", ()):
+        yield str(process.get("code", ""))
 
 
 def module_of_others(path: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from experiments.config.memory_check import memory_warning
 from experiments.config.reading import Config
+from experiments.runs.failures import raise_if_failed
 from experiments.runs.journal import Journal, key_of
 from experiments.runs.options import RunOptions
 from experiments.runs.replications import (
@@ -142,6 +143,7 @@ class Campaign:
         ]
 
         def finished(number: int, result: RunResult) -> bool:
+            raise_if_failed(result)
             if result.partial:
                 self.interrupted = True
                 return True

@@ -21,7 +21,7 @@ from multiprocessing.context import SpawnContext
 from types import FrameType
 from typing import Any
 
-from experiments.errors import InterruptedRunError, TicketsimError, UserCodeFailedError
+from experiments.errors import TicketsimError
 from experiments.runs.cluster import Cluster
 from experiments.runs.display import Report
 from experiments.runs.options import Workers
@@ -281,24 +281,10 @@ def stream_replications(
 
     Returns:
         whether there was a Ctrl-C.
-
-    Raises:
-        UserCodeFailedError: code of the user's own ended a run. Its result was handed over before.
     """
     runner = _runner(len(tasks), workers, report)
-    failures: list[str] = []
-
-    def heard(number: int, result: RunResult) -> bool:
-        enough = finished(number, result)
-        if result.failure:
-            failures.append(result.failure)
-        return enough or bool(failures)
-
     with _stopping_on_interrupt(runner.stop):
-        runner.run(tasks, heard, needless)
-    if failures:
-        kind = InterruptedRunError if runner.stopped else UserCodeFailedError
-        raise kind(failures[0])
+        runner.run(tasks, finished, needless)
     return runner.stopped
 
 

@@ -89,7 +89,16 @@ def _first_difference(mine: Any, theirs: Any, path: str) -> str:
 
 def identity_of(resolved: Mapping[str, Any], seed: int, scale: float) -> Identity:
     """The identity of a run; what does not change a replication is left out of the config."""
-    apart = {"name", "description", "explain", "observed", "replications", "seed", "thresholds"}
+    apart = {
+        "name",
+        "description",
+        "compared",
+        "explain",
+        "observed",
+        "replications",
+        "seed",
+        "thresholds",
+    }
     config = {key: value for key, value in resolved.items() if key not in apart}
     if "unknowns" in config:
         # A file of draws is known by its digest, wherever it is.

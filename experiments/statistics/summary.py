@@ -114,6 +114,9 @@ class RunSummary(TypedDict):
     scale_check: NotRequired[ScaleCheck]
     """With --check-scale."""
     uncertainty: NotRequired[Uncertainty]
+    reproduction: NotRequired[dict[str, Any]]
+    """Where something is unknown and something was observed: see
+    `experiments.statistics.reproduction.Reproduction`."""
     warnings: list[str]
     digest: str
     wall_seconds: float

@@ -282,7 +282,9 @@ def _broken(runs: Sequence[RunResult]) -> dict[str, float]:
 def _undecided(rows: Sequence[ThresholdRow], runs: Sequence[RunResult]) -> Iterator[str]:
     if not any(sum(counts.values()) for run in runs for counts in run.outcomes.values()):
         yield "no request was made"
-    if any(run.partial for run in runs):
+    if any(run.failure for run in runs):
+        yield "an error in your own code ended a run"
+    elif any(run.partial for run in runs):
         yield "the user interrupted a run"
     for row in rows:
         if row["met"] is None:

@@ -12,17 +12,18 @@ from typing import Any, Final
 from experiments.config.memory_check import memory_warning
 from experiments.config.reading import Config, Reading
 from experiments.config.worlds import TABLE
-from experiments.errors import InterruptedRunError, OutputError, UserCodeFailedError
+from experiments.errors import InterruptedRunError, OutputError
 from experiments.runs.options import RunOptions
 from experiments.runs.replications import processes_here, seed_of, stream_replications
 from experiments.runs.samples import path_of
 from experiments.runs.store import RunFolder, identity_of
 from experiments.runs.worker import Task
 from experiments.statistics.quantities import QUANTITIES
+from experiments.statistics.reproduction import reproduction
 from experiments.statistics.summary import RunSummary, Setup, summarise
 from experiments.statistics.thresholds import watched
 from experiments.statistics.uncertainty import again, runs_again, splits, world_number
-from experiments.studies.drawn_worlds import remarks
+from experiments.studies.drawn_worlds import recorded_fixes, remarks
 from experiments.studies.scale_check import warnings as scale_warnings
 from experiments.studies.terms import terms_of
 from sim.result import RunResult
@@ -82,19 +83,13 @@ class _Work:
         self._every = {n: run for n, run in self._found().items() if self._is_whole(n)}
         known = len(self._every)
         wanted = [*range(self._setup.replications), *self._again()]
-        failure: UserCodeFailedError | InterruptedRunError | None = None
-        try:
-            self._simulate([number for number in wanted if number not in self._every])
-        except (UserCodeFailedError, InterruptedRunError) as error:
-            failure = error
+        self._simulate([number for number in wanted if number not in self._every])
         results = self._results()
         if not results:
-            raise failure or InterruptedRunError("interrupted before anything was measured")
+            raise InterruptedRunError("interrupted before anything was measured")
         summary = self._summary()
         if len(self._every) > known:
             self._save(summary)
-        if failure is not None:
-            raise failure
         return Finished(self._config, results, summary)
 
     def _again(self) -> list[int]:
@@ -146,7 +141,8 @@ class _Work:
         missing = len(self._results()) < self._setup.replications
         if missing and time.monotonic() - self._saved_s >= SAVED_EVERY_S:
             self._save(self._summary())
-        return False
+        # The same code would end the others as well.
+        return bool(result.failure)
 
     def _save(self, summary: RunSummary) -> None:
         if self._folder is not None:
@@ -172,6 +168,11 @@ class _Work:
                 "run_twice": len(second),
                 "quantities": splits(list(results.values()), second, QUANTITIES),
             }
+            if self._setup.observed:
+                runs = list(results.values())
+                found = reproduction(self._setup.observed, runs, self._setup.scale)
+                fixes = recorded_fixes(self._config)
+                summary["reproduction"] = {**found, "fixes": fixes} if fixes else {**found}
         return summary
 
 

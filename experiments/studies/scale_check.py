@@ -87,7 +87,7 @@ def measure(path: Path) -> None:
     from experiments.runs.replications import run_replications
     from experiments.runs.worker import Task
 
-    world = load("incident", ()).world
+    world = load("incident-as-planned", ()).world
     rows = []
     for scale in SCALES:
         tasks = [Task(number, world, seed, scale) for number, seed in enumerate(SEEDS)]

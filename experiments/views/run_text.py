@@ -10,6 +10,7 @@ from experiments.statistics.quantities import QUANTITIES
 from experiments.statistics.summary import RunSummary, is_count
 from experiments.statistics.uncertainty import in_words
 from experiments.views.remarks import remarks
+from sim.result import FAILED
 
 NARROWEST, WIDEST = 60, 120
 _TREND = ("avg", "min", "med", "max", "p(90)", "p(95)")
@@ -115,7 +116,9 @@ def _heading(summary: RunSummary) -> list[str]:
     scale = f", scale {summary['scale']:g}" if summary["scale"] < 1 else ""
     lines = [f"{summary['config']}: seed {summary['seed']}{scale}{over}"]
     if summary["partial"]:
-        lines.append("PARTIAL: interrupted; this is what was measured so far")
+        failed = any(run["ended"] == FAILED for run in summary["runs"])
+        why = "ended with an error (see the remarks)" if failed else "interrupted"
+        lines.append(f"PARTIAL: {why}; this is what was measured so far")
     return [*lines, *ended_early(summary)]
 
 

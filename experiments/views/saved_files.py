@@ -17,6 +17,7 @@ from experiments.views import (
     sweep_text,
     validate_text,
 )
+from experiments.views.draws_file import draws_toml
 
 _COLUMNS = 120
 """Of texts that are kept."""
@@ -51,6 +52,8 @@ def keep_explanation(result: StudyResult[Explanation]) -> None:
     """Keep what `explain` found."""
     result.journal.write("explanation.json", as_json(result.document))
     result.journal.write("explanation.txt", explain_text.render(result.document, _COLUMNS))
+    if result.document.get("draws"):
+        result.journal.write("draws.toml", draws_toml(result.document))
 
 
 def keep_validation(result: StudyResult[Validation]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from experiments.statistics.quantities import QUANTITIES
 from experiments.statistics.summary import RunSummary
 from experiments.statistics.uncertainty import in_words
+from experiments.views import worlds_text
 from experiments.views.run_text import (
     NARROWEST,
     WIDEST,
@@ -30,6 +31,8 @@ def render(summary: RunSummary, width: int) -> str:
         width: columns of the terminal; lines are at most 120 long, however wide it is.
     """
     width = max(NARROWEST, min(width, WIDEST))
+    if "reproduction" in summary:
+        return worlds_text.render(summary, width)
     lines = [part for line in _lines(summary) for part in _fitted(line, width)]
     return "\n".join(lines) + "\n"
 

@@ -76,7 +76,11 @@ class Cpu(Source):
         self.env = env
         # Less than one core is one slower core: a single thread still needs all of it.
         self.cores = max(cores, 1.0)
+        self.given_cores = cores
+        """`cores`, and below one the share of a core that the slower one has."""
+        self._full_speed = speed
         self._base_speed = speed if cores >= 1.0 else speed * cores
+        self._slowdown = 1.0
         self._speed = self._base_speed
         self._open = _Share(_INFINITY)
         self._limited: _Share | None = None
@@ -120,7 +124,17 @@ class Cpu(Source):
     def set_slowdown(self, factor: float) -> None:
         """Divide the speed of every core by `factor` (1 = none) from now on."""
         self.advance()
+        self._slowdown = factor
         self._speed = self._base_speed / factor
+        self.stale = True
+
+    def set_cores(self, cores: float) -> None:
+        """Have so many cores from now on; jobs under way go on with them."""
+        self.advance()
+        self.given_cores = cores
+        self.cores = max(cores, 1.0)
+        self._base_speed = self._full_speed if cores >= 1.0 else self._full_speed * cores
+        self._speed = self._base_speed / self._slowdown
         self.stale = True
 
     def advance(self) -> None:

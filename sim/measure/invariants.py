@@ -121,6 +121,12 @@ class Watch:
         """How many wait."""
         return self._server.redis.members(WAITING)
 
+    def set_capacity(self, capacity: int) -> None:
+        """Allow so many from now on; people who are inside already do not count as beyond it."""
+        self.look()
+        self._capacity = capacity
+        self._was_beyond = max(0, self.passed() - capacity)
+
     def look(self) -> None:
         """Note how many are let in now; people beyond capacity are counted as they come."""
         passed = self.passed()

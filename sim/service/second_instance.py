@@ -7,9 +7,9 @@ instances of a service that elects no leader do.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from sim.service.charges import ChargedPool, ChargedRedis
+from sim.service.charges import ChargedPool, ChargedRedis, end_threads
 from sim.stations.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
@@ -18,11 +18,16 @@ if TYPE_CHECKING:
     from sim.service.host import Server
 
 
+_LOOK_S: Final = 0.1
+
+
 class SecondInstance:
     """Started when it is made."""
 
     def __init__(self, env: Environment, server: Server, *, takes_requests: bool) -> None:
+        self._env = env
         self._server = server
+        self._retiring = False
         self._takes_requests = takes_requests
         self._turn = 0
         holds = (server.stalls.hold,) if server.stalls.wanted else ()
@@ -51,8 +56,32 @@ class SecondInstance:
 
     def workers_or(self, first: WorkerPool[Exchange]) -> WorkerPool[Exchange]:
         """Choose whose threads answer the next request."""
+        if self._retiring:
+            return first
         self._turn += self._takes_requests
         return self._workers if self._turn % 2 else first
+
+    def set_admissions_per_min(self, rate: int) -> None:
+        """Change the serving rate of this process."""
+        self._service.set_admissions_per_min(rate)
+
+    @property
+    def retiring(self) -> bool:
+        """Whether it takes no requests any more and ends soon."""
+        return self._retiring
+
+    def retire(self) -> None:
+        """Take no more requests, and end when those under way have been answered."""
+        self._retiring = True
+        self._service.stop()
+        self._env.spawn("second instance ends", self._end_when_idle)
+
+    def _end_when_idle(self) -> None:
+        while self.busy or self.pool.active:
+            self._env.sleep(_LOOK_S)
+        self._runtime.kill()
+        end_threads(self._workers)
+        self._server.second = None
 
     @property
     def busy(self) -> bool:

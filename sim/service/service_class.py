@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from importlib import import_module
 from typing import Any
 
 from model.service import TicketService
 from sim.kernel.errors import BrokenServiceError, KernelError
+from sim.kernel.import_path import imported
 from sim.measure.crashes import place_of
 
 _PORTS = tuple(inspect.signature(TicketService.__init__).parameters)[1:]
@@ -17,15 +17,11 @@ _TAKE_THEM = "def __init__(self, **ports) that calls super().__init__(**ports)"
 
 def service_class(path: str) -> type[TicketService]:
     """Import `package.module:Class`. Raises ValueError when there is no such service."""
-    allowed = "allowed: package.module:Class, a subclass of model.service.TicketService"
-    module_name, _, name = path.partition(":")
-    try:
-        found = getattr(import_module(module_name), name)
-    except (ImportError, AttributeError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{path}: {error}; {allowed}") from error
+    allowed = "package.module:Class, a subclass of model.service.TicketService"
+    found = imported(path, allowed)
     if not (isinstance(found, type) and issubclass(found, TicketService)):
         raise ValueError(  # noqa: TRY004 - the value of a config key is wrong, whatever its type
-            f"{path}: no service; {allowed}"
+            f"{path}: no service; allowed: {allowed}"
         )
     try:
         inspect.signature(found).bind(**dict.fromkeys(_PORTS))

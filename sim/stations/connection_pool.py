@@ -72,6 +72,8 @@ class ConnectionPool:
     ) -> None:
         self._env = env
         self.size = size
+        self.wanted = size / slowdown
+        """`size`, and below one the share of a connection that the slower one has."""
         self._offers: deque[_Offer] = deque(_Offer() for _ in range(size))
         self.timeout_s = timeout_s
         self._slowdown = slowdown
@@ -82,6 +84,8 @@ class ConnectionPool:
         self._waiting = 0
         self.returning = 0
         """Connections given back that are still away (see `slowdown`)."""
+        self._surplus = 0
+        """Connections that are out and closed once they come back: the pool was made smaller."""
         self.acquired = 0
         self.timeouts = 0
         self.max_wait_s = 0.0
@@ -94,7 +98,7 @@ class ConnectionPool:
     @property
     def active(self) -> int:
         """Connections that are out."""
-        return self.size - self.idle - self.returning
+        return self.size + self._surplus - self.idle - self.returning
 
     @property
     def pending(self) -> int:
@@ -105,6 +109,29 @@ class ConnectionPool:
         """Go on counting where another pool, whose process is gone, stopped."""
         self.acquired, self.timeouts = other.acquired, other.timeouts
         self.max_wait_s = other.max_wait_s
+
+    def resize(self, wanted: float) -> None:
+        """Have so many connections from now on: new ones at once, old ones end as they come back.
+
+        Less than one, in a scaled world, is one that is away for longer (see `slowdown`).
+        """
+        self.wanted = wanted
+        self._slowdown = max(1.0, 1.0 / wanted)
+        size = max(1, round(wanted))
+        more = size - self.size
+        self.size = size
+        while more > 0:
+            more -= 1
+            if self._surplus:
+                self._surplus -= 1
+            else:
+                self._hand_over()
+        while more < 0:
+            more += 1
+            if self._offers:
+                self._take(self._offers[-1])
+            else:
+                self._surplus += 1
 
     def acquire(self) -> float:
         """Borrow a connection; return the time of the borrow. Raises `PoolTimeoutError`."""
@@ -191,6 +218,9 @@ class ConnectionPool:
         self._hand_over()
 
     def _hand_over(self) -> None:
+        if self._surplus:
+            self._surplus -= 1
+            return
         offer = _Offer()
         if self._barging:
             self._offers.append(offer)

@@ -9,7 +9,7 @@ report and its load description, "measured" the runs of the real system, "Tomcat
 
 from sim.world.application import Application, HttpStub
 from sim.world.broker import Broker
-from sim.world.catalogue import Catalogue
+from sim.world.catalogue import Catalogue, Earlier
 from sim.world.database import Database, Pool
 from sim.world.generator import Generator
 from sim.world.machine import Host, Memory
@@ -22,6 +22,7 @@ __all__ = [
     "Broker",
     "Catalogue",
     "Database",
+    "Earlier",
     "Generator",
     "Host",
     "HttpStub",

@@ -2,12 +2,74 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
 
 from model.setting import Setting
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """Rows that were there before the load: of tries by hand, and of a load stopped before."""
+
+    tokens: Annotated[
+        int,
+        Ge(0),
+        Setting(
+            "token rows of tries by hand, long past; of the last registered users",
+            "rows",
+            "incident: single tries worked, how many nobody says",
+            0,
+            100,
+        ),
+    ] = 0
+    bookings: Annotated[
+        int,
+        Ge(0),
+        Setting(
+            "bookings of these tries; those that were not paid are cancelled",
+            "rows",
+            "incident: single tries worked, how many nobody says",
+            0,
+            100,
+        ),
+    ] = 0
+    payments: Annotated[
+        int,
+        Ge(0),
+        Setting(
+            "payments of these bookings, whose seats are taken, from the first one on",
+            "rows",
+            "incident: single tries worked, how many nobody says",
+            0,
+            100,
+        ),
+    ] = 0
+    load_users: Annotated[
+        int,
+        Ge(0),
+        Setting(
+            "users, from the first one on, to whom a load that was stopped had given a token: the "
+            "row is there, Redis no longer has the token",
+            "users",
+            "incident: unknown; a load test is rarely started only once",
+            0,
+            1_000,
+        ),
+    ] = 0
+    load_before_s: Annotated[
+        float,
+        Ge(0),
+        Setting(
+            "how long before this load those tokens were issued; each lives as access tokens do",
+            "s",
+            "incident: unknown; below the 900 s of a token its user is locked out at first",
+            0,
+            3_600,
+        ),
+    ] = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +139,6 @@ class Catalogue:
             7_200,
         ),
     ] = None
+    earlier: Annotated[Earlier, Setting("rows that were in the tables before the load began")] = (
+        field(default_factory=Earlier)
+    )

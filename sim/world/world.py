@@ -11,6 +11,7 @@ from sim.customers.settings import Customer
 from sim.faults.settings import Fault
 from sim.kernel.race_search import Search
 from sim.load.settings import Loads, RampingVUs
+from sim.processes.settings import UserProcess
 from sim.redis.settings import RedisSettings
 from sim.world.application import Application
 from sim.world.broker import Broker
@@ -51,6 +52,9 @@ class World:
         Application, Setting("an application of your own in the place of the ticket service")
     ] = field(default_factory=Application)
     faults: Annotated[tuple[Fault, ...], Setting("what goes wrong, and when")] = ()
+    processes: Annotated[
+        tuple[UserProcess, ...], Setting("processes of your own that watch and operate the world")
+    ] = ()
     search: Annotated[
         Search, Setting("other orders of events, and how closely invariants are watched")
     ] = field(default_factory=Search)

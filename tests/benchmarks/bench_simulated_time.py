@@ -80,7 +80,7 @@ def bench_polling(benchmark, board):
 
 def bench_incident_calls(benchmark, board):
     """What the calls of the whole incident cost by themselves, outside of any simulation."""
-    world = load("incident", []).world
+    world = load("incident-as-planned", []).world
     requests, result = recorded(world, INCIDENT_SCALE)
     made = result.metrics["http_reqs"]["count"]
     smaller = scaled(world, INCIDENT_SCALE)

@@ -21,7 +21,9 @@ def busy_poll(duration_s):
         "load.stages=[{duration_s=1.0,target=300},"
         f"{{duration_s={duration_s},target=300}},{{duration_s=0.1,target=0}}]"
     )
-    return load("incident", ["catalogue.capacity=10", "catalogue.users=300", stages]).world
+    return load(
+        "incident-as-planned", ["catalogue.capacity=10", "catalogue.users=300", stages]
+    ).world
 
 
 def one_by_one(users, capacity, script):

@@ -29,6 +29,7 @@ PAGES = sorted(
 RUN = [
     "tutorial.md",
     "how-to/your-own-customer.md",
+    "how-to/your-own-process.md",
     "how-to/use-from-pytest.md",
     "how-to/gate-in-ci.md",
 ]

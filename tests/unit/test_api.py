@@ -81,7 +81,10 @@ def test_a_notebook_shows_units_and_no_noise(run):
     assert f"{100 * run.failed_share:.2f} %" in html
     assert "ms</td>" in html
     assert repr(run).startswith("smoke, seed 1, 3 replications: ")
-    assert str(run).startswith("smoke: seed 1, means over 3 replications\n")
+    assert str(run).startswith("smoke: HOLDS\n")
+    assert run.verdict.holds
+    assert str(run.verdict).startswith("smoke: HOLDS\nseats ")
+    assert repr(run.verdict) == "smoke: HOLDS"
 
 
 def test_keys_in_a_mapping_and_as_arguments_are_the_same():

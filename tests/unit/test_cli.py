@@ -120,7 +120,13 @@ def test_list_names_the_shipped_configs(capsys):
 def test_show_prints_a_config_that_can_be_copied_and_changed(capsys):
     assert main(["show", "incident"]) == 0
     text = capsys.readouterr().out
-    assert tomllib.loads(text)["name"] == "incident"
+    shown = tomllib.loads(text)
+    assert shown["name"] == "incident"
+    assert not {"observed", "explain"} & set(shown)
+    assert main(["show", "incident", "--observed"]) == 0
+    whole = tomllib.loads(capsys.readouterr().out)
+    assert "explain" in whole
+    assert shown == {key: whole[key] for key in whole if key not in {"observed", "explain"}}
     assert main(["show", "incidnet"]) == 104
     assert "did you mean incident?" in capsys.readouterr().err
 
@@ -205,7 +211,7 @@ def test_out_resumes_the_same_run_and_refuses_another(tmp_path):
 
 
 def test_a_place_that_cannot_be_written_ends_with_1_before_anything_runs(capsys):
-    assert main(["run", "incident", "--out", "/proc/ticketsim"]) == 1
+    assert main(["run", "incident-as-planned", "--out", "/proc/ticketsim"]) == 1
     captured = capsys.readouterr()
     assert captured.err.startswith("ticketsim: --out /proc/ticketsim: cannot be written")
     assert captured.err.count("\n") == 1
@@ -240,7 +246,7 @@ def test_ctrl_c_keeps_what_was_measured_and_says_so(tmp_path, replications):
     out = tmp_path / "out"
     code, output, shown = interrupted(
         [
-            *["run", "incident", "--scale", "0.1", "--json", "--out", str(out)],
+            *["run", "incident-as-planned", "--scale", "0.1", "--json", "--out", str(out)],
             *["--replications", str(replications)],
         ],
         b" failed",

@@ -62,7 +62,9 @@ OUTSIDE = {
 }
 
 
-@pytest.mark.parametrize("config", ["incident", "incident-fixed", "measured", "smoke"])
+@pytest.mark.parametrize(
+    "config", ["incident", "incident-as-planned", "incident-fixed", "measured", "smoke"]
+)
 def test_the_numbers_of_a_shipped_config_lie_in_their_ranges(config):
     assert config in shipped_names()
     outside = {

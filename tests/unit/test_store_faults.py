@@ -33,7 +33,7 @@ SHORT = (
     "load.graceful_stop_s=0.0",
 )
 OPTIONS = [part for assignment in SHORT for part in ("--set", assignment)]
-LONG = ["run", "incident", "--scale", "0.1", "--quiet"]
+LONG = ["run", "incident-as-planned", "--scale", "0.1", "--quiet"]
 
 
 def ticketsim(*arguments, **options):
@@ -194,7 +194,9 @@ def test_workers_that_are_always_killed_end_the_command_in_one_line():
         kill_a_worker()
 
     with pytest.raises(LostWorkersError, match="killed 3 times"):
-        run_replications(tasks(2, config="incident", scale=0.05, assignments=()), 2, report)
+        run_replications(
+            tasks(2, config="incident-as-planned", scale=0.05, assignments=()), 2, report
+        )
 
 
 def started(path, *options):
@@ -230,7 +232,7 @@ def test_sigterm_keeps_what_was_measured(tmp_path):
     manifest = json.loads((path / "manifest.json").read_text())
     assert manifest["partial"]
     assert {run["ended"] for run in manifest["replications"]} == {"interrupted"}
-    assert RunFolder(path, identity_of(load("incident").resolved, 1, 0.1)).open() == {}
+    assert RunFolder(path, identity_of(load("incident-as-planned").resolved, 1, 0.1)).open() == {}
 
 
 # Disks
@@ -283,7 +285,7 @@ def test_a_read_only_place_ends_with_1_before_anything_runs(tmp_path, monkeypatc
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     monkeypatch.setattr("experiments.runs.folder.tempfile.TemporaryFile", refused)
-    for command in (["run", "incident"], ["compare", "incident"], ["gate", "gate-pass"]):
+    for command in (["run", "incident-as-planned"], ["compare", "incident"], ["gate", "gate-pass"]):
         assert main([*command, "--out", str(tmp_path / "out")]) == 1
         said = capsys.readouterr().err
         assert said.endswith("cannot be written: Read-only file system\n")

@@ -19,7 +19,7 @@ SINGLY = [*FIXES, *FIXES_OF_THE_CLIENT]
 
 @pytest.fixture(scope="module")
 def incident():
-    return read_merged(read_source("incident"))
+    return read_merged(read_source("incident-as-planned"))
 
 
 def applied(incident, name):

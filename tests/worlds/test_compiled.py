@@ -40,7 +40,7 @@ def is_up_to_date():
 )
 @pytest.mark.parametrize(
     ("config", "scale", "assignments"),
-    [("smoke", 1.0, ()), ("incident", 0.01, ()), ("smoke", 0.5, (EVERY_FAULT,))],
+    [("smoke", 1.0, ()), ("incident-as-planned", 0.01, ()), ("smoke", 0.5, (EVERY_FAULT,))],
     ids=["smoke", "incident", "every fault"],
 )
 def test_the_compiled_program_has_the_interpreted_digest(config, scale, assignments, tmp_path):

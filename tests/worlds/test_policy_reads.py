@@ -40,7 +40,7 @@ def opposite(policy, name):
     return value * 0.5 if isinstance(value, float) else None
 
 
-@pytest.mark.parametrize(("config", "scale"), [("incident", 0.004), ("smoke", 0.3)])
+@pytest.mark.parametrize(("config", "scale"), [("incident-as-planned", 0.004), ("smoke", 0.3)])
 def test_the_run_is_the_same_with_every_other_switch_changed(config, scale):
     world = load(config).world
     run = simulate(world, 1, scale=scale)

@@ -12,8 +12,8 @@ from experiments.studies.explain.inference import Plan
 
 FEWEST_PARTICLES: Final = 8
 _FEWEST_LEVELS: Final = 2
-_LEVELS: Final = 10
-_PARTICLES: Final = 72
+_LEVELS: Final = 7
+_PARTICLES: Final = 54
 _FULL_SIZE: Final = 12
 _REPLICATIONS: Final = 3
 _TO_INFERENCE: Final = 0.65

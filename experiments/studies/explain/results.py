@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, Literal, NotRequired
+from typing import Any, Final, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -22,9 +22,13 @@ from experiments.studies.explain.posterior import (
     identifiability,
     predictions,
 )
-from experiments.studies.explain.worlds import Answer, Study
+from experiments.studies.explain.predictive import Joint, joint, predictive_p
+from experiments.studies.explain.worlds import Answer, Study, seed_of_world
 
 SCHEMA: Final = 1
+DRAWS: Final = 40
+"""Draws from the accepted worlds that are handed on."""
+_ROUNDING: Final = 1e-9
 MISSED: Final = 1.0
 """Spreads from which on a number counts as not reproduced."""
 Numbers = dict[str, float | None]
@@ -88,6 +92,7 @@ class PredictionRow(TypedDict):
     median: float | None
     high: float | None
     explained: bool
+    p: NotRequired[float | None]
     full_size: NotRequired[tuple[float, float] | None]
     full_size_explained: NotRequired[bool]
 
@@ -102,6 +107,19 @@ class FullSizeRow(TypedDict):
     distance: float | None
     numbers: Numbers
     inputs: dict[str, str]
+
+
+class DrawRow(TypedDict):
+    """One of so many equally likely draws from the accepted worlds; `seed` is that of its run.
+
+    `set` has the dotted keys that make the config this world.
+    """
+
+    weight: float
+    label: str
+    distance: float
+    seed: int
+    set: dict[str, Any]
 
 
 class Explanation(TypedDict):
@@ -120,6 +138,10 @@ class Explanation(TypedDict):
     unknowns: list[UnknownRow]
     identifiability: list[NarrowingRow]
     predictions: list[PredictionRow]
+    joint: NotRequired[Joint]
+    draws: NotRequired[list[DrawRow]]
+    version: NotRequired[str]
+    """Of the program that found the draws."""
     full_size: list[FullSizeRow]
     attribution: NotRequired[Attribution]
     attribution_at_other_scale: NotRequired[Attribution]
@@ -261,8 +283,51 @@ def _narrowing_row(one: Narrowing) -> NarrowingRow:
 def prediction_rows(study: Study, worlds: Sequence[Weighted]) -> list[PredictionRow]:
     """Posterior-predictive intervals of the whole vector."""
     values = [study.values(one.particle) for one in worlds]
-    found = predictions(study.vector, values, [one.weight for one in worlds])
-    return [_prediction_row(study.vector, one) for one in found]
+    weights = [one.weight for one in worlds]
+    found = predictions(study.vector, values, weights)
+    rows = [_prediction_row(study.vector, one) for one in found]
+    for index, (row, one) in enumerate(zip(rows, study.vector.observations, strict=True)):
+        row["p"] = predictive_p(one, [numbers[index] for numbers in values], weights)
+    return rows
+
+
+def joint_row(study: Study, worlds: Sequence[Weighted]) -> Joint | None:
+    """What the accepted worlds say of all observations at once."""
+    own = [one for one in worlds if one.weight > 0]
+    if not own:
+        return None
+    values = [study.values(one.particle) for one in own]
+    return joint(study.vector, values, [one.weight for one in own])
+
+
+def draw_rows(study: Study, worlds: Sequence[Weighted], count: int = DRAWS) -> list[DrawRow]:
+    """So many equally likely draws from the accepted worlds: systematic resampling.
+
+    A world with a probability of p comes p times `count` times, rounded up or down.
+    """
+    own = sorted(
+        (one for one in worlds if one.weight > 0),
+        key=lambda one: (one.particle.distance, one.particle.proposal.label),
+    )
+    if not own:
+        return []
+    reached, chosen = 0.0, []
+    places = [(index + 0.5) / count for index in range(count)]
+    for one in own:
+        reached += one.weight
+        while places and places[0] < reached + _ROUNDING:
+            chosen.append(one.particle)
+            places.pop(0)
+    return [
+        {
+            "weight": 1.0,
+            "label": one.proposal.label,
+            "distance": one.distance,
+            "seed": seed_of_world(study.seed, one.proposal.label),
+            "set": study.unknowns.settings(one.proposal.model, one.proposal.point),
+        }
+        for one in chosen
+    ]
 
 
 def _prediction_row(vector: Vector, one: Prediction) -> PredictionRow:

@@ -12,7 +12,7 @@ from experiments.errors import InterruptedRunError, OptionError
 from experiments.runs.budget import Budget
 from experiments.runs.journal import Journal
 from experiments.runs.options import RunOptions
-from experiments.runs.store import identity_of
+from experiments.runs.store import identity_of, program_version
 from experiments.runs.study_result import StudyResult
 from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
 from experiments.statistics.summary import combined_digest
@@ -40,7 +40,9 @@ from experiments.studies.explain.results import (
     Explanation,
     FullSizeRow,
     add_full_size,
+    draw_rows,
     inputs_of,
+    joint_row,
     jointly_missed,
     model_rows,
     narrowing_rows,
@@ -128,6 +130,11 @@ class _Explain:
         self._attribute(result, field, worlds)
         if self._full:
             self._go_on(result, field.merged)
+        together = joint_row(study, found.worlds)
+        if together is not None:
+            result["joint"] = together
+            result["draws"] = draw_rows(study, found.worlds)
+            result["version"] = program_version()
         self._close(result, list(jointly_missed(worlds, full_size)))
         return StudyResult(result, self._runs.interrupted, journal)
 

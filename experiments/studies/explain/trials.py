@@ -8,6 +8,7 @@ from typing import Any
 
 from experiments.config.reading import Config
 from experiments.runs.budget import Budget
+from experiments.runs.failures import raise_if_failed
 from experiments.runs.journal import Journal, key_of
 from experiments.runs.options import RunOptions
 from experiments.runs.replications import stream_replications
@@ -146,6 +147,7 @@ class Runs:
         ]
 
         def finished(number: int, result: RunResult) -> bool:
+            raise_if_failed(result)
             if result.partial:
                 self.interrupted = True
                 return True

@@ -11,9 +11,11 @@ from experiments.config.reading import Config, check
 from experiments.config.sources import Merged, Table, merge
 from experiments.config.unknown import (
     STOPPED,
+    TARGETS,
     Unknown,
     overwrites,
     put,
+    value_at,
     with_values,
     without_support,
 )
@@ -62,7 +64,7 @@ class Unknowns:
                         f"no hypothesis {name}; allowed: {', '.join(settings.hypotheses)}",
                         nearest=nearest(name, settings.hypotheses),
                     )
-        alone = [(name,) for name in settings.hypotheses]
+        alone = [(name,) for name in settings.hypotheses if settings.alone]
         return {"+".join(names): names for names in dict.fromkeys([*alone, *together])}
 
     def _check(self, unknown: Unknown) -> None:
@@ -102,6 +104,22 @@ class Unknowns:
     def config(self, model: str, point: Point) -> Config:
         """The world of a model at a point."""
         return check(self.merged(model, point), self._source)
+
+    def settings(self, model: str, point: Point) -> dict[str, Any]:
+        """The dotted keys that make the config the world of a model at a point."""
+        merged = self.merged(model, point)
+        at_work = self.models[model]
+        keys = [
+            key
+            for name, hypothesis in self._hypotheses.items()
+            for key in (hypothesis.on if name in at_work else hypothesis.off)
+        ]
+        for unknown in self.in_model(model):
+            staged = unknown.prior.key in {STOPPED, TARGETS}
+            keys += [STOPPED] if staged else []
+            keys += [key for key in unknown.keys if key != TARGETS]
+        values = {key: value_at(merged.table, key) for key in dict.fromkeys(keys)}
+        return {key: value for key, value in values.items() if value is not None}
 
     def merged(self, model: str, point: Point, *, to_its_end: bool = False) -> Merged:
         """The same as a table, to be changed further.

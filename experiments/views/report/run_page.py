@@ -33,7 +33,7 @@ from experiments.views.report.read import KeptRun
 from experiments.views.report.run_verdict import BADGES, RULE, causes, level_of, sentences
 from experiments.views.run_text import LIMITS, duration, number, percent, shown_as
 from sim.load.settings import Loads
-from sim.result import Cleanup, RunResult
+from sim.result import FAILED, Cleanup, RunResult
 from sim.world import Catalogue, World
 
 if TYPE_CHECKING:
@@ -124,6 +124,8 @@ def _facts(summary: RunSummary) -> list[str]:
 def _partial(summary: RunSummary) -> str:
     if not summary["partial"]:
         return ""
+    if any(run["ended"] == FAILED for run in summary["runs"]):
+        return "An error ended the run (see the remarks); this is what was measured until then."
     return (
         "The user interrupted it; this is what was measured so far. The same command with the "
         "same --out goes on."
