@@ -51,7 +51,7 @@ def latency_over_time(
     band(axes, bins, p95, color=str(VERMILION), label="95 % took at most")
     band(axes, bins, median, color=str(BLUE), linestyle="--", label="half took at most")
     if limit_ms is not None:
-        label = f"threshold of p(95): {duration(limit_ms)}"
+        label = f"p(95) limit {duration(limit_ms)}"
         axes.axhline(limit_ms, color=str(INK), linestyle=":", linewidth=1.4, label=label)
     axes.set_yscale("log")
     axes.set_ylabel("duration")

@@ -134,6 +134,7 @@ def _partial(summary: RunSummary) -> str:
 
 def _tiles(summary: RunSummary, runs: Sequence[RunResult]) -> list[Tile]:
     people = sum(summary["funnel"].values())
+    who = "people" if summary["scale"] == 1 else "people simulated"
     reached = at_least(summary["funnel"])
     each = [at_least(run.funnel) for run in runs]
     failed = summary["metrics"].get("http_req_failed", {})
@@ -143,7 +144,7 @@ def _tiles(summary: RunSummary, runs: Sequence[RunResult]) -> list[Tile]:
             Tile(
                 label,
                 number(round(reached[step], 1)),
-                _spread([one[step] for one in each]) or f"of {number(people)} people",
+                _spread([one[step] for one in each]) or f"of {number(people)} {who}",
             )
             for label, step in (
                 ("got in", "were let in"),
