@@ -138,12 +138,12 @@ class Policy:
     access_ttl_s: Annotated[
         float,
         Setting("Life of an access token.", "s", BEHAVIOUR + "; shortened to 420 by F2", 60, 7200),
-        Gt(0),
+        Ge(1),  # a token's times are whole seconds: a shorter life can be over at its birth
     ] = 900.0
     waiting_ttl_s: Annotated[
         float,
         Setting("Life of a waiting token.", "s", BEHAVIOUR + "; shortened to 300 by F2", 60, 7200),
-        Gt(0),
+        Ge(1),  # as above
     ] = 600.0
     sweep_interval_s: Annotated[
         float,
@@ -191,8 +191,29 @@ class Policy:
             5,
             600,
         ),
-        Gt(0),
+        Ge(0.001),  # Redis counts milliseconds, and refuses a life of none
     ] = 60.0
+    jwt_rules: Annotated[
+        Literal["pyjwt", "jjwt"],
+        Setting(
+            "Whose rules decide about a token's times. PyJWT: expired at `exp`, `iat` must not be "
+            "in the future, numbers in quotes count. JJWT (the incident's library): still valid "
+            "at `exp`, `iat` is not looked at, times in quotes are dates.",
+            source="PyJWT 2: api_jwt.py; JJWT 0.12: DefaultJwtParser and JwtDateConverter",
+        ),
+    ] = "pyjwt"
+    jwt_leeway_s: Annotated[
+        float,
+        Setting(
+            "How far the clocks of issuer and service may be apart: so much longer a token is "
+            "valid, and so much earlier.",
+            "s",
+            "PyJWT: leeway; JJWT: allowedClockSkewSeconds; both 0",
+            0,
+            300,
+        ),
+        Ge(0),
+    ] = 0.0
 
     order: Annotated[
         Literal["arrival", "random_at_opening"],

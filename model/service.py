@@ -136,7 +136,9 @@ class TicketService:
             if policy.sweep_on_own_thread
             else self._scheduler
         )
-        self.tokens = TokenIssuer(signing_key, clock)
+        self.tokens = TokenIssuer(
+            signing_key, clock, rules=policy.jwt_rules, leeway_s=policy.jwt_leeway_s
+        )
         draws = policy.order == "random_at_opening"
         opening = Opening(opens_at_s, draws=draws, clock=clock, new_id=new_id)
         self._waiting_room = WaitingRoom(redis, policy, clock, self.tokens, opening)

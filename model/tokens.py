@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from sys import intern
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import jwt
 from jwt.algorithms import HMACAlgorithm
@@ -46,6 +47,10 @@ _NO_TIME_CHECKS: Final[Any] = {
     f"verify_{name}": False for name in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")
 }
 _NO_TYPE_HEADER: Final = {"typ": None}
+
+
+TimeRules = Literal["pyjwt", "jjwt"]
+"""Libraries whose rules can decide about a token's times."""
 
 
 class TokenType(StrEnum):
@@ -106,14 +111,25 @@ class TokenIssuer:
     Args:
         signing_key: secret for HS256, at least 32 bytes.
         clock: decides about exp, nbf and iat.
+        rules: of which library: see `check_time_claims`.
+        leeway_s: how far the issuer's clock may be off.
     """
 
-    def __init__(self, signing_key: bytes, clock: Clock) -> None:
+    def __init__(
+        self,
+        signing_key: bytes,
+        clock: Clock,
+        *,
+        rules: TimeRules = "pyjwt",
+        leeway_s: float = 0.0,
+    ) -> None:
         if len(signing_key) < 32:  # noqa: PLR2004 - RFC 7518, 3.2: as long as the hash
             raise ValueError(f"signing key: {len(signing_key)} bytes; allowed: at least 32")
         self._key = signing_key
         self._jwt = _library(signing_key)
         self._clock = clock
+        self._rules: TimeRules = rules
+        self._leeway_s = leeway_s
         self._remembered = lru_cache(maxsize=REMEMBERED_TOKENS)(self._verify_signature)
 
     def mint(
@@ -147,7 +163,7 @@ class TokenIssuer:
         outcome = self._remembered(raw)
         if isinstance(outcome, _Refusal):
             raise outcome.error(outcome.message)
-        check_time_claims(outcome.claims, self._clock.now())
+        check_time_claims(outcome.claims, self._clock.now(), self._rules, self._leeway_s)
         return outcome
 
     def verify_waiting(self, raw: object) -> Token:
@@ -229,17 +245,22 @@ def require_waiting(token: Token) -> None:
         raise NullDereferenceError("exp is null")
 
 
-def check_time_claims(claims: Mapping[str, Any], now_s: float) -> None:
-    """Refuse a token outside its time, exactly as PyJWT would at `now_s` (no leeway).
+def check_time_claims(
+    claims: Mapping[str, Any], now_s: float, rules: TimeRules = "pyjwt", leeway_s: float = 0.0
+) -> None:
+    """Refuse a token outside its time, exactly as PyJWT 2 or JJWT 0.12 would at `now_s`.
 
-    Raises `PrematureTokenError` (iat or nbf after now), `ExpiredTokenError` (exp at or before
-    now) and `InvalidClaimError` (one of them is no number).
+    Raises `PrematureTokenError` (nbf after now, with PyJWT also iat), `ExpiredTokenError` (exp
+    before now, with PyJWT also at now) and `InvalidClaimError` (one of them is no time).
     """
-    if "iat" in claims and _whole(claims, "iat") > now_s:
+    if rules == "jjwt":
+        _check_as_jjwt(claims, now_s, leeway_s)
+        return
+    if "iat" in claims and _whole(claims, "iat") > now_s + leeway_s:
         raise PrematureTokenError("issued in the future")
-    if "nbf" in claims and _whole(claims, "nbf") > now_s:
+    if "nbf" in claims and _whole(claims, "nbf") > now_s + leeway_s:
         raise PrematureTokenError("not valid yet")
-    if "exp" in claims and _whole(claims, "exp") <= now_s:
+    if "exp" in claims and _whole(claims, "exp") <= now_s - leeway_s:
         raise ExpiredTokenError("expired")
 
 
@@ -248,3 +269,32 @@ def _whole(claims: Mapping[str, Any], name: str) -> int:
         return int(claims[name])
     except (TypeError, ValueError, OverflowError):
         raise InvalidClaimError(f"{name} is not an integer") from None
+
+
+def _check_as_jjwt(claims: Mapping[str, Any], now_s: float, leeway_s: float) -> None:
+    """As DefaultJwtParser: whole milliseconds, `Date.after` and `Date.before`, no look at iat."""
+    now_ms, leeway_ms = int(now_s * 1e3), int(leeway_s * 1e3)
+    times_ms = {name: _date_ms(claims, name) for name in ("iat", "exp", "nbf")}
+    expires_ms, begins_ms = times_ms["exp"], times_ms["nbf"]
+    if expires_ms is not None and now_ms - leeway_ms > expires_ms:
+        raise ExpiredTokenError("expired")
+    if begins_ms is not None and now_ms + leeway_ms < begins_ms:
+        raise PrematureTokenError("not valid yet")
+
+
+def _date_ms(claims: Mapping[str, Any], name: str) -> int | None:
+    """A claim as JJWT's JwtDateConverter reads it: seconds, cut to whole ones, or an ISO date."""
+    value = claims.get(name)
+    if value is None:
+        return None
+    try:
+        if isinstance(value, str):
+            # Offsets and Z only: without one the date would be a matter of the reader's zone.
+            date = datetime.fromisoformat(value)
+            if "T" in value and date.tzinfo is not None:
+                return int(date.timestamp() * 1e3)
+        elif not isinstance(value, bool) and isinstance(value, int | float):
+            return int(value) * 1000
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidClaimError(f"{name} is no time")

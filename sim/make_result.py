@@ -9,7 +9,7 @@ from sim.database import SimulatedDatabase
 from sim.kernel.errors import FailingScriptError
 from sim.measure.funnel import Step
 from sim.measure.watched import THRESHOLD_CROSSED, with_scenario
-from sim.result import FAILED, INVARIANT_BROKEN, RunResult
+from sim.result import FAILED, INVARIANT_BROKEN, REDIS_KILLED, SETS_EVICTED, RunResult
 
 if TYPE_CHECKING:
     from sim.result import Counts
@@ -43,6 +43,10 @@ def make_result(parts: Parts) -> RunResult:
         funnel=parts.funnel.counts(),
         invariants=_invariants(parts),
         sweeps=parts.cleanups.until(measured_s),
+        redis_losses={
+            SETS_EVICTED: parts.events.sets_lost,
+            REDIS_KILLED: parts.events.redis_kills,
+        },
         notes=_notes(parts),
         scenarios={name: log.outcomes() for name, log in parts.loads.logs.items()},
         consulted=parts.policy_reads.names,

@@ -14,6 +14,10 @@ Counts = dict[str, int]
 COMPLETED: Final = "completed"
 INTERRUPTED: Final = "interrupted"
 FAILED: Final = "failed"
+SETS_EVICTED: Final = "sets_evicted"
+"""Whole sorted sets that Redis evicted to free memory."""
+REDIS_KILLED: Final = "redis_killed"
+"""Times that Redis was killed, by a fault or by the kernel; saved data may come back."""
 INVARIANT_BROKEN: Final = "invariant_broken"
 """How an inspected run ended that was stopped where its first invariant broke."""
 
@@ -65,6 +69,8 @@ class RunResult:
     sweeps: list[Cleanup]
     notes: list[str]
     """Remarks on what the run could not show, for the summary."""
+    redis_losses: Counts = field(default_factory=dict)
+    """How Redis lost keys that nobody deleted: `SETS_EVICTED`, `REDIS_KILLED` -> times."""
     scenarios: dict[str, dict[str, Counts]] = field(default_factory=dict)
     """Of several loads at once: scenario -> endpoint -> status -> requests."""
     consulted: list[str] | None = None

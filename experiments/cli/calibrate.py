@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from experiments.cli.options import add_command
 from experiments.documents import as_json
-from experiments.errors import OutputError
 from experiments.exit_codes import ExitCode
 
 _DESCRIPTION: Final = """\
@@ -50,6 +49,7 @@ def add_calibrate(commands: Any) -> argparse.ArgumentParser:
 def _calibrate(options: argparse.Namespace) -> ExitCode:
     from experiments.interop.k6_output import read_output
     from experiments.interop.names_file import read_names
+    from experiments.runs.whole_file import write_text
     from experiments.studies.calibrate.fragment import document_of, fragment
     from experiments.studies.calibrate.study import calibration
     from experiments.views.calibrate_text import render
@@ -58,7 +58,7 @@ def _calibrate(options: argparse.Namespace) -> ExitCode:
     found = calibration([read_output(path) for path in options.k6], names)
     text = fragment(found)
     if options.out is not None:
-        _write(options.out, text)
+        write_text(Path(options.out), text)
     if not options.quiet:
         sys.stderr.write(render(found))
     if options.json:
@@ -66,10 +66,3 @@ def _calibrate(options: argparse.Namespace) -> ExitCode:
     elif options.out is None:
         sys.stdout.write(text)
     return ExitCode.OK
-
-
-def _write(path: str, text: str) -> None:
-    try:
-        Path(path).write_text(text, "utf-8")
-    except OSError as error:
-        raise OutputError(f"{path}: {error.strerror}") from error

@@ -61,7 +61,7 @@ def add_export(commands: Any) -> argparse.ArgumentParser:
 def _export(options: argparse.Namespace) -> ExitCode:
     if options.format == "k6-script":
         return _export_script(options)
-    from experiments.interop.export import export
+    from experiments.studies.export import export
 
     path = export(options.folder, options.format, options.out, options.replication)
     if not options.quiet:

@@ -63,6 +63,7 @@ def add_gate(commands: Any) -> argparse.ArgumentParser:
 
 
 def _gate(options: argparse.Namespace) -> ExitCode:
+    from experiments.runs.whole_file import write_text
     from experiments.studies.gate.study import gate
     from experiments.studies.scale_check import warnings
     from experiments.views.gate_text import junit, render
@@ -79,7 +80,7 @@ def _gate(options: argparse.Namespace) -> ExitCode:
     result = gate(given, how, options.baseline)
     keep_gate(result)
     if options.junit is not None:
-        _write(options.junit, junit(result.document))
+        write_text(Path(options.junit), junit(result.document), f"--junit {options.junit}")
     show(options, result.document, render)
     _tell_pull_request(result.document, options.config)
     return ExitCode.INTERRUPTED if result.interrupted else _EXIT[result.document["outcome"]]
@@ -89,13 +90,6 @@ def _check_writable(path: str) -> None:
     folder = Path(path).absolute().parent
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise OutputError(f"--junit {path}: cannot be written: no such folder")
-
-
-def _write(path: str, text: str) -> None:
-    try:
-        Path(path).write_text(text, "utf-8")
-    except OSError as error:
-        raise OutputError(f"--junit {path}: cannot be written: {error.strerror}") from error
 
 
 def _tell_pull_request(result: GateResult, path: str) -> None:

@@ -1,4 +1,4 @@
-"""What no single table can say: values that contradict those of another table or of the machine."""
+"""Checks over several tables: values that contradict another table or the machine."""
 
 from __future__ import annotations
 

@@ -19,11 +19,11 @@ _NAMES: Final = {bool: "true or false", int: "whole number", float: "number", st
 _LIMITS: Final = ((at.Gt, "gt", ">"), (at.Ge, "ge", "≥"), (at.Lt, "lt", "<"), (at.Le, "le", "≤"))
 _MISSING: Final = dataclasses.MISSING
 
-Row = dict[str, str]
+KeyRow = dict[str, str]
 """Of one key: key, type, default, unit, range, meaning, source; all text."""
 
 
-def config_rows() -> list[Row]:
+def config_rows() -> list[KeyRow]:
     """Every config key, tables before what is in them.
 
     Items of a list stand under `N`, tables that have names under `NAME`.
@@ -31,7 +31,7 @@ def config_rows() -> list[Row]:
     return [row for owner in (Header, World) for row in _rows(owner, "", None)]
 
 
-def _rows(owner: type[Any], prefix: str, instance: Any) -> Iterator[Row]:
+def _rows(owner: type[Any], prefix: str, instance: Any) -> Iterator[KeyRow]:
     """The keys of a dataclass; defaults are those of `instance` where there is one."""
     fields = {field.name: field for field in dataclasses.fields(owner)}
     for name, annotation in hints_of(owner).items():
@@ -48,7 +48,7 @@ def _rows(owner: type[Any], prefix: str, instance: Any) -> Iterator[Row]:
                 yield row
 
 
-def _row(key: str, annotation: Any, default: Any) -> Row:
+def _row(key: str, annotation: Any, default: Any) -> KeyRow:
     notes = typing.get_args(annotation)[1:] if hasattr(annotation, "__metadata__") else ()
     setting = next((note for note in notes if isinstance(note, Setting)), Setting(""))
     low, high = setting.low, setting.high

@@ -1,4 +1,4 @@
-"""Will the machine's memory hold the people of a run? Said before it begins, never refused."""
+"""Warns before a run whose users may need more memory than the machine has left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values outside their plausible range: allowed, and probably not what was meant."""
+"""Warns of values outside their plausible range: they are allowed, and probably a mistake."""
 
 from __future__ import annotations
 

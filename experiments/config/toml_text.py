@@ -1,4 +1,4 @@
-"""TOML that somebody else may have written: parsed within limits, so that no text can hurt.
+"""Parses TOML from anybody, within limits, so that no text can exhaust time or memory.
 
 What TOML allows and a config never needs is refused here: numbers beyond 64 bits, control
 characters, tables nested without end, keys of thousands of parts (their parsing is quadratic).

@@ -1,4 +1,4 @@
-"""Results as the load generator writes its own: the data of handleSummary, and `--out csv`.
+"""Writes results in the formats of k6: the data of handleSummary, and `--out csv`.
 
 Columns, formats, metric types and error codes are k6 1.3's, compared in tests with files that it
 wrote (tests/data/k6).
@@ -11,10 +11,11 @@ import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, Final
 
+from experiments.statistics.outcomes import is_failure
 from experiments.statistics.thresholds import Criterion, holds
 from sim.result import RunResult
 
-Row = dict[str, Any]
+CsvRow = dict[str, Any]
 COLUMNS: Final = [
     "metric_name",
     "timestamp",
@@ -119,7 +120,7 @@ def _users(run: RunResult) -> dict[str, Any]:
     return found
 
 
-def write_csv(file: IO[str], samples: Iterable[Row], run: RunResult, epoch_s: float) -> None:
+def write_csv(file: IO[str], samples: Iterable[CsvRow], run: RunResult, epoch_s: float) -> None:
     """Write one replication as `k6 run --out csv`, in order of time.
 
     Iterations are not written, as their samples are not kept; nor is data sent and received.
@@ -138,9 +139,9 @@ def write_csv(file: IO[str], samples: Iterable[Row], run: RunResult, epoch_s: fl
         writer.writerows(rows)
 
 
-def _request(row: Row, epoch_s: float) -> list[Row]:
+def _request(row: CsvRow, epoch_s: float) -> list[CsvRow]:
     """The nine samples of one request, in k6's order."""
-    failed = not 200 <= row["status"] < _LOWEST_ERROR  # noqa: PLR2004 (as k6)
+    failed = is_failure(row["status"])
     error, code = _error(row["status"], row["error"])
     endpoint = row["endpoint"]
     tags = {
@@ -185,7 +186,7 @@ def _vus(run: RunResult) -> Iterator[tuple[float, float]]:
         yield from zip(series["t_s"].tolist(), series["vus"].tolist(), strict=True)
 
 
-def _gauges(time_s: float, users: float, run: RunResult, epoch_s: float) -> list[Row]:
+def _gauges(time_s: float, users: float, run: RunResult, epoch_s: float) -> list[CsvRow]:
     values = {"vus": users, "vus_max": run.metrics.get("vus_max", {}).get("value", users)}
     return [
         {

@@ -1,4 +1,4 @@
-"""What `k6 inspect` says about a script, as a config: its load, its thresholds, what is left over.
+"""Makes a config of what `k6 inspect` prints: load, thresholds, and a list of what is left out.
 
 `OPTIONS` says of every option of k6 what becomes of it; docs/reference/k6-options.md is the same
 for people.
@@ -13,11 +13,11 @@ from typing import Any, Final, NoReturn
 
 from experiments.config.keys import nearest
 from experiments.errors import ConfigError
-from experiments.interop.go_numbers import parse_duration_s
 from experiments.interop.k6_load import SHORTCUTS, Table, loads
 from experiments.interop.k6_load import names as scenario_names
 from experiments.interop.k6_place import Notes, Place
 from experiments.interop.k6_thresholds import Names, Selection, thresholds
+from experiments.statistics.go_numbers import parse_duration_s
 
 MOST_CHARS: Final = 10_000_000
 NO_NAMES: Final = Names()

@@ -9,7 +9,7 @@ from typing import Any, Final
 from experiments.config.keys import nearest
 from experiments.config.sources import show_value
 from experiments.errors import ConfigError
-from experiments.interop.go_numbers import parse_duration_s
+from experiments.statistics.go_numbers import parse_duration_s
 from sim.load.settings import MOST_USERS
 
 _MOST_SHOWN: Final = 10

@@ -15,7 +15,7 @@ from experiments.config.keys import nearest
 from experiments.config.sources import read_source, show_value
 from experiments.errors import ConfigError
 from experiments.interop.k6_thresholds import Names
-from experiments.studies.validate.numbers import ENDPOINTS as SHORT
+from experiments.statistics.outcomes import ENDPOINT_OF_TAG
 from model.service import ENDPOINTS
 
 _TABLES: Final = ("names", "groups")
@@ -52,7 +52,7 @@ def _pairs(table: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
 def _pair(name: str, value: Any, path: str) -> tuple[str, str]:
     """The script's name and the endpoint; written the other way round it is understood too."""
     for one, other in ((name, value), (value, name)):
-        endpoint = SHORT.get(other, other) if isinstance(other, str) else ""
+        endpoint = ENDPOINT_OF_TAG.get(other, other) if isinstance(other, str) else ""
         if endpoint in ENDPOINTS and isinstance(one, str):
             return one, endpoint
     raise ConfigError(

@@ -33,13 +33,13 @@ class Budget:
             f"{text}; allowed: a number of runs such as 200, or wall time such as 90s, 15m, 1h30m"
         )
 
-    def started(self) -> Purse:
+    def started(self) -> BudgetLeft:
         """Begin to spend it."""
-        return Purse(self, time.monotonic())
+        return BudgetLeft(self, time.monotonic())
 
 
 @dataclasses.dataclass
-class Purse:
+class BudgetLeft:
     """What is left of a budget."""
 
     budget: Budget

@@ -1,23 +1,16 @@
-"""Many runs of many worlds: which are still missing, over which processes, and until when."""
+"""Replications of several configs with the same seeds: what compare, sweep, gate, validate run."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from experiments.config.memory_check import memory_warning
 from experiments.config.reading import Config
-from experiments.runs.failures import raise_if_failed
-from experiments.runs.journal import Journal, key_of
+from experiments.runs.journal import Journal
 from experiments.runs.options import RunOptions
-from experiments.runs.replications import (
-    processes_here,
-    seed_of,
-    stream_replications,
-)
-from experiments.runs.run_reuse import Twins
-from experiments.runs.store import identity_of
-from experiments.runs.worker import Task
+from experiments.runs.replications import seed_of
+from experiments.runs.runner import Runner
+from experiments.runs.wanted import Wanted, wanted_run
 from experiments.statistics.quantities import QUANTITIES
 from experiments.statistics.thresholds import watched
 from experiments.statistics.uncertainty import Uncertainty, again, runs_again, splits, world_number
@@ -35,32 +28,37 @@ class Cell:
 class Campaign:
     """Runs replications of cells, each only once, and keeps them.
 
-    Cells share their random numbers: replication k of every cell has the same seed, and where
-    something is unknown the same draw. Where a cell
-    differs from another only in what that one's run never asked for, it is the same run.
+    Cells share their random numbers: replication k of every cell has the same seed and, where
+    something is unknown, the same draw.
     """
 
     def __init__(self, journal: Journal, options: RunOptions, seed: int) -> None:
-        self._journal = journal
-        self._options = options
+        self._runner = Runner(journal, options)
+        self._scale = options.scale
         self._seed = seed
-        self._purse = options.budget.started()
-        self.interrupted = False
-        self.cut_short = False
-        """Whether something that was wanted could not be run any more."""
-        self._warned = False
-        self._twins = Twins()
+        # The cell is kept as well: the id of its config must not become that of another one.
+        self._wanted_runs: dict[tuple[int, int], tuple[Cell, Wanted]] = {}
 
-    def result(self, cell: Cell, replication: int) -> RunResult | None:
-        """A finished run; None if there is none."""
-        return self._journal.get(self._key(cell, replication))
+    @property
+    def interrupted(self) -> bool:
+        """Whether the user interrupted."""
+        return self._runner.interrupted
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether something that was wanted could not be run any more."""
+        return self._runner.cut_short
 
     def results(self, cell: Cell) -> list[RunResult]:
         """The finished replications of a cell, from the first one on without a gap."""
-        found: list[RunResult] = []
-        while (run := self.result(cell, len(found))) is not None:
-            found.append(run)
-        return found
+        runs: list[RunResult] = []
+        while (run := self._result(cell, len(runs))) is not None:
+            runs.append(run)
+        return runs
+
+    def run(self, wanted: Iterable[tuple[Cell, int]]) -> bool:
+        """Run the replications of cells that are missing; see `Runner.run`."""
+        return self._runner.run(self._wanted(cell, replication) for cell, replication in wanted)
 
     def run_again(self, cells: Iterable[Cell], replications: int) -> bool:
         """Make the second runs of some worlds, where something is unknown. As `run`."""
@@ -73,10 +71,10 @@ class Campaign:
 
     def second_runs(self, cell: Cell) -> dict[int, RunResult]:
         """World -> its second run, of those that were made."""
-        found: dict[int, RunResult] = {}
-        while (run := self.result(cell, again(len(found)))) is not None:
-            found[len(found)] = run
-        return found
+        runs: dict[int, RunResult] = {}
+        while (run := self._result(cell, again(len(runs)))) is not None:
+            runs[len(runs)] = run
+        return runs
 
     def uncertainty(self, cell: Cell, runs: Sequence[RunResult]) -> Uncertainty | None:
         """What the intervals of these replications cover; None where everything is known."""
@@ -91,94 +89,15 @@ class Campaign:
             "quantities": splits(runs, second, QUANTITIES),
         }
 
-    @property
-    def spent(self) -> bool:
-        """Whether nothing further may be run: the budget is spent, or the user interrupted."""
-        return self.interrupted or self._purse.empty
+    def _result(self, cell: Cell, replication: int) -> RunResult | None:
+        return self._runner.result(self._wanted(cell, replication))
 
-    def run(self, wanted: Iterable[tuple[Cell, int]]) -> bool:
-        """Run what is missing, in this order, as far as the budget goes.
-
-        Returns:
-            whether everything wanted is there now.
-        """
-        pairs = {self._key(cell, number): (cell, number) for cell, number in wanted}
-        while missing := {key: pair for key, pair in pairs.items() if not self._known(key, *pair)}:
-            if self.spent:
-                self.cut_short = True
-                return False
-            # Some of these may turn out to be needless, and leave room for others.
-            affordable = list(missing)[: self._purse.runs_left]
-            self._run([missing[key] for key in affordable], affordable)
-            if all(self._journal.get(key) is None for key in affordable):
-                # Whoever should run them cannot: asking again would never end.
-                return False
-        return True
-
-    def _known(self, key: str, cell: Cell, replication: int) -> bool:
-        """Whether a run is there, or is the same as one that is there; both are kept."""
-        run = self._journal.get(key)
-        if run is None:
-            run = self._twin(cell, replication)
-            if run is None:
-                return False
-            self._journal.add(key, run)
-        self._twins.add(self._config(cell, replication), run)
-        return True
-
-    def _twin(self, cell: Cell, replication: int) -> RunResult | None:
-        config = self._config(cell, replication)
-        return self._twins.find(config, seed_of(self._seed, replication))
-
-    def _run(self, pairs: Sequence[tuple[Cell, int]], keys: Sequence[str]) -> None:
-        tasks = [
-            Task(
-                number,
-                self._config(cell, replication).world,
-                seed_of(self._seed, replication),
-                self._options.scale,
-                watched=watched(cell.config),
-            )
-            for number, (cell, replication) in enumerate(pairs)
-        ]
-
-        def finished(number: int, result: RunResult) -> bool:
-            raise_if_failed(result)
-            if result.partial:
-                self.interrupted = True
-                return True
-            self._purse.spent_runs += 1
-            self._journal.add(keys[number], result)
-            # For its twins among those that have not begun.
-            self._known(keys[number], *pairs[number])
-            return self._purse.seconds_left <= 0.0
-
-        def needless(number: int) -> bool:
-            return self._twin(*pairs[number]) is not None
-
-        self._warn_if_short_of_memory([self._config(*pair) for pair in pairs])
-        load = self._config(*pairs[0]).world_at(self._options.scale).load
-        with self._options.display.runs(len(tasks), load) as report:
-            heard = stream_replications(tasks, self._options.workers, report, finished, needless)
-        self.interrupted = self.interrupted or heard
-
-    def _warn_if_short_of_memory(self, configs: Sequence[Config]) -> None:
-        if self._warned:
-            return
-        # Cells share their config over all replications.
-        distinct = {id(config): config for config in configs}.values()
-        worlds = [config.world_at(self._options.scale) for config in distinct]
-        processes = processes_here(self._options.workers, len(configs))
-        warning = memory_warning(worlds, processes)
-        if warning:
-            self._options.display.warn(warning)
-        self._warned = bool(warning)
-
-    def _key(self, cell: Cell, replication: int) -> str:
-        seed = seed_of(self._seed, replication)
-        config = self._config(cell, replication)
-        return key_of(identity_of(config.resolved, seed, self._options.scale))
-
-    def _config(self, cell: Cell, replication: int) -> Config:
-        """The world of a replication, or of the second run of one."""
-        return cell.config.drawn(self._seed, world_number(replication))
+    def _wanted(self, cell: Cell, replication: int) -> Wanted:
+        """A replication, or the second run of one."""
+        place = (id(cell.config), replication)
+        if place not in self._wanted_runs:
+            config = cell.config.drawn(self._seed, world_number(replication))
+            seed = seed_of(self._seed, replication)
+            run = wanted_run(config, seed, self._scale, watched=watched(cell.config))
+            self._wanted_runs[place] = cell, run
+        return self._wanted_runs[place][1]

@@ -1,4 +1,4 @@
-"""Runs on a Dask cluster that is already there: `--cluster ADDRESS`.
+"""Makes runs on an existing Dask cluster: `--cluster ADDRESS`.
 
 Every worker needs this program in the same version. A run depends on its world and seed only, so
 that it has the same digest wherever it is made; the scheduler sends the runs of a worker that dies

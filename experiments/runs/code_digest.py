@@ -1,4 +1,4 @@
-"""Digests of the code behind a run: results of other code are those of another program."""
+"""Digests of the program and of the user's code: results are resumed only by the same code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a study says while it runs: warnings, and how far its runs are."""
+"""What users see while a study runs: warnings and progress."""
 
 from __future__ import annotations
 

@@ -7,12 +7,13 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from experiments.errors import OutputError
+from experiments.runs.whole_file import explaining, sync_folder, write_synced
 
 _STAGING: Final = ".writing-"
 _BUSY: Final = frozenset({errno.EWOULDBLOCK, errno.EACCES})
@@ -32,7 +33,7 @@ class Folder:
         self.path = path.absolute()
         self._descriptor: int | None = None
         self._created = False
-        with explaining(self.path):
+        with explaining(f"--out {self.path}"):
             self._open()
 
     def _open(self) -> None:
@@ -79,41 +80,16 @@ class Folder:
         Raises:
             OutputError: the disk does not take them; then none is there.
         """
-        with explaining(self.path):
+        with explaining(f"--out {self.path}"):
             staging = Path(tempfile.mkdtemp(dir=self.path, prefix=_STAGING))
             try:
                 for name, content in files.items():
-                    _write(staging / name, content)
+                    write_synced(staging / name, content)
                 for name in files:
                     (staging / name).replace(self.path / name)
-                _sync(self.path)
+                sync_folder(self.path)
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
 
 
 ALLOWED: Final = "allowed: a new or empty folder, or one written by ticketsim"
-
-
-@contextmanager
-def explaining(path: Path) -> Iterator[None]:
-    """Say in one line what the disk said."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OutputError(f"--out {path}: cannot be written: {reason}") from error
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

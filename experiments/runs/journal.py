@@ -1,4 +1,4 @@
-"""Results on disk as they come: a folder that an interrupted compare, sweep or gate goes on from.
+"""Keeps each finished run on disk at once, so that an interrupted study can go on.
 
 manifest.json   what the folder belongs to: command, config, seed, scale, version, code
 runs.jsonl      one line per finished run, under the digest of (config, seed, scale, version, code);
@@ -9,7 +9,6 @@ NAME.json, ...  what the command reports in the end
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -18,19 +17,14 @@ from typing import IO, Any
 
 from experiments.documents import as_json
 from experiments.errors import OutputError, OutputMismatchError
-from experiments.runs.folder import Folder, explaining
+from experiments.runs.folder import Folder
 from experiments.runs.store import Identity, read_plain, write_plain
+from experiments.runs.whole_file import explaining
 from sim.result import RunResult
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
 _RUNS = "runs.jsonl"
-
-
-def key_of(identity: Identity) -> str:
-    """The SHA-256 of everything that a run depends on."""
-    text = json.dumps(dataclasses.asdict(identity), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Journal:
@@ -52,7 +46,7 @@ class Journal:
         self._folder = None if folder is None else Folder(folder)
         self._file: IO[bytes] | None = None
         if self._folder is not None:
-            with explaining(self._folder.path):
+            with explaining(f"--out {self._folder.path}"):
                 self._open(self._folder, command, identity)
 
     def _open(self, folder: Folder, command: str, identity: Identity) -> None:
@@ -76,7 +70,7 @@ class Journal:
         """Keep a finished run. Raises OutputError when the disk does not take it."""
         self._runs[key] = dataclasses.replace(run, series={})
         if self._file is not None and self._folder is not None:
-            with explaining(self._folder.path):
+            with explaining(f"--out {self._folder.path}"):
                 self._file.write(_line(key, run).encode())
                 self._file.flush()
                 os.fsync(self._file.fileno())

@@ -1,4 +1,4 @@
-"""Independent replications, here or over a pool of processes, with the same result either way.
+"""Runs tasks in this process, in a pool of processes or on a cluster, with the same results.
 
 Ctrl-C or SIGTERM asks every running replication to stop where it is; what it has measured is kept,
 marked as interrupted. A second one ends the program at once. A worker process that is killed is

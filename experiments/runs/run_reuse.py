@@ -1,4 +1,4 @@
-"""Runs that need not be made: another config's is the same, as it never asked for what differs."""
+"""Reuses a finished run when two configs differ only in policy switches that the run never read."""
 
 from __future__ import annotations
 
@@ -6,46 +6,51 @@ import dataclasses
 from typing import Any, Final
 
 from experiments.config.reading import Config
-from experiments.runs.journal import key_of
-from experiments.runs.store import identity_of
+from experiments.runs.store import identity_of, key_of
+from experiments.runs.wanted import Wanted
 from sim.result import RunResult
 
 _POLICY: Final = "policy"
 
 
-class Twins:
+class FinishedRuns:
     """Finished runs, to be found again under other policies."""
 
     def __init__(self) -> None:
-        self._finished: dict[tuple[str, int], dict[Any, tuple[Config, RunResult]]] = {}
-        # The config is kept as well: its id must not become another one's.
-        self._rests: dict[int, tuple[Config, str]] = {}
+        self._finished: dict[Any, dict[Any, tuple[Config, RunResult]]] = {}
+        # The config is kept as well: its id must not become that of another config.
+        self._digests: dict[int, tuple[Config, str]] = {}
 
-    def add(self, config: Config, run: RunResult) -> None:
-        """Remember a run that came to its end by itself."""
-        if run.consulted is not None and not run.partial:
+    def add(self, wanted: Wanted, run: RunResult) -> None:
+        """Remember a run that ended by itself."""
+        config = wanted.config
+        if config is not None and run.consulted is not None and not run.partial:
             policy = tuple(sorted(config.resolved[_POLICY].items()))
-            self._alike(config, run.seed)[policy] = config, run
+            self._alike(wanted, config)[policy] = config, run
 
-    def find(self, config: Config, seed: int) -> RunResult | None:
-        """The run that this config would make with this seed, if that is known already."""
-        for other, run in self._alike(config, seed).values():
-            if switches_between(config, other).isdisjoint(run.consulted or ()):
+    def find(self, wanted: Wanted) -> RunResult | None:
+        """The finished run that is the same as the wanted one; None if there is none."""
+        if wanted.config is None:
+            return None
+        for other, run in self._alike(wanted, wanted.config).values():
+            if switches_between(wanted.config, other).isdisjoint(run.consulted or ()):
                 return run
         return None
 
-    def _alike(self, config: Config, seed: int) -> dict[Any, tuple[Config, RunResult]]:
-        """The finished runs of configs that differ in nothing but the policy, by policy."""
-        return self._finished.setdefault((self._rest(config), seed), {})
+    def _alike(self, wanted: Wanted, config: Config) -> dict[Any, tuple[Config, RunResult]]:
+        """Policy -> config and finished run, where nothing but the policy differs."""
+        task = wanted.task
+        everything_else = (self._digest(config), task.seed, task.scale, task.limits)
+        return self._finished.setdefault(everything_else, {})
 
-    def _rest(self, config: Config) -> str:
-        """The digest of everything but the policy."""
-        known = self._rests.get(id(config))
+    def _digest(self, config: Config) -> str:
+        """The digest of everything in a config but the policy."""
+        known = self._digests.get(id(config))
         if known is None:
             identity = identity_of(config.resolved, 0, 1.0)
             rest = {key: value for key, value in identity.config.items() if key != _POLICY}
             known = config, key_of(dataclasses.replace(identity, config=rest))
-            self._rests[id(config)] = known
+            self._digests[id(config)] = known
         return known[1]
 
 

@@ -1,4 +1,4 @@
-"""Every request of a replication on disk: `DIR/samples/NUMBER.parquet`, kept with `run --samples`.
+"""Writes every request of a replication to `DIR/samples/NUMBER.parquet`, for `run --samples`.
 
 Columns: time_s (since the load began, when it ended), user, endpoint, status (0: no answer), error
 (primary cause; empty for a request that did not fail), and duration_ms, blocked_ms, sending_ms,
@@ -7,12 +7,10 @@ receiving_ms in milliseconds. Rows are in the order in which requests ended.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from experiments.errors import OutputError
+from experiments.runs.whole_file import explaining
 from sim.measure.requests import Sample
 
 if TYPE_CHECKING:
@@ -63,7 +61,7 @@ class SampleWriter:
         """Begin the file."""
         import pyarrow.parquet as pq
 
-        with _explaining(self._path):
+        with explaining(self._path):
             self._path.parent.mkdir(exist_ok=True)
             self._path.unlink(missing_ok=True)
             self._writer = pq.ParquetWriter(self._staging, schema())
@@ -71,7 +69,7 @@ class SampleWriter:
 
     def __exit__(self, kind: object, _error: object, _traceback: object) -> None:
         """Finish the file; after an error there is none."""
-        with _explaining(self._path):
+        with explaining(self._path):
             if kind is None:
                 self._flush()
             self._writer.close()
@@ -84,7 +82,7 @@ class SampleWriter:
         """Take one request."""
         self._rows.append(sample)
         if len(self._rows) >= _ROWS_AT_ONCE:
-            with _explaining(self._path):
+            with explaining(self._path):
                 self._flush()
 
     def _flush(self) -> None:
@@ -104,12 +102,3 @@ class SampleWriter:
         }
         self._writer.write_table(pa.table(columns, schema=schema()))
         rows.clear()
-
-
-@contextmanager
-def _explaining(path: Path) -> Iterator[None]:
-    """Say in one line what the disk said."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error

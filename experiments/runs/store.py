@@ -21,6 +21,7 @@ the version being that of the code as it is, the user's own included.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib.metadata
 import io
 import json
@@ -113,6 +114,12 @@ def identity_of(resolved: Mapping[str, Any], seed: int, scale: float) -> Identit
     return Identity(
         json.loads(json.dumps(config)), seed, scale, program_version(), named_digest(resolved)
     )
+
+
+def key_of(identity: Identity) -> str:
+    """The SHA-256 of everything that a run depends on."""
+    text = json.dumps(dataclasses.asdict(identity), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class RunFolder:

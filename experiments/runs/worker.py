@@ -1,4 +1,4 @@
-"""One replication, and the process that runs some. It begins sooner for how little it imports."""
+"""One run as a task, and the worker process. It imports little, so that it starts quickly."""
 
 from __future__ import annotations
 
@@ -12,27 +12,40 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from experiments.runs.limits import HopelessWatch, Limits
 from experiments.runs.watchdog import Watchdog
 from sim.kernel.environment import Environment
 from sim.measure.watched import NOTHING, Watched
+from sim.progress import OnProgress, Progress
 from sim.result import RunResult
-from sim.run import Progress, simulate
+from sim.run import simulate
 from sim.world import World
+
+
+def whole(run: RunResult) -> RunResult:
+    """All of a result."""
+    return run
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One replication to run."""
+    """One run to make; it is sent to another process.
+
+    `replication` is its number among the tasks that are run together. `samples` is the file to keep
+    every request in, None for nowhere. `watched` is what thresholds want of the run. `limits` end
+    a hopeless run early. `keeps` says how much of the result is sent back.
+    """
 
     replication: int
     world: World
     seed: int
     scale: float
     samples: Path | None = None
-    """The file to keep every request in; None keeps them nowhere."""
     watched: Watched = NOTHING
+    limits: Limits | None = None
+    keeps: Callable[[RunResult], RunResult] = whole
 
-    def simulate(self, hear: Callable[[Progress], bool], stopped: Callable[[], bool]) -> RunResult:
+    def simulate(self, hear: OnProgress, stopped: Callable[[], bool]) -> RunResult:
         """Run it here; `hear` is told how far it is and says whether to stop.
 
         Args:
@@ -41,15 +54,15 @@ class Task:
         """
         if self.world.app.wsgi:
             # An application has a watchdog of its own.
-            return self.perform(hear, lambda _kernel: None)
+            return self.keeps(self.perform(hear, lambda _kernel: None))
         watchdog = Watchdog(stopped)
         with watchdog.watching():
-            return self.perform(hear, watchdog.follow)
+            return self.keeps(self.perform(hear, watchdog.follow))
 
-    def perform(
-        self, hear: Callable[[Progress], bool], on_kernel: Callable[[Environment], None]
-    ) -> RunResult:
+    def perform(self, hear: OnProgress, on_kernel: Callable[[Environment], None]) -> RunResult:
         """Run it, as `simulate` does; `on_kernel` is given the kernel of the run."""
+        if self.limits is not None:
+            return self._perform_within(self.limits, hear, on_kernel)
         if self.samples is None:
             return simulate(
                 self.world,
@@ -71,6 +84,24 @@ class Task:
                 watched=self.watched,
                 on_kernel=on_kernel,
             )
+
+    def _perform_within(
+        self, limits: Limits, hear: OnProgress, on_kernel: Callable[[Environment], None]
+    ) -> RunResult:
+        watch = HopelessWatch(limits)
+
+        def heard(progress: Progress) -> bool:
+            return bool(hear(progress)) or watch.is_hopeless(progress)
+
+        run = simulate(
+            self.world,
+            self.seed,
+            scale=self.scale,
+            progress=heard,
+            listener=watch.hear_request,
+            on_kernel=on_kernel,
+        )
+        return dataclasses.replace(run, ended=watch.rejection or run.ended)
 
 
 class Worker:

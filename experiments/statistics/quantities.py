@@ -1,4 +1,4 @@
-"""What alternatives are judged by, as one number per run each."""
+"""The quantities that variants are compared in: one number per run each."""
 
 from __future__ import annotations
 

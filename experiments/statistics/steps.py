@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 
 from experiments.statistics.intervals import mean
 from experiments.statistics.outcomes import POLL, is_failure
+from model import errors
 from model.service import BOOKING, DATES, GENERATION, PAYMENT, SEATS
 from sim.measure.watched import Measured
 from sim.result import RunResult
@@ -28,11 +29,25 @@ STEPS: Final[Mapping[str, tuple[str, ...]]] = {
 STEP_LIMIT: Final = 0.01
 """Largest share of failed requests of a step in a run that holds, where the config states no limit
 of its own: the failure rate that k6's documentation uses in its examples of thresholds."""
-_CONFLICT: Final = "409"
-_BUSINESS_BESIDE_409: Final = frozenset(
+_BUSINESS: Final = frozenset({"402", "403", "409", "410"})
+"""Statuses by which a service says no: not paid for, not for this person, taken, gone."""
+_BUSINESS_BESIDE: Final = frozenset(
     {"SeatLockedError", "NoFreeSeatError", "NotEnoughPointsError", "BookingStatusError"}
 )
 """Answers "no" of the business that the service of the incident gives with status 500."""
+_NO_BUSINESS: Final = frozenset({"MissingTokenError", "WrongConcertError"})
+"""Answered with status 403, though a person who asks properly never meets them."""
+_NO_ANSWER: Final = frozenset(
+    {
+        "ConnectionRefused",
+        "ConnectionReset",
+        "DialTimeout",
+        "PortsExhausted",
+        "RequestCancelled",
+        "RequestTimeout",
+    }
+)
+"""Primary causes of the load generator's own: status 0."""
 
 
 class StepCounts(TypedDict):
@@ -51,11 +66,6 @@ class StepCounts(TypedDict):
     """Primary cause -> failed requests, most common first; business refusals left out."""
 
 
-def is_business(status: str, cause: str) -> bool:
-    """Whether a request that was not answered well is a refusal of the business."""
-    return status == _CONFLICT or cause in _BUSINESS_BESIDE_409
-
-
 def steps_of(run: Measured) -> dict[str, tuple[str, ...]]:
     """Step -> endpoints of a run; an endpoint of a service of one's own is a step by itself."""
     known = {endpoint for endpoints in STEPS.values() for endpoint in endpoints}
@@ -70,9 +80,10 @@ def counts_of(run: Measured, endpoints: Sequence[str]) -> tuple[int, int, int]:
         for status, count in run.outcomes.get(endpoint, {}).items():
             requests += count
             bad += count * is_failure(status)
-            refused += count * (status == _CONFLICT)
+            refused += count * (status in _BUSINESS)
         causes = run.errors.get(endpoint, {})
-        refused += sum(count for name, count in causes.items() if name in _BUSINESS_BESIDE_409)
+        refused += sum(count for name, count in causes.items() if name in _BUSINESS_BESIDE)
+        refused -= sum(count for name, count in causes.items() if name in _NO_BUSINESS)
     return requests, refused, bad - refused
 
 
@@ -129,17 +140,29 @@ def _failures(runs: Sequence[RunResult], endpoints: Sequence[str]) -> Iterator[t
     """Primary causes of failures, those that are refusals of the business left out."""
     for run in runs:
         for endpoint in endpoints:
-            conflicts = run.outcomes.get(endpoint, {}).get(_CONFLICT, 0)
-            for name, count in run.errors.get(endpoint, {}).items():
-                if name in _BUSINESS_BESIDE_409:
+            causes = run.errors.get(endpoint, {})
+            statuses = run.outcomes.get(endpoint, {})
+            refused = sum(count for status, count in statuses.items() if status in _BUSINESS)
+            refused -= sum(count for name, count in causes.items() if name in _NO_BUSINESS)
+            # The results do not say which cause had which status: causes that are known to have
+            # one of the business come first, then those of a service of one's own.
+            for name, count in sorted(causes.items(), key=lambda item: _likely(item[0])):
+                if name in _BUSINESS_BESIDE:
                     continue
-                if name in _ANSWERED_409:
-                    taken = min(count, conflicts)
-                    conflicts -= taken
-                    count -= taken  # noqa: PLW2901
-                if count:
-                    yield name, count
+                taken = min(count, refused) if _likely(name) < _NEVER else 0
+                refused -= taken
+                if count > taken:
+                    yield name, count - taken
 
 
-_ANSWERED_409: Final = frozenset({"SeatTakenError", "BookingGoneError", "Status409"})
-"""Causes of answers with status 409: of the service, and of a service that states none."""
+_NEVER: Final = 2
+
+
+def _likely(cause: str) -> int:
+    """How likely a cause has a status of the business: 0 it has, 1 it may have, 2 never."""
+    if cause in _NO_ANSWER or cause in _NO_BUSINESS:
+        return _NEVER
+    known = getattr(errors, cause, None)
+    if known is None:
+        return 1
+    return 0 if str(getattr(known, "status", "")) in _BUSINESS else _NEVER

@@ -23,7 +23,7 @@ from typing import Any, Final, Literal
 from experiments.config.keys import nearest
 from experiments.config.reading import Config, Threshold
 from experiments.errors import ConfigError
-from experiments.interop.go_numbers import parse_duration_s, parse_float
+from experiments.statistics.go_numbers import parse_duration_s, parse_float
 from experiments.statistics.outcomes import is_failure
 from experiments.statistics.steps import STEPS, failed_share
 from model.service import ENDPOINTS

@@ -1,4 +1,4 @@
-"""How much of the spread between runs is what nobody knows, and how much is chance.
+"""Splits the spread between runs into unknown inputs and chance.
 
 Each replication of a config with `[unknowns]` is another world. Some worlds are run twice, with
 other random numbers: half the mean squared difference of such pairs is the variance within a

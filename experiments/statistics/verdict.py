@@ -36,6 +36,7 @@ _MS: Final = 1e3
 _INSIDE: Final = ("admitted", "saw_seats", "sold_out", "booked", "paid")
 """States of the funnel that nobody reaches outside."""
 _DURATIONS: Final = "http_req_duration"
+_FAILED: Final = "http_req_failed"
 _SLOW: Final = frozenset({"", "RequestTimeout", "RequestCancelled", "ConnectionReset"})
 """Causes that say only that the answer did not come in time; empty: of slow answers."""
 
@@ -301,12 +302,20 @@ def _failed_thresholds(
         if row["met"] is not False:
             continue
         endpoint = _endpoint(criterion, runs)
-        errors = _errors(runs, [endpoint] if endpoint else _endpoints(runs))
-        # A slow answer has no cause among the errors: what was full is behind it.
-        causes = errors if criterion.measure.metric != _DURATIONS else Counter[str]()
-        yield _failure(
-            "threshold", row["name"], _step_of(endpoint), row["value"], row["limit"], causes, full
-        )
+        causes: Mapping[str, float] = {}
+        behind: Sequence[Full] = ()
+        metric = criterion.measure.metric
+        if metric == STEP_FAILED:
+            step = dict(criterion.measure.tags)["step"]
+            causes, behind = step_counts(runs)[step]["causes"], full
+        elif metric == _FAILED:
+            causes, behind = _errors(runs, [endpoint] if endpoint else _endpoints(runs)), full
+        elif metric == _DURATIONS:
+            # A slow answer has no cause among the errors: what was full is behind it.
+            behind = full
+        step = _step_of(endpoint)
+        value, limit = row["value"], row["limit"]
+        yield _failure("threshold", row["name"], step, value, limit, causes, behind)
 
 
 def _endpoint(criterion: Criterion, runs: Sequence[RunResult]) -> str:

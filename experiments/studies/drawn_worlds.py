@@ -1,4 +1,4 @@
-"""What is to be said of the worlds that a config draws."""
+"""Warnings about the worlds that a config draws."""
 
 from __future__ import annotations
 

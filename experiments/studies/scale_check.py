@@ -1,4 +1,4 @@
-"""Down to which scale does a smaller world tell what full size tells?
+"""Finds the smallest scale at which a world still tells what full size tells.
 
 `python -m experiments.studies.scale_check FILE` runs the incident at full size and at smaller
 scales, with the same seeds, and writes what it finds into FILE; `ticketsim run --scale` warns from

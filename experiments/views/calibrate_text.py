@@ -1,4 +1,4 @@
-"""What a calibration found, for people."""
+"""The result of a calibration as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An explanation for people: plain text that fits the width it is given."""
+"""An explanation as plain text, for a terminal of a given width."""
 
 from __future__ import annotations
 
@@ -120,11 +120,10 @@ def _best(found: Explanation, width: int) -> Iterator[str]:
         )
         inputs = ", ".join(f"{name} {value}" for name, value in world["inputs"].items())
         far = "-" if world["distance"] is None else f"{world['distance']:.2f}"
-        for text in (
-            f"distance {far}: {numbers or world['ended']}",
-            f"{number(world['requests'])} requests; with {inputs}",
+        for indent, text in (
+            ("  ", f"distance {far}: {numbers or world['ended']}"),
+            ("      ", f"{number(world['requests'])} requests; with {inputs}"),
         ):
-            indent = "  " if text.startswith("distance") else "      "
             yield from textwrap.wrap(text, width, initial_indent=indent, subsequent_indent="      ")
 
 

@@ -1,4 +1,4 @@
-"""What a search for races found, for people."""
+"""The result of a search for races as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a gate found, for people, for a pull request and for build servers."""
+"""The result of a gate as text, as Markdown for a pull request, and as JUnit XML."""
 
 from __future__ import annotations
 

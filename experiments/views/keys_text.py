@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 from typing import Final
 
-from experiments.config.key_table import Row, config_rows
+from experiments.config.key_table import KeyRow, config_rows
 from experiments.config.keys import nearest
 
 _NARROWEST: Final = 60
@@ -17,7 +17,7 @@ _COLUMNS: Final = ("key", "unit", "default", "range")
 _HEADS: Final = {"key": "key", "unit": "unit", "default": "default", "range": "plausible"}
 
 
-def matching(words: Sequence[str]) -> list[Row]:
+def matching(words: Sequence[str]) -> list[KeyRow]:
     """The keys that have every word in key, unit or meaning; tables themselves are left out."""
     wanted = [word.casefold() for word in words]
     return [
@@ -38,7 +38,7 @@ def no_such_key(words: Sequence[str]) -> str:
     return f"no key has {' and '.join(words)}{hint}"
 
 
-def render(rows: Sequence[Row], width: int) -> str:
+def render(rows: Sequence[KeyRow], width: int) -> str:
     """The table for a terminal of so many columns; the meaning takes what the others leave."""
     width = max(_NARROWEST, min(width, _WIDEST))
     cells = [{column: row[column] or "-" for column in _COLUMNS} for row in rows]
@@ -53,11 +53,11 @@ def render(rows: Sequence[Row], width: int) -> str:
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _line(cells: Row, widths: dict[str, int]) -> str:
+def _line(cells: KeyRow, widths: dict[str, int]) -> str:
     return "".join(f"{cells[column]:<{widths[column]}}  " for column in _COLUMNS)
 
 
-def _entry(row: Row, line: str, left: int, width: int) -> Iterator[str]:
+def _entry(row: KeyRow, line: str, left: int, width: int) -> Iterator[str]:
     if left >= _LONGEST_MEANING:
         first, *others = wrap(row["meaning"], left) or [""]
         yield line + first

@@ -1,4 +1,4 @@
-"""The summary of a run for people: plain text that fits the width it is given."""
+"""The summary of a run as plain text, for a terminal of a given width."""
 
 from __future__ import annotations
 

@@ -9,7 +9,12 @@ from typing import Any
 
 from experiments.statistics.quantities import FAILED, QUANTITIES, STEPS_FAILED, SWEPT, Quantity
 from experiments.studies.sweep.knee import Knee, Side
-from experiments.studies.sweep.points import Level, PointResult, SweepResult
+from experiments.studies.sweep.points import (
+    MeanAndInterval,
+    PointResult,
+    SweepResult,
+    cause_and_endpoint,
+)
 from experiments.views.run_text import (
     duration,
     in_unit,
@@ -21,7 +26,7 @@ from experiments.views.run_text import (
 from experiments.views.verdict_text import WORDS, scale_words
 
 _MOST_LINES = 60
-_NOTHING: Level = {"mean": None, "ci95": None}
+_NOTHING: MeanAndInterval = {"mean": None, "ci95": None}
 
 
 def render(sweep: SweepResult, width: int) -> str:
@@ -85,7 +90,7 @@ def _points(sweep: SweepResult) -> Iterator[str]:
             values
             + f"{_shown(FAILED, point):>9}{_interval(point):>19}"
             + "".join(f"{_shown(quantity, point):>10}" for quantity in others)
-            + f"  {point['main_error'].partition(' at ')[0]}"
+            + f"  {cause_and_endpoint(point['main_error'])[0]}"
             + (f"  {point['outcome']}" if "outcome" in point else "")
         )
     if len(points) > _MOST_LINES:

@@ -1,4 +1,4 @@
-"""The comparison as a table in Markdown, which is also what a terminal shows."""
+"""Simulated beside measured numbers as a Markdown table; a terminal shows the same text."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ class Faults:
         server = self._processes.redis
         client = server.server.client(lambda _command, cost_ns: server.serve(cost_ns))
         value = b"x" * fault.value_bytes
-        ttl_ms = int(1000 * fault.ttl_s) or None
+        ttl_ms = max(1, int(1000 * fault.ttl_s)) if fault.ttl_s else None
         written = 0
         for number in range(fault.keys):
             try:

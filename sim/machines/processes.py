@@ -65,6 +65,7 @@ class Processes:
     def restart_redis(self, after_s: float, *, lose_data: bool) -> None:
         """Kill Redis and start it again `after_s` seconds later."""
         self._events.note("Redis was killed")
+        self._events.redis_kills += 1
         self._stop_redis()
         self.redis.start_after(after_s, lose_data=lose_data)
 
@@ -115,6 +116,7 @@ class Processes:
 
     def _redis_killed(self) -> None:
         self._told("redis")
+        self._events.redis_kills += 1
         self.redis.kill()
         settings = self._world.redis
         if settings.restart_after_s is not None:

@@ -78,6 +78,10 @@ class Events:
         """Other keys, by what is before their last colon."""
         self.refused = _Tally()
         """Commands that Redis refused for want of memory, by name."""
+        self.sets_lost = 0
+        """Whole sorted sets that Redis evicted."""
+        self.redis_kills = 0
+        """How often Redis was killed, by a fault or by the kernel."""
         self.forks = 0
         self.most_copied_bytes = 0
         self.longest_stall_s = 0.0
@@ -102,6 +106,7 @@ class Events:
             self.keys_evicted.add(f"{eviction.key.rpartition(':')[0]}:*", self.now_s)
             return
         self._sets_by_key[eviction.key] += 1
+        self.sets_lost += 1
         self._moments.add(self.now_s)
         if len(self.sets_evicted) < _MOST_KEPT:
             self.sets_evicted.append(SetEvicted(self.now_s, eviction.key, eviction.members))

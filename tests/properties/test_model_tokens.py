@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from jwt import api_jwt
 
 from model.errors import ExpiredTokenError, InvalidClaimError, PrematureTokenError, TokenError
+from model.policy import Policy
 from model.tokens import TokenIssuer, check_time_claims
 from tests.support.model_world import KEY, HandClock, ModelWorld
 
@@ -61,14 +62,54 @@ def verdict(check):
     return None
 
 
-@given(times_and_claims())
-def test_time_claims_are_judged_as_pyjwt_judges_them(case):
+@given(times_and_claims(), st.sampled_from([0.0, 1.0, 2.5]))
+def test_time_claims_are_judged_as_pyjwt_judges_them(case, leeway_s):
     now_s, claims = case
     raw = jwt.api_jws.PyJWS().encode(json.dumps(claims).encode(), KEY, "HS256")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(api_jwt, "datetime", _FrozenDatetime(now_s))
-        expected = verdict(lambda: jwt.decode(raw, KEY, algorithms=["HS256"]))
-    assert verdict(lambda: check_time_claims(claims, now_s)) is expected
+        expected = verdict(lambda: jwt.decode(raw, KEY, algorithms=["HS256"], leeway=leeway_s))
+    assert verdict(lambda: check_time_claims(claims, now_s, "pyjwt", leeway_s)) is expected
+
+
+NOW_S = 1_732_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("claims", "pyjwt", "jjwt"),
+    [
+        pytest.param({"exp": NOW_S}, ExpiredTokenError, None, id="at exp"),
+        pytest.param({"exp": NOW_S - 1}, ExpiredTokenError, ExpiredTokenError, id="after exp"),
+        pytest.param({"nbf": NOW_S}, None, None, id="at nbf"),
+        pytest.param({"nbf": NOW_S + 1}, PrematureTokenError, PrematureTokenError, id="before nbf"),
+        pytest.param({"iat": NOW_S + 60}, PrematureTokenError, None, id="issued in the future"),
+        pytest.param({"exp": NOW_S + 0.9}, ExpiredTokenError, None, id="parts of a second are cut"),
+        pytest.param({"exp": f"{NOW_S + 9:.0f}"}, None, InvalidClaimError, id="seconds in quotes"),
+        pytest.param({"exp": "2999-01-01T00:00:00Z"}, InvalidClaimError, None, id="a date"),
+        pytest.param({"exp": None}, InvalidClaimError, None, id="null"),
+        pytest.param({"exp": True}, ExpiredTokenError, InvalidClaimError, id="a switch"),
+        pytest.param({"iat": "x"}, InvalidClaimError, InvalidClaimError, id="iat is no time"),
+    ],
+)
+def test_where_the_libraries_differ(claims, pyjwt, jjwt):
+    # PyJWT is asked above; JJWT's rules are those of DefaultJwtParser and JwtDateConverter.
+    assert verdict(lambda: check_time_claims(claims, NOW_S, "pyjwt")) is pyjwt
+    assert verdict(lambda: check_time_claims(claims, NOW_S, "jjwt")) is jjwt
+
+
+@pytest.mark.parametrize("rules", ["pyjwt", "jjwt"])
+def test_leeway_moves_both_ends(rules):
+    def judged(claims):
+        return verdict(lambda: check_time_claims(claims, NOW_S, rules, 30.0))
+
+    assert judged({"exp": NOW_S - 29}) is judged({"nbf": NOW_S + 30}) is None
+    assert judged({"exp": NOW_S - 31}) is ExpiredTokenError
+    assert judged({"nbf": NOW_S + 31}) is PrematureTokenError
+
+
+def test_the_policy_says_whose_rules_they_are():
+    world = ModelWorld(policy=Policy(jwt_rules="jjwt", jwt_leeway_s=5.0))
+    assert (world.service.tokens._rules, world.service.tokens._leeway_s) == ("jjwt", 5.0)
 
 
 @given(st.one_of(st.text(), st.binary().map(lambda raw: raw.decode("latin-1")), st.integers()))

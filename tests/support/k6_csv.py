@@ -7,10 +7,8 @@ import csv
 import gzip
 
 from experiments.interop.export_k6 import COLUMNS
-from experiments.studies.validate.numbers import ENDPOINTS
+from experiments.statistics.outcomes import TAG_OF_ENDPOINT
 from sim.run import simulate
-
-_SHORT = {endpoint: short for short, endpoint in ENDPOINTS.items()}
 
 
 def write_run(world, seed, path):
@@ -24,7 +22,7 @@ def write_run(world, seed, path):
             row = {
                 "timestamp": int(start_s + time_s),
                 "method": endpoint.split(" ", maxsplit=1)[0],
-                "name": _SHORT.get(endpoint, endpoint),
+                "name": TAG_OF_ENDPOINT.get(endpoint, endpoint),
                 "proto": "HTTP/1.1",
                 "scenario": "default",
                 "status": status,

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from experiments.cli.main import main
-from experiments.runs import campaign
+from experiments.runs import runner
 
 QUICK = [
     "smoke",
@@ -168,7 +168,7 @@ def test_where_nobody_reaches_the_waiting_room_there_is_none_to_compare(capsys, 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_no_run_asks_for_is_not_run_again(workers, capsys, tmp_path, monkeypatch):
     made = []
-    stream = campaign.stream_replications
+    stream = runner.stream_replications
 
     def counting(tasks, given, report, finished, *more):
         def counted(number, result):
@@ -177,7 +177,7 @@ def test_what_no_run_asks_for_is_not_run_again(workers, capsys, tmp_path, monkey
 
         return stream(tasks, given, report, counted, *more)
 
-    monkeypatch.setattr(campaign, "stream_replications", counting)
+    monkeypatch.setattr(runner, "stream_replications", counting)
     variants = tmp_path / "mine.toml"
     unused = "".join(
         f"[variants.lock-{size}]\npolicy.seat_lock_ttl_s = {size}.0\n" for size in range(20, 32)
@@ -191,7 +191,9 @@ def test_what_no_run_asks_for_is_not_run_again(workers, capsys, tmp_path, monkey
     assert rows["used"]["digest"] != rows["lock-20"]["digest"]
     assert len(made) < 3 * 14
     assert any(warning.startswith("lock-20, lock-21") for warning in found["warnings"])
-    assert not any("used:" in warning for warning in found["warnings"])
+    named = {name for line in found["warnings"] for name in line.partition(":")[0].split(", ")}
+    assert "lock-31" in named
+    assert "used" not in named
 
 
 def test_a_budget_counts_only_runs_that_are_made(capsys, tmp_path):
@@ -208,6 +210,9 @@ def test_a_budget_counts_only_runs_that_are_made(capsys, tmp_path):
     assert [rows[name]["replications"] for name in ("unasked", "real", "same")] == [3, 3, 3]
     assert not any("budget" in warning for warning in found["warnings"])
     assert "same: the config is like this already" in found["warnings"]
-    assert any(warning.startswith("unasked: no run") for warning in found["warnings"])
+    assert any(
+        warning.startswith("unasked: the config as it is never reads")
+        for warning in found["warnings"]
+    )
     short = compared(capsys, *arguments, "--budget=5")
     assert any("budget" in warning for warning in short["warnings"])

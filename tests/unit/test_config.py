@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from experiments.config import reading as config
 from experiments.errors import ConfigError
 from model.policy import Policy
 from sim.customers.settings import Customer
+from sim.load.settings import ConstantVUs
 
 SMALL = """
 name = "small"
@@ -208,3 +210,64 @@ def test_numbers_are_finite_all_the_way_down():
     found = list(numbers(config.load("incident-as-planned").resolved))
     assert len(found) > 20
     assert all(map(math.isfinite, found))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        # In Redis PX 0 is an error, and a token's times are whole seconds.
+        ("policy.seat_lock_ttl_s", 0.0005, "0.001"),
+        ("policy.access_ttl_s", 0.5, "1"),
+        ("policy.waiting_ttl_s", 0.5, "1"),
+        ("policy.jwt_leeway_s", -1.0, "0"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(key, value, allowed):
+    with pytest.raises(ConfigError, match=f"{key}.*greater than or equal to {allowed}"):
+        config.load("smoke", [f"{key}={value}"])
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(
+            lambda path: path.write_text(
+                'extends = "smoke"\nname = "x"\n[load]\nexecutor = "constant-vus"\n'
+                "vus = 5\nduration_s = 10.0\n"
+            ),
+            id="in a file that extends another",
+        ),
+        pytest.param(
+            lambda path: path.write_text(
+                'extends = "smoke"\nname = "x"\nload = { executor = "constant-vus", vus = 5, '
+                "duration_s = 10.0 }\n"
+            ),
+            id="as an inline table",
+        ),
+    ],
+)
+def test_another_executor_replaces_the_load_that_a_config_extends(tmp_path, write):
+    path = tmp_path / "mine.toml"
+    write(path)
+    assert config.load(str(path)).world.load == ConstantVUs("constant-vus", duration_s=10.0, vus=5)
+
+
+def test_set_replaces_the_load_by_another_executor_and_keeps_the_same_one():
+    other = 'load={executor="constant-vus", vus=5, duration_s=10.0}'
+    assert config.load("smoke", [other]).world.load.vus == 5
+    usual = config.load("smoke").world.load
+    same = config.load("smoke", [f'load={{executor="{usual.executor}", graceful_stop_s=1.5}}'])
+    assert same.world.load == replace(usual, graceful_stop_s=1.5)
+
+
+def test_loads_of_a_list_need_names_of_their_own(tmp_path):
+    path = tmp_path / "mine.toml"
+    one = '[[load]]\nexecutor = "constant-vus"\nduration_s = 1.0\nscenario = "a"\n'
+    path.write_text(f'extends = "smoke"\n{one}{one}')
+    with pytest.raises(
+        ConfigError, match=r"load.1.scenario = \"a\": allowed: a name that no other"
+    ):
+        config.load(str(path))
+    path.write_text('extends = "smoke"\nload = []\n')
+    with pytest.raises(ConfigError, match="a list of at least one"):
+        config.load(str(path))

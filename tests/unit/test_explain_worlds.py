@@ -10,9 +10,10 @@ from experiments.config.reading import Observed, check
 from experiments.config.sources import Merged, merge, read_merged, read_source
 from experiments.config.unknown import stopped_after
 from experiments.errors import ConfigError
+from experiments.runs.limits import Limits
+from experiments.runs.worker import Task
 from experiments.statistics.summary import number_at
 from experiments.studies.explain.observations import MOST, Observation, Vector, observations_of
-from experiments.studies.explain.trials import Limits, Trial
 from experiments.studies.explain.unknowns import Unknowns
 from sim.result import Cleanup, RunResult
 
@@ -270,8 +271,8 @@ def test_a_hopeless_run_is_stopped(limits, ended):
         "load.graceful_stop_s=0.0",
     ]
     base = unknowns({}, *assignments)
-    trial = Trial(0, world(base), 1, 1.0, limits=limits)
-    run = trial.simulate(lambda _progress: False)
+    trial = Task(0, world(base), 1, 1.0, limits=limits)
+    run = trial.simulate(lambda _progress: False, lambda: False)
     assert run.ended == ended
     observed = [observation("tables.token_history", 10.0)]
     values = Vector(observed, 1.0).values(run)
@@ -285,7 +286,9 @@ def test_a_load_generator_that_was_killed_has_printed_no_summary():
         "generator.mb_per_vu=5000.0",
         'host.on_memory_exhausted="kill"',
     )
-    run = Trial(0, world(base), 1, 1.0, limits=Limits(1e9, 1e9)).simulate(lambda _progress: False)
+    run = Task(0, world(base), 1, 1.0, limits=Limits(1e9, 1e9)).simulate(
+        lambda _progress: False, lambda: False
+    )
     assert run.ended == "generator_killed"
     assert Vector([observation("tables.token_history", 10.0)], 1.0).values(run) is None
 
@@ -294,9 +297,15 @@ def test_tokens_that_a_sweep_or_an_eviction_took_have_vanished():
     sweep = Cleanup(300.0, 300.0, 301.0, "ok", 50, 10, 50, 10)
     kept = made_up(sweeps=[sweep])
     wiped = made_up(sweeps=[dataclasses.replace(sweep, passed_after=0)])
-    evicted = made_up(notes=["57.5 s: Redis evicted concert:1:queue:passed whole (62 members)"])
-    vanished = [number_at(run, "tokens_vanished.any") for run in (kept, wiped, evicted)]
-    assert vanished == [0.0, 1.0, 1.0]
+    evicted = made_up(redis_losses={"sets_evicted": 1, "redis_killed": 0})
+    killed = made_up(redis_losses={"sets_evicted": 0, "redis_killed": 1})
+    neither = made_up(
+        notes=["0.1 s: Redis evicted nothing"],
+        redis_losses={"sets_evicted": 0, "redis_killed": 0},
+    )
+    runs = (kept, neither, wiped, evicted, killed)
+    vanished = [number_at(run, "tokens_vanished.any") for run in runs]
+    assert vanished == [0.0, 0.0, 1.0, 1.0, 1.0]
 
 
 def test_shares_of_exceptions_and_of_refused_tokens():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.interop.go_numbers import parse_duration_s, parse_float
+from experiments.statistics.go_numbers import parse_duration_s, parse_float
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def failures(per_s, for_s, *, service=None, generator=None, network=None, ends="
     connector = Connector(
         env,
         replace(Service(), **(service or {})),
-        replace(Generator(), local_ports=PORTS, **(generator or {})),
+        replace(Generator(), **{"local_ports": PORTS, **(generator or {})}),
         replace(Network(), **(network or {})),
         Streams(1).stream("network"),
     )

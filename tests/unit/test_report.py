@@ -13,9 +13,9 @@ from experiments.cli.main import main
 from experiments.config.reading import read
 from experiments.runs.options import RunOptions
 from experiments.studies.run import run
+from experiments.studies.saved_results import read_folder
 from experiments.views.report.explanations import CAUSES, INVARIANTS
 from experiments.views.report.page import page_of
-from experiments.views.report.read import read_folder
 from experiments.views.report.render import html
 from tests.unit.report_folders import (
     HOSTILE,

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from experiments.studies.saved_results import read_folder
 from experiments.views.report.page import page_of
-from experiments.views.report.read import read_folder
 from experiments.views.report.render import html
 from tests.support.browser import Browser
 from tests.unit.report_folders import (

@@ -90,5 +90,5 @@ def test_limits_and_people_of_a_smaller_run_are_shown_at_full_size(run):
     assert np.allclose(shown.series["waiting"], 10 * run.series["waiting"])
     factor = 30 / scaled(world, 0.1).pool.connections
     assert np.allclose(shown.series["pool_active"], factor * run.series["pool_active"])
-    assert np.array_equal(shown.series["http_reqs"], run.series["http_reqs"])
+    assert np.array_equal(shown.series["t_s"], run.series["t_s"])
     assert at_full_size([run], world, 1.0) == [run]

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from experiments.interop.k6_output import read_output
+from experiments.studies.saved_results import read_folder
 from experiments.views.report.page import page_of
-from experiments.views.report.read import read_folder
 from experiments.views.report.render import html
 from model.errors import TokenError
 from model.tokens import TokenIssuer

@@ -191,3 +191,13 @@ def test_what_the_runs_cannot_tell_apart_is_a_tie():
     assert [rank.rank for rank in ranks] == [1, 1]
     assert ranks[0].tied_with == ("same",)
     assert recommended(ranks, {"base": base.verdict, "same": same.verdict}, "base") == []
+
+
+def test_a_threshold_that_is_not_about_failures_has_no_cause_among_them():
+    runs = [sale(races=50)]
+    (failure,) = verdict_on(runs, terms(goodput=["value>100"]))["failures"]
+    assert (failure["cause"], failure["resource"]) == ("", "")
+    (failure,) = verdict_on([sale(failed=58)], terms(http_req_failed=["rate<0.001"]))["failures"][
+        :1
+    ]
+    assert failure["cause"] == "DialTimeout"

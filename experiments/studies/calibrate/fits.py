@@ -27,7 +27,7 @@ import numpy.typing as npt
 from experiments.interop.k6_output import Output, Request
 from experiments.studies.validate.measurements import ServiceTime
 
-Vector = npt.NDArray[np.float64]
+FloatArray = npt.NDArray[np.float64]
 
 FEWEST: Final = 20
 _Z: Final = 1.959964
@@ -105,8 +105,8 @@ def fit_distribution(name: str, durations_ms: Sequence[float]) -> Distribution:
 @dataclass(frozen=True)
 class _Family:
     name: str
-    minus_log_likelihood: Callable[[Vector, float, float], float]
-    cumulated: Callable[[Vector, float, float], Vector]
+    minus_log_likelihood: Callable[[FloatArray, float, float], float]
+    cumulated: Callable[[FloatArray, float, float], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _lognormal_parameters(mean: float, cv: float) -> tuple[float, float]:
     return math.log(mean) - variance / 2.0, math.sqrt(variance)
 
 
-def _lognormal_cost(values: Vector, mean: float, cv: float) -> float:
+def _lognormal_cost(values: FloatArray, mean: float, cv: float) -> float:
     location, scale = _lognormal_parameters(mean, cv)
     logs = np.log(values)
     return float(
@@ -133,15 +133,15 @@ def _lognormal_cost(values: Vector, mean: float, cv: float) -> float:
     )
 
 
-def _lognormal_cumulated(values: Vector, mean: float, cv: float) -> Vector:
+def _lognormal_cumulated(values: FloatArray, mean: float, cv: float) -> FloatArray:
     from scipy.special import ndtr
 
     location, scale = _lognormal_parameters(mean, cv)
-    result: Vector = ndtr((np.log(values) - location) / scale)
+    result: FloatArray = ndtr((np.log(values) - location) / scale)
     return result
 
 
-def _gamma_cost(values: Vector, mean: float, cv: float) -> float:
+def _gamma_cost(values: FloatArray, mean: float, cv: float) -> float:
     from scipy.special import gammaln
 
     shape = 1.0 / (cv * cv)
@@ -152,11 +152,11 @@ def _gamma_cost(values: Vector, mean: float, cv: float) -> float:
     )
 
 
-def _gamma_cumulated(values: Vector, mean: float, cv: float) -> Vector:
+def _gamma_cumulated(values: FloatArray, mean: float, cv: float) -> FloatArray:
     from scipy.special import gammainc
 
     shape = 1.0 / (cv * cv)
-    result: Vector = gammainc(shape, values * shape / mean)
+    result: FloatArray = gammainc(shape, values * shape / mean)
     return result
 
 
@@ -164,7 +164,7 @@ _LOGNORMAL: Final = _Family("log-normal", _lognormal_cost, _lognormal_cumulated)
 _GAMMA: Final = _Family("gamma", _gamma_cost, _gamma_cumulated)
 
 
-def _hessian(cost: Callable[[Vector], float], at: Vector, step: float = 1e-3) -> Vector:
+def _hessian(cost: Callable[[FloatArray], float], at: FloatArray, step: float = 1e-3) -> FloatArray:
     """Second derivatives by central differences."""
     size = len(at)
     moves = np.eye(size) * step
@@ -180,12 +180,12 @@ def _hessian(cost: Callable[[Vector], float], at: Vector, step: float = 1e-3) ->
     return result
 
 
-def _maximum(values: Vector, family: _Family) -> _Fitted:
+def _maximum(values: FloatArray, family: _Family) -> _Fitted:
     from scipy.optimize import minimize
 
     start = np.log([values.mean(), max(0.05, values.std() / values.mean())])
 
-    def cost(logs: Vector) -> float:
+    def cost(logs: FloatArray) -> float:
         return family.minus_log_likelihood(values, math.exp(logs[0]), math.exp(logs[1]))
 
     found = minimize(cost, start, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-9})
@@ -201,7 +201,7 @@ def _maximum(values: Vector, family: _Family) -> _Fitted:
 
 
 @dataclass(frozen=True)
-class Level:
+class LoadLevel:
     """Some seconds of a ramp: users, and rate and mean time of each kind of request."""
 
     users: float
@@ -214,7 +214,7 @@ class Level:
         return math.fsum(self.rate.values())
 
 
-def levels(output: Output) -> list[Level]:
+def levels(output: Output) -> list[LoadLevel]:
     """Cut a ramp into levels of two seconds; the first and last seconds are left out."""
     seconds = sorted(output.users)
     if not seconds:
@@ -233,7 +233,7 @@ def levels(output: Output) -> list[Level]:
         users = [output.users[s] for s in range(begin, begin + _BIN_S) if s in output.users]
         if by_name and users:
             found.append(
-                Level(
+                LoadLevel(
                     statistics.fmean(users),
                     {name: len(values) / _BIN_S for name, values in by_name.items()},
                     {name: statistics.fmean(values) for name, values in by_name.items()},
@@ -242,7 +242,7 @@ def levels(output: Output) -> list[Level]:
     return found
 
 
-def fit_capacity(ramp: Sequence[Level], alone_ms: float) -> Estimate:
+def fit_capacity(ramp: Sequence[LoadLevel], alone_ms: float) -> Estimate:
     """Requests per second at which throughput stops growing with the users.
 
     X(N) = ((1/C)^p + (R/N)^p)^(-1/p), between the asymptotes N / R and C of a closed loop; R is
@@ -257,9 +257,11 @@ def fit_capacity(ramp: Sequence[Level], alone_ms: float) -> Estimate:
         return Estimate(name, None, None, None, "no ramp of at least five levels")
     alone_s = alone_ms * 1e-3
 
-    def throughput(n: Vector, log_capacity: float, log_alone: float, sharpness: float) -> Vector:
+    def throughput(
+        n: FloatArray, log_capacity: float, log_alone: float, sharpness: float
+    ) -> FloatArray:
         slowest = np.exp(-log_capacity * sharpness) + (np.exp(log_alone) / n) ** sharpness
-        result: Vector = slowest ** (-1.0 / sharpness)
+        result: FloatArray = slowest ** (-1.0 / sharpness)
         return result
 
     start = (math.log(rates.max()), math.log(alone_s), 2.0)
@@ -293,7 +295,7 @@ def fit_capacity(ramp: Sequence[Level], alone_ms: float) -> Estimate:
 
 
 def fit_pool(
-    ramp: Sequence[Level], alone_ms: Mapping[str, float], cases: Mapping[str, ServiceTime]
+    ramp: Sequence[LoadLevel], alone_ms: Mapping[str, float], cases: Mapping[str, ServiceTime]
 ) -> Estimate:
     """Connections of the pool, if waits for one can be told from a shared processor."""
     from scipy.optimize import nnls

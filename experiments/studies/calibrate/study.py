@@ -13,12 +13,13 @@ from typing import Final
 
 from experiments.interop.k6_output import Output, Request
 from experiments.interop.k6_thresholds import Names
+from experiments.statistics.outcomes import ENDPOINT_OF_TAG, TAG_OF_ENDPOINT
 from experiments.studies.calibrate.fits import (
     FEWEST,
     MODEL_ERROR,
     Distribution,
     Estimate,
-    Level,
+    LoadLevel,
     fit_capacity,
     fit_distribution,
     fit_pool,
@@ -26,7 +27,6 @@ from experiments.studies.calibrate.fits import (
     levels,
 )
 from experiments.studies.validate.measurements import Measurements, ServiceTime
-from experiments.studies.validate.numbers import ENDPOINTS
 
 # Name tag and status -> the measured case whose work, borrows and holds it has.
 _CASES: Final[Mapping[tuple[str, str], str]] = {
@@ -38,7 +38,6 @@ _CASES: Final[Mapping[tuple[str, str], str]] = {
     ("booking", "200"): "booking_success",
     ("payment", "200"): "payment_success",
 }
-_SHORT: Final = {endpoint: short for short, endpoint in ENDPOINTS.items()}
 _Z: Final = 1.959964
 # Half an interval, as a logarithm, beyond which a speed is not known: a factor of two.
 _VAGUE: Final = math.log(2.0)
@@ -98,7 +97,7 @@ def calibration(outputs: Sequence[Output], names: Names = _NO_NAMES) -> Calibrat
 def _named(output: Output, names: Names) -> Output:
     """The file with the short names of the endpoints that its requests are."""
     requests = [
-        dataclasses.replace(request, name=_SHORT.get(endpoint, endpoint))
+        dataclasses.replace(request, name=TAG_OF_ENDPOINT.get(endpoint, endpoint))
         for request in output.requests
         for endpoint in (names.endpoint(request.name) or request.name,)
     ]
@@ -113,7 +112,7 @@ def _remarks(outputs: Sequence[Output], single: Sequence[Output]) -> Iterator[st
                 "vus: nothing that needs it is fitted"
             )
         seen = {request.name for request in output.requests}
-        unknown = sorted(seen - set(ENDPOINTS))
+        unknown = sorted(seen - set(ENDPOINT_OF_TAG))
         if unknown:
             shown = ", ".join(unknown[:_MOST_SHOWN])
             more = f" and {len(unknown) - _MOST_SHOWN} more" if len(unknown) > _MOST_SHOWN else ""
@@ -213,7 +212,7 @@ def _speed(alone: Mapping[str, float], cases: Mapping[str, ServiceTime]) -> Esti
 
 
 def _stations(
-    steps: Sequence[Level],
+    steps: Sequence[LoadLevel],
     alone: Mapping[str, float],
     cases: Mapping[str, ServiceTime],
     alone_of_all: Mapping[str, float],
@@ -248,7 +247,7 @@ def _stations(
 
 
 def _why_no_stations(
-    steps: Sequence[Level], alone: Mapping[str, float], rate: Mapping[str, float]
+    steps: Sequence[LoadLevel], alone: Mapping[str, float], rate: Mapping[str, float]
 ) -> str:
     """Why nothing can be said of stations; empty when something can."""
     if not steps or not alone:
@@ -268,7 +267,7 @@ def _why_no_stations(
     return ""
 
 
-def _busy_share(level: Level) -> float:
+def _busy_share(level: LoadLevel) -> float:
     """Requests under way for each user, by Little's law."""
     under_way = math.fsum(level.rate[e] * level.mean_ms[e] * 1e-3 for e in level.rate)
     return under_way / level.users if level.users > 0.0 else math.inf

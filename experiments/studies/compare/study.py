@@ -137,9 +137,8 @@ def _unused(campaign: Campaign, base: Cell, alternatives: Sequence[Alternative])
     names = never_asked_for(campaign, base, alternatives)
     if names:
         yield (
-            f"{', '.join(names)}: no run of the config as it is ever asks for what this changes, "
-            "so the runs are the same and were not made again; nobody gets as far, or another "
-            "setting stands before it"
+            f"{', '.join(names)}: the config as it is never reads what this changes, so its "
+            "results were reused: no user reaches that step, or another setting overrides it"
         )
 
 

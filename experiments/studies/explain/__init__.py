@@ -1,4 +1,4 @@
-"""What happened: inference over what is not known, and what each defect contributes.
+"""Explains an incident: inference over the unknowns, and the share that each defect contributes.
 
 Start at `inference.py` (the algorithm, on any simulator), then `unknowns.py` (what a config says
 is not known), `observations.py` (how far a run is from what was observed), `posterior.py` (what

@@ -14,6 +14,8 @@ from experiments.config.sources import Merged
 from experiments.config.variants import Variants
 from experiments.errors import ConfigError
 from experiments.runs.replications import seed_of
+from experiments.runs.runner import Runner
+from experiments.runs.wanted import wanted_run
 from experiments.statistics.intervals import Interval, ci95, mean
 from experiments.statistics.quantities import FAILED, Quantity
 from experiments.studies.explain.shapley import (
@@ -26,7 +28,7 @@ from experiments.studies.explain.shapley import (
     interactions,
     shapley_values,
 )
-from experiments.studies.explain.trials import Runs, Wanted
+from experiments.studies.explain.worlds import without_endpoints
 from sim.result import RunResult
 
 SOLD: Final = Quantity("sold", "seats sold (paid)", "tables.payment", 1, "rows")
@@ -70,7 +72,7 @@ class Attribution(TypedDict):
     outcomes: list[Outcome]
 
 
-class Field:
+class DefectGame:
     """The worlds of a game: the config with the defects of a coalition, all others mended."""
 
     def __init__(self, merged: Merged, source: str, players: Mapping[str, Sequence[str]]) -> None:
@@ -135,17 +137,24 @@ def _game(
 
 
 def _run(
-    field: Field, runs: Runs, wanted: Sequence[tuple[Coalition, int]], seed: int, scale: float
+    field: DefectGame,
+    runs: Runner,
+    wanted: Sequence[tuple[Coalition, int]],
+    seed: int,
+    scale: float,
 ) -> dict[tuple[Coalition, int], RunResult]:
     pairs = list(dict.fromkeys(wanted))
     results = runs.results(
-        [Wanted(field.config(who), seed_of(seed, number), scale) for who, number in pairs]
+        [
+            wanted_run(field.config(who), seed_of(seed, number), scale, keeps=without_endpoints)
+            for who, number in pairs
+        ]
     )
     return {pair: run for pair, run in zip(pairs, results, strict=True) if run is not None}
 
 
 def exact(
-    field: Field, runs: Runs, replications: int, seed: int, scale: float
+    field: DefectGame, runs: Runner, replications: int, seed: int, scale: float
 ) -> Attribution | None:
     """Shares from all coalitions; None when not even one replication of all could be run."""
     everyone = coalitions(field.players)
@@ -212,7 +221,9 @@ def _summed_up(
     }
 
 
-def sampled(field: Field, runs: Runs, orders: int, seed: int, scale: float) -> Attribution | None:
+def sampled(
+    field: DefectGame, runs: Runner, orders: int, seed: int, scale: float
+) -> Attribution | None:
     """Shares from random orders, two (one the reverse of the other) for each seed."""
     drawn = draw_orders(field.players, orders, seed)
     wanted = [(who, number // 2) for number, order in enumerate(drawn) for who in order.coalitions]

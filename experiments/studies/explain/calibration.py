@@ -1,4 +1,4 @@
-"""Does the inference tell the truth? Worlds whose unknowns are known, inferred back.
+"""Checks the inference on simulated worlds whose unknowns are known.
 
 Truths are drawn from the prior of one model, simulated, and their vectors taken for observations
 (S. Talts et al., 2018, "Validating Bayesian inference algorithms with simulation-based

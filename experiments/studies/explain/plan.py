@@ -1,4 +1,4 @@
-"""How much work an explanation is: shared out from `--budget`, or the default of 20 minutes."""
+"""Plans the work of an explanation: shares out `--budget`, or the default of 20 minutes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the accepted worlds say: intervals of the unknowns, what narrows them, what is predicted."""
+"""Reads the accepted worlds: intervals of the unknowns, what narrows them, predictions."""
 
 from __future__ import annotations
 

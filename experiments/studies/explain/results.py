@@ -1,4 +1,4 @@
-"""What `ticketsim explain --json` prints."""
+"""The document of `ticketsim explain --json`."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class DrawRow(TypedDict):
 
 
 class Explanation(TypedDict):
-    """What `ticketsim explain --json` prints."""
+    """The document of `ticketsim explain --json`."""
 
     schema: Literal[1]
     config: str

@@ -1,4 +1,4 @@
-"""Who owns which share of an outcome: Shapley values and interactions of players.
+"""The share of an outcome that each player owns: Shapley values and interactions.
 
 A game gives every coalition (a set of players at work) a value. The Shapley value of a player is
 what it adds to a coalition, averaged over the orders in which players may come (L. Shapley, 1953);

@@ -12,13 +12,15 @@ from experiments.errors import InterruptedRunError, OptionError
 from experiments.runs.budget import Budget
 from experiments.runs.journal import Journal
 from experiments.runs.options import RunOptions
+from experiments.runs.runner import Runner
 from experiments.runs.store import identity_of, program_version
 from experiments.runs.study_result import StudyResult
+from experiments.runs.wanted import wanted_run
 from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
 from experiments.statistics.summary import combined_digest
 from experiments.studies.explain.attribution import (
     Attribution,
-    Field,
+    DefectGame,
     exact,
     groups_of,
     sampled,
@@ -50,7 +52,6 @@ from experiments.studies.explain.results import (
     prediction_rows,
     unknown_rows,
 )
-from experiments.studies.explain.trials import Runs, Wanted
 from experiments.studies.explain.unknowns import Unknowns
 from experiments.studies.explain.worlds import (
     Answer,
@@ -59,6 +60,7 @@ from experiments.studies.explain.worlds import (
     limits_of,
     nearest_worlds,
     seed_of_world,
+    without_endpoints,
 )
 from experiments.studies.scale_check import warnings as scale_warnings
 
@@ -101,7 +103,7 @@ class _Explain:
         self._observations = observations_of(self._config, self._source)
         self._unknowns = Unknowns(self._merged, self._config, self._source)
         self._players = groups_of(self._settings, self._source)
-        Field(self._merged, self._source, self._players)
+        DefectGame(self._merged, self._source, self._players)
         self._work: Work = work_of(
             options.budget,
             len(self._unknowns.models),
@@ -115,7 +117,7 @@ class _Explain:
         options = self._options
         identity = identity_of(self._config.resolved, self._seed, options.scale)
         journal = Journal(options.out, "explain", identity)
-        self._runs = Runs(journal, options, self._budget())
+        self._runs = Runner(journal, options, self._budget())
         study = self._study(self._unknowns, Vector(self._observations, options.scale), self._seed)
         found = answer(study, self._work.inference, list(self._unknowns.models))
         if not all(population.particles for population in found.populations):
@@ -139,11 +141,14 @@ class _Explain:
         return StudyResult(result, self._runs.interrupted, journal)
 
     def _budget(self) -> Budget:
-        """What the user says; else no new run after 19 minutes, unless it may take hours."""
+        """When to begin no further run: as the user says, else after 19 minutes, with `full` never.
+
+        A number of runs has decided already how much is planned.
+        """
         own = self._options.budget
-        if own.runs is not None or own.duration_s is not None or self._full:
-            return own
-        return Budget(duration_s=_PATIENCE_S)
+        if own.runs is not None or self._full:
+            return Budget(duration_s=own.duration_s)
+        return Budget(duration_s=own.duration_s or _PATIENCE_S)
 
     def _give_up(self) -> NoReturn:
         if self._runs.interrupted:
@@ -192,11 +197,12 @@ class _Explain:
         settings = self._settings
         limits = limits_of(vector, settings.most_rows, settings.most_requests, 1.0)
         wanted = [
-            Wanted(
+            wanted_run(
                 self._unknowns.config(one.proposal.model, one.proposal.point),
                 seed_of_world(self._seed, f"full size/{one.proposal.label}"),
                 1.0,
                 limits,
+                without_endpoints,
             )
             for one in best
         ]
@@ -209,7 +215,7 @@ class _Explain:
             rows.append(
                 {
                     "world": one.proposal.label,
-                    "seed": asked.seed,
+                    "seed": asked.task.seed,
                     "ended": run.ended,
                     "requests": int(run.metrics["http_reqs"]["count"]),
                     "distance": vector.distance(values) if values else None,
@@ -221,7 +227,7 @@ class _Explain:
             rows, key=lambda row: math.inf if row["distance"] is None else row["distance"]
         )
 
-    def _field(self, found: Answer, worlds: Sequence[FullSizeRow]) -> Field:
+    def _field(self, found: Answer, worlds: Sequence[FullSizeRow]) -> DefectGame:
         """Where defects are mended: the best world, run to its end; else the config as it is."""
         best = best_world(worlds)
         label = best["world"] if best else ""
@@ -235,9 +241,11 @@ class _Explain:
             ),
             self._merged,
         )
-        return Field(merged, self._source, self._players)
+        return DefectGame(merged, self._source, self._players)
 
-    def _attribute(self, result: Explanation, field: Field, worlds: Sequence[FullSizeRow]) -> None:
+    def _attribute(
+        self, result: Explanation, field: DefectGame, worlds: Sequence[FullSizeRow]
+    ) -> None:
         if not self._players or not self._work.replications:
             return
         best = best_world(worlds)
@@ -269,7 +277,7 @@ class _Explain:
             return None
         groups = result.get("attribution")
         scale = groups["scale"] if groups else self._options.scale
-        field = Field(merged, self._source, players)
+        field = DefectGame(merged, self._source, players)
         return sampled(field, self._runs, THOROUGH.orders, self._seed, scale)
 
     def _calibrated(self) -> Calibration | None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from experiments.runs.limits import Limits
+from experiments.runs.runner import Runner
+from experiments.runs.wanted import Wanted, wanted_run
 from experiments.studies.explain.inference import (
     Evidence,
     Particle,
@@ -19,10 +22,16 @@ from experiments.studies.explain.inference import (
 )
 from experiments.studies.explain.observations import Values, Vector
 from experiments.studies.explain.posterior import Weighted, mixture
-from experiments.studies.explain.trials import Limits, Runs, Wanted
 from experiments.studies.explain.unknowns import Unknowns
+from sim.result import RunResult
 
 TOKENS = "tables.token_history"
+
+
+def without_endpoints(run: RunResult) -> RunResult:
+    """A result as an inference needs it: metrics by endpoint and series would fill the journal."""
+    metrics = {name: values for name, values in run.metrics.items() if "{" not in name}
+    return replace(run, metrics=metrics, series={})
 
 
 def seed_of_world(seed: int, label: str) -> int:
@@ -44,7 +53,7 @@ class Study:
 
     unknowns: Unknowns
     vector: Vector
-    runs: Runs
+    runs: Runner
     limits: Limits
     seed: int
     seen: dict[str, Values | None] = field(default_factory=dict)
@@ -66,11 +75,12 @@ class Study:
         ]
 
     def _wanted(self, proposal: Proposal) -> Wanted:
-        return Wanted(
+        return wanted_run(
             self.unknowns.config(proposal.model, proposal.point),
             seed_of_world(self.seed, proposal.label),
             self.vector.scale,
             self.limits,
+            without_endpoints,
         )
 
     def values(self, particle: Particle) -> Values:

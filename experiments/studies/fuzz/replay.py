@@ -1,4 +1,4 @@
-"""A world as a config that runs it again: what differs from the defaults, and nothing else."""
+"""Writes a world as a config that runs it again, with only what differs from the defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search for races found, as its JSON has it."""
+"""The document of `ticketsim fuzz --json`."""
 
 from __future__ import annotations
 

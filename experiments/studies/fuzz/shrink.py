@@ -1,4 +1,4 @@
-"""From a run that breaks an invariant to the smallest one that still does.
+"""Makes a run that breaks an invariant smaller, as long as it still breaks the invariant.
 
 First the random stalls become given ones, so that the schedule stays when something else changes.
 Then users, faults, everything else that the search varied, and stalls are left out one after

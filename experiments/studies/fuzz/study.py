@@ -7,13 +7,15 @@ from collections import Counter
 from pathlib import Path
 
 from experiments.config.reading import Config
-from experiments.errors import InterruptedRunError, OutputError
-from experiments.runs.display import Tell, silent
+from experiments.errors import InterruptedRunError
 from experiments.runs.journal import Journal
 from experiments.runs.options import RunOptions
-from experiments.runs.replications import seed_of, stream_replications
+from experiments.runs.replications import seed_of
+from experiments.runs.runner import Runner
 from experiments.runs.store import identity_of
 from experiments.runs.study_result import StudyResult
+from experiments.runs.wanted import Wanted
+from experiments.runs.whole_file import write_text
 from experiments.statistics.summary import combined_digest
 from experiments.studies.fuzz.replay import replay_config
 from experiments.studies.fuzz.result import SCHEMA, Finding, FuzzResult
@@ -23,8 +25,6 @@ from sim.result import RunResult
 from sim.world import World
 
 _SHRINKING_S = 60.0
-_TRIES_AT_ONCE = 1_000
-"""Handed to the workers together: looking after very many at once takes longer than they do."""
 
 
 def fuzz(
@@ -58,11 +58,10 @@ class _Fuzz:
         self._world: World = config.world_at(options.scale)
         self._seed = options.seed_for(config)
         self._schedules = options.replications or 1
-        self._purse = options.budget.started()
         self._journal = Journal(
             options.out, "fuzz", identity_of(config.resolved, self._seed, options.scale)
         )
-        self._interrupted = False
+        self._runner = Runner(self._journal, options)
         self._found_after_s: dict[int, float] = {}
 
     def searched(self) -> StudyResult[FuzzResult]:
@@ -74,7 +73,7 @@ class _Fuzz:
         broken = {number: names for number, run in results.items() if (names := self._broken(run))}
         findings = [self._finding(number, broken[number]) for number in _first_of_each(broken)]
         result = self._result(results, broken, findings)
-        return StudyResult(result, self._interrupted, self._journal)
+        return StudyResult(result, self._runner.interrupted, self._journal)
 
     def _broken(self, run: RunResult) -> tuple[str, ...]:
         return found_by(run, self._world.search.only)
@@ -92,34 +91,22 @@ class _Fuzz:
 
     def _try_all(self) -> None:
         known = self._results()
-        missing = [number for number in range(self._tries) if number not in known]
-        stop = not self._keep_going and any(map(self._broken, known.values()))
+        if not self._keep_going and any(map(self._broken, known.values())):
+            return
+        numbers = {self._key(number): number for number in range(self._tries)}
         with self._options.display.tries(self._tries, len(known)) as tell:
-            while missing and not stop and not self._interrupted and not self._purse.empty:
-                left = self._purse.runs_left
-                size = _TRIES_AT_ONCE if left is None else min(_TRIES_AT_ONCE, left)
-                batch, missing = missing[:size], missing[size:]
-                stop = self._try_batch(batch, tell)
 
-    def _try_batch(self, numbers: list[int], tell: Tell) -> bool:
-        """Run some tries; return whether the search is to end here."""
-        broken = False
+            def finished(wanted: Wanted, run: RunResult) -> bool:
+                broke = bool(self._broken(run))
+                if broke:
+                    found_after_s = time.monotonic() - self._began_s
+                    self._found_after_s[numbers[wanted.key]] = found_after_s
+                tell(broke)
+                return broke and not self._keep_going
 
-        def finished(number: int, run: RunResult) -> bool:
-            nonlocal broken
-            self._purse.spent_runs += 1
-            self._journal.add(self._key(number), run)
-            found = bool(self._broken(run))
-            if found:
-                self._found_after_s[number] = time.monotonic() - self._began_s
-            broken |= found
-            tell(found)
-            return (found and not self._keep_going) or self._purse.seconds_left <= 0.0
-
-        tasks = [self._trial(number) for number in numbers]
-        heard = stream_replications(tasks, self._options.workers, silent, finished)
-        self._interrupted |= heard
-        return broken and not self._keep_going
+            self._runner.run(
+                (Wanted(key, self._trial(number)) for key, number in numbers.items()), finished
+            )
 
     def _trial(self, number: int) -> Trial:
         variation = seed_of(self._seed, number // self._schedules)
@@ -158,10 +145,7 @@ class _Fuzz:
         if folder is not None:
             self._journal.write(name, text)
             return str(folder / name)
-        try:
-            Path(name).write_text(text, "utf-8")
-        except OSError as error:
-            raise OutputError(f"{name}: cannot be written: {error.strerror}") from error
+        write_text(Path(name), text)
         return name
 
     def _result(

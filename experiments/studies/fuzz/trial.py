@@ -1,4 +1,4 @@
-"""One try of the search for races: what the seed changes about a world, and how the try ends."""
+"""One try of the search for races: its seed varies the world, and its result names what broke."""
 
 from __future__ import annotations
 
@@ -27,12 +27,14 @@ from sim.faults.settings import (
 from sim.kernel.environment import Environment
 from sim.kernel.random_streams import Stream, Streams
 from sim.load.settings import ConstantVUs, PerVUIterations, SharedIterations
+from sim.progress import OnProgress
 from sim.result import RunResult
-from sim.run import Progress, simulate
+from sim.run import simulate
 from sim.world import World
 
 CRASHED: Final = "crashed"
-"""How a run ended in which the simulator itself failed; the error is its only remark."""
+"""How a run ended in which the simulator itself failed. The error is its only exception, under the
+same name, and its only remark."""
 
 _STALL_PROBABILITIES: Final = (0.01, 0.03, 0.1, 0.3)
 _LONGEST_STALLS_S: Final = (0.01, 0.1, 1.0)
@@ -161,7 +163,7 @@ class Trial(Task):
 
     def perform(
         self,
-        hear: Callable[[Progress], bool],  # noqa: ARG002
+        hear: OnProgress,  # noqa: ARG002
         on_kernel: Callable[[Environment], None],
     ) -> RunResult:
         """Run it here; only what a search needs of the result is kept."""
@@ -188,7 +190,7 @@ def _crashed(seed: int, error: Exception) -> RunResult:
         metrics={},
         outcomes={},
         errors={},
-        exceptions={},
+        exceptions={CRASHED: {type(error).__name__: 1}},
         tables={},
         funnel={},
         invariants={},
@@ -198,14 +200,14 @@ def _crashed(seed: int, error: Exception) -> RunResult:
 
 
 def essence(run: RunResult) -> RunResult:
-    """A result without what nobody asks of a try: ten thousand of them are kept."""
+    """A result with only what a search needs: ten thousand results are kept."""
     found = broken(run)
     return replace(
         run,
         metrics={},
         outcomes={},
         errors={},
-        exceptions={},
+        exceptions=run.exceptions if run.ended == CRASHED else {},
         tables={},
         funnel={},
         invariants=dict.fromkeys(found, 1) if run.ended == CRASHED else _positive(run),
@@ -222,7 +224,7 @@ def _positive(run: RunResult) -> dict[str, int]:
 def broken(run: RunResult) -> tuple[str, ...]:
     """What a try has found: names of broken invariants, or the error that ended it."""
     if run.ended == CRASHED:
-        return (f"{CRASHED}: {run.notes[0].partition(':')[0]}",)
+        return tuple(f"{CRASHED}: {name}" for name in run.exceptions[CRASHED])
     return tuple(sorted(_positive(run)))
 
 

@@ -1,4 +1,4 @@
-"""What to say when a correct service broke an invariant: the seed, the config, the schedule."""
+"""Reports a broken invariant of a correct service: the seed, the config, the schedule."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from experiments.config.reading import Config
-from experiments.errors import OutputError, ViolationError
+from experiments.errors import ViolationError
+from experiments.runs.whole_file import write_text
 from experiments.studies.fuzz.replay import replay_config
 from experiments.studies.fuzz.shrink import Case, Shrinker
 from experiments.studies.fuzz.trial import broken, users_of
@@ -21,7 +22,7 @@ from sim.scale import scaled
 
 _SHRINKING_S: Final = 60.0
 _MOST_USERS: Final = 100
-"""Inspecting every event of larger worlds takes longer than anyone would wait."""
+"""Users up to which a run is made smaller: inspecting every event of more takes minutes."""
 
 
 def is_correct(policy: Policy) -> bool:
@@ -60,8 +61,5 @@ def _again(config: Config, scale: float, run: RunResult, names: tuple[str, ...])
     for line in smallest.notes:
         sys.stderr.write(f"  {line}\n")
     path = Path(f"replay-{run.seed}.toml")
-    try:
-        path.write_text(replay_config(shrinker.case, config, ", ".join(names)), "utf-8")
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+    write_text(path, replay_config(shrinker.case, config, ", ".join(names)))
     return f"the shortest schedule is above, and again: ticketsim run {path}"

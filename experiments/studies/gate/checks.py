@@ -80,7 +80,7 @@ class GateResult(TypedDict):
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class LookPlan:
     """When decisions are tried, and with which error each."""
 
     looks: Sequence[int]
@@ -129,7 +129,7 @@ class Judge:
     def __init__(
         self,
         criteria: Sequence[Criterion],
-        plan: Plan,
+        plan: LookPlan,
         baseline: Mapping[int, RunResult] | None = None,
     ) -> None:
         self._criteria = criteria
@@ -323,7 +323,7 @@ def judge(
         scale: of the runs; thresholds and differences are of full size.
     """
     compared = sum(map(_is_compared, criteria)) if baseline is not None else 0
-    plan = Plan(looks, max(1, len(criteria) + compared), error, scale)
+    plan = LookPlan(looks, max(1, len(criteria) + compared), error, scale)
     referee = Judge(criteria, plan, baseline)
     stored = len(baseline or {})
     checks: list[Check] = []

@@ -1,4 +1,4 @@
-"""Points of a sweep, what was found there, and what that says about the parameters."""
+"""The document of `ticketsim sweep --json`: results at each point, and sensitivities."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sim.result import RunResult
 SCHEMA: Final = 1
 
 
-class Level(TypedDict):
+class MeanAndInterval(TypedDict):
     """One quantity at one point."""
 
     mean: float | None
@@ -33,7 +33,7 @@ class PointResult(TypedDict):
 
     values: dict[str, Any]
     replications: int
-    quantities: dict[str, Level]
+    quantities: dict[str, MeanAndInterval]
     main_error: str
     outcome: NotRequired[Outcome]
     """What a gate says, with --knee."""
@@ -83,7 +83,7 @@ def point_result(
     parameters: Sequence[Parameter], point: Point, runs: Sequence[RunResult], terms: Terms
 ) -> PointResult:
     """What the replications of a point say; at least one."""
-    quantities: dict[str, Level] = {}
+    quantities: dict[str, MeanAndInterval] = {}
     for quantity in SWEPT:
         values = [value for value in map(quantity.of, runs) if value is not None]
         quantities[quantity.name] = {
@@ -110,6 +110,12 @@ def main_error(runs: Sequence[RunResult]) -> str:
             for name, count in errors.items():
                 causes[f"{name} at {endpoint}"] += count
     return causes.most_common(1)[0][0] if causes else ""
+
+
+def cause_and_endpoint(main_error: str) -> tuple[str, str]:
+    """The two parts of what `main_error` returned; both empty without failures."""
+    cause, _, endpoint = main_error.partition(" at ")
+    return cause, endpoint
 
 
 def sobol_sensitivities(

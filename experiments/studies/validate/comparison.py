@@ -19,7 +19,7 @@ _RELATIVE: Final = {"requests": 0.15, "mean": 0.15, "rows": 0.20}
 _ROUNDING: Final = 1e-9
 
 
-class Row(TypedDict):
+class NumberRow(TypedDict):
     """One number of one run."""
 
     number: str
@@ -51,7 +51,7 @@ class RunTable(TypedDict):
     """One measured run."""
 
     run: str
-    rows: list[Row]
+    rows: list[NumberRow]
     hits: int
     total: int
 
@@ -76,7 +76,7 @@ class Medians(Met):
     rows: list[Median]
 
 
-class Comparison(TypedDict):
+class Agreement(TypedDict):
     """All measured runs beside their simulations."""
 
     total: int
@@ -89,7 +89,7 @@ class Comparison(TypedDict):
     runs: list[RunTable]
 
 
-class Validation(Comparison):
+class Validation(Agreement):
     """What `validate --json` prints."""
 
     schema: Literal[1]
@@ -144,12 +144,12 @@ def _median(name: str, simulated: Sequence[Numbers]) -> float | None:
 
 def _row(
     name: str, measured: float, simulated: Sequence[Numbers], spread: Mapping[str, float]
-) -> Row:
+) -> NumberRow:
     values = _values(name, simulated)
     ranked = ranked_pi95(values)
     by_t = count_pi95(values) if is_count(name) else pi95(values)
     interval = by_t if ranked is None else ranked
-    row: Row = {
+    row: NumberRow = {
         "number": name,
         "measured": measured,
         "median": _median(name, simulated),
@@ -268,12 +268,12 @@ def _limit(name: str, allowed: float) -> str:
     return f"{allowed:g} points" if name == "failed share" else f"{100 * allowed:g} %"
 
 
-def narrow(rows: Sequence[Row]) -> tuple[int, int]:
+def narrow(rows: Sequence[NumberRow]) -> tuple[int, int]:
     """Of the rows with repeats: how many intervals are at most 1.5 times as wide, and all."""
     judged = [row for row in rows if "width_ratio" in row]
     return sum(_is_narrow(row) for row in judged), len(judged)
 
 
-def _is_narrow(row: Row) -> bool:
+def _is_narrow(row: NumberRow) -> bool:
     ratio = row.get("width_ratio")
     return ratio is not None and ratio <= _WIDEST

@@ -1,4 +1,4 @@
-"""The numbers that are compared: the same names out of a measured run and out of a simulated one.
+"""The numbers that are compared, under the same names in measured and simulated runs.
 
 A name says what and where: "requests GET /v1/token/check 500". Its kind, the first word, says how
 it is judged.
@@ -11,21 +11,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from experiments.statistics.outcomes import ENDPOINT_OF_TAG
 from experiments.studies.validate.measurements import Run
 from sim.result import RunResult
 from sim.service.event_consumer import LISTENER
 
 Numbers = dict[str, float]
-
-ENDPOINTS: Final[Mapping[str, str]] = {
-    "gen": "POST /v1/token/generation",
-    "check": "GET /v1/token/check",
-    "dates": "GET /v1/concerts/{id}/available-dates",
-    "seats": "GET /v1/concerts/{id}/available-seats",
-    "booking": "POST /v1/concerts/{id}/booking",
-    "payment": "POST /v1/bookings/{id}/payment",
-}
-"""The names of the measured script's tags -> endpoints."""
 
 CLASSES: Final[Mapping[str, str]] = {
     "NullDereferenceError": "NullPointerException",
@@ -73,7 +64,7 @@ def measured_numbers(run: Run) -> Numbers:
         "p95": metrics["http_req_duration"]["p(95)"],
     }
     for row in totals["per_endpoint"]:
-        where = f"{ENDPOINTS[row['endpoint']]} {row['status']}"
+        where = f"{ENDPOINT_OF_TAG[row['endpoint']]} {row['status']}"
         numbers[f"requests {where}"] = float(row["count"])
         numbers[f"mean {where}"] = row["mean_ms"]
         if row["count"] >= FEWEST_FOR_P95:
@@ -142,7 +133,7 @@ def _simulated_exceptions(result: RunResult) -> Numbers:
 
 
 def kind(name: str) -> str:
-    """What a number is: its first word, and "requests" also for the iterations."""
+    """What a number is about: the first word of its name."""
     return name.split(" ", maxsplit=1)[0]
 
 

@@ -18,7 +18,7 @@ from experiments.runs.store import identity_of
 from experiments.runs.study_result import StudyResult
 from experiments.statistics.summary import combined_digest
 from experiments.studies.validate.comparison import (
-    Comparison,
+    Agreement,
     Hits,
     Median,
     RunTable,
@@ -31,7 +31,7 @@ from experiments.studies.validate.comparison import (
 )
 from experiments.studies.validate.measured_runs import measured_runs
 from experiments.studies.validate.measurements import Run
-from experiments.studies.validate.numbers import measured_numbers, simulated_numbers
+from experiments.studies.validate.numbers import kind, measured_numbers, simulated_numbers
 from experiments.studies.validate.worlds import Preludes, config_of
 from sim.result import RunResult
 
@@ -102,7 +102,7 @@ def _runs(folder: Path) -> Mapping[str, Run]:
     return found
 
 
-def _compared(worlds: list[_World], results: list[list[RunResult]]) -> Comparison:
+def _compared(worlds: list[_World], results: list[list[RunResult]]) -> Agreement:
     measured = [[measured_numbers(run) for run in world.runs] for world in worlds]
     simulated = [[simulated_numbers(result) for result in runs] for runs in results]
     tables: list[RunTable] = []
@@ -134,7 +134,7 @@ def _by_kind(tables: list[RunTable]) -> dict[str, Hits]:
     counts: defaultdict[str, Hits] = defaultdict(lambda: {"hits": 0, "total": 0})
     for table in tables:
         for row in table["rows"]:
-            entry = counts[row["number"].split(" ", maxsplit=1)[0]]
+            entry = counts[kind(row["number"])]
             entry["total"] += 1
             entry["hits"] += row["inside"]
     return dict(counts)

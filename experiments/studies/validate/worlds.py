@@ -1,4 +1,4 @@
-"""The simulated world of a measured run: one config for all, and what the run changed.
+"""The simulated world of a measured run: one config for all, with the changes of the run.
 
 Nothing here is fitted to what came out of a run. Only what was set before it counts: the meta file
 (sizes, timers, switches), and how many requests warmed the service up, which depends on how long

@@ -1,4 +1,4 @@
-"""Which share of the requests failed at each moment, and of what."""
+"""The share of failed requests over time, by cause."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far people came."""
+"""Users by the furthest state that they reached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of the requests of each endpoint."""
+"""Statuses of the requests of each endpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was full: memory, processors, worker threads, database connections."""
+"""Resources that were full: memory, processors, worker threads, database connections."""
 
 from __future__ import annotations
 

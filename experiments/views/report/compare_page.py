@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING, Any
 from experiments.statistics.quantities import FAILED, QUANTITIES, Quantity
 from experiments.statistics.verdict import Verdict
 from experiments.studies.compare.differences import Comparison, Row
+from experiments.studies.saved_results import SavedComparison
 from experiments.views import plots
 from experiments.views.compare_text import AS_IT_IS, decision
 from experiments.views.plots.differences import shown
-from experiments.views.report.content import Level, Page, Said, Section, Table, Tile, made_by
-from experiments.views.report.read import KeptComparison
+from experiments.views.report.content import (
+    Level,
+    Page,
+    PageTable,
+    Section,
+    Sentence,
+    Tile,
+    made_by,
+)
 from experiments.views.report.run_verdict import LEVELS
 from experiments.views.run_text import number
 from experiments.views.verdict_text import all_failures, headline, seats_sentence
@@ -26,7 +34,7 @@ _DRAWN = ("bookings", "payments", "p95")
 _LEVELS: Mapping[str, Level] = {"better": "held", "worse": "failed"}
 
 
-def compare_page(kept: KeptComparison) -> Page:
+def compare_page(kept: SavedComparison) -> Page:
     """What a reader is told about a comparison."""
     comparison = kept.comparison
     level, badge = _badge(comparison)
@@ -74,7 +82,7 @@ def _badge(comparison: Comparison) -> tuple[Level, str]:
     return ("held" if base is not None and base["outcome"] == "holds" else "open"), sentence
 
 
-def _sentences(comparison: Comparison) -> list[Said]:
+def _sentences(comparison: Comparison) -> list[Sentence]:
     found = []
     base = comparison.get("base_verdict")
     if base is not None:
@@ -83,7 +91,7 @@ def _sentences(comparison: Comparison) -> list[Said]:
     if best is not None:
         about = f" ({best['description']})" if best["description"] else ""
         found.append(f"With {best['name']}{about}: {seats_sentence(best['verdict'])}.")
-    return [Said(text) for text in (*found, _counted(comparison))]
+    return [Sentence(text) for text in (*found, _counted(comparison))]
 
 
 def _counted(comparison: Comparison) -> str:
@@ -142,7 +150,7 @@ def _decision_table(comparison: Comparison) -> Iterator[Section]:
         "What to decide by",
         "Fewest demands broken first, then most seats sold (reserved or paid at the end), then "
         f"{comparison.get('failing', '')}; the same rank where the runs cannot tell.",
-        table=Table(
+        table=PageTable(
             ["rank", "variant", "verdict", "not met", "seats sold", "paid", "never let in"],
             [_decided(*line) for line in lines],
             frozenset({1, 2, 3}),
@@ -192,7 +200,7 @@ def _tables(comparison: Comparison) -> Iterator[Section]:
     yield Section(
         "Every variant",
         "Values with the variant, and what the difference shows.",
-        table=Table(
+        table=PageTable(
             ["variant", "what it changes", "runs", *(quantity.label for quantity in QUANTITIES)],
             [_base(comparison), *map(_variant, rows)],
             frozenset({0, 1}),
@@ -239,7 +247,9 @@ def _measured(comparison: Comparison) -> Iterator[Section]:
         yield Section(
             "Measured on the real system",
             "What the same change did there.",
-            table=Table(["variant", "quantity", "difference", "runs before", "runs after"], rows),
+            table=PageTable(
+                ["variant", "quantity", "difference", "runs before", "runs after"], rows
+            ),
         )
 
 

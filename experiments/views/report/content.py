@@ -1,4 +1,4 @@
-"""What a page says, as plain values: the template only lays them out."""
+"""The content of a page as plain values; the template only lays it out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Level = Literal["failed", "strained", "held", "open"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Said:
+class Sentence:
     """One sentence of the verdict, with a word or two before it."""
 
     text: str
@@ -31,7 +31,7 @@ class Tile:
 
 
 @dataclasses.dataclass(frozen=True)
-class Table:
+class PageTable:
     """Cells as text; `texts` are the columns that are read from the left, all others are numbers.
 
     `levels` colours a row, one for each row or none at all.
@@ -53,7 +53,7 @@ class Section:
     title: str
     text: str = ""
     draw: Callable[[bool], Figure] | None = None
-    table: Table | None = None
+    table: PageTable | None = None
     items: Sequence[str] = ()
     key: str = ""
     """Of the figure: prefix of its ids in the page."""
@@ -68,7 +68,7 @@ class Page:
     facts: Sequence[str]
     level: Level
     badge: str
-    sentences: Sequence[Said]
+    sentences: Sequence[Sentence]
     tiles: Sequence[Tile]
     sections: Sequence[Section]
     footer: Sequence[str]

@@ -1,4 +1,4 @@
-"""What an error means, for readers who know neither the service nor its code."""
+"""Explains errors to readers who know neither the service nor its code."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A smaller run's time series in the numbers of the config as it is written.
 
-People, seats and keys grow as the scale; what a limit of the config bounds grows as that limit,
+People, requests, seats and keys grow as the scale; what a limit of the config bounds grows as that limit,
 which is a whole number at every scale.
 """
 
@@ -17,8 +17,15 @@ from sim.world import World
 _THREADS: Final = ("threads_busy", "requests_queued")
 _POOL: Final = ("pool_active", "pool_pending", "pool_timeouts")
 _MEMORY: Final = ("host_memory_mb", "generator_memory_mb")
-_PEOPLE: Final = ("vus", "waiting", "passed")
-_COUNTED: Final = ("requests:", "failed:", "redis_members:", "redis_bytes:")
+_PEOPLE: Final = ("vus", "waiting", "passed", "http_reqs", "http_req_failed")
+_COUNTED: Final = (
+    "requests:",
+    "failed:",
+    "error:",
+    "exception:",
+    "redis_members:",
+    "redis_bytes:",
+)
 
 
 def factors(world: World, scale: float) -> dict[str, float]:

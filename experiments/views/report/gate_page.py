@@ -7,11 +7,11 @@ from typing import Final
 
 from experiments.statistics.intervals import mean
 from experiments.studies.gate.checks import Check, GateResult, Outcome
+from experiments.studies.saved_results import SavedGate
 from experiments.views import plots
 from experiments.views.gate_text import in_check_unit
-from experiments.views.report.content import Level, Page, Said, Section, Table, made_by
+from experiments.views.report.content import Level, Page, PageTable, Section, Sentence, made_by
 from experiments.views.report.explanations import explained
-from experiments.views.report.read import KeptGate
 from experiments.views.report.run_verdict import causes
 from experiments.views.verdict_text import people_sentence, seats_sentence
 
@@ -27,7 +27,7 @@ _BADGES: Final[Mapping[Outcome, str]] = {
 }
 
 
-def gate_page(kept: KeptGate) -> Page:
+def gate_page(kept: SavedGate) -> Page:
     """What a reader is told about a gate."""
     gate = kept.gate
     return Page(
@@ -57,7 +57,7 @@ def _facts(gate: GateResult) -> list[str]:
     return [*facts, f"seed {gate['seed']}"]
 
 
-def _sentences(gate: GateResult) -> list[Said]:
+def _sentences(gate: GateResult) -> list[Sentence]:
     found = []
     for outcome, word in (("fail", "not met"), ("inconclusive", "not decided")):
         names = [_said(check) for check in gate["checks"] if check["outcome"] == outcome]
@@ -66,9 +66,9 @@ def _sentences(gate: GateResult) -> list[Said]:
     if not found:
         found.append(f"All {len(gate['checks'])} are met.")
     verdict = gate.get("verdict")
-    told = [] if verdict is None else [Said(f"{seats_sentence(verdict)}.", "Seats:")]
-    told += [] if verdict is None else [Said(f"{people_sentence(verdict)}.", "People:")]
-    return [*map(Said, found), *told, *_why(gate)]
+    told = [] if verdict is None else [Sentence(f"{seats_sentence(verdict)}.", "Seats:")]
+    told += [] if verdict is None else [Sentence(f"{people_sentence(verdict)}.", "People:")]
+    return [*map(Sentence, found), *told, *_why(gate)]
 
 
 def _said(check: Check) -> str:
@@ -76,7 +76,7 @@ def _said(check: Check) -> str:
     return f"{check['name']} ({value})"
 
 
-def _why(gate: GateResult) -> list[Said]:
+def _why(gate: GateResult) -> list[Sentence]:
     if gate["outcome"] == "pass":
         return []
     errors = {
@@ -92,13 +92,13 @@ def _why(gate: GateResult) -> list[Said]:
     parts = [
         f"{explained(name)}, {100 * count / total:.0f} %" for name, count in found.most_common(2)
     ]
-    return [Said(f"{'; '.join(parts)}.", "Why requests failed:")]
+    return [Sentence(f"{'; '.join(parts)}.", "Why requests failed:")]
 
 
 def _checks(gate: GateResult) -> Iterator[Section]:
     yield Section(
         "Thresholds",
-        table=Table(
+        table=PageTable(
             ["threshold", "outcome", "mean", "bounds", "runs", "reason"],
             [_check(check) for check in gate["checks"]],
             frozenset({0, 1, 5}),

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Final
 
 from experiments.runs.whole_file import check_writable, whole_binary
-from experiments.views.report.content import Page
-from experiments.views.report.read import (
-    KeptComparison,
-    KeptGate,
-    KeptResults,
-    KeptSweep,
+from experiments.studies.saved_results import (
+    AnySavedResults,
+    SavedComparison,
+    SavedGate,
+    SavedSweep,
     read_folder,
 )
+from experiments.views.report.content import Page
 
 _NAME: Final = "report.html"
 
@@ -43,7 +43,7 @@ def write_page(folder: Path, out: Path | None = None) -> Path:
     return path
 
 
-def page_of(kept: KeptResults) -> Page:
+def page_of(kept: AnySavedResults) -> Page:
     """The page that suits the command which wrote the folder."""
     from experiments.views.report.compare_page import compare_page
     from experiments.views.report.gate_page import gate_page
@@ -51,11 +51,11 @@ def page_of(kept: KeptResults) -> Page:
     from experiments.views.report.sweep_page import sweep_page
 
     match kept:
-        case KeptComparison():
+        case SavedComparison():
             return compare_page(kept)
-        case KeptSweep():
+        case SavedSweep():
             return sweep_page(kept)
-        case KeptGate():
+        case SavedGate():
             return gate_page(kept)
         case _:
             return run_page(kept)

@@ -10,7 +10,12 @@ import numpy as np
 
 from experiments.statistics.intervals import ci95
 from experiments.statistics.summary import ObservedRow, RunSummary
+<<<<<<< HEAD
 from experiments.statistics.verdict import Terms, ThresholdRow, Verdict, verdict_on
+=======
+from experiments.statistics.verdict import Terms, Verdict, verdict_on
+from experiments.studies.saved_results import SavedRun
+>>>>>>> main
 from experiments.studies.terms import terms_of
 from experiments.views import plots
 from experiments.views.plots.funnel import at_least
@@ -26,10 +31,15 @@ from experiments.views.plots.timeline import (
 )
 from experiments.views.remarks import remarks
 from experiments.views.report.bottlenecks import Bottleneck, bottlenecks
+<<<<<<< HEAD
 from experiments.views.report.content import Level, Page, Section, Table, Tile, made_by
 from experiments.views.report.explanations import CAUSES, broken
 from experiments.views.report.full_size import at_full_size
 from experiments.views.report.read import KeptRun
+=======
+from experiments.views.report.content import Page, PageTable, Section, Tile, made_by
+from experiments.views.report.explanations import CAUSES, broken
+>>>>>>> main
 from experiments.views.report.run_verdict import BADGES, RULE, causes, level_of, sentences
 from experiments.views.run_text import LIMITS, duration, number, percent, shown_as
 from sim.load.settings import Loads
@@ -64,7 +74,7 @@ _MINUTES_FROM = 3
 """Shorter runs are told in seconds."""
 
 
-def run_page(kept: KeptRun) -> Page:
+def run_page(kept: SavedRun) -> Page:
     """What a reader is told about a run."""
     summary = kept.summary
     world = kept.config.world if kept.config else None
@@ -94,7 +104,7 @@ def run_page(kept: KeptRun) -> Page:
     )
 
 
-def _verdict(kept: KeptRun) -> Verdict:
+def _verdict(kept: SavedRun) -> Verdict:
     """The verdict that was kept; made again of a run that an older version kept."""
     stored = kept.summary.get("verdict")
     if stored is not None:
@@ -188,7 +198,7 @@ def _observed(summary: RunSummary) -> Iterator[Section]:
     head = ["", "observed", "simulated"]
     head += ["at full size"] * scale + ["95 % of runs"] * intervals
     head += ["how far off", "what was observed"]
-    table = Table(
+    table = PageTable(
         head,
         [_observed_row(name, row, scale=scale, intervals=intervals) for name, row in rows.items()],
         frozenset({0, len(head) - 1}),
@@ -453,7 +463,7 @@ def _full(bottlenecks: Sequence[Bottleneck]) -> Iterator[Section]:
     if bottlenecks:
         yield Section(
             "What was full",
-            table=Table(
+            table=PageTable(
                 ["", "there was", "used", "who had to wait"],
                 [[one.what, one.limit, one.used, one.waiting] for one in bottlenecks],
                 frozenset({0, 2, 3}),
@@ -469,7 +479,7 @@ def _tables(summary: RunSummary, runs: Sequence[RunResult]) -> Iterator[Section]
         yield Section(
             "Causes of failed requests",
             "One cause for each failed request, so they sum to all of them.",
-            table=Table(
+            table=PageTable(
                 ["cause", "requests", "share", "in plain words"],
                 [
                     [name, number(count), percent(count / total), CAUSES.get(name, "")]
@@ -483,7 +493,7 @@ def _tables(summary: RunSummary, runs: Sequence[RunResult]) -> Iterator[Section]
     yield Section(
         "What must never happen",
         "" if broken_ones else f"None of the {len(summary['invariants'])} did.",
-        table=Table(
+        table=PageTable(
             ["", "times"], [[broken(name), number(count)] for name, count in broken_ones.items()]
         )
         if broken_ones
@@ -502,7 +512,7 @@ def _sweeps(runs: Sequence[RunResult]) -> Iterator[Section]:
     text = f"{len(sweeps)} sweeps{which}: {late} late, {sum(map(is_lost, sweeps))} lost."
     if len(shown) < len(sweeps):
         text += f" Shown are {len(shown)} that were late or lost."
-    table = Table(
+    table = PageTable(
         ["planned", "started", "ended", "let in before", "after", "waiting before", "after", ""],
         [_sweep(sweep) for sweep in shown],
         frozenset({7}),
@@ -527,7 +537,7 @@ def _sweep(sweep: Cleanup) -> list[str]:
     ]
 
 
-def _remarks(kept: KeptRun) -> Iterator[Section]:
+def _remarks(kept: SavedRun) -> Iterator[Section]:
     found = remarks(kept.summary)
     if kept.config_problem:
         found.append(f"stages and limits are left out, as {kept.config_problem}")
@@ -535,7 +545,7 @@ def _remarks(kept: KeptRun) -> Iterator[Section]:
         yield Section("Remarks", items=found)
 
 
-def _footer(kept: KeptRun) -> list[str]:
+def _footer(kept: SavedRun) -> list[str]:
     summary = kept.summary
     command = f"ticketsim run config.toml --seed {summary['seed']}"
     if summary["scale"] < 1:

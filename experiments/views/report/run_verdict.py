@@ -21,7 +21,7 @@ from experiments.views.plots.timeline import (
     level,
 )
 from experiments.views.report.bottlenecks import Bottleneck
-from experiments.views.report.content import Level, Said
+from experiments.views.report.content import Level, Sentence
 from experiments.views.report.explanations import explained, meaning
 from experiments.views.run_text import number, percent
 from experiments.views.verdict_text import (
@@ -72,18 +72,18 @@ def sentences(
     verdict: Verdict,
     runs: Sequence[RunResult],
     full: Sequence[Bottleneck],
-) -> list[Said]:
+) -> list[Sentence]:
     """What failed, why, how it began, what was behind it, and what must never have happened."""
     told = [
-        *(Said(f"{text}.", "Failed:") for text in all_failures(verdict)),
-        *(Said(f"{text}.", "Not decided:") for text in verdict["open"]),
-        Said(f"{seats_sentence(verdict)}.", "Seats:"),
-        Said(f"{people_sentence(verdict)}.", "People:"),
-        Said(_what(summary), "Requests:"),
-        Said(_why(summary), "Why requests failed:"),
-        Said(_beginning(runs) if verdict["outcome"] == "fails" else "", "How it began:"),
-        Said(_behind(verdict, full), "Behind it:"),
-        Said(_sweeps(runs), "The sweep:"),
+        *(Sentence(f"{text}.", "Failed:") for text in all_failures(verdict)),
+        *(Sentence(f"{text}.", "Not decided:") for text in verdict["open"]),
+        Sentence(f"{seats_sentence(verdict)}.", "Seats:"),
+        Sentence(f"{people_sentence(verdict)}.", "People:"),
+        Sentence(_what(summary), "Requests:"),
+        Sentence(_why(summary), "Why requests failed:"),
+        Sentence(_beginning(runs) if verdict["outcome"] == "fails" else "", "How it began:"),
+        Sentence(_behind(verdict, full), "Behind it:"),
+        Sentence(_sweeps(runs), "The sweep:"),
     ]
     return [said for said in told if said.text]
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from experiments.statistics.quantities import FAILED, QUANTITIES
 from experiments.statistics.thresholds import criteria
-from experiments.studies.sweep.points import PointResult, SweepResult
+from experiments.studies.saved_results import SavedSweep
+from experiments.studies.sweep.points import PointResult, SweepResult, cause_and_endpoint
 from experiments.views import plots
 from experiments.views.plots.differences import shown
 from experiments.views.plots.steps import P95
-from experiments.views.report.content import Level, Page, Said, Section, Table, made_by
+from experiments.views.report.content import Level, Page, PageTable, Section, Sentence, made_by
 from experiments.views.report.explanations import explained
-from experiments.views.report.read import KeptSweep
 from experiments.views.report.run_verdict import RULE, STRAINED_FROM
 from experiments.views.run_text import number
 from experiments.views.sweep_text import found_sentences
@@ -35,7 +35,7 @@ class Break:
     why: str
 
 
-def sweep_page(kept: KeptSweep) -> Page:
+def sweep_page(kept: SavedSweep) -> Page:
     """What a reader is told about a sweep."""
     sweep = kept.sweep
     found = _break(sweep)
@@ -115,22 +115,24 @@ def _broken(sweep: SweepResult, point: PointResult) -> str:
     verdict = point.get("verdict")
     if verdict is not None:
         return "; ".join(all_failures(verdict) or verdict["open"])
-    words = []
+    crossed = []
     for quantity in (FAILED, P95):
         limit = limits(sweep).get(quantity.name)
         mean = point["quantities"][quantity.name]["mean"]
         if limit is not None and mean is not None and mean > limit:
-            words.append(
+            crossed.append(
                 f"{quantity.label} {shown(quantity, mean)} (allowed {shown(quantity, limit)})"
             )
+    if not crossed:
+        return ""
     if point["main_error"] and point["quantities"][FAILED.name]["mean"]:
-        words.append(f"most failures: {explained_at(point['main_error'])}")
-    return "; ".join(words) if words and "allowed" in words[0] else ""
+        crossed.append(f"most failures: {explained_at(point['main_error'])}")
+    return "; ".join(crossed)
 
 
 def explained_at(main_error: str) -> str:
     """`CAUSE at ENDPOINT` in plain words."""
-    cause, _, endpoint = main_error.partition(" at ")
+    cause, endpoint = cause_and_endpoint(main_error)
     return f"{explained(cause)} at {endpoint}" if endpoint else explained(cause)
 
 
@@ -152,15 +154,15 @@ def _level(sweep: SweepResult) -> Level:
     return "strained" if any(holding) else "failed"
 
 
-def _sentences(sweep: SweepResult, found: Break | None) -> list[Said]:
+def _sentences(sweep: SweepResult, found: Break | None) -> list[Sentence]:
     _, *others = found_sentences(sweep)
     sentences = [f"{text[0].upper()}{text[1:]}." for text in others]
     if found is None:
-        return [Said(text) for text in (*sentences, *_extremes(sweep))]
+        return [Sentence(text) for text in (*sentences, *_extremes(sweep))]
     if found.breaks is not None and sweep.get("knee") is None:
         why = f": {found.why}." if found.why else "."
         sentences.append(f"At {_value(found.breaks)} it breaks{why}")
-    return [Said(text) for text in sentences]
+    return [Sentence(text) for text in sentences]
 
 
 def _extremes(sweep: SweepResult) -> list[str]:
@@ -229,7 +231,7 @@ def _figures(sweep: SweepResult, found: Break | None) -> Iterator[Section]:
 def _points(sweep: SweepResult) -> Iterator[Section]:
     shown_points: Sequence[PointResult] = _ladder(sweep) or sweep["points"]
     keys = _keys(sweep)
-    table = Table(
+    table = PageTable(
         [*keys, "failed requests", "95 % interval"]
         + [quantity.label for quantity in QUANTITIES if quantity is not FAILED]
         + ["commonest cause of failure"],
@@ -273,7 +275,7 @@ def _sensitivities(sweep: SweepResult) -> Iterator[Section]:
         "Share of the variance that it is responsible for (Sobol)."
         if sobol
         else "Mean size of its effect over the whole range, and how much that varies (Morris).",
-        table=Table(
+        table=PageTable(
             ["quantity", "key", *heads],
             [
                 [row["quantity"], row["parameter"], *(f"{row[name]:.3g}" for name in columns)]  # type: ignore[literal-required]

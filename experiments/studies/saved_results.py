@@ -1,4 +1,4 @@
-"""What a folder of results holds, whichever command wrote it."""
+"""Reads a folder of results that any command wrote with `--out`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FILES: Mapping[str, tuple[str, Any]] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Kept:
+class SavedResults:
     """What every folder has: its manifest, and the command that wrote it."""
 
     folder: Path
@@ -35,7 +35,7 @@ class Kept:
 
 
 @dataclasses.dataclass(frozen=True)
-class KeptRun(Kept):
+class SavedRun(SavedResults):
     """A folder of `run`: the interrupted replications are here too."""
 
     summary: RunSummary
@@ -46,30 +46,30 @@ class KeptRun(Kept):
 
 
 @dataclasses.dataclass(frozen=True)
-class KeptComparison(Kept):
+class SavedComparison(SavedResults):
     """A folder of `compare`."""
 
     comparison: Comparison
 
 
 @dataclasses.dataclass(frozen=True)
-class KeptSweep(Kept):
+class SavedSweep(SavedResults):
     """A folder of `sweep`."""
 
     sweep: SweepResult
 
 
 @dataclasses.dataclass(frozen=True)
-class KeptGate(Kept):
+class SavedGate(SavedResults):
     """A folder of `gate`."""
 
     gate: GateResult
 
 
-KeptResults = KeptRun | KeptComparison | KeptSweep | KeptGate
+AnySavedResults = SavedRun | SavedComparison | SavedSweep | SavedGate
 
 
-def read_folder(folder: Path) -> KeptResults:
+def read_folder(folder: Path) -> AnySavedResults:
     """Read a folder that `--out` named.
 
     Raises:
@@ -89,11 +89,11 @@ def read_folder(folder: Path) -> KeptResults:
     kept = (folder, command, manifest)
     match command:
         case "compare":
-            return KeptComparison(*kept, cast("Comparison", content))
+            return SavedComparison(*kept, cast("Comparison", content))
         case "sweep":
-            return KeptSweep(*kept, cast("SweepResult", content))
+            return SavedSweep(*kept, cast("SweepResult", content))
         case "gate":
-            return KeptGate(*kept, cast("GateResult", content))
+            return SavedGate(*kept, cast("GateResult", content))
         case _:
             return _run(kept, cast("RunSummary", content))
 
@@ -147,7 +147,7 @@ def _checked(path: Path, shape: Any) -> Any:
     return content
 
 
-def _run(kept: tuple[Path, str, Mapping[str, Any]], summary: RunSummary) -> KeptRun:
+def _run(kept: tuple[Path, str, Mapping[str, Any]], summary: RunSummary) -> SavedRun:
     folder = kept[0]
     try:
         runs = list(read_results(folder).values())
@@ -159,4 +159,4 @@ def _run(kept: tuple[Path, str, Mapping[str, Any]], summary: RunSummary) -> Kept
         config, problem = load(str(folder / "config.toml")), ""
     except ConfigError as error:
         config, problem = None, str(error)
-    return KeptRun(*kept, summary, runs, config, problem)
+    return SavedRun(*kept, summary, runs, config, problem)

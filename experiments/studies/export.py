@@ -13,7 +13,7 @@ from experiments.runs.samples import path_of
 from experiments.runs.store import read_results
 from experiments.runs.whole_file import check_writable, whole_binary, whole_text
 from experiments.statistics.thresholds import criteria
-from experiments.views.report.read import KeptRun, read_folder
+from experiments.studies.saved_results import SavedRun, read_folder
 from sim.result import RunResult
 
 FORMATS: Final[Mapping[str, str]] = {
@@ -44,7 +44,7 @@ def export(
         OutputError: the file cannot be written.
     """
     kept = read_folder(folder)
-    if not isinstance(kept, KeptRun):
+    if not isinstance(kept, SavedRun):
         raise ResultsError(f"{folder}: holds results of {kept.command}; allowed: those of run")
     runs = _chosen(read_results(folder), replication, folder)
     path = folder / FORMATS[form] if out is None else out
@@ -57,7 +57,7 @@ def export(
 class _Job:
     """What to write, and where."""
 
-    kept: KeptRun
+    kept: SavedRun
     runs: Mapping[int, RunResult]
     path: Path
 
