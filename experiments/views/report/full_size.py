@@ -1,7 +1,7 @@
 """A smaller run's time series in the numbers of the config as it is written.
 
-People, requests, seats and keys grow as the scale; what a limit of the config bounds grows as that limit,
-which is a whole number at every scale.
+People, requests, seats and keys grow as the scale; what a limit of the config bounds grows as that
+limit, which is a whole number at every scale.
 """
 
 from __future__ import annotations

@@ -10,12 +10,8 @@ import numpy as np
 
 from experiments.statistics.intervals import ci95
 from experiments.statistics.summary import ObservedRow, RunSummary
-<<<<<<< HEAD
 from experiments.statistics.verdict import Terms, ThresholdRow, Verdict, verdict_on
-=======
-from experiments.statistics.verdict import Terms, Verdict, verdict_on
 from experiments.studies.saved_results import SavedRun
->>>>>>> main
 from experiments.studies.terms import terms_of
 from experiments.views import plots
 from experiments.views.plots.funnel import at_least
@@ -31,15 +27,9 @@ from experiments.views.plots.timeline import (
 )
 from experiments.views.remarks import remarks
 from experiments.views.report.bottlenecks import Bottleneck, bottlenecks
-<<<<<<< HEAD
-from experiments.views.report.content import Level, Page, Section, Table, Tile, made_by
+from experiments.views.report.content import Level, Page, PageTable, Section, Tile, made_by
 from experiments.views.report.explanations import CAUSES, broken
 from experiments.views.report.full_size import at_full_size
-from experiments.views.report.read import KeptRun
-=======
-from experiments.views.report.content import Page, PageTable, Section, Tile, made_by
-from experiments.views.report.explanations import CAUSES, broken
->>>>>>> main
 from experiments.views.report.run_verdict import BADGES, RULE, causes, level_of, sentences
 from experiments.views.run_text import LIMITS, duration, number, percent, shown_as
 from sim.load.settings import Loads
@@ -246,7 +236,7 @@ def _thresholds(verdict: Verdict) -> Iterator[Section]:
     if rows:
         yield Section(
             "Thresholds",
-            table=Table(
+            table=PageTable(
                 ["threshold", "limit", "in this run", ""],
                 [_threshold(row) for row in rows],
                 frozenset({0, 3}),
@@ -258,7 +248,7 @@ def _thresholds(verdict: Verdict) -> Iterator[Section]:
         yield Section(
             "The steps of buying",
             "Answered, refused as business and failed add up to all requests of the step.",
-            table=Table(
+            table=PageTable(
                 ["step", "requests", "answered", "refused", "failed", "share", "limit"],
                 [
                     [
@@ -324,7 +314,7 @@ def _redis(runs: Sequence[RunResult], load: Loads | None) -> Iterator[Section]:
         "The keys as their operator would see them: members above, bytes below. A red line is a "
         f"moment at which a key lost all of its members; a triangle, keys evicted.{which}",
         draw=lambda narrow: plots.redis_keys(runs, load, narrow=narrow),
-        table=Table(
+        table=PageTable(
             ["key (type)", "members at most", "bytes at most", "shortest time to live", "wiped"],
             [_redis_key(run, name) for name in names[:_MOST_KEYS]],
             frozenset({0}),
@@ -442,7 +432,7 @@ def _totals(summary: RunSummary) -> Iterator[Section]:
         )
 
 
-def _ended(summary: RunSummary) -> Table:
+def _ended(summary: RunSummary) -> PageTable:
     """Where everyone ended: the rows add up to all people."""
     people = sum(summary["funnel"].values()) or 1.0
     rows = [
@@ -450,7 +440,7 @@ def _ended(summary: RunSummary) -> Table:
         for state, count in summary["funnel"].items()
         if count
     ]
-    return Table(
+    return PageTable(
         ["ended as", "people", "share"],
         [
             *([words, number(round(count, 1)), percent(count / people)] for words, count in rows),
