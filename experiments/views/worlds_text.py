@@ -8,7 +8,7 @@ from typing import Any, Final
 from experiments.statistics.quantities import QUANTITIES
 from experiments.statistics.summary import RunSummary
 from experiments.statistics.uncertainty import in_words
-from experiments.views.run_text import LIMITS, number, shown_as, wrapped
+from experiments.views.run_text import LIMITS, number, scale_suffix, shown_as, wrapped
 from experiments.views.verdict_text import WORDS
 
 _WORDS: Final[Mapping[str, str]] = {
@@ -51,7 +51,7 @@ def render(summary: RunSummary, width: int) -> str:
 def _verdict(summary: RunSummary, found: Mapping[str, Any], width: int) -> Iterator[str]:
     rows = found["rows"]
     missed = [name for name, row in rows.items() if not row["reproduced"]]
-    scale = f", scale {summary['scale']:g}" if summary["scale"] < 1 else ""
+    scale = scale_suffix(summary["scale"])
     said = f": {WORDS[summary['verdict']['outcome']]}" if "verdict" in summary else ""
     yield f"{summary['config']}{said} ({found['worlds']} worlds, seed {summary['seed']}{scale})"
     if summary["partial"]:

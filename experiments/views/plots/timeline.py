@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.statistics import outcomes
 from experiments.views.plots.style import BAND, FRAME, INK, PAPER, VERMILION
 from experiments.views.run_text import number
 from sim.load.settings import Load, Loads, RampingArrivalRate, RampingVUs, loads_of
@@ -27,7 +28,6 @@ Array = NDArray[np.float64]
 _BINS = 150
 _MINUTE_S = 60.0
 _MANY_SWEEPS = 40
-_LATE_S = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,7 +227,7 @@ def is_lost(sweep: Cleanup) -> bool:
 
 def is_late(sweep: Cleanup) -> bool:
     """Whether a sweep began more than a second late."""
-    return sweep.started_s - sweep.planned_s > _LATE_S
+    return outcomes.is_late(sweep.planned_s, sweep.started_s)
 
 
 def draw_sweeps(axes: Axes, sweeps: Sequence[Cleanup]) -> None:
