@@ -100,6 +100,10 @@ class UserCodeFailedError(TicketsimError):
     """Code of the user's own ended a run; what was measured until then is kept and marked."""
 
 
+class NotRepeatableError(TicketsimError):
+    """Two runs of an application with the same config and seed differ."""
+
+
 class InterruptedRunError(TicketsimError):
     """Ctrl-C came before anything was measured."""
 

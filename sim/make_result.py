@@ -26,6 +26,8 @@ def make_result(parts: Parts) -> RunResult:
     log.spun_iterations, log.spun_s = parts.generator.spun()
     metrics = _metrics(parts, measured_s)
     parts.funnel.reach(max(1, parts.executor.allocated_vus), Step.NEVER_ARRIVED)
+    # The user's own function may end the run here.
+    invariants = _invariants(parts)
     return RunResult(
         seed=parts.seed,
         digest=log.digest(repr(database.final_rows()).encode(), parts.redis.final_keys()),
@@ -41,7 +43,7 @@ def make_result(parts: Parts) -> RunResult:
         },
         tables=_tables(database),
         funnel=parts.funnel.counts(),
-        invariants=_invariants(parts),
+        invariants=invariants,
         sweeps=parts.cleanups.until(measured_s),
         redis_losses={
             SETS_EVICTED: parts.events.sets_lost,

@@ -27,7 +27,7 @@ from experiments.views import plots
 from experiments.views.compare_text import decision
 from experiments.views.compare_text import render_verbose as render_comparison
 from experiments.views.plots.funnel import at_least
-from experiments.views.run_text import number, percent
+from experiments.views.run_text import number, percent, scale_suffix
 from experiments.views.summary_text import render_verbose
 from experiments.views.sweep_text import render_verbose as render_sweep
 from experiments.views.verdict_text import WORDS, all_failures, headline, verdict_lines
@@ -487,7 +487,7 @@ def _quantity(name: str) -> Quantity:
 
 def _heading(data: RunSummary | ComparisonData | SweepResult) -> str:
     """Config, seed, scale and replications."""
-    scale = f", scale {data['scale']:g}" if data["scale"] < 1 else ""
+    scale = scale_suffix(data["scale"])
     runs = data["replications"]
     over = f", {runs} replications" if runs > 1 else ""
     return f"{data['config']}, seed {data['seed']}{scale}{over}"

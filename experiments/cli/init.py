@@ -17,7 +17,11 @@ for every pull request. It runs as it is, in seconds.
   ticketsim init my-sale
   cd my-sale
   ticketsim run onsale.toml
-  ticketsim gate onsale.toml"""
+  ticketsim gate onsale.toml
+
+With --app, look at a Flask or Django service of your own instead, and write what simulates it:
+
+  ticketsim init --app shop.web:app ."""
 _EXIT_CODES: Final = """\
 exit codes: 0 ok; 1 the folder is not empty or cannot be written to, in one line"""
 
@@ -29,10 +33,21 @@ def add_init(commands: Any) -> argparse.ArgumentParser:
     )
     parser.set_defaults(command=_init)
     parser.add_argument("folder", metavar="DIR", help="a new or empty folder")
+    parser.add_argument(
+        "--app",
+        metavar="MODULE:APP",
+        help="look at a WSGI application in DIR and write app.toml and app_sim.py beside it",
+    )
     return parser
 
 
 def _init(options: argparse.Namespace) -> ExitCode:
+    if options.app is not None:
+        from experiments.studies.app_project import write_project
+
+        path = write_project(options.app, options.folder)
+        sys.stderr.write(f"{path}: fill in app_sim.py beside it; ticketsim run {path}\n")
+        return ExitCode.OK
     from experiments.shipped.starter_project import write_starter
 
     path = write_starter(options.folder)

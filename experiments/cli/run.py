@@ -44,6 +44,7 @@ def add_run(commands: Any) -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> ExitCode:
     from experiments.runs.failures import raise_if_failed
     from experiments.studies.fuzz.violations import raise_if_broken
+    from experiments.studies.made_twice import check_made_twice
     from experiments.studies.run import run
     from experiments.views.live_view import LiveDisplay
     from experiments.views.summary_text import render, render_verbose
@@ -59,6 +60,8 @@ def _run(options: argparse.Namespace) -> ExitCode:
         finished.summary["warnings"] = list(remarks(check))
     show(options, finished.summary, render, render_verbose)
     raise_if_failed(*finished.results.values())
+    if options.scale == 1.0 and finished.results:
+        check_made_twice(finished.config, finished.results[min(finished.results)])
     raise_if_broken(finished.config, options.scale, finished.results)
     if any(run["ended"] == THRESHOLD_CROSSED for run in finished.summary["runs"]):
         return ExitCode.BREACHED

@@ -45,7 +45,7 @@ OPTIONS: Final[Mapping[str, Option]] = {
     "scenarios": Option(_LOAD, is_carried_over=True),
     "executionSegment": Option("the load: its share of it", is_carried_over=True),
     "executionSegmentSequence": Option(
-        "the load of executionSegment alone is simulated, whatever the others have"
+        "the load: how users are dealt out to segments", is_carried_over=True
     ),
     "thresholds": Option("[thresholds]", is_carried_over=True),
     "rps": Option("generator.max_rps", 0, is_carried_over=True),

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from fractions import Fraction
-from math import floor
 from typing import Any, Final
 
 from experiments.errors import OptionError
 from experiments.interop.k6_place import Place
+from experiments.interop.k6_segment import WHOLE, Share, share_of
 
 Table = dict[str, Any]
 SHORTCUTS: Final = ("iterations", "duration", "stages")
@@ -51,6 +50,8 @@ def loads(root: Place, wanted: str | None, scripts: Mapping[str, str]) -> list[T
         if wanted is not None:
             raise OptionError("scenario", f"{wanted}: the script has no scenarios")
         return [_scaled(_of_shortcuts(root), share)]
+    if root.has("vus") and "totalDuration" not in root.table:
+        root.notes.leave_out(f"{root.written('vus')}: the scenarios say how many users there are")
     places = dict(root.tables("scenarios"))
     if wanted is not None and wanted not in places:
         raise OptionError("scenario", f"no scenario {wanted}; allowed: {', '.join(places)}")
@@ -262,51 +263,31 @@ def _given(table: Mapping[str, Any]) -> Table:
 # The share of the load that this instance of several has
 
 
-def _share(root: Place) -> tuple[Fraction, Fraction]:
-    """executionSegment: from which to which share of the load; all of it when not set."""
-    whole = Fraction(0), Fraction(1)
-    text = root.table.get("executionSegment")
-    if text is None or text == "":
-        return whole
-    first, colon, last = str(text).partition(":")
-    found = _fraction(first) if colon else Fraction(0), _fraction(last if colon else first)
-    begin, end = found
-    if begin is None or end is None or not 0 <= begin < end <= 1:
-        root.fault("executionSegment", "a part of 0:1, such as 0:1/4 or 25%:50%")
-        return whole
-    return begin, end
+def _share(root: Place) -> Share:
+    """executionSegment; all of the load when not set."""
+    table = root.table
+    found = share_of(table.get("executionSegment"), table.get("executionSegmentSequence"))
+    if found is None:
+        root.fault("executionSegment", "a part of 0:1, such as 0:1/4, that is in the sequence")
+        return WHOLE
+    return found
 
 
-def _fraction(text: str) -> Fraction | None:
-    percent = text.endswith("%")
-    try:
-        found = Fraction(text.removesuffix("%"))
-    except (ValueError, ZeroDivisionError):
-        return None
-    return found / 100 if percent else found
-
-
-def _scaled(load: Table, share: tuple[Fraction, Fraction]) -> Table:
+def _scaled(load: Table, share: Share) -> Table:
     """The share of a load: users and iterations as whole numbers, rates as they come."""
-    begin, end = share
-    if begin == 0 and end == 1:
+    if share.part == 1.0:
         return load
-    part = float(end - begin)
-
-    def whole(count: int) -> int:
-        return floor(end * count) - floor(begin * count)
-
     found = dict(load)
     for key in ("vus", "start_vus", "iterations", "pre_allocated_vus", "max_vus"):
         if key in found and not (key == "iterations" and load["executor"] == "per-vu-iterations"):
-            found[key] = whole(found[key])
+            found[key] = share.of(found[key])
     for key in ("rate", "start_rate"):
         if key in found:
-            found[key] = found[key] * part
+            found[key] = found[key] * share.part
     if "stages" in found:
         users = load["executor"] == "ramping-vus"
         found["stages"] = [
-            {**stage, "target": whole(stage["target"]) if users else stage["target"] * part}
-            for stage in found["stages"]
+            {**one, "target": share.of(one["target"]) if users else one["target"] * share.part}
+            for one in found["stages"]
         ]
     return found

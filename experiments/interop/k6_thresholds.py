@@ -47,7 +47,11 @@ class Names:
         for one in (name, plain):
             if one in self.endpoints:
                 return self.endpoints[one]
-        return plain if plain in ENDPOINTS else None
+        if plain in ENDPOINTS:
+            return plain
+        # An address without its method, where systemTags left that out.
+        same = [endpoint for endpoint in ENDPOINTS if endpoint.partition(" ")[2] == plain]
+        return same[0] if len(same) == 1 else None
 
 
 @dataclasses.dataclass(frozen=True)

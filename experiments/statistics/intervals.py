@@ -54,13 +54,18 @@ def ranked_pi95(values: Sequence[float]) -> Interval:
     return (ordered[rank - 1], ordered[count - rank])
 
 
+def t_quantile(probability: float, degrees: int) -> float:
+    """The quantile of Student's t distribution."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, probability))
+
+
 def _interval(values: Sequence[float], variance_factor: float) -> Interval:
     count = len(values)
     if count < FEWEST_FOR_INTERVALS:
         return None
-    from scipy.special import stdtrit
-
     center = math.fsum(values) / count
     variance = math.fsum((value - center) ** 2 for value in values) / (count - 1)
-    half = float(stdtrit(count - 1, 0.975)) * math.sqrt(variance * variance_factor)
+    half = t_quantile(0.975, count - 1) * math.sqrt(variance * variance_factor)
     return (center - half, center + half)

@@ -1,4 +1,4 @@
-"""What counts as a failed request, and how endpoints are called."""
+"""What counts as a failed request and as a late cleanup, and how endpoints are called."""
 
 from __future__ import annotations
 
@@ -21,6 +21,15 @@ ENDPOINT_OF_TAG: Final[Mapping[str, str]] = {
 TAG_OF_ENDPOINT: Final[Mapping[str, str]] = {
     endpoint: tag for tag, endpoint in ENDPOINT_OF_TAG.items()
 }
+
+
+LATE_S: Final = 1.0
+"""Delay after which a run of the cleanup job counts as late, in simulated seconds."""
+
+
+def is_late(planned_s: float, started_s: float) -> bool:
+    """Whether a run of the cleanup job began late."""
+    return started_s - planned_s > LATE_S
 
 
 def is_failure(status: str | int) -> bool:

@@ -17,7 +17,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
+from experiments.statistics.intervals import FEWEST_FOR_INTERVALS, t_quantile
 
 LEVEL = 0.95
 Finding = Literal["better", "worse", "more", "fewer", "no difference shown", "undecided"]
@@ -47,13 +47,6 @@ class Estimate:
     def includes_zero(self) -> bool:
         """Whether 0 lies in the interval, or there is none."""
         return self.low is None or self.high is None or self.low <= 0.0 <= self.high
-
-
-def t_quantile(probability: float, degrees: int) -> float:
-    """The quantile of Student's t distribution."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(degrees, probability))
 
 
 def deviation(values: Sequence[float]) -> float:

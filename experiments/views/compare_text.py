@@ -10,7 +10,14 @@ from experiments.statistics.uncertainty import in_words
 from experiments.statistics.verdict import Verdict
 from experiments.studies.compare.differences import Comparison, Difference, Row
 from experiments.studies.compare.over_worlds import Effect
-from experiments.views.run_text import in_unit, number, percent, shown_threshold, wrapped
+from experiments.views.run_text import (
+    in_unit,
+    number,
+    percent,
+    scale_suffix,
+    shown_threshold,
+    wrapped,
+)
 from experiments.views.verdict_text import WORDS, all_failures, headline, scale_words
 
 NARROWEST, WIDEST = 80, 120
@@ -162,7 +169,7 @@ def _brief_remarks(comparison: Comparison, width: int) -> Iterator[str]:
 
 
 def _heading(comparison: Comparison, width: int) -> Iterator[str]:
-    scale = f", scale {comparison['scale']:g}" if comparison["scale"] < 1 else ""
+    scale = scale_suffix(comparison["scale"])
     yield (
         f"{comparison['config']}: seed {comparison['seed']}{scale}, "
         f"{len(comparison['variants'])} variants, each minus the config as it is"

@@ -9,7 +9,14 @@ from xml.etree import ElementTree as ET
 from experiments.statistics.quantities import QUANTITIES
 from experiments.statistics.uncertainty import in_words
 from experiments.studies.gate.checks import Check, GateResult, Outcome
-from experiments.views.run_text import NARROWEST, WIDEST, number, shown_threshold, wrapped
+from experiments.views.run_text import (
+    NARROWEST,
+    WIDEST,
+    number,
+    scale_suffix,
+    shown_threshold,
+    wrapped,
+)
 from experiments.views.verdict_text import headline, people_sentence, seats_sentence
 
 _WORDS: dict[Outcome, str] = {"pass": "pass", "fail": "FAIL", "inconclusive": "inconclusive"}
@@ -18,7 +25,7 @@ _WORDS: dict[Outcome, str] = {"pass": "pass", "fail": "FAIL", "inconclusive": "i
 def render(result: GateResult, width: int = WIDEST) -> str:
     """The whole gate as plain text, for a terminal of so many columns."""
     width = max(NARROWEST, min(width, WIDEST))
-    scale = f", scale {result['scale']:g}" if result["scale"] < 1 else ""
+    scale = scale_suffix(result["scale"])
     lines = [
         f"{result['config']}: {_WORDS[result['outcome']]}",
         f"          seed {result['seed']}{scale}, {result['replications']} replications",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from experiments.statistics.outcomes import is_failure
+from experiments.statistics.outcomes import is_failure, is_late
 from experiments.statistics.quantities import QUANTITIES
 from experiments.statistics.summary import RunSummary, is_count
 from experiments.statistics.uncertainty import in_words
@@ -16,7 +16,6 @@ NARROWEST, WIDEST = 60, 120
 _TREND = ("avg", "min", "med", "max", "p(90)", "p(95)")
 _EXPECTED = "http_req_duration{expected_response:true}"
 _MOST_SWEEPS = 12
-_LATE_S = 1.0
 LIMITS = {None: "", "at_least": ">= ", "at_most": "<= "}
 """What stands before an observation that is a limit, by `ObservedRow.bound`."""
 
@@ -60,6 +59,11 @@ def number(value: Any) -> str:
         return f"{int(value):,}"
     size = abs(value)
     return f"{value:,.0f}" if size >= 1e3 else f"{value:.1f}" if size >= 10 else f"{value:.3g}"  # noqa: PLR2004 (digits)
+
+
+def scale_suffix(scale: float) -> str:
+    """The scale after a comma, for a heading; nothing at full size."""
+    return f", scale {scale:g}" if scale < 1 else ""
 
 
 def percent(share: float) -> str:
@@ -113,7 +117,7 @@ def wrapped(label: str, values: Sequence[str], width: int, gap: str = "  ") -> I
 def _heading(summary: RunSummary) -> list[str]:
     runs = summary["replications"]
     over = f", means over {runs} replications" if runs > 1 else ""
-    scale = f", scale {summary['scale']:g}" if summary["scale"] < 1 else ""
+    scale = scale_suffix(summary["scale"])
     lines = [f"{summary['config']}: seed {summary['seed']}{scale}{over}"]
     if summary["partial"]:
         failed = any(run["ended"] == FAILED for run in summary["runs"])
@@ -290,7 +294,7 @@ def _sweeps(summary: RunSummary) -> Iterator[str]:
     sweeps = run["sweeps"]
     if not sweeps:
         return
-    late = [sweep for sweep in sweeps if sweep["started_s"] - sweep["planned_s"] > _LATE_S]
+    late = [sweep for sweep in sweeps if is_late(sweep["planned_s"], sweep["started_s"])]
     lost = [sweep for sweep in sweeps if sweep["outcome"] != "ok"]
     which = " (first replication)" if len(summary["runs"]) > 1 else ""
     yield f"  {len(sweeps)} ran, {len(late)} late, {len(lost)} lost{which}"

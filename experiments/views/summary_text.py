@@ -18,7 +18,13 @@ from experiments.views.run_text import (
     wrapped,
 )
 from experiments.views.run_text import render as render_everything
-from experiments.views.verdict_text import WORDS, scale_words, threshold_row, verdict_lines
+from experiments.views.verdict_text import (
+    WORDS,
+    has_seats,
+    scale_words,
+    threshold_row,
+    verdict_lines,
+)
 
 _MOST_REMARKS = 1
 
@@ -71,7 +77,10 @@ def _lines(summary: RunSummary) -> Iterator[str]:
     if "uncertainty" in summary:
         for sentence in in_words(summary["uncertainty"], QUANTITIES):
             yield f"unknown   {sentence}"
-    remarks = summary["warnings"]
+    remarks = list(summary["warnings"])
+    if verdict is not None and not has_seats(verdict):
+        # Where an application's processor times come from belongs to every result of one.
+        remarks += dict.fromkeys(note for run in summary["runs"] for note in run["notes"])
     for remark in remarks[:_MOST_REMARKS]:
         yield f"remark    {remark}"
     hidden = len(remarks) - _MOST_REMARKS

@@ -21,8 +21,9 @@ _MOST_FAILURES: Final = 5
 def verdict_lines(verdict: Verdict) -> Iterator[str]:
     """The failures, what is open, seats, people and steps; the outcome itself is the caller's."""
     yield from failure_lines(verdict)
-    yield f"seats     {seats_sentence(verdict)}"
-    yield f"people    {people_sentence(verdict)}"
+    if has_seats(verdict):
+        yield f"seats     {seats_sentence(verdict)}"
+        yield f"people    {people_sentence(verdict)}"
     yield from step_lines(verdict)
     if verdict["observed_off"]:
         yield f"observed  not shown by these runs: {', '.join(verdict['observed_off'])}"
@@ -76,6 +77,11 @@ def threshold_row(row: ThresholdRow) -> str:
     size = " at full size" if row["at_full_size"] else ""
     met = "met" if row["met"] else "NOT MET"
     return f"{row['name']}: {met}: {shown_threshold(row['name'], row['value'])}{size}"
+
+
+def has_seats(verdict: Verdict) -> bool:
+    """Whether the ticket service was simulated: an application of the user's own sells none."""
+    return verdict["seats"]["on_sale"] > 0
 
 
 def seats_sentence(verdict: Verdict) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from experiments.statistics.quantities import QUANTITIES
 from experiments.statistics.summary import RunSummary
 from experiments.statistics.uncertainty import in_words
-from experiments.views.run_text import LIMITS, number, shown_as, wrapped
+from experiments.views.run_text import LIMITS, number, scale_suffix, shown_as, wrapped
 from experiments.views.verdict_text import WORDS
 
 _WORDS: Final[Mapping[str, str]] = {
@@ -28,6 +28,8 @@ _WORDS: Final[Mapping[str, str]] = {
     "PortsExhausted": "the load generator had no local port left",
 }
 _MOST_FIXES: Final = 3
+_WORTH_TELLING: Final = 0.01
+"""Share of the failed requests below which a cause is left out."""
 
 
 def render(summary: RunSummary, width: int) -> str:
@@ -51,7 +53,7 @@ def render(summary: RunSummary, width: int) -> str:
 def _verdict(summary: RunSummary, found: Mapping[str, Any], width: int) -> Iterator[str]:
     rows = found["rows"]
     missed = [name for name, row in rows.items() if not row["reproduced"]]
-    scale = f", scale {summary['scale']:g}" if summary["scale"] < 1 else ""
+    scale = scale_suffix(summary["scale"])
     said = f": {WORDS[summary['verdict']['outcome']]}" if "verdict" in summary else ""
     yield f"{summary['config']}{said} ({found['worlds']} worlds, seed {summary['seed']}{scale})"
     if summary["partial"]:
@@ -84,6 +86,7 @@ def _happened(found: Mapping[str, Any], width: int) -> Iterator[str]:
     causes = [
         f"{cause['share']:.0%} at {cause['endpoint']}, as {_words(cause['error'])}"
         for cause in facts["causes"][:3]
+        if cause["share"] >= _WORTH_TELLING
     ]
     if causes:
         sentences.append(f"Of the failed requests the median world has {'; '.join(causes)}.")
@@ -135,5 +138,9 @@ def _sure(summary: RunSummary, width: int) -> Iterator[str]:
     if "uncertainty" in summary:
         text = " ".join(in_words(summary["uncertainty"], QUANTITIES[:4]))
         yield from wrapped("  ", text.split(), width, " ")
+    # What single observations lack stands in the table.
+    rows = tuple(f"{name}:" for name in summary["reproduction"]["rows"])
     for remark in summary["warnings"]:
+        if remark.startswith(rows):
+            continue
         yield from wrapped("  - ", remark.split(), width, " ")

@@ -80,9 +80,16 @@ class Code:
     def kept(self) -> bool:
         """Whether the modules are imported once for good."""
         if self._keeps == "auto":
-            django = sys.modules.get("django.apps")
-            return django is not None and bool(django.apps.models_ready)
+            return self._is_registered()
         return self._keeps == "yes"
+
+    def _is_registered(self) -> bool:
+        """Whether modules of this application are in Django's registry."""
+        django = sys.modules.get("django.apps")
+        if django is None or not django.apps.models_ready:
+            return False
+        files = (getattr(each.module, "__file__", None) for each in django.apps.get_app_configs())
+        return any(str(file).startswith(self._roots) for file in files)
 
     def load(self) -> tuple[Any, dict[str, ModuleType]]:
         """Import the application as a new process would; return it and its modules.

@@ -77,7 +77,7 @@ class ApplicationParts(Parts):
         return server
 
     def _make_watch(self) -> Any:
-        return ApplicationWatch(self.server)
+        return ApplicationWatch(self.server, self._refused)
 
     def _refused(self, error: ApplicationError) -> None:
         """The run ends here, whatever the application does with the exception."""

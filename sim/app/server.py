@@ -158,6 +158,8 @@ class ApplicationServer:
         self.client_deadlines = Deadlines(env, world.generator.request_timeout_s)
         self.way: Way | None = None
         self.up = False
+        self.booted = False
+        """Whether it has ever been up, with the rows that are there before the run."""
         self.on_sweep: Callable[[Any], None] = lambda _run: None
         scripts = [world.customer.script, *(load.script or "" for load in loads_of(world.load))]
         self.code = Code(
@@ -228,7 +230,7 @@ class ApplicationServer:
                 self._prepare()
         finally:
             RUNTIME.is_free = False
-        self.up = True
+        self.up = self.booted = True
         self._hand_out()
 
     def _load(self, worker: Worker) -> None:
@@ -384,6 +386,11 @@ class ApplicationServer:
         return int(digits[:9] or 0)
 
     # What others look at
+
+    @property
+    def application(self) -> Any:
+        """The application, as the first worker process has it."""
+        return self._workers[0].application
 
     @property
     def workers(self) -> ApplicationServer:

@@ -8,7 +8,7 @@ from sim.app.errors import ApplicationError
 from sim.app.modules import imported
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sim.app.server import ApplicationServer
     from sim.measure.funnel import Funnel
@@ -88,8 +88,11 @@ class ApplicationWatch:
     sizes_before_removal = None
     most_passed = 0
 
-    def __init__(self, server: ApplicationServer) -> None:
+    def __init__(
+        self, server: ApplicationServer, failed: Callable[[ApplicationError], None]
+    ) -> None:
         self._server = server
+        self._failed = failed
         self._path = server.settings.invariants
         self._function: Any = None
         self._rows, self._keys = Rows(server), Keys(server)
@@ -124,15 +127,18 @@ class ApplicationWatch:
         return counts
 
     def _ask(self) -> Counts:
-        if not self._path:
+        if not self._path or not self._server.booted:
             return {}
         if self._function is None:
             self._function = imported(self._path)
         try:
             found = self._function(self._rows, self._keys)
             return {str(name): int(count) for name, count in found.items()}
-        except Exception as error:
-            raise InvariantError(
+        except Exception as error:  # noqa: BLE001 - it is the user's own code
+            failure = InvariantError(
                 f"app.invariants {self._path}: {type(error).__name__}: {error}; it is called with "
                 "(rows, keys) and returns {name: number of violations}"
-            ) from error
+            )
+            failure.__cause__ = error
+            self._failed(failure)
+            return {}

@@ -68,13 +68,14 @@ class Watchdog:
         if now_s - self._since_s > settings.patience_s:
             task = None if self._env.current is None else self._env.current.local
             label = getattr(task, "label", "the start of the application")
+            inner = "" if frame is None else f" (in {frame.f_code.co_filename}:{frame.f_lineno})"
             raise self._noted(
                 StuckError(
-                    f"{place(frame, RUNTIME.roots)}: {label}: simulated time has stood still for "
-                    f"{settings.patience_s:g} s of real time (app.patience_s). Either the code "
-                    "computes or loops without a wait, or it waits for a lock of the operating "
-                    "system that another simulated thread holds: make locks when the application "
-                    "is imported, and release them before a call that waits"
+                    f"{place(frame, RUNTIME.roots)}{inner}: {label}: simulated time has "
+                    f"stood still for {settings.patience_s:g} s of real time (app.patience_s). "
+                    "Either the code computes or loops without a wait, or it waits for a lock of "
+                    "the operating system that another simulated thread holds: make locks when "
+                    "the application is imported, and release them before a call that waits"
                 )
             )
 

@@ -196,6 +196,15 @@ class LockTable:
                 del self._locks[key]
         owner.held.clear()
 
+    def release_newest(self, owner: LockOwner, kept: int) -> None:
+        """End the locks of `owner` but the first `kept` that it took."""
+        for key in list(owner.held)[kept:]:
+            lock = owner.held.pop(key)
+            del lock.holders[owner]
+            lock.grant()
+            if not lock.holders:
+                del self._locks[key]
+
     def withdraw(self, owner: LockOwner) -> None:
         """Take back the request `owner` waits for, if any."""
         request, owner.waiting = owner.waiting, None

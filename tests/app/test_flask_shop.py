@@ -43,3 +43,50 @@ def test_more_people_are_inside_than_may_and_never_where_admission_is_one_script
 
     assert most() > 0
     assert most('app.env.SHOP_ADMITS_ATOMICALLY="1"') == 0
+
+
+def test_calibrate_measures_the_segments_that_a_run_then_charges(tmp_path, capsys):
+    from experiments.cli.main import main
+
+    out = tmp_path / "segments.toml"
+    assert main(["calibrate", "--app", SHOP, "--out", str(out)]) == 0
+    assert '"GET /seats | begin | select seats"' in out.read_text()
+    assert "segments of 5 endpoints" in capsys.readouterr().err
+    slower = run('app.factors={"*"=5.0}')
+    assert (
+        slower.metrics["http_req_duration{endpoint:GET /seats}"]["med"]
+        > 2 * run().metrics["http_req_duration{endpoint:GET /seats}"]["med"]
+    )
+    assert any("were measured by calibrate" in note for note in slower.notes)
+
+
+def test_gunicorns_limits_workers_that_end_and_begin_again():
+    result = run("load.vus=40", "app.max_requests=20", "app.boot_s=0.5")
+    assert result.ended == "completed"
+    assert result.outcomes["POST /token"] == {"201": 40}
+    killed = run("app.threads=1", "app.timeout_s=0.04", "load.vus=10")
+    assert killed.errors["POST /bookings/{id}/pay"]["ConnectionReset"] > 0
+
+
+def test_faults_are_the_applications_own_errors():
+    lost = run('faults=[{kind="redis_connections_dropped", at_s=5.0, for_s=10.0}]')
+    assert lost.exceptions
+    second = run('faults=[{kind="second_instance", at_s=1.0}]')
+    assert any("second instance" in note for note in second.notes)
+
+
+def test_fuzz_finds_the_race_shrinks_it_and_writes_a_replay_that_runs_anywhere(
+    tmp_path, monkeypatch, capsys
+):
+    from experiments.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+    wanted = ["--set", "load.vus=20", "--set", 'customer.script="shop_sim:rush"']
+    assert main(["fuzz", SHOP, "--seeds", "20", "--quiet", *wanted]) == 1
+    replays = list(tmp_path.glob("replay-*.toml"))
+    assert len(replays) == 1
+    replayed = load(str(replays[0]))
+    result = simulate(replayed.world, replayed.header.seed)
+    assert result.invariants["oversold"] > 0
+    assert replayed.world.load.vus < 20
+    capsys.readouterr()

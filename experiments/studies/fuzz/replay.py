@@ -10,6 +10,7 @@ from experiments.config.reading import Config, check
 from experiments.config.sources import Merged
 from experiments.errors import TicketsimError
 from experiments.studies.fuzz.shrink import Case
+from sim.app.modules import roots_of
 from sim.world import World
 
 
@@ -30,12 +31,18 @@ def replay_config(case: Case, found_in: Config, names: str) -> str:
         "name": f"{found_in.name}-replay",
         "description": f"breaks: {names}; found by ticketsim fuzz {found_in.name}",
         "seed": case.seed,
+        **_code_folder(case.world),
         **_differences(case.world, World()),
     }
     again = check(Merged(table, {}), "replay")
     if again.world != case.world:
         raise TicketsimError("the case that was found cannot be written as a config")
     return tomli_w.dumps(table)
+
+
+def _code_folder(world: World) -> dict[str, str]:
+    """Where an application's own code is: a replay may be run from any folder."""
+    return {"python_path": roots_of(world.app.wsgi)[0]} if world.app.wsgi else {}
 
 
 def _differences(value: Any, default: Any) -> dict[str, Any]:

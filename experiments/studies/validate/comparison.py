@@ -9,7 +9,7 @@ from typing import Final, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from experiments.statistics.intervals import Interval, count_pi95, pi95, ranked_pi95
+from experiments.statistics.intervals import Interval, count_pi95, pi95, ranked_pi95, t_quantile
 from experiments.studies.validate.numbers import Numbers, is_count, is_latency, kind
 
 _WIDEST: Final = 1.5
@@ -182,8 +182,6 @@ def spreads(groups: Sequence[Sequence[Numbers]]) -> list[dict[str, float]]:
     The variance of a number is pooled over the groups that repeat it; a group's own size enters
     as in the prediction interval of its mean. Groups of one have none.
     """
-    from scipy.special import stdtrit
-
     squares: dict[str, float] = {}
     degrees: dict[str, int] = {}
     for group in groups:
@@ -194,7 +192,7 @@ def spreads(groups: Sequence[Sequence[Numbers]]) -> list[dict[str, float]]:
     return [
         {
             name: 2.0
-            * float(stdtrit(degrees[name], 0.975))
+            * t_quantile(0.975, degrees[name])
             * math.sqrt(squares[name] / degrees[name] * (1.0 + 1.0 / len(values)))
             for name, values in _repeated(group).items()
         }

@@ -22,7 +22,7 @@ def install() -> None:
         refusals,
         threads,
     )
-    from sim.app.sql import dialects  # noqa: PLC0415
+    from sim.app.sql import dialects, mysqldb  # noqa: PLC0415
 
     clock.install()
     threads.install()
@@ -30,6 +30,7 @@ def install() -> None:
     output.install()
     redis_client.install()
     dialects.install()
+    mysqldb.install()
     refusals.install()
     http.install()
     _installed.append(True)

@@ -320,7 +320,8 @@ class Transaction(LockOwner):
         self._database = database
         self._level: Level = level
         self._changes = Changes()
-        self._savepoints: list[tuple[str, Mark]] = []
+        self._savepoints: list[tuple[str, Mark, int]] = []
+        """Name, changes and number of locks at each savepoint."""
         self._failed = ""
         """Why no statement runs any more: "deadlock", or "aborted" (PostgreSQL)."""
         self.snapshot: int | None = None
@@ -377,15 +378,34 @@ class Transaction(LockOwner):
     def savepoint(self, name: str) -> None:
         """SAVEPOINT name."""
         self._check_usable()
-        self._savepoints.append((name, Mark(self._changes)))
+        if self._database.dialect == "mysql":
+            # One of the same name takes the place of the older one; in PostgreSQL it hides it.
+            self._savepoints = [pair for pair in self._savepoints if pair[0] != name]
+        self._savepoints.append((name, Mark(self._changes), len(self.held)))
 
     def rollback_to(self, name: str) -> None:
-        """ROLLBACK TO SAVEPOINT name: its changes are undone, its locks stay."""
+        """ROLLBACK TO SAVEPOINT name: changes since are undone; InnoDB keeps the locks."""
         at = self._find(name)
         del self._savepoints[at + 1 :]
-        self._database.store.undo_to(self._changes, self._savepoints[at][1])
+        self._undo_to_savepoint()
         if self._failed == "aborted":
             self._failed = ""
+
+    def _undo_to_savepoint(self) -> None:
+        """Undo what was done since the last savepoint; in PostgreSQL its locks end as well."""
+        database = self._database
+        _, mark, locks = self._savepoints[-1]
+        database.store.undo_to(self._changes, mark)
+        if database.dialect == "postgres":
+            database.locks.release_newest(self, locks)
+
+    def _abort_postgres(self) -> None:
+        """PostgreSQL undoes at once what a failed statement takes with it, and ends its locks."""
+        self._failed = "aborted"
+        if self._savepoints:
+            self._undo_to_savepoint()
+        else:
+            self._undo_all()
 
     def release(self, name: str) -> None:
         """RELEASE SAVEPOINT name."""
@@ -396,6 +416,8 @@ class Transaction(LockOwner):
         for at in range(len(self._savepoints) - 1, -1, -1):
             if self._savepoints[at][0] == name:
                 return at
+        if self._database.dialect == "postgres":
+            self._abort_postgres()
         raise SqlError("syntax", f"SAVEPOINT {name} does not exist")
 
     def _check_usable(self) -> None:
@@ -422,7 +444,7 @@ class Transaction(LockOwner):
                 return self._write(statement, values)
         except SqlError as error:
             if self._database.dialect == "postgres":
-                self._failed = "aborted"
+                self._abort_postgres()
             elif error.kind == "deadlock":
                 self._failed = "deadlock"
             raise
@@ -501,8 +523,13 @@ class Transaction(LockOwner):
         """
         database = self._database
         store = database.store
+        own_view = database.dialect == "postgres" and self._level == "REPEATABLE READ"
         found, _ = store.read(
-            statement.candidates, values, statement.tables, self._changes, store.version
+            statement.candidates,
+            values,
+            statement.tables,
+            self._changes,
+            self._view() if own_view else store.version,
         )
         most = _count(statement.limit, values)
         skip = _count(statement.offset, values) or 0
@@ -544,7 +571,12 @@ class Transaction(LockOwner):
         return waited
 
     def _is_free(self, key: RowKey, *, exclusive: bool) -> bool:
-        return self._database.locks.is_free(self, key, exclusive=exclusive)
+        locks = self._database.locks
+        free = locks.is_free(self, key, exclusive=exclusive)
+        if self._database.dialect == "postgres" and exclusive:
+            # FOR UPDATE also conflicts with FOR KEY SHARE of a child's foreign key.
+            free = free and locks.is_free(self, ("key", *key), exclusive=True)
+        return free
 
     def _lock(self, key: RowKey, *, exclusive: bool) -> bool:
         waited = self._database.locks.acquire(self, key, exclusive=exclusive)
@@ -725,16 +757,20 @@ class Transaction(LockOwner):
             sqls = insert.row_sql * len(given)
         touched: list[int] = []
         count = 0
-        self.last_id = None
-        for at, (sql, row_values) in enumerate(zip(sqls, given, strict=True)):
-            part = insert.given[0 if insert.select else at]
-            rowid, generated = self._rowid(table, part, row_values)
-            if generated and self.last_id is None:
-                self.last_id = rowid
+        # The ids of all rows are taken at once, before any of them waits for a lock.
+        numbered = [
+            self._rowid(table, insert.given[0 if insert.select else at], row_values)
+            for at, row_values in enumerate(given)
+        ]
+        self.last_id = next((rowid for rowid, generated in numbered if generated), None)
+        for sql, row_values, (rowid, _) in zip(sqls, given, numbered, strict=True):
             done, changed = self._insert_row(statement, insert, table, sql, row_values, rowid)
             if done is not None:
                 touched.append(done)
             count += changed
+        if self._database.dialect == "postgres":
+            for rowid in touched:
+                self._check_parents(table, rowid, tuple(table.columns))
         if self.last_id is not None:
             self._database.functions.last_id = self.last_id
         elif touched and table.generated is not None:
@@ -785,7 +821,8 @@ class Transaction(LockOwner):
             if insert.ignores:
                 return None, 0
             return self._update_instead(statement, insert, table, sql, values, rowid)
-        self._check_parents(table, rowid, tuple(table.columns))
+        if self._database.dialect == "mysql":
+            self._check_parents(table, rowid, tuple(table.columns))
         return rowid, 1
 
     def _update_instead(

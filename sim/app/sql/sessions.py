@@ -95,6 +95,9 @@ class Connection:
         if self.closed:
             raise self.driver.interface_error("connection already closed")
         if self._transaction is None:
+            if RUNTIME.simulates and RUNTIME.find_database is not None:
+                # A pool of modules that are kept may be older than the run.
+                self.database = RUNTIME.database(self.database.name, self.database.dialect)
             self._transaction = Transaction(self.database, self.level)
         return self._transaction
 
@@ -178,6 +181,11 @@ class Connection:
             RUNTIME.refuse(refused)
             raise refused from error
         except SqlError as error:
+            if error.kind == "deadlock" and self.database.dialect == "mysql":
+                # The server has rolled it back: what comes next is a new transaction.
+                transaction, self._transaction = self._transaction, None
+                if transaction is not None:
+                    transaction.leave()
             raise self.driver.error(error) from error
 
     def _statement(self, sql: str, parameters: Mapping[str, Any]) -> Answer:
@@ -333,18 +341,22 @@ class Cursor:
         self._at += 1
         return self._rows[self._at - 1]
 
-    def fetchmany(self, size: int | None = None) -> list[tuple[Any, ...]]:
+    def _listed(self, rows: Sequence[tuple[Any, ...]]) -> Any:
+        """Rows in what the driver has them in: Django compares the end with an empty one."""
+        return tuple(rows) if self.connection.database.dialect == "mysql" else list(rows)
+
+    def fetchmany(self, size: int | None = None) -> Any:
         """The next rows."""
         end = self._at + (self.arraysize if size is None else size)
-        found = list(self._rows[self._at : end])
+        found = self._rows[self._at : end]
         self._at += len(found)
-        return found
+        return self._listed(found)
 
-    def fetchall(self) -> list[tuple[Any, ...]]:
+    def fetchall(self) -> Any:
         """All rows that are left."""
-        found = list(self._rows[self._at :]) if self._at else list(self._rows)
+        found = self._rows[self._at :] if self._at else self._rows
         self._at = len(self._rows)
-        return found
+        return self._listed(found)
 
     def nextset(self) -> None:
         """There is one result only."""

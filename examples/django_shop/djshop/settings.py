@@ -1,0 +1,20 @@
+"""Settings of the shop."""
+
+SECRET_KEY = "a-shop-of-an-example-and-of-no-one-else"
+INSTALLED_APPS = ["djshop"]
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.mysql",
+        "NAME": "shop",
+        "HOST": "db",
+        "USER": "shop",
+        "PASSWORD": "secret",
+        "CONN_MAX_AGE": None,
+    }
+}
+ROOT_URLCONF = "djshop.urls"
+ALLOWED_HOSTS = ["*"]
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
+LOGGING_CONFIG = None

@@ -1,0 +1,99 @@
+"""The modules MySQLdb and pymysql as Django and direct users of a driver import them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import types
+from typing import TYPE_CHECKING, Any, Final
+
+from sim.app.sql.dialects import MYSQL, POSTGRES
+from sim.app.sql.drivers import module_of, refuse_driver
+
+if TYPE_CHECKING:
+    from sim.app.sql.sessions import Connection
+
+_FIELD_TYPES: Final = {
+    name: number
+    for number, name in enumerate(
+        ("DECIMAL", "TINY", "SHORT", "LONG", "FLOAT", "DOUBLE", "NULL", "TIMESTAMP", "LONGLONG"),
+    )
+} | {"INT24": 9, "DATE": 10, "TIME": 11, "DATETIME": 12, "YEAR": 13, "VARCHAR": 15, "BIT": 16}
+_MORE_TYPES: Final = {
+    "JSON": 245,
+    "NEWDECIMAL": 246,
+    "ENUM": 247,
+    "SET": 248,
+    "TINY_BLOB": 249,
+    "MEDIUM_BLOB": 250,
+    "LONG_BLOB": 251,
+    "BLOB": 252,
+    "VAR_STRING": 253,
+    "STRING": 254,
+    "GEOMETRY": 255,
+    "CHAR": 1,
+    "NEWDATE": 14,
+}
+_DRIVERS_REFUSED: Final = ("mysql.connector", "asyncpg", "aiomysql", "asyncmy", "pg8000.dbapi")
+
+
+def _connect(*args: Any, **options: Any) -> Connection:
+    name = options.get("database") or options.get("db") or (args[3] if len(args) > 3 else "main")  # noqa: PLR2004 - host, user, password, database
+    return MYSQL.connect(str(name), autocommit=bool(options.get("autocommit", False)))
+
+
+def _mysqldb() -> dict[str, types.ModuleType]:
+    module = module_of("MySQLdb", MYSQL, _connect)
+    module.paramstyle = "format"  # type: ignore[attr-defined]  # a module's own name
+    constants = types.ModuleType("MySQLdb.constants")
+    client = types.ModuleType("MySQLdb.constants.CLIENT")
+    client.FOUND_ROWS = 2  # type: ignore[attr-defined]  # likewise
+    fields = types.ModuleType("MySQLdb.constants.FIELD_TYPE")
+    for name, number in (_FIELD_TYPES | _MORE_TYPES).items():
+        setattr(fields, name, number)
+    for name, inner in (("CLIENT", client), ("FIELD_TYPE", fields)):
+        setattr(constants, name, inner)
+    converters = types.ModuleType("MySQLdb.converters")
+    converters.conversions = {}  # type: ignore[attr-defined]  # likewise
+    for name, inner in (("constants", constants), ("converters", converters)):
+        setattr(module, name, inner)
+    return {
+        "MySQLdb": module,
+        "MySQLdb.constants": constants,
+        "MySQLdb.constants.CLIENT": client,
+        "MySQLdb.constants.FIELD_TYPE": fields,
+        "MySQLdb.converters": converters,
+    }
+
+
+def _dsn(*args: Any, **options: Any) -> Connection:
+    words = dict(part.split("=", 1) for part in str(args[0]).split()) if args and args[0] else {}
+    name = options.get("dbname") or options.get("database") or words.get("dbname") or "main"
+    return POSTGRES.connect(str(name))
+
+
+def install() -> None:
+    """Lead those who import a driver themselves to simulated databases, for good."""
+    sys.modules.update(_mysqldb())
+    for name, connect in (("pymysql", _connect), ("psycopg2", _dsn)):
+        try:
+            module: Any = importlib.import_module(name)
+        except ImportError:
+            continue
+        real = module.connect
+        module.connect = _either(real, connect)
+        if hasattr(module, "Connect"):
+            module.Connect = module.connect
+    for name in _DRIVERS_REFUSED:
+        refused: Any = sys.modules.get(name)
+        if refused is not None:
+            refused.connect = refuse_driver(name)
+
+
+def _either(real: Any, simulated: Any) -> Any:
+    from sim.app.seams.runtime import RUNTIME  # noqa: PLC0415 - beside its only use
+
+    def connect(*args: Any, **options: Any) -> Any:
+        return (real if RUNTIME.thread is None else simulated)(*args, **options)
+
+    return connect

@@ -1,0 +1,37 @@
+"""`init --app` looks at an application and writes a project that runs as it is."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+import pytest
+
+from experiments.cli.main import main
+from tests.app.conftest import EXAMPLES
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    shutil.copytree(EXAMPLES / "flask_shop" / "shop", tmp_path / "shop")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for name in [name for name in sys.modules if name.partition(".")[0] in {"shop", "app_sim"}]:
+        del sys.modules[name]
+    return tmp_path
+
+
+def test_what_it_writes_runs_and_shows_routes_and_tables(shop, capsys):
+    assert main(["init", "--app", "shop.web:app", str(shop)]) == 0
+    module = (shop / "app_sim.py").read_text()
+    assert "POST /seats/<int:seat_id>/book" in module
+    assert "bookings: id, seat_id" in module
+    assert "mysql: shop" in (shop / "app.toml").read_text()
+    assert main(["run", str(shop / "app.toml"), "--set", "load.vus=2", "--quiet"]) == 0
+    capsys.readouterr()
+    assert main(["init", "--app", "shop.web:app", str(shop)]) == 1
+    assert "there already" in capsys.readouterr().err
+
+
+def test_an_application_that_is_not_there_is_an_invalid_option(shop, capsys):
+    assert main(["init", "--app", "no_such_shop:app", str(shop)]) == 104
+    assert "no_such_shop" in capsys.readouterr().err
