@@ -119,7 +119,14 @@ class Parts:
         self.generator_host = (
             self.host if world.generator.shares_host else Host(env, world.generator.host)
         )
-        self.generator = Generator(env, self.generator_host, world.generator, costs.generator)
+        self.generator = Generator(
+            env,
+            self.generator_host,
+            world.generator,
+            costs.generator,
+            streams.stream("generator"),
+            size,
+        )
         self.redis = RedisServer(
             clock=lambda: world.catalogue.opening_epoch_s + env.now,
             rng=streams.python_random("redis"),

@@ -18,10 +18,10 @@ from tools import fit_errors
 from tools.fit_all import Fits, idle_cores
 from tools.fit_generator import (
     LISTS,
-    busy_connect_ms,
     generator_io_ms,
-    looped_s,
+    lock_share,
     request_bytes,
+    script_error_share,
 )
 from tools.fit_report import report
 from tools.fit_runs import (
@@ -128,9 +128,11 @@ def table(fits: Fits) -> dict[str, dict[str, float]]:
             "receiving_share": receiving_ms / fits.generator["request"],
             "body_byte_s": 1e-3 * fits.generator["byte"],
             "vu_start_s": 1e-3 * fits.generator["vu_start"],
-            "script_error_s": max(0.0, looped_s(runs) - 1e-3 * fits.generator["request"]),
-            "busy_connect_s": 1e-3 * busy_connect_ms(runs),
+            "script_error_s": 1e-3
+            * fits.generator["iteration"]
+            * script_error_share(fits.measurements),
             "spin_iteration_s": 1e-3 * fits.generator["iteration"],
+            "spin_lock_share": lock_share(fits.measurements),
             "mb_per_vu": fits.memory["vu"],
             "mb_per_body_mb": fits.memory["body_mb"],
             "request_bytes": request_bytes(runs),

@@ -204,6 +204,8 @@ class User:
         if began_s > self._ended_s:
             self._in_a_row = 0
         self._debt_s = costs.spin_iteration_s + self._report_s
+        if self.vu.iteration == 0:
+            self._debt_s += costs.vu_start_s
         self._report_s = 0.0
         self._watch_idling(began_s)
         try:
@@ -221,7 +223,7 @@ class User:
             if self._site.generator.settings.connections == "per_iteration":
                 self.leave()
             if env.now == began_s:
-                self._site.generator.process.compute(self._debt_s)
+                self._site.generator.compute(self._debt_s)
                 self._idle_until_s = env.now
             self._ended_s = env.now
 
@@ -353,20 +355,20 @@ class User:
         if not connection.open:
             began_s = env.now
             refused = site.server.connector.dial(connection)
-            if refused is None and site.generator.full:
-                # Its runtime looks after the network late while others compute.
-                env.sleep(site.generator.costs.busy_connect_s)
+            if refused is None:
+                site.generator.receive(0.0)
             waited_s = self._blocked_s = env.now - began_s
             site.log.connected(waited_s, waited_s)
             if self._part is not None:
                 self._part.connected(waited_s, waited_s)
             if refused is not None:
                 # Reporting the failure costs the generator what reading an answer costs.
-                site.generator.process.compute(site.generator.costs.request_s)
+                site.generator.compute(site.generator.costs.request_s)
                 return self._ended(endpoint, None, refused, 0.0, 0.0, 0.0)
         answer = self._exchange(endpoint, request, patience_s)
+        site.generator.report()
         # Parsing and printing the body is the script's work, not the request's.
-        site.generator.process.compute(self._body_bytes * site.generator.costs.body_byte_s)
+        site.generator.compute(self._body_bytes * site.generator.costs.body_byte_s)
         if answer.ok:
             site.answers.came(self.id, self._tab, request.path, answer.body, self.now_s)
         return answer
@@ -384,7 +386,7 @@ class User:
         self._debt_s = 0.0
         self._body_bytes = 0.0
         prepared_s = env.now
-        generator.process.compute(work_s)
+        generator.send(work_s)
         # The script's part is not the request's: its duration is as its share of the work.
         sent_s = env.now
         sending_s = (sent_s - prepared_s) * sending_work_s / work_s
@@ -430,7 +432,7 @@ class User:
         generator = site.generator
         costs = generator.costs
         began_s = site.env.now
-        generator.process.compute(generator.receiving_s)
+        generator.receive(generator.receiving_s)
         self._body_bytes = received
         generator.body_bytes += received
         site.log.transferred(costs.request_bytes, received + costs.response_header_bytes)

@@ -173,13 +173,13 @@ class GeneratorCosts:
     body_byte_s: float
     """CPU per byte of response body: reading, parsing, printing."""
     vu_start_s: float
-    """CPU to start a virtual user."""
+    """CPU of a virtual user's first iteration beyond that of the others: its code is cold."""
     script_error_s: float
     """CPU, beyond its request's, of an iteration that ends with an error of the script."""
-    busy_connect_s: float
-    """Time to open a connection while the generator fills its cores."""
     spin_iteration_s: float
     """CPU per iteration of a finished user, console line included."""
+    spin_lock_share: float
+    """Share of it under the mutex of the log."""
     mb_per_vu: float
     """Memory per virtual user."""
     mb_per_body_mb: float

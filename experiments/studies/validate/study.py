@@ -30,7 +30,7 @@ from experiments.studies.validate.comparison import (
     steady_numbers,
 )
 from experiments.studies.validate.measured_runs import measured_runs
-from experiments.studies.validate.measurements import Run
+from experiments.studies.validate.measurements import FITTED_RUNS, Run
 from experiments.studies.validate.numbers import kind, measured_numbers, simulated_numbers
 from experiments.studies.validate.worlds import Preludes, config_of
 from sim.result import RunResult
@@ -86,7 +86,7 @@ def _worlds(given: Reading, folder: Path | None) -> list[_World]:
     """The distinct worlds of all runs."""
     shipped = measured_runs()
     runs = shipped if folder is None else _runs(folder)
-    preludes = Preludes(list(shipped.values()))
+    preludes = Preludes([shipped[name] for name in FITTED_RUNS])
     worlds: dict[str, _World] = {}
     for name, run in runs.items():
         config = config_of(run, given.merged, preludes)
