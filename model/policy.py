@@ -234,6 +234,13 @@ class Policy:
         ),
         Ge(1),
     ] = None
+    reissued_tokens: Annotated[
+        Literal["recorded", "not_recorded"],
+        Setting(
+            "Whether a token that is handed out again, to a visitor who is let in already, leaves "
+            "a row in token_history (with guard_asks_queue)."
+        ),
+    ] = "recorded"
     absence_s: Annotated[
         float | None,
         Setting(
