@@ -21,7 +21,7 @@ PARALLEL := --numprocesses=logical --maxprocesses=4 --dist=worksteal
 MARKS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup digests reference fast fast-check incident test bench contract fuzz fuzz-configs audit notebooks notebooks-run scale-check fixes fixes-full coverage explain explain-full lint types layers lock clean
+.PHONY: help setup digests reference fast fast-check incident test bench contract fuzz fuzz-configs audit notebooks notebooks-run scale-check fixes fixes-planned fixes-full worlds coverage explain explain-full lint types layers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -59,7 +59,7 @@ fast-check: $(FAST_READY) ## the compiled program has the results of the interpr
 	@if [ -L $(TICKETSIM) ] && ! { $(COMPILES); } 2>/dev/null; then echo "no C compiler, or no Python.h: not checked"; \
 	else TICKETSIM_REQUIRE_FAST=1 $(BIN)/python -m pytest tests/worlds/test_compiled.py; fi
 
-incident: $(FAST_READY) ## the main job: the incident at full size
+incident: $(FAST_READY) ## the main job: the incident, in every world that fits what was observed
 	$(TICKETSIM) run incident
 
 test: $(READY) ## every test but the slowest comparisons with a real redis-server
@@ -86,11 +86,18 @@ notebooks-run: $(READY) ## run every notebook again and save what it shows
 scale-check: $(FAST_READY) ## the incident at several scales, five seeds each (minutes)
 	$(FAST_PYTHON) -P -m experiments.studies.scale_check experiments/shipped/data/scale_check.toml
 
-fixes: $(FAST_READY) ## every shipped fix against the incident at a tenth of the size; resumes
-	$(TICKETSIM) compare incident --scale 0.1 --replications 3 --out runs/fixes
+fixes: $(FAST_READY) ## the first fixes in ten of the incident's worlds (a quarter of an hour); resumes
+	$(TICKETSIM) compare incident --variants first-fixes --replications 10 --out runs/fixes
+
+fixes-planned: $(FAST_READY) ## every shipped fix, the plan's 30,000 people at a tenth of the size; resumes
+	$(TICKETSIM) compare incident-as-planned --scale 0.1 --replications 3 --out runs/fixes-planned
 
 fixes-full: $(FAST_READY) ## the same at full size: hours; resumes where it stopped
-	$(TICKETSIM) compare incident --replications 3 --workers 2 --out runs/fixes-full
+	$(TICKETSIM) compare incident-as-planned --replications 3 --workers 2 --out runs/fixes-full
+
+worlds: $(READY) ## ship the draws of runs/explain, and the record of runs/fixes, as data
+	$(BIN)/python -m tools.incident_worlds runs/explain
+	if [ -f runs/fixes/comparison.json ]; then $(BIN)/python -m tools.incident_worlds runs/fixes; fi
 
 fuzz-configs: $(READY) ## 50 times the tests' tries at configs, options and input files that break the program
 	@TICKETSIM_FUZZ=50 $(BIN)/python -m pytest tests/properties/test_config_fuzz.py $(PARALLEL)

@@ -73,10 +73,12 @@ class Entrance:
             capacity = find_concert(connection, concert_id).capacity
         with self._database.begin() as connection:
             now_s = self._clock.now()
-            self._check_history(connection, concert_id, visitor.uuid, to_ms(now_s))
+            again = self._check_history(connection, concert_id, visitor.uuid, to_ms(now_s))
             kind = self._waiting_room.enter(concert_id, visitor.uuid, capacity, now_s)
             raw = self._mint(concert_id, visitor.uuid, kind, now_s)
-            self._record(connection, concert_id, visitor.uuid, kind, now_s)
+            reissued = again and kind is TokenType.ACCESS
+            if not reissued or self._policy.reissued_tokens == "recorded":
+                self._record(connection, concert_id, visitor.uuid, kind, now_s)
         waits = kind is TokenType.WAIT
         poll_after_s = self._waiting_room.poll_after_s(concert_id) if waits else None
         return _with_pause({"jwt": raw, "type": str(kind)}, poll_after_s)
@@ -134,15 +136,17 @@ class Entrance:
 
     def _check_history(
         self, connection: Connection, concert_id: int, uuid: str, now_ms: int
-    ) -> None:
+    ) -> bool:
+        """Tell whether the visitor holds a valid token already."""
         visitor = {"of_concert": concert_id, "of_uuid": uuid}
         issued = connection.execute(_SELECT_HISTORY, visitor).all()
         if not any(row.expires_at > now_ms for row in issued):
-            return
+            return False
         if not self._policy.guard_asks_queue:
             raise TokenExistsError(uuid)
         # The newest token replaces the others.
         connection.execute(_SUPERSEDE, visitor | {"now_ms": now_ms})
+        return True
 
     def _ttl_s(self, kind: TokenType) -> float:
         if kind is TokenType.ACCESS:

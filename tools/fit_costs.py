@@ -13,15 +13,15 @@ from typing import Final
 
 import numpy as np
 
-from experiments.studies.validate.measurements import Measurements, ServiceTime
+from experiments.studies.validate.measurements import FITTED_RUNS, Measurements, ServiceTime
 from tools import fit_errors
 from tools.fit_all import Fits, idle_cores
 from tools.fit_generator import (
     LISTS,
-    busy_connect_ms,
     generator_io_ms,
-    looped_s,
+    lock_share,
     request_bytes,
+    script_error_share,
 )
 from tools.fit_report import report
 from tools.fit_runs import (
@@ -128,9 +128,11 @@ def table(fits: Fits) -> dict[str, dict[str, float]]:
             "receiving_share": receiving_ms / fits.generator["request"],
             "body_byte_s": 1e-3 * fits.generator["byte"],
             "vu_start_s": 1e-3 * fits.generator["vu_start"],
-            "script_error_s": max(0.0, looped_s(runs) - 1e-3 * fits.generator["request"]),
-            "busy_connect_s": 1e-3 * busy_connect_ms(runs),
+            "script_error_s": 1e-3
+            * fits.generator["iteration"]
+            * script_error_share(fits.measurements),
             "spin_iteration_s": 1e-3 * fits.generator["iteration"],
+            "spin_lock_share": lock_share(fits.measurements),
             "mb_per_vu": fits.memory["vu"],
             "mb_per_body_mb": fits.memory["body_mb"],
             "request_bytes": request_bytes(runs),
@@ -156,11 +158,19 @@ def as_toml(tables: dict[str, dict[str, float]]) -> str:
 
 
 def main() -> None:
-    """Write the three files."""
+    """Write the table, its errors and the report, and both tables without one of the runs each."""
     fits = Fits.of(Measurements(DATA / "measured"))
-    (DATA / "costs.toml").write_text(as_toml(table(fits)), encoding="utf-8")
-    (DATA / "cost_errors.toml").write_text(fit_errors.as_toml(fits), encoding="utf-8")
+    _write(fits, DATA)
     (ROOT / "docs" / "calibration.md").write_text(report(fits), encoding="utf-8")
+    for name in FITTED_RUNS:
+        folder = DATA / "costs_without" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(Fits.of(Measurements(DATA / "measured", without=name)), folder)
+
+
+def _write(fits: Fits, folder: Path) -> None:
+    (folder / "costs.toml").write_text(as_toml(table(fits)), encoding="utf-8")
+    (folder / "cost_errors.toml").write_text(fit_errors.as_toml(fits), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Fit the load generator's CPU and memory to the runs.
 
 Finished users spin and take what the requests leave, so CPU in all says little about a request.
-Three kinds of observation together do: whole runs (requests and empty iterations), the first
-seconds (nobody is done), and late windows in which looping and spinning users compete.
+Two kinds of observation together do: whole runs (requests and empty iterations) and the first
+seconds (nobody is done). How fast users loop who compete with spinning ones says nothing: Go's
+scheduler, not the work, decides that (`sim.load.go_scheduler`).
 """
 
 from __future__ import annotations
@@ -13,21 +14,13 @@ from typing import Final
 
 import numpy as np
 
-from experiments.studies.validate.measurements import WINDOW_S, Measurements, Run, Window
+from experiments.studies.validate.measurements import WINDOW_S, Measurements, Run
 from tools.fitting import Linear, linear
 
 # Before the first user can be done: the shortest thought of the measured runs is 15 s.
 _NOBODY_DONE_S: Final = 15
-# docs/incident/load.md: two thirds of the peak start in the first 300 s, all in 900 s, and they are
-# ramped down from 1,500 s (divided by the run's factor F). Bookings come up to 900 s later.
 _FIRST_STAGE_S: Final = 300.0
 _FIRST_STAGE_SHARE: Final = 2.0 / 3.0
-_ALL_STARTED_S: Final = 1_080.0
-_RAMP_DOWN_S: Final = 1_500.0
-_PAY_SHARE: Final = 0.9
-_MOST: Final = 0.9
-_HALF_IDLE: Final = 0.8
-_LOOP_WEIGHT: Final = 1_000.0
 # Bytes per request above which long seat lists dominate what was received.
 LISTS: Final = 1_000
 
@@ -61,41 +54,7 @@ def fit_generator(runs: Sequence[Run]) -> Linear:
             matrix.append((requests, started, requests, received))
             measured.append(window.k6_ms)
             labels.append(f"{run.name}, second {window.start_s} to {end_s}")
-        for window, request_ms in looping(run):
-            matrix.append((_LOOP_WEIGHT, 0.0, 0.0, 0.0))
-            measured.append(_LOOP_WEIGHT * request_ms)
-            labels.append(f"{run.name}, loops from second {window.start_s}, {_LOOP_WEIGHT:g} of")
     return linear(names, labels, matrix, measured, 0.05, 100.0)
-
-
-def looping(run: Run) -> list[tuple[Window, float]]:
-    """Windows in which every user either spins or loops on refusals, and the time a request took.
-
-    The users of a run in which nobody waits (capacity for all) have all started, nobody is ramped
-    down yet, and the service is half idle: how fast those loop who still send is the generator's
-    own work. Sharing its processor `cores` equally, the `loops` and the `spins` get
-    `rate = cores * loops / (loops + spins) / request`, which gives the request's work.
-    """
-    found = []
-    peak = float(run.meta["peak"])
-    if float(run.meta["cap"]) < peak:
-        return []
-    factor = float(run.meta["F"])
-    for window in run.windows():
-        end_s = window.start_s + WINDOW_S
-        if window.start_s < _ALL_STARTED_S / factor or end_s > _RAMP_DOWN_S / factor:
-            continue
-        if window.jvm_ms > _HALF_IDLE * 1e3 * window.sampled_s:
-            continue
-        paid = named(window.before, "payment") + named(window.requests, "payment") / 2.0
-        booked = named(window.before, "booking")
-        spins = paid + (1.0 - _PAY_SHARE) * booked
-        thinking = max(0.0, _PAY_SHARE * booked - paid)
-        loops = peak - spins - thinking
-        rate = window.requests.total() / window.sampled_s
-        cores_ms = window.k6_ms / window.sampled_s
-        found.append((window, cores_ms * loops / (loops + spins) / rate))
-    return found
 
 
 def named(requests: Counter[tuple[str, str]], name: str) -> float:
@@ -131,25 +90,17 @@ def generator_io_ms(measurements: Measurements) -> tuple[float, float]:
     return sending, receiving
 
 
-def looped_s(runs: Sequence[Run]) -> float:
-    """CPU of an iteration that sends one request and then fails on its answer (`looping`)."""
-    return 1e-3 * float(np.mean([request_ms for run in runs for _, request_ms in looping(run)]))
+def lock_share(measurements: Measurements) -> float:
+    """Share of a spinning iteration's CPU under the mutex of the log: from a profile of k6."""
+    cpu = measurements.generator_cpu
+    written = cpu["writing a line under the mutex (logrus.Entry.write)"]
+    return written / cpu["iterations of users (js.ActiveVU.RunOnce)"]
 
 
-def busy_connect_ms(runs: Sequence[Run]) -> float:
-    """Mean time to open a connection in runs where nearly every answer closes one.
-
-    The service closes a connection after a 500 and a 400; every user opens a first one. The
-    generator's core is full for most of these runs, and its users spend most of their time there.
-    """
-    found = []
-    for run in runs:
-        requests = run.metrics["http_reqs"]["count"]
-        closing = sum(run_requests(run, name, "500") for name in ("check", "booking", "payment"))
-        opened = closing + float(run.meta["peak"])
-        if opened > _MOST * requests:
-            found.append(run.metrics["http_req_connecting"]["avg"] * requests / opened)
-    return float(np.mean(found))
+def script_error_share(measurements: Measurements) -> float:
+    """CPU of a script's error, in iterations that write a line: one user of k6, either way."""
+    cpu = measurements.generator_cpu
+    return cpu["iterations that write a line"] / cpu["iterations that fail (TypeError)"] - 1.0
 
 
 def fit_generator_memory(measurements: Measurements) -> Linear:

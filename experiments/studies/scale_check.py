@@ -39,7 +39,7 @@ def warnings(config: Config, scale: float) -> list[str]:
     """
     if scale >= 1.0:
         return []
-    if config.world != load("incident", ()).world:
+    if config.world != load("incident-as-planned", ()).world:
         return [
             (
                 f"scale {scale:g}: whether shares and durations of {config.name} agree with full "

@@ -28,6 +28,8 @@ _WORDS: Final[Mapping[str, str]] = {
     "PortsExhausted": "the load generator had no local port left",
 }
 _MOST_FIXES: Final = 3
+_WORTH_TELLING: Final = 0.01
+"""Share of the failed requests below which a cause is left out."""
 
 
 def render(summary: RunSummary, width: int) -> str:
@@ -84,6 +86,7 @@ def _happened(found: Mapping[str, Any], width: int) -> Iterator[str]:
     causes = [
         f"{cause['share']:.0%} at {cause['endpoint']}, as {_words(cause['error'])}"
         for cause in facts["causes"][:3]
+        if cause["share"] >= _WORTH_TELLING
     ]
     if causes:
         sentences.append(f"Of the failed requests the median world has {'; '.join(causes)}.")
@@ -135,5 +138,9 @@ def _sure(summary: RunSummary, width: int) -> Iterator[str]:
     if "uncertainty" in summary:
         text = " ".join(in_words(summary["uncertainty"], QUANTITIES[:4]))
         yield from wrapped("  ", text.split(), width, " ")
+    # What single observations lack stands in the table.
+    rows = tuple(f"{name}:" for name in summary["reproduction"]["rows"])
     for remark in summary["warnings"]:
+        if remark.startswith(rows):
+            continue
         yield from wrapped("  - ", remark.split(), width, " ")

@@ -12,6 +12,7 @@ from sim.measure.answers import Answers
 from sim.measure.funnel import Step
 from sim.measure.pauses import LEAST_PAUSE_S, MOST_IN_A_ROW, Pauses
 from sim.network.connection import Connection
+from sim.network.connector import REQUEST_TIMEOUT
 from sim.network.exchange import Exchange
 from sim.service.ports import SimulatedClock
 
@@ -62,7 +63,7 @@ class _Patience:
         self._waiter = waiter
         self._sleeper = waiter.thread
         self.done = False
-        self.reason = "RequestTimeout"
+        self.reason = REQUEST_TIMEOUT
 
     def wake(self, value: Any = None, /) -> bool:
         """Run out."""
@@ -204,6 +205,8 @@ class User:
         if began_s > self._ended_s:
             self._in_a_row = 0
         self._debt_s = costs.spin_iteration_s + self._report_s
+        if self.vu.iteration == 0:
+            self._debt_s += costs.vu_start_s
         self._report_s = 0.0
         self._watch_idling(began_s)
         try:
@@ -221,7 +224,7 @@ class User:
             if self._site.generator.settings.connections == "per_iteration":
                 self.leave()
             if env.now == began_s:
-                self._site.generator.process.compute(self._debt_s)
+                self._site.generator.compute(self._debt_s)
                 self._idle_until_s = env.now
             self._ended_s = env.now
 
@@ -353,20 +356,20 @@ class User:
         if not connection.open:
             began_s = env.now
             refused = site.server.connector.dial(connection)
-            if refused is None and site.generator.full:
-                # Its runtime looks after the network late while others compute.
-                env.sleep(site.generator.costs.busy_connect_s)
+            if refused is None:
+                site.generator.receive(0.0)
             waited_s = self._blocked_s = env.now - began_s
             site.log.connected(waited_s, waited_s)
             if self._part is not None:
                 self._part.connected(waited_s, waited_s)
             if refused is not None:
                 # Reporting the failure costs the generator what reading an answer costs.
-                site.generator.process.compute(site.generator.costs.request_s)
+                site.generator.compute(site.generator.costs.request_s)
                 return self._ended(endpoint, None, refused, 0.0, 0.0, 0.0)
         answer = self._exchange(endpoint, request, patience_s)
+        site.generator.report()
         # Parsing and printing the body is the script's work, not the request's.
-        site.generator.process.compute(self._body_bytes * site.generator.costs.body_byte_s)
+        site.generator.compute(self._body_bytes * site.generator.costs.body_byte_s)
         if answer.ok:
             site.answers.came(self.id, self._tab, request.path, answer.body, self.now_s)
         return answer
@@ -384,7 +387,7 @@ class User:
         self._debt_s = 0.0
         self._body_bytes = 0.0
         prepared_s = env.now
-        generator.process.compute(work_s)
+        generator.send(work_s)
         # The script's part is not the request's: its duration is as its share of the work.
         sent_s = env.now
         sending_s = (sent_s - prepared_s) * sending_work_s / work_s
@@ -395,10 +398,7 @@ class User:
         exchange = Exchange(endpoint, request, self._connection, waiter, noise)
         server.submit(exchange)
         patience = _Patience(waiter)
-        server.client_deadlines.add(patience)
-        timer: Timer | None = None
-        if patience_s is not None:
-            timer = env.call_in(patience_s, patience.cancel)
+        timers = self._limit(patience, patience_s)
         receiving_s = 0.0
         response: Response | None = None
         try:
@@ -415,7 +415,7 @@ class User:
             raise
         finally:
             patience.done = True
-            if timer is not None:
+            for timer in timers:
                 timer.cancel()
         duration_s = env.now - began_s
         if response is None:
@@ -424,13 +424,27 @@ class User:
             return self._ended(endpoint, None, reason, duration_s, sending_s, 0.0)
         return self._ended(endpoint, response, response.error, duration_s, sending_s, receiving_s)
 
+    def _limit(self, patience: _Patience, patience_s: float | None) -> list[Timer]:
+        """End the wait for an answer in time; return the timers to cancel when it came."""
+        site = self._site
+        timers = []
+        if self._blocked_s > 0.0:
+            # The time of a request begins with its dial.
+            left_s = site.generator.settings.request_timeout_s - self._blocked_s
+            timers.append(site.env.call_in(max(0.0, left_s), lambda: patience.wake(TIMEOUT)))
+        else:
+            site.server.client_deadlines.add(patience)
+        if patience_s is not None:
+            timers.append(site.env.call_in(patience_s, patience.cancel))
+        return timers
+
     def _receive(self, received: float) -> float:
         """Read an answer of so many bytes; return how long it took."""
         site = self._site
         generator = site.generator
         costs = generator.costs
         began_s = site.env.now
-        generator.process.compute(generator.receiving_s)
+        generator.receive(generator.receiving_s)
         self._body_bytes = received
         generator.body_bytes += received
         site.log.transferred(costs.request_bytes, received + costs.response_header_bytes)

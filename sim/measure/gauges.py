@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Final
+
+from sim.measure.redis_keys import key_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +18,34 @@ if TYPE_CHECKING:
     from sim.measure.requests import RequestLog
     from sim.service.host import Server
 
+_MS: Final = 1e3
+
+
+class Durations:
+    """Median and p95 in milliseconds of the requests that ended since the last look."""
+
+    def __init__(self, log: RequestLog) -> None:
+        self._log = log
+        self._seen = 0
+        self._p95_ms = math.nan
+
+    def median_ms(self) -> float:
+        """Look again, and return the median; NaN without a request."""
+        durations_s = self._log.durations_since(self._seen)
+        self._seen = self._log.requests
+        if not len(durations_s):
+            self._p95_ms = math.nan
+            return math.nan
+        # By nearest rank: numpy's percentiles take longer than all other columns together.
+        durations_s.sort()
+        most = len(durations_s) - 1
+        self._p95_ms = float(durations_s[round(0.95 * most)]) * _MS
+        return float(durations_s[most // 2]) * _MS
+
+    def p95_ms(self) -> float:
+        """The p95 at the last look."""
+        return self._p95_ms
+
 
 def gauges(
     log: RequestLog,
@@ -26,10 +57,13 @@ def gauges(
 ) -> dict[str, Callable[[], float]]:
     """Return column -> its current value; memory in MB, times in seconds."""
     host, redis = server.host, server.redis
+    durations = Durations(log)
     return {
         "vus": lambda: executor.active_vus,
         "http_reqs": lambda: log.requests,
         "http_req_failed": lambda: log.failed,
+        "duration_median_ms": durations.median_ms,
+        "duration_p95_ms": durations.p95_ms,
         "passed": watch.passed,
         "waiting": watch.waiting,
         "redis_used_bytes": lambda: redis.stats().used_memory,
@@ -58,4 +92,5 @@ def gauges(
 def tallies(log: RequestLog, server: Server) -> dict[str, float]:
     """Return what has been counted so far by names that are known only once something happens."""
     exceptions = server.charges.exception_counts()
-    return log.tallies() | {f"exception:{name}": float(count) for name, count in exceptions.items()}
+    logged = {f"exception:{name}": float(count) for name, count in exceptions.items()}
+    return log.tallies() | logged | key_columns(server.redis)

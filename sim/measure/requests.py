@@ -173,6 +173,10 @@ class RequestLog:
             self._hash.update(buffer)
             buffer.clear()
 
+    def durations_since(self, requests: int) -> NDArray[np.float64]:
+        """Durations in seconds of the requests after the first so many, perhaps thinned."""
+        return self._duration_s.since(requests)
+
     def connected(self, blocked_s: float, connecting_s: float) -> None:
         """Add what a request waited for its connection; those that had one are not added."""
         self._blocked_s.append(blocked_s)

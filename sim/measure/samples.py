@@ -41,6 +41,10 @@ class Samples:
                 self.stride *= 2
         self.count += 1
 
+    def since(self, count: int) -> NDArray[np.float64]:
+        """Those that are kept of the ones given after the first `count`."""
+        return np.array(self._values[-(-count // self.stride) :])
+
     def kept(self) -> NDArray[np.float64]:
         """Those that are kept, in their order."""
         return np.array(self._values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 from fakeredis._core import Database
@@ -165,6 +166,10 @@ class Keyspace(Database):
     def peek(self, key: bytes) -> Entry | None:
         """The entry of `key`, even if expired, without marking it as used."""
         return self._dict.get(key)
+
+    def oldest(self, count: int) -> list[tuple[bytes, Entry]]:
+        """At most so many entries, the oldest keys first, without marking them as used."""
+        return list(islice(self._dict.items(), count))
 
     def get(self, key: bytes, default: Any = None) -> Any:
         """The live entry of `key`, or `default`."""

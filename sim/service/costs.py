@@ -12,6 +12,7 @@ import tomllib
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -26,6 +27,12 @@ _INSIDE_BITS: Final = _EXACT_BITS - _PER_DOUBLING.bit_length()
 
 class CostsError(ValueError):
     """A cost table is not one: a key is missing, unknown or no number of 0 or more."""
+
+
+def table_folder(without: str = "") -> Traversable:
+    """Where the shipped tables are; those fitted without a measured run have a folder each."""
+    data = resources.files("sim").joinpath("data")
+    return data.joinpath("costs_without", without) if without else data
 
 
 class NormalStream(Protocol):
@@ -173,13 +180,13 @@ class GeneratorCosts:
     body_byte_s: float
     """CPU per byte of response body: reading, parsing, printing."""
     vu_start_s: float
-    """CPU to start a virtual user."""
+    """CPU of a virtual user's first iteration beyond that of the others: its code is cold."""
     script_error_s: float
     """CPU, beyond its request's, of an iteration that ends with an error of the script."""
-    busy_connect_s: float
-    """Time to open a connection while the generator fills its cores."""
     spin_iteration_s: float
     """CPU per iteration of a finished user, console line included."""
+    spin_lock_share: float
+    """Share of it under the mutex of the log."""
     mb_per_vu: float
     """Memory per virtual user."""
     mb_per_body_mb: float
@@ -249,10 +256,13 @@ class Costs:
     generator: GeneratorCosts
 
     @classmethod
-    def load(cls, path: str | None = None) -> Costs:
-        """Read a cost table, the shipped one by default. Raises `CostsError`, `OSError`."""
+    def load(cls, path: str | None = None, *, without: str = "") -> Costs:
+        """Read a cost table, by default the shipped one, perhaps fitted without a measured run.
+
+        Raises `CostsError`, `OSError`.
+        """
         if path is None:
-            text = resources.files("sim").joinpath("data", "costs.toml").read_text("utf-8")
+            text = (table_folder(without) / "costs.toml").read_text("utf-8")
         else:
             text = Path(path).read_text("utf-8")
         tables = tomllib.loads(text)

@@ -33,6 +33,21 @@ class Generator:
             source="measured: docs/calibration.md, whole runs",
         ),
     ] = False
+    scheduler: Annotated[
+        Literal["go", "even"],
+        Setting(
+            "who goes first when finished users spin: as Go's scheduler has it, or everyone alike",
+            source="Go 1.26: runtime/proc.go; k6 1.8: output/manager.go; generator_spin.csv",
+        ),
+    ] = "go"
+    console_lines: Annotated[
+        bool,
+        Setting(
+            "whether scripts write a console line per answer and per spinning iteration: all under "
+            "one mutex, which a user that is preempted may hold",
+            source="incident: its load script; logrus 1.9 entry.go",
+        ),
+    ] = True
     request_timeout_s: Annotated[
         float, Gt(0), Setting("longest wait for an answer", "s", "k6: 60 s", 1, 600)
     ] = 60.0

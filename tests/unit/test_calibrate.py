@@ -26,7 +26,8 @@ def world(cores, connections, load):
         service=Service(started_before_s=0.0, warm=True),
         pool=Pool(connections=connections),
         host=Host(cores=cores),
-        generator=Generator(host=Host(cores=64.0)),
+        # So slow that a single user does not fill the service.
+        generator=Generator(host=Host(cores=64.0, speed=0.375)),
     )
 
 

@@ -44,7 +44,7 @@ def logs(drawn, costs, *path):
         (("exceptions", "null_s"), 0.125),
         (("warm_up", "half_requests"), 0.114),
         (("db_statement_s",), 0.132),
-        (("generator", "request_s"), 0.091),
+        (("generator", "request_s"), 0.475),
     ],
 )
 def test_costs_scatter_by_the_errors_of_their_fit_about_the_estimate(drawn, costs, path, error):

@@ -1,5 +1,7 @@
 """The report as a browser shows it: wide and narrow, light and dark, on paper, from disk."""
 
+import json
+
 import pytest
 
 from experiments.studies.saved_results import read_folder
@@ -109,7 +111,7 @@ def test_light_and_dark_pages_have_the_readers_colours(browser, pages, width):
 
 def test_nothing_from_outside_runs_in_the_page(browser, pages):
     browser.open(pages["hostile"], 1000)
-    assert browser.evaluate("document.scripts.length") == 0
+    assert browser.evaluate("document.scripts.length") == 1
     assert browser.evaluate("document.querySelector('h1').textContent") == "smoke"
     assert browser.evaluate("document.body.textContent.includes(\"<script>alert('x')</script>\")")
 
@@ -120,3 +122,22 @@ def test_a_page_prints_on_paper_with_its_figures(browser, pages, tmp_path):
     data = (tmp_path / "page.pdf").read_bytes()
     assert data.startswith(b"%PDF")
     assert 2 <= data.count(b"/Type /Page\n") + data.count(b"/Type /Page ") <= 12
+
+
+def test_the_pointer_tells_a_moment_of_a_figure(browser, pages):
+    browser.open(pages["run"], 1000)
+    moves = """(() => {
+        const figure = [...document.querySelectorAll("svg.wide[data-lines]")].at(-1);
+        const box = figure.getBoundingClientRect();
+        const at = (kind, share) => figure.dispatchEvent(new PointerEvent(kind, {
+            clientX: box.left + share * box.width, clientY: box.top + box.height / 2 }));
+        at("pointermove", 0.5);
+        const told = figure.nextElementSibling.textContent;
+        at("pointerdown", 0.3); at("pointerup", 0.6);
+        const near = figure.getAttribute("viewBox");
+        figure.dispatchEvent(new MouseEvent("dblclick"));
+        return JSON.stringify([told, near, figure.getAttribute("viewBox")]);
+    })()"""
+    told, near, whole = json.loads(browser.evaluate(moves))
+    assert told.partition(" ")[0].replace(":", "").isdigit()
+    assert float(near.split()[2]) < 0.4 * float(whole.split()[2])

@@ -9,6 +9,7 @@ from scipy import stats
 
 from experiments.cli.main import main
 from experiments.config.sources import read_merged, read_source
+from experiments.errors import ConfigError
 from experiments.statistics.intervals import FEWEST_FOR_RANKS, count_pi95, pi95, ranked_pi95
 from experiments.studies.validate.comparison import (
     compare_run,
@@ -18,9 +19,12 @@ from experiments.studies.validate.comparison import (
     steady_numbers,
 )
 from experiments.studies.validate.measured_runs import measured_runs
+from experiments.studies.validate.measurements import FITTED_RUNS, Run
 from experiments.studies.validate.numbers import measured_numbers
-from experiments.studies.validate.worlds import Preludes, config_of
+from experiments.studies.validate.worlds import Preludes, config_of, estimates
 from experiments.views.validate_text import render
+from sim.service.cost_errors import CostErrors
+from sim.service.costs import Costs
 from tools import fit_runs
 
 
@@ -31,7 +35,8 @@ def runs():
 
 @pytest.fixture(scope="module")
 def worlds(runs):
-    base, preludes = read_merged(read_source("measured")), Preludes(list(runs.values()))
+    base = read_merged(read_source("measured"))
+    preludes = Preludes([runs[name] for name in FITTED_RUNS])
     return {name: config_of(run, base, preludes).world for name, run in runs.items()}
 
 
@@ -43,12 +48,47 @@ def test_a_run_changes_what_its_meta_file_says_and_nothing_else(worlds):
     assert (repaired.policy.access_ttl_s, repaired.policy.waiting_ttl_s) == (35.0, 25.0)
     assert worlds["D_cap50_sweep"].policy.sweep_by_score
     assert worlds["C_cap20000_1000"].catalogue.capacity == 20_000
-    for world in worlds.values():
-        assert (world.host, world.generator, world.pool) == (
-            plain.host,
-            plain.generator,
-            plain.pool,
-        )
+    for name, world in worlds.items():
+        assert world.host == plain.host
+        if name != "C_iso_cap50_1000":
+            assert (world.generator, world.pool) == (plain.generator, plain.pool)
+
+
+def test_time_outs_and_limits_of_a_run_are_set(worlds):
+    world = worlds["C_iso_cap50_1000"]
+    assert (world.pool.timeout_s, world.service.max_connections) == (1.0, 273)
+    assert world.generator.request_timeout_s == 2.0
+
+
+def test_every_repair_of_the_repaired_run_is_on(worlds):
+    policy = worlds["D_cap50_full"].policy
+    assert policy.promote_from_waiting
+    assert policy.promote_by_uuid
+    assert policy.position_by_uuid
+    assert policy.position_is_set
+    assert policy.guard_asks_queue
+    assert policy.release_by_uuid
+    assert policy.reissued_tokens == "not_recorded"
+    assert not policy.seat_lock_owned
+
+
+def test_a_literal_run_ends_while_its_users_are_there(worlds):
+    load = worlds["C_literal_cap20000_3000"].load
+    assert [(stage.duration_s, stage.target) for stage in load.stages] == [
+        (45.0, 3000.0),
+        (244.0, 3000.0),
+    ]
+    assert load.graceful_stop_s == 0.0
+
+
+def test_a_switch_that_is_not_known_is_refused(runs, tmp_path):
+    folder = tmp_path / "X_cap50_1000"
+    folder.mkdir()
+    text = (runs["D_cap50_sweep"].path / "meta.csv").read_text("utf-8")
+    folder.joinpath("meta.csv").write_text(text.replace("cb.fix.sweep", "cb.fix.sweeep"), "utf-8")
+    preludes = Preludes([runs[name] for name in FITTED_RUNS])
+    with pytest.raises(ConfigError, match=r"javaopts.*sweeep.*allowed"):
+        config_of(Run(folder), read_merged(read_source("measured")), preludes)
 
 
 def test_long_seat_lists_leave_time_for_fewer_requests_before_the_load(worlds):
@@ -204,3 +244,22 @@ def test_what_is_printed_as_json_has_a_schema(command, keys, capsys):
     assert main(["schema", "--output", command]) == 0
     schema = json.loads(capsys.readouterr().out)
     assert keys | {"schema"} <= set(schema["required"]) == set(schema["properties"])
+
+
+def test_a_run_that_is_left_out_has_no_part_in_its_own_costs(runs):
+    base = read_merged(read_source("measured"))
+    fitted = [runs[name] for name in FITTED_RUNS]
+    others = [run for run in fitted if run.name != "D_cap50_sweep"]
+    assert not list(estimates(fitted))
+    config = config_of(runs["D_cap50_sweep"], base, Preludes(others), estimates(others))
+    assert config.world.service.costs_without == "D_cap50_sweep"
+    # Its listener did not fail: three of the six others did.
+    assert config.world.broker.listener_fails_probability == pytest.approx(3 / 6)
+    assert Costs.load(without="D_cap50_sweep") != Costs.load()
+    assert CostErrors.load("D_cap50_sweep") != CostErrors.load()
+
+
+@pytest.mark.parametrize("name", FITTED_RUNS)
+def test_a_cost_table_without_each_fitted_run_is_shipped(name):
+    assert Costs.load(without=name).generator.request_s > 0.0
+    assert CostErrors.load(name).independent

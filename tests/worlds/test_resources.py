@@ -5,6 +5,7 @@ from statistics import mean
 from sim.customers.shop import CHECK, GENERATION, SEATS
 from sim.load.settings import RampingVUs, Stage
 from sim.run import simulate
+from sim.world import Host
 from tests.support.world_small import Played, during, failures, small
 
 
@@ -87,13 +88,13 @@ def test_without_an_index_every_token_issued_makes_the_next_one_dearer():
     assert abs(growth_ms_per_thousand(small(**newcomers))) < 0.05
 
 
-def spinning(*, shares_host, script):
+def spinning(*, shares_host, script, **generator):
     return simulate(
         small(
             script=script,
             load=during(6.0, 40),
             host={"cores": 2.0},
-            generator={"shares_host": shares_host},
+            generator={"shares_host": shares_host, **generator},
         ),
         seed=1,
     )
@@ -112,16 +113,28 @@ def test_finished_users_that_spin_starve_the_service_on_a_shared_host():
     assert waiting_ms(apart) < 1.15 * waiting_ms(beside_idlers)
 
 
+def own_ms(result):
+    return mean(result.metrics[name]["avg"] for name in ("http_req_sending", "http_req_receiving"))
+
+
 def test_finished_users_that_spin_starve_the_load_generator_itself():
-    beside_idlers = spinning(shares_host=False, script="probes_beside_idlers")
-    beside_spinners = spinning(shares_host=False, script="probes_beside_spinners")
-
-    def own_ms(result):
-        return mean(
-            result.metrics[name]["avg"] for name in ("http_req_sending", "http_req_receiving")
-        )
-
+    even = {"scheduler": "even"}
+    beside_idlers = spinning(shares_host=False, script="probes_beside_idlers", **even)
+    beside_spinners = spinning(shares_host=False, script="probes_beside_spinners", **even)
     # Forty users on four cores: each goes at a tenth of its speed.
     assert 9 < own_ms(beside_spinners) / own_ms(beside_idlers) < 11
     assert beside_spinners.metrics["iterations"]["count"] > 100_000
     assert beside_idlers.metrics["iterations"]["count"] < 1_000
+
+
+def test_on_several_processors_users_that_spin_hold_up_nobody_as_go_shares_them():
+    beside_idlers = spinning(shares_host=False, script="probes_beside_idlers")
+    beside_spinners = spinning(shares_host=False, script="probes_beside_spinners")
+    assert own_ms(beside_spinners) < 1.5 * own_ms(beside_idlers)
+
+
+def test_on_one_processor_an_answer_is_noticed_late_while_others_spin():
+    one = {"host": Host(cores=1.0)}
+    beside_idlers = spinning(shares_host=False, script="probes_beside_idlers", **one)
+    beside_spinners = spinning(shares_host=False, script="probes_beside_spinners", **one)
+    assert own_ms(beside_spinners) > own_ms(beside_idlers) + 5.0

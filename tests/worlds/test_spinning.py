@@ -26,7 +26,7 @@ def beside(script, *, shares_host, users):
             # Half a second: event by event, each of 50,000 iterations is an event.
             load=during(0.5, users),
             host={"cores": 2.0},
-            generator={"shares_host": shares_host, "host": Host(cores=1.0)},
+            generator={"shares_host": shares_host, "host": Host(cores=1.0), "scheduler": "even"},
             customer={"poll_interval_s": 0.5},
         ),
         seed=1,

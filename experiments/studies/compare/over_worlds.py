@@ -16,6 +16,7 @@ _COUNT_THAT_COUNTS: Final = 1.0
 _RELATIVE_THAT_COUNTS: Final = 0.02
 """Of everything else, durations and the like."""
 _TAIL: Final = 0.05
+_FEWEST: Final = 3
 _TRUSTED: Final = 0.75
 """Share of harmful worlds that a rule must hold, and share of the worlds it holds that harm."""
 
@@ -99,8 +100,11 @@ def in_common(worlds: Sequence[Mapping[str, Any]], harmful: Sequence[int]) -> st
     """The one comparison that tells harmful worlds best from the others, in words.
 
     Empty if there is none, or if none holds three quarters of the harmful worlds with three
-    quarters of what it holds being harmful.
+    quarters of what it holds being harmful; and for fewer than three harmful worlds, which always
+    have something in common.
     """
+    if len(harmful) < _FEWEST:
+        return ""
     rows = [features(world) for world in worlds]
     bad = set(harmful)
     best: tuple[float, str] = (0.0, "")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _CAUSES = 5
+_LEAST_TOP = 0.01
 
 
 @styled
@@ -53,8 +54,8 @@ def failures(
     failed = shares(counted(runs, "http_req_failed", bins), requests)
     _stack(axes, runs, bins, requests)
     band(axes, bins, failed, color=str(INK), linewidth=1.3, label="all failed requests")
-    axes.set_ylim(0.0, 1.0)
-    axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
+    axes.set_ylim(0.0, _top(failed))
+    axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g} %")
     axes.set_ylabel("of requests" if narrow else "failed, of all requests")
     draw_stages(axes, load, narrow=narrow)
     draw_sweeps(axes, runs[0].sweeps)
@@ -64,6 +65,12 @@ def failures(
     finish(below, bins)
     figure.set_label(_words(runs, bins, failed))
     return figure
+
+
+def _top(failed: Array) -> float:
+    """The upper end of the axis: room above the highest share, at least 1 % and at most all."""
+    highest = float(np.nanmax(failed)) if not np.isnan(failed).all() else 0.0
+    return min(1.0, max(_LEAST_TOP, 1.25 * highest))
 
 
 def _stack(axes: Axes, runs: Sequence[RunResult], bins: Bins, requests: Array) -> None:

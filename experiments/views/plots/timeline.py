@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.statistics import outcomes
-from experiments.views.plots.style import BAND, FRAME, INK, VERMILION
+from experiments.views.plots.style import BAND, FRAME, INK, PAPER, VERMILION
 from experiments.views.run_text import number
 from sim.load.settings import Load, Loads, RampingArrivalRate, RampingVUs, loads_of
 from sim.result import Cleanup, RunResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
 _BINS = 150
@@ -66,6 +68,28 @@ def counted(runs: Sequence[RunResult], column: str, bins: Bins) -> Array:
     Shape (runs, bins).
     """
     return np.array([np.diff(_at(run, column, bins.edges_s)) for run in runs])
+
+
+def cumulated(runs: Sequence[RunResult], column: str, bins: Bins) -> Array:
+    """What was counted up to the end of each bin. Shape (runs, bins)."""
+    return np.array([_at(run, column, bins.edges_s[1:]) for run in runs])
+
+
+def known_level(runs: Sequence[RunResult], column: str, bins: Bins) -> Array:
+    """The mean of a gauge over those samples of each bin that are known, NaN without any.
+
+    Shape (runs, bins).
+    """
+    return np.array([_known(run, column, bins) for run in runs])
+
+
+def _known(run: RunResult, column: str, bins: Bins) -> Array:
+    times = run.series.get("t_s", np.zeros(0))
+    values = run.series.get(column, np.full(len(times), np.nan))
+    known = ~np.isnan(values)
+    sums = np.histogram(times[known], bins.edges_s, weights=values[known])[0]
+    counts = np.histogram(times[known], bins.edges_s)[0].astype(np.float64)
+    return shares(sums, counts)
 
 
 def level(runs: Sequence[RunResult], column: str, bins: Bins) -> Array:
@@ -237,6 +261,42 @@ def finish(axes: Axes, bins: Bins) -> None:
     axes.set_xlabel("minutes since the load began")
     for axis in axes.figure.axes:
         axis.margins(x=0)
+
+
+def mark_opening(figure: Figure, opens_s: float, begins_s: float | None) -> None:
+    """Draw when the sale opens in every panel of a figure over time.
+
+    Args:
+        figure: its horizontal axes are minutes since the load began.
+        opens_s: when the sale opens, in seconds since the load began.
+        begins_s: when the load begins, in seconds since 1970; then the axis has clock times (UTC).
+    """
+    panels = [axes for axes in figure.axes if axes.get_xlim()[1] > opens_s / _MINUTE_S]
+    for index, axes in enumerate(panels):
+        axes.axvline(opens_s / _MINUTE_S, color=str(INK), linewidth=1.2, zorder=2)
+        if index == 0:
+            axes.annotate(
+                "opens",
+                (opens_s / _MINUTE_S, 1.0),
+                xycoords=("data", "axes fraction"),
+                xytext=(4, -4),
+                textcoords="offset points",
+                va="top",
+                fontsize=10,
+                color=str(INK),
+                bbox={"facecolor": str(PAPER), "edgecolor": "none", "pad": 1.0},
+                zorder=5,
+            )
+    if begins_s is None:
+        return
+    for axes in figure.axes:
+        axes.xaxis.set_major_formatter(lambda minutes, _: _time_of_day(begins_s, minutes))
+        if axes.get_xlabel():
+            axes.set_xlabel("time of day (UTC)")
+
+
+def _time_of_day(begins_s: float, minutes: float) -> str:
+    return datetime.fromtimestamp(begins_s + minutes * _MINUTE_S, UTC).strftime("%H:%M")
 
 
 def sweep_words(runs: Sequence[RunResult]) -> str:

@@ -16,6 +16,8 @@ _MB = 1e6
 _OFTEN = 0.25
 """Full for a larger share of the time than this counts as full in the verdict."""
 _SLOW = 1.05
+_LEAST = 1e-6
+"""For numbers that a scale has made fractions of."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +37,8 @@ def bottlenecks(runs: Sequence[RunResult], world: World) -> list[Bottleneck]:
     """What there was of each resource and what was used, in the replications with time series.
 
     Args:
-        runs: replications.
-        world: as it was simulated, so at the scale of the runs.
+        runs: replications, their series in numbers of full size.
+        world: as the config has it.
     """
     measured = [run for run in runs if len(run.series.get("t_s", ())) > 1]
     if not measured:
@@ -53,7 +55,7 @@ def _most(runs: Sequence[RunResult], name: str) -> float:
 
 
 def _share_of_time(runs: Sequence[RunResult], name: str, limit: float) -> float:
-    return float(np.mean([(_column(run, name) >= limit).mean() for run in runs]))
+    return float(np.mean([(_column(run, name) >= limit - _LEAST).mean() for run in runs]))
 
 
 def _gb(count: float) -> str:

@@ -2,29 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from experiments.statistics.intervals import ci95
 from experiments.statistics.summary import ObservedRow, RunSummary
-from experiments.statistics.verdict import Terms, Verdict, verdict_on
+from experiments.statistics.verdict import Terms, ThresholdRow, Verdict, verdict_on
 from experiments.studies.saved_results import SavedRun
 from experiments.studies.terms import terms_of
 from experiments.views import plots
 from experiments.views.plots.funnel import at_least
-from experiments.views.plots.timeline import clock, columns, has_series, is_late, is_lost
+from experiments.views.plots.latency_over_time import P95
+from experiments.views.plots.redis_keys import redis_key_names, wiped_s
+from experiments.views.plots.timeline import (
+    clock,
+    columns,
+    has_series,
+    is_late,
+    is_lost,
+    mark_opening,
+)
 from experiments.views.remarks import remarks
 from experiments.views.report.bottlenecks import Bottleneck, bottlenecks
-from experiments.views.report.content import Page, PageTable, Section, Tile, made_by
+from experiments.views.report.content import Level, Page, PageTable, Section, Tile, made_by
 from experiments.views.report.explanations import CAUSES, broken
+from experiments.views.report.full_size import at_full_size
 from experiments.views.report.run_verdict import BADGES, RULE, causes, level_of, sentences
 from experiments.views.run_text import LIMITS, duration, number, percent, shown_as
 from sim.load.settings import Loads
 from sim.result import FAILED, Cleanup, RunResult
-from sim.scale import scaled
-from sim.world import World
+from sim.world import Catalogue, World
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _MOST_SWEEPS = 30
 _MOST_CAUSES = 12
+_MOST_KEYS = 20
+_P95_NAME = "http_req_duration: p(95)"
+_MET: Mapping[bool | None, tuple[Level, str]] = {
+    True: ("held", "met"),
+    False: ("failed", "not met"),
+    None: ("open", "not decided"),
+}
+_ENDED: Mapping[str, str] = {
+    "never_arrived": "never came",
+    "arrived": "came and got no token",
+    "waited": "waited, never let in",
+    "admitted": "let in, saw no list of seats",
+    "abandoned": "lost patience before seeing a free seat",
+    "saw_seats": "saw free seats, booked none",
+    "sold_out": "let in when all was sold",
+    "booked": "booked, did not pay",
+    "paid": "paid",
+}
+"""State of the funnel in words."""
 _MINUTES_FROM = 3
 """Shorter runs are told in seconds."""
 
@@ -32,8 +67,8 @@ _MINUTES_FROM = 3
 def run_page(kept: SavedRun) -> Page:
     """What a reader is told about a run."""
     summary = kept.summary
-    world = scaled(kept.config.world, summary["scale"]) if kept.config else None
-    runs = _told(kept.runs)
+    world = kept.config.world if kept.config else None
+    runs = at_full_size(_told(kept.runs), world, summary["scale"])
     full = bottlenecks(runs, world) if world else []
     verdict = _verdict(kept)
     level = level_of(verdict)
@@ -46,8 +81,9 @@ def run_page(kept: SavedRun) -> Page:
         sentences=sentences(summary, verdict, runs, full),
         tiles=_tiles(summary, runs),
         sections=[
+            *_thresholds(verdict),
             *_observed(summary),
-            *_over_time(runs, world),
+            *(_with_opening(one, world) for one in _over_time(runs, world, verdict)),
             *_totals(summary),
             *_full(full),
             *_tables(summary, runs),
@@ -79,7 +115,9 @@ def _facts(summary: RunSummary) -> list[str]:
     if summary["replications"] > 1:
         facts.append(f"means over {summary['replications']} runs, shades from lowest to highest")
     if summary["scale"] < 1:
-        facts.append(f"at {summary['scale']:g} of the full size")
+        facts.append(
+            f"simulated at {summary['scale']:g} of the full size; figures and limits show full size"
+        )
     return [*facts, f"seed {summary['seed']}"]
 
 
@@ -96,6 +134,7 @@ def _partial(summary: RunSummary) -> str:
 
 def _tiles(summary: RunSummary, runs: Sequence[RunResult]) -> list[Tile]:
     people = sum(summary["funnel"].values())
+    who = "people" if summary["scale"] == 1 else "people simulated"
     reached = at_least(summary["funnel"])
     each = [at_least(run.funnel) for run in runs]
     failed = summary["metrics"].get("http_req_failed", {})
@@ -105,7 +144,7 @@ def _tiles(summary: RunSummary, runs: Sequence[RunResult]) -> list[Tile]:
             Tile(
                 label,
                 number(round(reached[step], 1)),
-                _spread([one[step] for one in each]) or f"of {number(people)} people",
+                _spread([one[step] for one in each]) or f"of {number(people)} {who}",
             )
             for label, step in (
                 ("got in", "were let in"),
@@ -191,11 +230,123 @@ def _off(row: ObservedRow, found: float | None) -> str:
     return f"{factor:.1f} times" if factor >= 1 else f"{1 / factor:.1f} times less"
 
 
-def _over_time(runs: Sequence[RunResult], world: World | None) -> Iterator[Section]:
+def _thresholds(verdict: Verdict) -> Iterator[Section]:
+    """The thresholds of the config, and how each step of buying went."""
+    rows = verdict["thresholds"]
+    if rows:
+        yield Section(
+            "Thresholds",
+            table=PageTable(
+                ["threshold", "limit", "in this run", ""],
+                [_threshold(row) for row in rows],
+                frozenset({0, 3}),
+                [_MET[row["met"]][0] for row in rows],
+            ),
+        )
+    steps = verdict["steps"]
+    if steps:
+        yield Section(
+            "The steps of buying",
+            "Answered, refused as business and failed add up to all requests of the step.",
+            table=PageTable(
+                ["step", "requests", "answered", "refused", "failed", "share", "limit"],
+                [
+                    [
+                        name,
+                        number(round(step["requests"])),
+                        number(round(step["answered"])),
+                        number(round(step["refused"])),
+                        number(round(step["failed"])),
+                        percent(step["failed_share"]),
+                        percent(step["limit"]),
+                    ]
+                    for name, step in steps.items()
+                ],
+                frozenset({0}),
+                [
+                    "failed" if step["failed_share"] > step["limit"] else "held"
+                    for step in steps.values()
+                ],
+            ),
+        )
+
+
+def _threshold(row: ThresholdRow) -> list[str]:
+    word = _MET[row["met"]][1] if not row["reason"] else f"{_MET[row['met']][1]}: {row['reason']}"
+    if row["at_full_size"]:
+        word += " (extrapolated to full size)"
+    value = "-" if row["value"] is None else number(round(row["value"], 4))
+    return [row["name"], number(row["limit"]), value, word]
+
+
+def _sold_and_slow(
+    runs: Sequence[RunResult], world: World | None, verdict: Verdict
+) -> Iterator[Section]:
+    load = world.load if world else None
+    yield Section(
+        "Sales",
+        "Bookings and payments that were answered, added up since the load began. A booking that "
+        "lapsed stays counted, so bookings can be more than seats.",
+        draw=lambda narrow: plots.sales(
+            runs, load, seats=world.catalogue.seats if world else None, narrow=narrow
+        ),
+    )
+    limits = [row["limit"] for row in verdict["thresholds"] if row["name"].startswith(_P95_NAME)]
+    if any(P95 in run.series for run in runs):
+        yield Section(
+            "How long requests took, over time",
+            "Of the requests that ended in each second, on a logarithmic axis.",
+            draw=lambda narrow: plots.latency_over_time(
+                runs, load, limit_ms=min(limits, default=None), narrow=narrow
+            ),
+        )
+
+
+def _redis(runs: Sequence[RunResult], load: Loads | None) -> Iterator[Section]:
+    """Every key over time, and a table of what they were at most."""
+    names = redis_key_names(runs)
+    if not names:
+        return
+    run = runs[0]
+    which = " Of the first run." if len(runs) > 1 else ""
+    yield Section(
+        "Redis",
+        "The keys as their operator would see them: members above, bytes below. A red line is a "
+        f"moment at which a key lost all of its members; a triangle, keys evicted.{which}",
+        draw=lambda narrow: plots.redis_keys(runs, load, narrow=narrow),
+        table=PageTable(
+            ["key (type)", "members at most", "bytes at most", "shortest time to live", "wiped"],
+            [_redis_key(run, name) for name in names[:_MOST_KEYS]],
+            frozenset({0}),
+        ),
+    )
+
+
+def _redis_key(run: RunResult, name: str) -> list[str]:
+    members, size, ttl = (
+        run.series.get(f"redis_{what}:{name}", np.zeros(1))
+        for what in ("members", "bytes", "ttl_s")
+    )
+    there = ttl[members > 0]
+    least = float(there.min(initial=np.inf)) if len(there) else np.inf
+    lives = "none set" if least < 0 else "-" if np.isinf(least) else duration(least * 1e3)
+    return [
+        name,
+        number(members.max(initial=0.0)),
+        number(size.max(initial=0.0)),
+        lives,
+        number(len(wiped_s(run, name))),
+    ]
+
+
+def _over_time(
+    runs: Sequence[RunResult], world: World | None, verdict: Verdict
+) -> Iterator[Section]:
     measured = [run for run in runs if len(run.series.get("t_s", ())) > 1]
     if not has_series(runs):
         return
     load = world.load if world else None
+    yield from _sold_and_slow(measured, world, verdict)
     yield Section(
         "When requests failed, and of what",
         "Each colour is one cause; together they are the share of all requests that failed at that "
@@ -226,7 +377,26 @@ def _over_time(runs: Sequence[RunResult], world: World | None) -> Iterator[Secti
             narrow=narrow,
         ),
     )
+    yield from _redis(measured, load)
     yield _logged(measured, load)
+
+
+def _with_opening(section: Section, world: World | None) -> Section:
+    """The same section, the opening of the sale marked in its figure over time."""
+    draw = section.draw
+    opens_s = world.catalogue.opens_after_s if world else None
+    if draw is None or world is None or opens_s is None:
+        return section
+    epoch_s = world.catalogue.opening_epoch_s
+    told = epoch_s != Catalogue().opening_epoch_s
+    begins_s = epoch_s + world.service.started_before_s if told else None
+
+    def marked(narrow: bool) -> Figure:
+        figure = draw(narrow)
+        mark_opening(figure, opens_s, begins_s)
+        return figure
+
+    return dataclasses.replace(section, draw=marked)
 
 
 def _logged(runs: Sequence[RunResult], load: Loads | None) -> Section:
@@ -249,8 +419,10 @@ def _totals(summary: RunSummary) -> Iterator[Section]:
         )
     yield Section(
         "How far people came",
-        "Everyone is counted in every step that they reached.",
+        "The figure counts everyone in every step that they reached; the table counts everyone "
+        "once, where they ended.",
         draw=lambda narrow: plots.funnel(summary["funnel"], narrow=narrow),
+        table=_ended(summary),
     )
     if "http_req_duration" in summary["metrics"]:
         yield Section(
@@ -258,6 +430,23 @@ def _totals(summary: RunSummary) -> Iterator[Section]:
             "On a logarithmic axis. As in k6, a request that never got a connection took 0 s.",
             draw=lambda narrow: plots.latency(summary["metrics"], narrow=narrow),
         )
+
+
+def _ended(summary: RunSummary) -> PageTable:
+    """Where everyone ended: the rows add up to all people."""
+    people = sum(summary["funnel"].values()) or 1.0
+    rows = [
+        (_ENDED.get(state, state.replace("_", " ")), count)
+        for state, count in summary["funnel"].items()
+        if count
+    ]
+    return PageTable(
+        ["ended as", "people", "share"],
+        [
+            *([words, number(round(count, 1)), percent(count / people)] for words, count in rows),
+            ["all", number(round(people, 1)), percent(1.0)],
+        ],
+    )
 
 
 def _full(bottlenecks: Sequence[Bottleneck]) -> Iterator[Section]:

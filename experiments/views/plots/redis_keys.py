@@ -1,0 +1,114 @@
+"""Redis as its operator would see it: every key over time, evictions and wipes marked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from experiments.views.plots.style import SERIES, VERMILION, legend, new_figure, short, styled
+from experiments.views.plots.timeline import (
+    band,
+    bins_of,
+    columns,
+    counted,
+    draw_stages,
+    finish,
+    level,
+)
+from experiments.views.run_text import number
+from sim.load.settings import Loads
+from sim.result import RunResult
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_MB = 1e6
+_MOST_KEYS = 5
+_WIPED_FROM, _WIPED_TO = 20, 0.05
+"""A key that had so many members and has this share of them a second later was wiped."""
+
+
+def redis_key_names(runs: Sequence[RunResult]) -> list[str]:
+    """The keys of Redis of all runs, with their types, the largest at the end first."""
+    names = (column.partition(":")[2] for column in columns(runs, "redis_bytes"))
+    return list(dict.fromkeys(names))
+
+
+def wiped_s(run: RunResult, key: str) -> list[float]:
+    """When a key lost nearly all of its members from one sample to the next, in seconds."""
+    times, members = run.series["t_s"], run.series.get(f"redis_members:{key}")
+    if members is None or len(times) < 2:  # noqa: PLR2004 (before and after)
+        return []
+    before, after = members[:-1], members[1:]
+    lost = (before >= _WIPED_FROM) & (after <= _WIPED_TO * before)
+    return [float(at_s) for at_s in times[1:][lost]]
+
+
+@styled
+def redis_keys(
+    runs: Sequence[RunResult], load: Loads | None = None, *, narrow: bool = False
+) -> Figure:
+    """Members above and bytes below of the largest keys, with what was evicted and wiped.
+
+    Args:
+        runs: replications with time series: means, and their range where there are several; wipes
+            are of the first.
+        load: for the bands of its stages.
+        narrow: see `style.new_figure`.
+    """
+    bins = bins_of(runs)
+    figure, (above, below) = new_figure(5.4 if narrow else 4.8, narrow=narrow, heights=(1.5, 1.0))
+    names = redis_key_names(runs)[:_MOST_KEYS]
+    for colour, name in zip(SERIES, names, strict=False):
+        members = level(runs, f"redis_members:{name}", bins)
+        band(above, bins, members, color=str(colour), label=short(name))
+        size = level(runs, f"redis_bytes:{name}", bins) / _MB
+        band(below, bins, size, color=str(colour))
+    above.set_ylabel("members")
+    below.set_ylabel("MB")
+    for axes in (above, below):
+        axes.set_ylim(bottom=0.0)
+        draw_stages(axes, load, narrow=narrow)
+    above.yaxis.set_major_formatter(lambda value, _: number(value))
+    wipes = [at_s for name in names for at_s in wiped_s(runs[0], name)]
+    _mark(above, wipes)
+    evicted = counted(runs, "redis_evicted_keys", bins).mean(axis=0)
+    at = bins.middles_min[evicted > 0]
+    if len(at):
+        transform = below.get_xaxis_transform()
+        below.plot(
+            at,
+            np.full(len(at), 0.9),
+            linestyle="",
+            marker="v",
+            color=str(VERMILION),
+            transform=transform,
+            label="keys evicted",
+        )
+        legend(below, narrow=narrow)
+    legend(above, narrow=narrow, most=3)
+    finish(below, bins)
+    parts = [
+        f"{name}: at most {number(level(runs, f'redis_members:{name}', bins).max())} members"
+        for name in names
+    ]
+    parts.append(f"{len(wipes)} times a key lost all of its members at once")
+    parts.append(f"{number(evicted.sum())} keys evicted")
+    figure.set_label("Keys of Redis over time. " + "; ".join(parts) + ".")
+    return figure
+
+
+def _mark(axes: Axes, times_s: Sequence[float]) -> None:
+    """A red line with a cross where a key was wiped."""
+    for number_, at_s in enumerate(times_s):
+        at = at_s / 60.0
+        axes.axvline(
+            at,
+            color=str(VERMILION),
+            linewidth=1.4,
+            zorder=3,
+            label="all members gone at once" if number_ == 0 else None,
+        )
