@@ -112,9 +112,10 @@ class Parts:
     def _make_programs(self, streams: Streams, size: float) -> None:
         """Machines, and the programs on them: load generator, Redis, service and database."""
         env, world = self.env, self.world
-        costs = Costs.load()
+        without = "" if world.service.costs_without == "none" else world.service.costs_without
+        costs = Costs.load(without=without)
         if world.service.costs_uncertain:
-            costs = CostErrors.load().draw(costs, streams.stream("errors of the costs"))
+            costs = CostErrors.load(without).draw(costs, streams.stream("errors of the costs"))
         self.host = Host(env, world.host)
         self.generator_host = (
             self.host if world.generator.shares_host else Host(env, world.generator.host)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from sim.measure.redis_keys import key_columns
 
 if TYPE_CHECKING:
@@ -38,9 +36,11 @@ class Durations:
         if not len(durations_s):
             self._p95_ms = math.nan
             return math.nan
-        median_s, p95_s = np.percentile(durations_s, (50, 95))
-        self._p95_ms = float(p95_s) * _MS
-        return float(median_s) * _MS
+        # By nearest rank: numpy's percentiles take longer than all other columns together.
+        durations_s.sort()
+        most = len(durations_s) - 1
+        self._p95_ms = float(durations_s[round(0.95 * most)]) * _MS
+        return float(durations_s[most // 2]) * _MS
 
     def p95_ms(self) -> float:
         """The p95 at the last look."""

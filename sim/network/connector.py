@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sim.world import Generator, Network, Service
 
 
+REQUEST_TIMEOUT: Final = "RequestTimeout"
 _JAVA_BACKLOG: Final = 50
 _SOMAXCONN: Final = 4_096
 
@@ -84,7 +85,10 @@ class Connector:
         self.refused = 0
         self.way: Way | None = None
         self._round_trip_s = 2.0 * network.one_way_s
-        self._retries = SynRetries(env, self, generator.dial_timeout_s, self._round_trip_s)
+        # A request's time begins with its dial (k6: httpext/request.go, context.WithTimeout).
+        patience_s = min(generator.dial_timeout_s, generator.request_timeout_s)
+        self._request_first = patience_s < generator.dial_timeout_s
+        self._retries = SynRetries(env, self, patience_s, self._round_trip_s)
 
     @property
     def backlog(self) -> int:
@@ -99,7 +103,8 @@ class Connector:
     def dial(self, connection: Connection) -> str | None:
         """Connect, blocking the current thread; return why it failed, or None.
 
-        Reasons: "PortsExhausted" (at once), "ConnectionRefused" (nobody listens), "DialTimeout".
+        Reasons: "PortsExhausted" (at once), "ConnectionRefused" (nobody listens), "DialTimeout",
+        or "RequestTimeout" where a request may not take as long as a dial.
         """
         env = self._env
         port = self.ports.take()
@@ -114,6 +119,8 @@ class Connector:
             if reason is LOST:
                 # The kernel goes on by itself; the thread has nothing to do until it is done.
                 reason = self._retries.wait(connection, began_s)
+                if reason is LOST and self._request_first:
+                    reason = REQUEST_TIMEOUT
         except BaseException:
             if not connection.open:
                 self.ports.free(port)

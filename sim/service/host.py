@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from model.errors import UnexpectedError
 from model.http import Response, SeatList, to_json
 from model.schema import METADATA, create_all, token_history
-from model.service import CONTAINER_LOGGER, TicketService
+from model.service import CONTAINER_LOGGER, HANDLER_LOGGER, TicketService
 from sim.database import SimulatedDatabase
 from sim.kernel.environment import Deadlines, Thread
 from sim.kernel.errors import BrokenServiceError, KernelError
@@ -48,6 +48,9 @@ _SIGNING_KEY: Final = b"0123456789abcdef0123456789abcdef"
 _IDLE_PERIOD_S: Final = 0.1
 # Of the runnable threads, those whose turn comes before one that is woken at their average.
 _DUE_FIRST: Final = 0.5
+# Tomcat's output buffer: a longer answer takes several writes. The first one into a socket that the
+# client has closed succeeds and is answered by a reset; the next one fails.
+_FIRST_WRITE_BYTES: Final = 8_192
 # Field of `RequestsBefore` of each endpoint that has one.
 _BEFORE: Final = {
     "POST /v1/token/generation": "generation",
@@ -61,6 +64,10 @@ _RARE: Final = frozenset({"POST /v1/concerts/{id}/booking", "POST /v1/bookings/{
 _RARE_UNTIL: Final = 5_000
 # Scheduled jobs run a few times: their own code stays cold, what they share with requests is hot.
 _MANY: Final = 10_000_000
+
+
+class ClientGoneError(Exception):
+    """An answer was written into a socket whose client has closed it."""
 
 
 class SimulatedRuntime:
@@ -326,6 +333,10 @@ class Server:
         exchange.body_bytes = body_bytes = self.response_bytes(endpoint, response)
         charges.response(task, body_bytes)
         charges.settle(task)
+        gone = not exchange.connection.open
+        if gone and body_bytes > _FIRST_WRITE_BYTES and self.world.service.logs_gone_clients:
+            charges.exception(HANDLER_LOGGER, ClientGoneError(endpoint))
+            charges.settle(task)
         exchange.response = response
         delay_s = 0.0 if self.way is None else self.way.delay_s()
         if delay_s > 0.0:

@@ -77,7 +77,7 @@ def test_a_dial_that_finds_no_room_ends_with_its_patience():
     connector = Connector(
         env,
         ROOM,
-        replace(Generator(), dial_timeout_s=100.0),
+        replace(Generator(), dial_timeout_s=100.0, request_timeout_s=100.0),
         replace(Network(), loss=1.0),
         Streams(1).stream("network"),
     )
