@@ -88,6 +88,6 @@ def test_a_slightly_different_world_gives_another_run(reference, part):
 def test_a_slightly_different_cost_gives_another_run(reference, cost, monkeypatch):
     costs = Costs.load()
     changed = replace(costs, **{cost: getattr(costs, cost) * 1.001})
-    monkeypatch.setattr("sim.wiring.Costs.load", lambda: changed)
+    monkeypatch.setattr("sim.wiring.Costs.load", lambda **_: changed)
 
     assert digest(7) != reference.digest
