@@ -1,4 +1,4 @@
-"""What a customer function sees: one user who sends requests, sleeps and draws random numbers."""
+"""The user that a customer function gets: sends requests, sleeps, draws random numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from sim.load.virtual_user import IterationInterrupted
 from sim.measure.answers import Answers
 from sim.measure.funnel import Step
 from sim.measure.pauses import LEAST_PAUSE_S, MOST_IN_A_ROW, Pauses
-from sim.network.connector import REQUEST_TIMEOUT, Connection
+from sim.network.connection import Connection
+from sim.network.connector import REQUEST_TIMEOUT
 from sim.network.exchange import Exchange
 from sim.service.ports import SimulatedClock
 
@@ -37,7 +38,7 @@ _LOWEST_FAILED = 400
 
 
 class Answer(NamedTuple):
-    """What came back: status 0 and body None when there was no answer."""
+    """The answer to a request: status 0 and body None when none came."""
 
     status: int
     body: Any
@@ -79,7 +80,7 @@ class _Patience:
 
 
 class Site:
-    """What all users share: the way to the service, and where things are measured."""
+    """Everything that all users share: the service, the load generator, the measurements."""
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sim.load.executors import Executor
     from sim.load.generator import Generator
     from sim.load.parallel import ParallelLoads
-    from sim.machines.processes import Processes
+    from sim.machines.programs import Programs
     from sim.measure.invariants import Watch
     from sim.measure.requests import RequestLog
     from sim.service.host import Server
@@ -53,7 +53,7 @@ def gauges(
     server: Server,
     generator: Generator,
     executor: Executor | ParallelLoads,
-    processes: Processes,
+    programs: Programs,
 ) -> dict[str, Callable[[], float]]:
     """Return column -> its current value; memory in MB, times in seconds."""
     host, redis = server.host, server.redis
@@ -85,7 +85,7 @@ def gauges(
         "database_cpu_s": lambda: server.database_process.used_s,
         "redis_cpu_s": lambda: server.redis_process.process.used_s,
         "generator_cpu_s": lambda: generator.process.used_s + generator.process.background_s,
-        **processes.gauges(),
+        **programs.gauges(),
     }
 
 

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from sim.machines.cpu import Process
     from sim.machines.host import Host
     from sim.network.exchange import Exchange
-    from sim.network.link import Way
+    from sim.network.link import Link
     from sim.redis.server import RedisServer
-    from sim.service.second_instance import SecondInstance
+    from sim.service.further_instance import FurtherInstance
     from sim.world import World
 
 # Tomcat closes the connection after these (AbstractHttp11Processor.statusDropsConnection).
@@ -186,9 +186,11 @@ class Server:
         self._sizes: dict[tuple[str, int, str | None, int], int] = {}
         self.on_sweep: Callable[[JobRun], None] = lambda _run: None
         """Told of every run of the sweep; times in epoch seconds."""
-        self.way: Way | None = None
+        self.link: Link | None = None
         """Between it and the load generator, when something is the matter with that."""
-        self.second: SecondInstance | None = None
+        self.second: FurtherInstance | None = None
+        self.make_second: Callable[[bool], FurtherInstance]
+        """Starts a second process; the argument says whether it takes requests."""
 
     def _wake_up(self) -> None:
         """Let the time pass until a thread that was woken runs: others have their turns first."""
@@ -297,7 +299,7 @@ class Server:
 
     def submit(self, exchange: Exchange) -> None:
         """Take a request that was sent on its connection. Does not block."""
-        delay_s = 0.0 if self.way is None else self.way.delay_s()
+        delay_s = 0.0 if self.link is None else self.link.delay_s()
         if delay_s > 0.0:
             self._env.call_in(delay_s, lambda: self._arrived(exchange))
         else:
@@ -338,7 +340,7 @@ class Server:
             charges.exception(HANDLER_LOGGER, ClientGoneError(endpoint))
             charges.settle(task)
         exchange.response = response
-        delay_s = 0.0 if self.way is None else self.way.delay_s()
+        delay_s = 0.0 if self.link is None else self.link.delay_s()
         if delay_s > 0.0:
             self._env.call_in(delay_s, lambda: self._answer(exchange))
         else:
@@ -397,10 +399,7 @@ class Server:
         """Start a second process beside this one; false if there is one already."""
         if self.second is not None:
             return False
-        # It is made of what this module has.
-        from sim.service.second_instance import SecondInstance  # noqa: PLC0415
-
-        self.second = SecondInstance(self._env, self, takes_requests=takes_requests)
+        self.second = self.make_second(takes_requests)
         return True
 
     @property

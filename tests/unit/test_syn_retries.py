@@ -6,7 +6,8 @@ import pytest
 
 from sim.kernel.environment import Environment, ThreadKilled
 from sim.kernel.random_streams import Streams
-from sim.network.connector import Connection, Connector
+from sim.network.connection import Connection
+from sim.network.connector import Connector
 from sim.world import Generator, Network, Service
 
 ROOM = replace(Service(), max_connections=1, accept_count=1, connection_timeout_s=1e9)
