@@ -12,6 +12,7 @@ from setuptools import Extension, setup
 COMPILED: Final = (
     "sim/service/charges.py",
     "sim/service/ports.py",
+    "sim/network/connection.py",
     "sim/network/connector.py",
     "sim/network/local_ports.py",
     "sim/service/costs.py",

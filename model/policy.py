@@ -138,12 +138,12 @@ class Policy:
     access_ttl_s: Annotated[
         float,
         Setting("Life of an access token.", "s", BEHAVIOUR + "; shortened to 420 by F2", 60, 7200),
-        Ge(1),  # a token's times are whole seconds: a shorter life can be over at its birth
+        Gt(0),
     ] = 900.0
     waiting_ttl_s: Annotated[
         float,
         Setting("Life of a waiting token.", "s", BEHAVIOUR + "; shortened to 300 by F2", 60, 7200),
-        Ge(1),  # as above
+        Gt(0),
     ] = 600.0
     sweep_interval_s: Annotated[
         float,

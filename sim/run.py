@@ -130,7 +130,7 @@ def _start_programs(parts: Parts) -> None:
     parts.server.start()
     parts.generator.start()
     parts.interference.start()
-    parts.processes.start()
+    parts.programs.start()
     if parts.load_begins_s > 0.0:
         parts.env.run(until=parts.load_begins_s)
 

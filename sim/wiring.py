@@ -18,7 +18,7 @@ from sim.kernel.random_streams import Streams
 from sim.load.generator import Generator
 from sim.machines.host import Host
 from sim.machines.interference import Interference
-from sim.machines.processes import Processes
+from sim.machines.programs import Programs
 from sim.measure.cleanups import CleanupLog
 from sim.measure.events import Events
 from sim.measure.funnel import Funnel
@@ -38,6 +38,7 @@ from sim.service.costs import Costs
 from sim.service.host import Server
 from sim.service.initial_data import fill_tables
 from sim.service.policy_reads import PolicyReads
+from sim.service.second_instance import SecondInstance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,9 +113,10 @@ class Parts:
     def _make_programs(self, streams: Streams, size: float) -> None:
         """Machines, and the programs on them: load generator, Redis, service and database."""
         env, world = self.env, self.world
-        costs = Costs.load()
+        without = "" if world.service.costs_without == "none" else world.service.costs_without
+        costs = Costs.load(without=without)
         if world.service.costs_uncertain:
-            costs = CostErrors.load().draw(costs, streams.stream("errors of the costs"))
+            costs = CostErrors.load(without).draw(costs, streams.stream("errors of the costs"))
         self.host = Host(env, world.host)
         self.generator_host = (
             self.host if world.generator.shares_host else Host(env, world.generator.host)
@@ -145,6 +147,9 @@ class Parts:
     def _make_server(self, costs: Costs, streams: Streams, size: float) -> Server:
         """The service with its database, whose tables are filled."""
         server = Server(self.env, self.world, costs, self.host, self.redis, streams, size)
+        server.make_second = lambda takes_requests: SecondInstance(
+            self.env, server, takes_requests=takes_requests
+        )
         fill_tables(server.database, self.world.catalogue, self.world.policy.access_ttl_s)
         return server
 
@@ -203,7 +208,7 @@ class Parts:
     def _make_surroundings(self, streams: Streams) -> None:
         """The operating system, which kills processes, and the faults."""
         env, server = self.env, self.server
-        self.processes = Processes(
+        self.programs = Programs(
             env,
             self.world,
             server,
@@ -216,7 +221,7 @@ class Parts:
             env,
             self.world.faults,
             server,
-            self.processes,
+            self.programs,
             self.generator_host,
             self.events,
             streams,
@@ -225,9 +230,7 @@ class Parts:
     def _make_records(self) -> None:
         """The time series, and in a search for races the look at the invariants."""
         log, server = self.log, self.server
-        self._gauges = gauges(
-            log, self.watch, server, self.generator, self.executor, self.processes
-        )
+        self._gauges = gauges(log, self.watch, server, self.generator, self.executor, self.programs)
         self.series = Series(
             self.env,
             self._gauges,

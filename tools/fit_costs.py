@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from experiments.studies.validate.measurements import Measurements, ServiceTime
+from experiments.studies.validate.measurements import FITTED_RUNS, Measurements, ServiceTime
 from tools import fit_errors
 from tools.fit_all import Fits, idle_cores
 from tools.fit_generator import (
@@ -158,11 +158,19 @@ def as_toml(tables: dict[str, dict[str, float]]) -> str:
 
 
 def main() -> None:
-    """Write the three files."""
+    """Write the table, its errors and the report, and both tables without one of the runs each."""
     fits = Fits.of(Measurements(DATA / "measured"))
-    (DATA / "costs.toml").write_text(as_toml(table(fits)), encoding="utf-8")
-    (DATA / "cost_errors.toml").write_text(fit_errors.as_toml(fits), encoding="utf-8")
+    _write(fits, DATA)
     (ROOT / "docs" / "calibration.md").write_text(report(fits), encoding="utf-8")
+    for name in FITTED_RUNS:
+        folder = DATA / "costs_without" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(Fits.of(Measurements(DATA / "measured", without=name)), folder)
+
+
+def _write(fits: Fits, folder: Path) -> None:
+    (folder / "costs.toml").write_text(as_toml(table(fits)), encoding="utf-8")
+    (folder / "cost_errors.toml").write_text(fit_errors.as_toml(fits), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -42,6 +42,11 @@ def add_validate(commands: Any) -> argparse.ArgumentParser:
         metavar="DIR",
         help="measured runs in this folder, instead of those shipped",
     )
+    parser.add_argument(
+        "--leave-one-out",
+        action="store_true",
+        help="estimate what whole runs tell without the run that is judged",
+    )
     add_common(parser)
     add_budget(parser)
     return parser
@@ -53,7 +58,12 @@ def _validate(options: argparse.Namespace) -> ExitCode:
     from experiments.views.saved_files import keep_validation
     from experiments.views.validate_text import render
 
-    result = validate(read_config(options), run_options(options, ProgressDisplay), options.runs)
+    result = validate(
+        read_config(options),
+        run_options(options, ProgressDisplay),
+        options.runs,
+        leave_one_out=options.leave_one_out,
+    )
     keep_validation(result)
     show(options, result.document, lambda document, _columns: render(document))
     return interrupted_or_ok(result.interrupted)

@@ -10,7 +10,7 @@ from experiments.runs.budget import Budget
 from experiments.runs.display import Display
 
 Workers = int | str | None
-"""Processes to use, or the address of a Dask cluster; None: one process for each core."""
+"""Programs to use, or the address of a Dask cluster; None: one process for each core."""
 
 
 @dataclasses.dataclass(frozen=True)

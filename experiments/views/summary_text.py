@@ -26,7 +26,7 @@ from experiments.views.verdict_text import (
     verdict_lines,
 )
 
-_MOST_REMARKS = 3
+_MOST_REMARKS = 1
 
 
 def render(summary: RunSummary, width: int) -> str:
@@ -84,7 +84,7 @@ def _lines(summary: RunSummary) -> Iterator[str]:
     for remark in remarks[:_MOST_REMARKS]:
         yield f"remark    {remark}"
     hidden = len(remarks) - _MOST_REMARKS
-    more = f", {hidden} more remarks" if hidden > 0 else ""
+    more = f", {hidden} more remark{'s' * (hidden > 1)}" if hidden > 0 else ""
     yield (
         f"digest {summary['digest'][:16]}   wall time {summary['wall_seconds']:.1f} s   "
         f"all metrics{more}: --verbose"

@@ -116,7 +116,7 @@ def people_sentence(verdict: Verdict) -> str:
     return (
         f"{_full(people['came'], verdict)} came, {_full(people['got_in'], verdict)} got in, "
         f"{_full(people['lost_patience'], verdict)} lost patience; "
-        f"{_full(people['shut_out'], verdict)} were never let in although seats were free"
+        f"{_full(people['shut_out'], verdict)} shut out while seats were free"
     )
 
 
@@ -124,7 +124,7 @@ def scale_words(scale: float) -> str:
     """What a reader must know of counts below full size; nothing at full size."""
     if scale >= 1:
         return ""
-    return f"simulated at {scale:g} of the size; seats and people extrapolated to full size"
+    return f"at {scale:g} of the size, seats and people extrapolated to full size"
 
 
 def _full(count: float, verdict: Verdict) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sim.database.costs import StatementWork
     from sim.kernel.environment import Environment
     from sim.machines.cpu import Process
-    from sim.network.link import Way
+    from sim.network.link import Link
     from sim.service.costs import Costs, Factor
     from sim.world.application import Application
 
@@ -135,7 +135,7 @@ class ApplicationCharges:
         self.logged: Counter[str] = Counter()
         self.printed = 0
         self.holds: tuple[Callable[[], None], ...] = ()
-        self.database_way: Way | None = None
+        self.database_link: Link | None = None
 
     @property
     def task(self) -> Any:
@@ -226,8 +226,8 @@ class ApplicationCharges:
         self.go_on()
 
     def _travel(self) -> None:
-        if self.database_way is not None:
-            self.database_way.travel()
+        if self.database_link is not None:
+            self.database_link.travel()
 
     # Redis
 

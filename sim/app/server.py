@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from sim.kernel.environment import Environment, Thread, Timer
     from sim.kernel.random_streams import Stream, Streams
     from sim.machines.host import Host
-    from sim.network.connector import Connection
+    from sim.network.connection import Connection
     from sim.network.exchange import Exchange
-    from sim.network.link import Way
+    from sim.network.link import Link
     from sim.redis.server import RedisServer
     from sim.service.costs import Costs
     from sim.world import HttpStub, World
@@ -57,7 +57,7 @@ class _Turn:
         self._charges = charges
         self._costs = costs
         self._process = process
-        self.way: Way | None = None
+        self.link: Link | None = None
         self.watch: Callable[[str], None] | None = None
         self.timeout_s = 60.0
 
@@ -68,7 +68,7 @@ class _Turn:
             return
         charges.wait(f"redis {name}")
         self._env.sleep(self._costs.redis_wait_s)
-        if self.way is not None and not self.way.travel(self.timeout_s):
+        if self.link is not None and not self.link.travel(self.timeout_s):
             raise redis.TimeoutError("Timeout reading from socket")
         self._process.serve(cost_ns)
         if self.watch is not None:
@@ -156,7 +156,7 @@ class ApplicationServer:
             env, self._socket_settings(), world.generator, world.network, streams.stream("network")
         )
         self.client_deadlines = Deadlines(env, world.generator.request_timeout_s)
-        self.way: Way | None = None
+        self.link: Link | None = None
         self.up = False
         self.booted = False
         """Whether it has ever been up, with the rows that are there before the run."""
@@ -299,7 +299,7 @@ class ApplicationServer:
 
     def submit(self, exchange: Exchange) -> None:
         """Take a request that was sent on its connection. Does not block."""
-        delay_s = 0.0 if self.way is None else self.way.delay_s()
+        delay_s = 0.0 if self.link is None else self.link.delay_s()
         if delay_s > 0.0:
             self.env.call_in(delay_s, lambda: self._arrived(exchange))
         else:
@@ -346,7 +346,7 @@ class ApplicationServer:
 
     def answer(self, exchange: Exchange) -> None:
         """Send an answer on its way."""
-        delay_s = 0.0 if self.way is None else self.way.delay_s()
+        delay_s = 0.0 if self.link is None else self.link.delay_s()
         if delay_s > 0.0:
             self.env.call_in(delay_s, lambda: self._answered(exchange))
         else:

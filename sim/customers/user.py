@@ -1,4 +1,4 @@
-"""What a customer function sees: one user who sends requests, sleeps and draws random numbers."""
+"""The user that a customer function gets: sends requests, sleeps, draws random numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from sim.load.virtual_user import IterationInterrupted
 from sim.measure.answers import Answers
 from sim.measure.funnel import Step
 from sim.measure.pauses import LEAST_PAUSE_S, MOST_IN_A_ROW, Pauses
-from sim.network.connector import Connection
+from sim.network.connection import Connection
+from sim.network.connector import REQUEST_TIMEOUT
 from sim.network.exchange import Exchange
 from sim.service.ports import SimulatedClock
 
@@ -37,7 +38,7 @@ _LOWEST_FAILED = 400
 
 
 class Answer(NamedTuple):
-    """What came back: status 0 and body None when there was no answer."""
+    """The answer to a request: status 0 and body None when none came."""
 
     status: int
     body: Any
@@ -62,7 +63,7 @@ class _Patience:
         self._waiter = waiter
         self._sleeper = waiter.thread
         self.done = False
-        self.reason = "RequestTimeout"
+        self.reason = REQUEST_TIMEOUT
 
     def wake(self, value: Any = None, /) -> bool:
         """Run out."""
@@ -79,7 +80,7 @@ class _Patience:
 
 
 class Site:
-    """What all users share: the way to the service, and where things are measured."""
+    """Everything that all users share: the service, the load generator, the measurements."""
 
     def __init__(
         self,
@@ -397,10 +398,7 @@ class User:
         exchange = Exchange(endpoint, request, self._connection, waiter, noise)
         server.submit(exchange)
         patience = _Patience(waiter)
-        server.client_deadlines.add(patience)
-        timer: Timer | None = None
-        if patience_s is not None:
-            timer = env.call_in(patience_s, patience.cancel)
+        timers = self._limit(patience, patience_s)
         receiving_s = 0.0
         response: Response | None = None
         try:
@@ -417,7 +415,7 @@ class User:
             raise
         finally:
             patience.done = True
-            if timer is not None:
+            for timer in timers:
                 timer.cancel()
         duration_s = env.now - began_s
         if response is None:
@@ -425,6 +423,20 @@ class User:
             reason = patience.reason if outcome is TIMEOUT else "ConnectionReset"
             return self._ended(endpoint, None, reason, duration_s, sending_s, 0.0)
         return self._ended(endpoint, response, response.error, duration_s, sending_s, receiving_s)
+
+    def _limit(self, patience: _Patience, patience_s: float | None) -> list[Timer]:
+        """End the wait for an answer in time; return the timers to cancel when it came."""
+        site = self._site
+        timers = []
+        if self._blocked_s > 0.0:
+            # The time of a request begins with its dial.
+            left_s = site.generator.settings.request_timeout_s - self._blocked_s
+            timers.append(site.env.call_in(max(0.0, left_s), lambda: patience.wake(TIMEOUT)))
+        else:
+            site.server.client_deadlines.add(patience)
+        if patience_s is not None:
+            timers.append(site.env.call_in(patience_s, patience.cancel))
+        return timers
 
     def _receive(self, received: float) -> float:
         """Read an answer of so many bytes; return how long it took."""

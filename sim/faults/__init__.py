@@ -1,5 +1,5 @@
-"""Things that go wrong at a given time.
+"""Faults that happen at a given time.
 
-`settings` says what a config can ask for, `injection` makes it happen: a new kind is a dataclass
-there and a method here.
+`settings` has a dataclass for each kind of fault, `injection` makes the faults happen. A new kind
+is a dataclass in `settings` and a method in `injection`.
 """

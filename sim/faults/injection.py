@@ -27,7 +27,7 @@ from sim.faults.settings import (
     RedisRestart,
     SecondInstance,
 )
-from sim.network.link import Way
+from sim.network.link import Link
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sim.kernel.environment import Environment
     from sim.kernel.random_streams import Stream, Streams
     from sim.machines.host import Host
-    from sim.machines.processes import Processes
+    from sim.machines.programs import Programs
     from sim.measure.events import Events
     from sim.service.host import Server
 
@@ -44,14 +44,14 @@ _MOST_NOTES: Final = 12
 
 
 class Faults:
-    """The faults of one run, on the programs and machines that they befall."""
+    """The faults of one run, and the programs and machines that they act on."""
 
     def __init__(
         self,
         env: Environment,
         faults: Sequence[Fault],
         server: Server,
-        processes: Processes,
+        programs: Programs,
         generator_host: Host,
         events: Events,
         streams: Streams,
@@ -59,7 +59,7 @@ class Faults:
         self._env = env
         self._faults = faults
         self._server = server
-        self._processes = processes
+        self._programs = programs
         self._events = events
         self._streams = streams
         self._full_disk = FullDisk(env)
@@ -69,36 +69,36 @@ class Faults:
         self._cut_rng = streams.stream("fault: connections to Redis")
         self._starving_threads = 0.0
         if faults:
-            self._open_ways(generator_host)
+            self._open_links(generator_host)
 
-    def _open_ways(self, generator_host: Host) -> None:
-        """Put what a fault can act on between the programs."""
+    def _open_links(self, generator_host: Host) -> None:
+        """Put links and obstacles between the programs, for the faults to act on."""
         env, server, streams = self._env, self._server, self._streams
-        self._ways = {
-            name: Way(env, streams.stream(f"fault: {name}"))
+        self._links = {
+            name: Link(env, streams.stream(f"fault: {name}"))
             for name in ("generator-service", "service-redis", "service-database", "jvm")
         }
-        server.way = server.connector.way = self._ways["generator-service"]
-        server.redis_turn.way = self._ways["service-redis"]
-        server.charges.database_way = self._ways["service-database"]
+        server.link = server.connector.link = self._links["generator-service"]
+        server.redis_turn.link = self._links["service-redis"]
+        server.charges.database_link = self._links["service-database"]
         server.charges.holds = (*server.charges.holds, self._stand_still)
-        self._ways["service-redis"].on_arrival = self._drop_before
+        self._links["service-redis"].on_arrival = self._drop_before
         server.redis.after_command.append(self._drop_after)
         server.database.obstacles.extend([self._full_disk, self._rolled_back])
         # Room for another program on the generator's machine.
         self._neighbour = generator_host.cpu.process()
 
     def _stand_still(self) -> None:
-        self._ways["jvm"].travel()
+        self._links["jvm"].travel()
 
     def start(self) -> None:
         """Begin to count the time: the load begins now."""
         for number, fault in enumerate(self._faults, start=1):
             name = f"{fault.kind}-{number}"
             rng = self._streams.stream("fault", number)
-            self._env.spawn(name, partial(self._live, fault, name, rng))
+            self._env.spawn(name, partial(self._repeat, fault, name, rng))
 
-    def _live(self, fault: Fault, name: str, rng: Stream) -> None:
+    def _repeat(self, fault: Fault, name: str, rng: Stream) -> None:
         """Let a fault happen whenever its time has come."""
         self._env.sleep(fault.at_s)
         notes = 0
@@ -114,7 +114,7 @@ class Faults:
                 return
 
     def _happen(self, fault: Fault, name: str) -> str:
-        """Make it happen; return what to write down about it, if that is not done elsewhere."""
+        """Make the fault happen; return the remark about it, empty if it is written elsewhere."""
         match fault:
             case RedisRestart() | RedisPause() | RedisLatency() | RedisConnectionsDropped():
                 return self._disturb_redis(fault)
@@ -136,23 +136,23 @@ class Faults:
     def _disturb_redis(
         self, fault: RedisRestart | RedisPause | RedisLatency | RedisConnectionsDropped
     ) -> str:
-        way = self._ways["service-redis"]
+        link = self._links["service-redis"]
         match fault:
             case RedisRestart():
-                self._processes.restart_redis(fault.restart_after_s, lose_data=fault.lose_data)
+                self._programs.restart_redis(fault.restart_after_s, lose_data=fault.lose_data)
                 return ""
             case RedisPause():
-                way.close(fault.for_s)
+                link.close(fault.for_s)
                 return f"Redis stood still for {fault.for_s:g} s"
             case RedisLatency():
-                way.slow_down(fault.extra_s, fault.for_s)
+                link.slow_down(fault.extra_s, fault.for_s)
                 return f"commands to Redis took {fault.extra_s:g} s more for {fault.for_s:g} s"
             case RedisConnectionsDropped():
                 self._cut_connections(fault)
                 return f"connections to Redis were cut, for {fault.for_s:g} s"
 
     def _cut_connections(self, fault: RedisConnectionsDropped) -> None:
-        self._processes.redis.cut()
+        self._programs.redis.cut()
         self._cut = fault
         self._cut_until_s = self._env.now + fault.for_s
 
@@ -171,11 +171,11 @@ class Faults:
         if self._env.now >= self._cut_until_s:
             return
         if self._cut_rng.bernoulli(fault.share):
-            self._processes.redis.server.cut()
+            self._programs.redis.server.cut()
             raise redis.ConnectionError("Connection reset by peer")
 
     def _fill_redis(self, fault: RedisMemoryHog, name: str) -> str:
-        server = self._processes.redis
+        server = self._programs.redis
         client = server.server.client(lambda _command, cost_ns: server.serve(cost_ns))
         value = b"x" * fault.value_bytes
         ttl_ms = max(1, int(1000 * fault.ttl_s)) if fault.ttl_s else None
@@ -201,7 +201,7 @@ class Faults:
     ) -> str:
         match fault:
             case DatabasePause():
-                self._ways["service-database"].close(fault.for_s)
+                self._links["service-database"].close(fault.for_s)
                 return f"the database stood still for {fault.for_s:g} s"
             case DatabaseDeadlock():
                 self._rolled_back.transactions += fault.transactions
@@ -226,7 +226,7 @@ class Faults:
     def _disturb_service(self, fault: JvmPause | ClockSkew | SecondInstance) -> str:
         match fault:
             case JvmPause():
-                self._ways["jvm"].close(fault.for_s)
+                self._links["jvm"].close(fault.for_s)
                 return f"the service stood still for {fault.for_s:g} s"
             case ClockSkew():
                 clock = self._server.clock
@@ -244,7 +244,7 @@ class Faults:
     def _disturb_surroundings(self, fault: NetworkLoss | GeneratorStarved) -> str:
         for_s = fault.for_s
         if isinstance(fault, NetworkLoss):
-            self._ways[fault.between].lose(fault.share, for_s)
+            self._links[fault.between].lose(fault.share, for_s)
             return f"{fault.share:.0%} of the messages {fault.between} were lost for {for_s:g} s"
         threads = fault.threads
         self._starve(threads)
@@ -262,5 +262,5 @@ class Faults:
             elapsed_s = self._env.now - began_s
             return fault.memory_mb * min(1.0, elapsed_s / fault.over_s if fault.over_s else 1.0)
 
-        self._processes.host.add(name, held_mb, lambda: None)
+        self._programs.host.add(name, held_mb, lambda: None)
         return ""

@@ -45,9 +45,9 @@ TIMEOUT: Final = Timeout()
 
 
 _Entry = Any
-"""An entry of the event queue, SimPy's (time, priority, order, what). One that resumes a thread is
-known by its identity, which a compiled program keeps only for what it does not know to be a
-tuple."""
+"""An entry of the event queue: SimPy's tuple (time, priority, order, event).
+
+Wake-ups are compared by identity. The type is Any because mypyc would copy a tuple and lose it."""
 
 
 class Timer:
@@ -72,7 +72,7 @@ class Timer:
 
 
 class Source:
-    """Something whose next event often changes, such as the end of a job on a shared processor.
+    """A part of the world whose next event often changes: the end of a job on a shared processor.
 
     The event loop asks for it instead of keeping it in its queue.
     At equal times the queue goes first, then sources in the order in which they were added.
@@ -97,7 +97,7 @@ class Source:
 
 
 class Waiter:
-    """One wait of one thread: whoever holds it can end the wait, once."""
+    """One wait of one thread. Any holder of this object can end the wait, once."""
 
     __slots__ = ("done", "env", "thread")
 
@@ -172,11 +172,11 @@ class Thread:
         self.done = False
         self.waiter: Waiter | None = None
         self.pending: _Entry | None = None
-        """The entry of the event queue that resumes it, if one does."""
+        """The queue entry that resumes the thread; None if there is none."""
         self.value: Any = None
-        """What it returns where it blocks, once it is resumed."""
+        """The value that the blocking call returns when the thread is resumed."""
         self.error: BaseException | None = None
-        """What it raises there instead."""
+        """The error that the blocking call raises instead."""
         self.local: Any = None
         self.glet: greenlet.greenlet = greenlet.greenlet(self._run, env.hub)
         self._joiners: list[Waiter] = []
@@ -229,7 +229,7 @@ class Thread:
 
 
 class Expiring(Protocol):
-    """What a deadline can end: a `Waiter`, or anything else that knows whether it is over."""
+    """A wait that a deadline can end: a `Waiter`, or any object with `done` and `wake`."""
 
     done: bool
 
@@ -254,7 +254,7 @@ class Deadlines:
         if self.timeout_s == _INFINITY:
             return
         queue = self._queue
-        # Nobody has to remember what is over.
+        # Waits that are over need no deadline.
         while queue and queue[0][1].done:
             queue.popleft()
         deadline_s = self._env.now + self.timeout_s
@@ -304,12 +304,12 @@ class Environment:
         """Threads that have been spawned and are not over."""
 
     def shuffle_ties(self, rng: Bits) -> None:
-        """Let what is due at the same time happen in an order of `rng`, not of its planning."""
+        """Run simultaneous events in a random order of `rng` instead of scheduling order."""
         self._ready = InHeap(self._queue)
         self._ties = shuffled(rng)
 
     def number(self) -> int:
-        """Number what is put into the queue: at equal times the smaller one goes first."""
+        """Return the number of the next queue entry; at equal times the smaller one goes first."""
         if self._ties is not None:
             return next(self._ties)
         self._number += 1
@@ -332,7 +332,7 @@ class Environment:
         return thread
 
     def waiter(self) -> Waiter:
-        """A wait of the current thread, to hand to whoever will end it before calling `wait`."""
+        """Return a wait of the current thread, for the code that will end it; then call `wait`."""
         if self.current is None:
             message = "only a thread can wait; a callback of the event loop must not block"
             raise KernelError(message)
@@ -350,11 +350,11 @@ class Environment:
         if self._closed:
             raise greenlet.GreenletExit
         if thread.error is not None:
-            # It has interrupted itself: this is the wait at which it is told.
+            # The thread has interrupted itself: the error is raised at this wait.
             self._drive(thread)
         time_s = self.now + delay_s
         queue = self._queue
-        # Nothing else happens in between: just move the clock.
+        # Nothing else happens before that time: only move the clock.
         next_s: float = queue[0][0] if queue else _INFINITY
         if time_s < next_s and not (self._ready or self._stopping):
             for source in self._sources:
@@ -406,7 +406,7 @@ class Environment:
         _heappush(self._queue, (self.now + delay, priority, self.number(), event))
 
     def event(self) -> simpy.Event:
-        """Make an event that happens when somebody says so."""
+        """Make an event that happens when `succeed` or `fail` is called."""
         return simpy.Event(_as_simpy(self))
 
     def process(self, generator: Generator[simpy.Event, Any, Any]) -> simpy.Process:
@@ -414,11 +414,11 @@ class Environment:
         return simpy.Process(_as_simpy(self), generator)
 
     def all_of(self, events: Iterable[simpy.Event]) -> simpy.AllOf:
-        """Make an event that happens when all of `events` have."""
+        """Make an event that happens when all of `events` have happened."""
         return simpy.AllOf(_as_simpy(self), events)
 
     def any_of(self, events: Iterable[simpy.Event]) -> simpy.AnyOf:
-        """Make an event that happens when one of `events` has."""
+        """Make an event that happens when the first of `events` has happened."""
         return simpy.AnyOf(_as_simpy(self), events)
 
     def wait_for(self, event: Any) -> Any:
@@ -594,7 +594,7 @@ class Environment:
             time_s: float = queue[0][0] if queue else _INFINITY
             if self._stopping:
                 thread = None
-            # Whoever is ready is so now; the order matters only if the queue's first is due now.
+            # Ready threads are due now; the order matters only if the heap's first is due now too.
             elif ready and (time_s > self.now or ready[0] < queue[0]):
                 entry = ready.popleft()
                 woken: Thread = entry[3]
@@ -628,7 +628,7 @@ class Environment:
                             continue
                 else:
                     thread = None
-            # What somebody is told must not live for as long as this thread is blocked.
+            # Values passed to another thread must not be kept alive while this thread is blocked.
             entry = what = None
             if thread is me:
                 if me is None:

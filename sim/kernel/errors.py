@@ -1,8 +1,11 @@
-"""What the kernel raises. Apart from it: what is compiled has no subclasses elsewhere."""
+"""The errors of the kernel.
+
+They have a module of their own: classes of compiled modules cannot have subclasses elsewhere.
+"""
 
 
 class KernelError(RuntimeError):
-    """The kernel was asked for something that it cannot do, such as blocking in a callback."""
+    """The caller asked the kernel for the impossible, such as blocking in a callback."""
 
 
 class ThreadKilled(BaseException):

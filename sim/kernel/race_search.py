@@ -1,4 +1,4 @@
-"""The search for races: other orders of events, and invariants looked at after every event.
+"""The search for races: other orders of events, and a check of invariants after every event.
 
 What a thread does between two waits happens at one instant, so a race shows only if the threads
 come in the right order. Real machines have many more orders than a simulation with one time for
@@ -81,7 +81,7 @@ class Search:
 
 
 class Stalls:
-    """Holds threads of the service up, at random or at given points."""
+    """Holds up threads of the service, at random or at given points."""
 
     def __init__(self, env: Environment, search: Search, rng: Stream) -> None:
         self._env = env
@@ -91,15 +91,15 @@ class Stalls:
         self.points = 0
         """Points that threads have come to."""
         self.made: list[Stall] = []
-        """What has been done so far: replayed as given stalls, the same run."""
+        """The stalls so far. A run with these as given stalls is the same run."""
 
     @property
     def wanted(self) -> bool:
-        """Whether there can be any."""
+        """Whether there can be any stall."""
         return self._search.stall_probability > 0.0 or bool(self._given)
 
     def hold(self) -> None:
-        """A thread has come to a point: block it, perhaps."""
+        """A thread has come to a point. Block the thread if a stall is due there."""
         self.points += 1
         point = self.points
         for_s = self._given.get(point, 0.0)

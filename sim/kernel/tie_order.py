@@ -1,4 +1,4 @@
-"""What is due at the same time, in a random order instead of the order of its planning."""
+"""Runs simultaneous events in random order instead of scheduling order."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class Bits(Protocol):
 
 
 def shuffled(rng: Bits) -> Iterator[int]:
-    """Numbers in a random order, each of them once."""
+    """Yield distinct numbers in random order."""
     for number in count():
         yield rng.bits() << 64 | number
 
 
 class InHeap(deque[Any]):
-    """Stands where wake-ups queue in order, when there is no such order: always empty."""
+    """Takes the place of the queue of wake-ups: in random order entries go to the heap."""
 
     def __init__(self, entries: list[Any]) -> None:
         super().__init__()
         self._entries = entries
 
     def append(self, entry: Any) -> None:
-        """Put it in the heap."""
+        """Put the entry into the heap."""
         heappush(self._entries, entry)

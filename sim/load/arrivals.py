@@ -75,7 +75,7 @@ class Arrivals(Executor):
         if not self._over:
             self._admit(vu)
 
-    def _live(self, vu: VirtualUser) -> None:
+    def _run_user(self, vu: VirtualUser) -> None:
         if not vu.cancelled:
             self._run_iteration(vu)
 

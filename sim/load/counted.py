@@ -37,7 +37,7 @@ class CountedIterations(Executor):
             if vu.active:
                 self._cancel(vu)
 
-    def _live(self, vu: VirtualUser) -> None:
+    def _run_user(self, vu: VirtualUser) -> None:
         while self._may_begin(vu):
             self._run_iteration(vu)
 

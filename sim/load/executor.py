@@ -1,4 +1,4 @@
-"""What every executor does: activate users, run iterations, count, and know when it is over."""
+"""The common part of all executors: activate users, run iterations, count, notice the end."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Executor(ABC):
         self.longest_s = longest_s
         self._first_id = first_id
         self.min_iteration_s = 0.0
-        # Interrupts whoever never leaves; not needed any more when all have left.
+        # Interrupts users that never leave; cancelled when all have left.
         self._timer: Timer | None = None
 
     @property
@@ -77,7 +77,7 @@ class Executor(ABC):
         """Schedule everything."""
 
     @abstractmethod
-    def _live(self, vu: VirtualUser) -> None:
+    def _run_user(self, vu: VirtualUser) -> None:
         """Run in the thread of an active user, until the user leaves."""
 
     def _left(self, vu: VirtualUser) -> None:
@@ -85,7 +85,7 @@ class Executor(ABC):
         self.hooks.vu_stopped(vu)
 
     def _is_over(self) -> bool:
-        """Whether nobody will become active any more; asked when nobody is."""
+        """Whether no user will become active any more; asked when no user is."""
         return True
 
     def _activate(self, vu: VirtualUser) -> None:
@@ -103,7 +103,7 @@ class Executor(ABC):
 
     def _run(self, vu: VirtualUser) -> None:
         vu.begun = True
-        self._live(vu)
+        self._run_user(vu)
         vu.active = False
         self.active_vus -= 1
         self._left(vu)
@@ -119,9 +119,9 @@ class Executor(ABC):
     def _cancel(self, vu: VirtualUser) -> None:
         """Make an active user leave at once, interrupting its iteration."""
         vu.cancelled = True
-        self._rouse(vu)
+        self._interrupt(vu)
 
-    def _rouse(self, vu: VirtualUser) -> None:
+    def _interrupt(self, vu: VirtualUser) -> None:
         """Raise `IterationInterrupted` where an active user is blocked."""
         # Before its first step the thread is blocked nowhere; it will look before it iterates.
         if vu.begun and vu.thread is not None:

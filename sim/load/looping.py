@@ -83,7 +83,7 @@ class LoopingUsers(Executor):
         if vu is not None:
             vu.wanted = False
             if vu.idling:
-                self._rouse(vu)
+                self._interrupt(vu)
 
     def _allow(self, vus: int) -> None:
         for place in reversed(range(vus, self._allowed)):
@@ -94,7 +94,7 @@ class LoopingUsers(Executor):
                 self._cancel(vu)
         self._allowed = vus
 
-    def _live(self, vu: VirtualUser) -> None:
+    def _run_user(self, vu: VirtualUser) -> None:
         while vu.wanted:
             if vu.stopped or vu.spinning:
                 self._idle_on(vu)

@@ -1,4 +1,4 @@
-"""One virtual user, as customer functions see it, and what the executors report about it."""
+"""One virtual user as customer functions see it, and the hooks that executors call."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class VirtualUser:
 
 
 class LoadHooks(Protocol):
-    """What the world does as users come, iterate and go.
+    """The actions of the world when users come, iterate and leave.
 
     Only `iteration_started`, `spin` and `initialise` may block.
     """

@@ -1,6 +1,6 @@
-"""What slows the service's own work down from outside: a busy neighbour, a shared machine.
+"""Slows down the service's own work from outside: a busy neighbour, a shared machine.
 
-Both as measured (docs/calibration.md, whole runs); worlds with neither are not touched.
+Both effects are as measured (docs/calibration.md, whole runs). Worlds without them are unchanged.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Interference:
         return math.exp(math.sqrt(variance) * tail * self._rng.normal() - variance / 2.0)
 
     def _tail(self, degrees: float) -> float:
-        """Draw what makes a normal number one of Student's t for a fresh run.
+        """Draw the factor that turns a normal number into a Student t number for a new run.
 
         Mean and variation were estimated from `degrees` + 1 runs, so one more is farther from that
         mean: t sqrt(1 + 1/n), t being a normal number over sqrt(chi square / degrees).

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class RedisProcess:
-    """One single-threaded server: whoever asks waits for a turn, or finds that it is gone."""
+    """One single-threaded server. A caller waits for its turn, or finds that the server is down."""
 
     def __init__(self, env: Environment, server: RedisServer, process: Process) -> None:
         self._env = env
@@ -26,7 +26,7 @@ class RedisProcess:
         self._station = SingleServer(env)
         self._life = 0
         self.on_start: Callable[[], None] = lambda: None
-        """Told when it is up again."""
+        """Called when Redis is up again."""
 
     def serve(self, cost_ns: int) -> None:
         """Take a turn and do the server's own work on a command; the command runs right after.

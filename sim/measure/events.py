@@ -1,4 +1,4 @@
-"""What happened to the processes and to the keys of Redis, told in the remarks of a run."""
+"""Notes what happened to the programs and to the keys of Redis, for the remarks of a run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SetEvicted:
 
 
 class _Tally:
-    """Like things that happened: what, how often, from when to when."""
+    """Counts events of the same kind, with the times of the first and the last."""
 
     def __init__(self) -> None:
         self.kinds: Counter[str] = Counter()
@@ -64,7 +64,7 @@ class _Moments:
 
 
 class Events:
-    """Listens to Redis and to the machines, and writes down what a reader wants to know."""
+    """Listens to Redis and to the machines, and collects remarks for the reader."""
 
     def __init__(self, env: Environment, load_begins_s: float) -> None:
         self._env = env

@@ -102,7 +102,7 @@ class TracedCharge:
 
 
 class Line:
-    """Who came when, and whether anyone was let in before somebody who came earlier.
+    """The order of arrival, and people who were let in before others who had come earlier.
 
     Came earlier: stood in the line before, both by the place that the service noted and by the
     order in which the places were written. A place noted before another one, and written after
@@ -114,7 +114,7 @@ class Line:
         self._started_s = server.redis.started_s
         self._joined: dict[bytes, int] = {}
         self._noted: dict[bytes, float] = {}
-        """Place of everyone who stood in the line and was not let in since."""
+        """Place in the line of every person who was not let in since."""
         self._places: Mapping[bytes, float] = {}
         self._inside: set[bytes] = set()
         self._number = 0
@@ -158,7 +158,7 @@ class Line:
 
 
 class Inspection:
-    """Looks at everything that an event may have changed, and ends the run where that is broken."""
+    """Checks the invariants after every event, and ends the run at the first violation."""
 
     def __init__(
         self,

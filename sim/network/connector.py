@@ -11,19 +11,18 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from sim.network.connection import Connection
 from sim.network.dial_retries import LOST, SynRetries
 from sim.network.local_ports import LocalPorts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sim.kernel.environment import Environment
     from sim.kernel.random_streams import Stream
-    from sim.network.link import Way
-    from sim.network.local_ports import LocalPort
+    from sim.network.link import Link
     from sim.world import Generator, Network, Service
 
 
+REQUEST_TIMEOUT: Final = "RequestTimeout"
 _JAVA_BACKLOG: Final = 50
 _SOMAXCONN: Final = 4_096
 
@@ -36,24 +35,6 @@ def accept_queue(accept_count: int) -> int:
     """
     backlog = accept_count if accept_count > 0 else _JAVA_BACKLOG
     return min(backlog, _SOMAXCONN) + 1
-
-
-class Connection:
-    """One client's keep-alive connection, open or not."""
-
-    __slots__ = ("accepted", "epoch", "idle_since_s", "on_accepted", "open", "port", "requests")
-
-    def __init__(self) -> None:
-        self.open = False
-        self.accepted = False
-        self.requests = 0
-        self.idle_since_s = -1.0
-        """Since when no request is under way; negative while one is."""
-        self.on_accepted: Callable[[], None] | None = None
-        """A request that was sent before the service accepted the connection."""
-        self.epoch = 0
-        """Counts how often it was opened, so that old idle entries can be told."""
-        self.port: LocalPort | None = None
 
 
 class Connector:
@@ -82,9 +63,12 @@ class Connector:
         self.accepted = 0
         self.listening = True
         self.refused = 0
-        self.way: Way | None = None
+        self.link: Link | None = None
         self._round_trip_s = 2.0 * network.one_way_s
-        self._retries = SynRetries(env, self, generator.dial_timeout_s, self._round_trip_s)
+        # A request's time begins with its dial (k6: httpext/request.go, context.WithTimeout).
+        patience_s = min(generator.dial_timeout_s, generator.request_timeout_s)
+        self._request_first = patience_s < generator.dial_timeout_s
+        self._retries = SynRetries(env, self, patience_s, self._round_trip_s)
 
     @property
     def backlog(self) -> int:
@@ -99,7 +83,8 @@ class Connector:
     def dial(self, connection: Connection) -> str | None:
         """Connect, blocking the current thread; return why it failed, or None.
 
-        Reasons: "PortsExhausted" (at once), "ConnectionRefused" (nobody listens), "DialTimeout".
+        Reasons: "PortsExhausted" (at once), "ConnectionRefused" (nobody listens), "DialTimeout",
+        or "RequestTimeout" where a request may not take as long as a dial.
         """
         env = self._env
         port = self.ports.take()
@@ -114,6 +99,8 @@ class Connector:
             if reason is LOST:
                 # The kernel goes on by itself; the thread has nothing to do until it is done.
                 reason = self._retries.wait(connection, began_s)
+                if reason is LOST and self._request_first:
+                    reason = REQUEST_TIMEOUT
         except BaseException:
             if not connection.open:
                 self.ports.free(port)
@@ -128,8 +115,8 @@ class Connector:
         if not self.listening:
             return "ConnectionRefused"
         lost = self._network.loss > 0.0 and self._rng.bernoulli(self._network.loss)
-        if self.way is not None:
-            lost |= self.way.loses(self._env.now)
+        if self.link is not None:
+            lost |= self.link.loses(self._env.now)
         return LOST if lost or not self._connect(connection) else None
 
     def is_hopeless(self) -> bool:
@@ -137,7 +124,7 @@ class Connector:
         return (
             self.listening
             and not self._has_room()
-            and self.way is None
+            and self.link is None
             and self._network.loss <= 0.0
         )
 

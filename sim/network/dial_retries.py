@@ -1,8 +1,7 @@
-"""Dials that found no room: their SYNs are sent again until one is answered or patience ends.
+"""Connection attempts that found a full listener: SYNs are sent again until an answer or timeout.
 
-While the listener is full a SYN changes nothing, and in an overload nearly all of them come then.
-So they are looked at only while something can come of it; those that came in between are known
-to be lost when they are next asked for.
+While the listener is full a SYN has no effect, and in an overload nearly all SYNs come then. So no
+event is scheduled for a SYN while the listener is full; such SYNs are counted as lost afterwards.
 """
 
 from __future__ import annotations
@@ -12,17 +11,17 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from sim.kernel.environment import Environment, Thread, Waiter
-    from sim.network.connector import Connection
+    from sim.network.connection import Connection
 
 LOST: Final = "DialTimeout"
-"""What a SYN's answer is when there is none, and in the end the dial's."""
+"""The result of a SYN without an answer, and of a dial that timed out."""
 _RETRIES_S: Final[tuple[float, ...]] = (1.0, 3.0, 7.0, 15.0, 31.0)
 _ATTEMPTS_END_S: Final = 63.0
 _INFINITY: Final = float("inf")
 
 
 class Listener(Protocol):
-    """Who answers."""
+    """The listening socket that answers SYNs."""
 
     def answer(self, connection: Connection) -> str | None:
         """Answer a SYN; return None when connected, or why not."""
@@ -71,7 +70,7 @@ class SynRetries:
         # By how many SYNs were sent again; all wait for the same times, so in order of those.
         self._lanes: tuple[deque[_Dial], ...] = tuple(deque() for _ in _RETRIES_S)
         self._planned: dict[float, int] = {}
-        """How often it comes back to look, by time."""
+        """Time -> number of looks that are scheduled for that time."""
         self._ends: deque[_Dial] = deque()
         self._waiting = 0
 
@@ -97,14 +96,14 @@ class SynRetries:
         return reason
 
     def go_on(self) -> None:
-        """The listener has changed: perhaps something can come of the next SYN."""
+        """The listener has changed: the next SYN may be answered."""
         if self._waiting and not self._listener.is_hopeless():
             self._catch_up()
             self._plan_look()
 
     def _add(self, dial: _Dial) -> None:
         lane = self._lanes[0]
-        # Nobody has to remember what is over.
+        # Dials that are over need no answer.
         while lane and lane[0].waiter.done:
             lane.popleft()
         lane.append(dial)
@@ -157,7 +156,7 @@ class SynRetries:
         return count
 
     def _look(self, planned_s: float) -> Thread | None:
-        """Answer a SYN that is due, if something can come of that."""
+        """Answer a SYN that is due, if the listener has room."""
         self._planned[planned_s] -= 1
         if not self._planned[planned_s]:
             del self._planned[planned_s]
@@ -177,7 +176,7 @@ class SynRetries:
         return thread
 
     def _end(self) -> Thread | None:
-        """The patience of the first dial is at its end."""
+        """The first dial has timed out."""
         ends = self._ends
         dial = ends.popleft()
         while ends and ends[0].waiter.done:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from model.http import Request, Response
     from sim.kernel.environment import Waiter
-    from sim.network.connector import Connection
+    from sim.network.connection import Connection
 
 
 class Exchange:

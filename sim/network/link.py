@@ -1,6 +1,6 @@
-"""The way from one program to another, when it is closed, slow or lossy.
+"""The link between two programs: closed, slow or lossy while a fault acts on it.
 
-There is a `Way` only where a fault needs one: an undisturbed world does not ask.
+Only worlds with faults have links; without faults messages arrive at once.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _LONGEST_RETRANSMISSION_S: Final = 120.0
 _INFINITY: Final = float("inf")
 
 
-class Way:
-    """What a message meets. Disturbances of one kind that overlap: the later one holds."""
+class Link:
+    """One link. Of overlapping disturbances of the same kind the later one counts."""
 
     def __init__(self, env: Environment, rng: Stream) -> None:
         self._env = env
@@ -31,14 +31,14 @@ class Way:
         self._share_lost = 0.0
         self._lossy_until_s = 0.0
         self.on_arrival: Callable[[], None] | None = None
-        """Called in the thread of each message that is through; raises what cuts it off there."""
+        """Called in the thread of each message that arrives; may raise to cut the connection."""
 
     def close(self, for_s: float) -> None:
-        """Let nothing through for a while; what waits goes on afterwards."""
+        """Let no message through for a while. Messages that wait go on afterwards."""
         self._opens_s = max(self._opens_s, self._env.now + for_s)
 
     def slow_down(self, extra_s: float, for_s: float) -> None:
-        """Let everything take longer for a while."""
+        """Let every message take longer for a while."""
         self._extra_s = extra_s
         self._slow_until_s = self._env.now + for_s
 
@@ -63,9 +63,9 @@ class Way:
         return max(arrives_s, self._opens_s) - now
 
     def travel(self, patience_s: float = _INFINITY) -> bool:
-        """Block the current thread until its message is through, or its patience is at its end.
+        """Block the current thread until its message has arrived, or for at most `patience_s`.
 
-        Returns whether the message is through.
+        Returns whether the message has arrived.
         """
         delay_s = self.delay_s()
         if delay_s > patience_s:

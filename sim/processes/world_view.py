@@ -15,7 +15,6 @@ from model.schema import concert
 from sim.faults.database import LockedRows
 from sim.processes.outside_connection import NoCharge, NoPool
 from sim.service.initial_data import CONCERT_ID
-from sim.service.second_instance import SecondInstance
 
 if TYPE_CHECKING:
     import random
@@ -274,9 +273,8 @@ class WorldView:
 
         Raises ValueError when two are running already, or the second one is still ending.
         """
-        if self._server.second is not None:
+        if not self._server.start_second(takes_requests=takes_requests):
             raise ValueError("instances: 3; allowed: at most 2")
-        self._server.second = SecondInstance(self._env, self._server, takes_requests=takes_requests)
 
     def stop_instance(self) -> None:
         """Let the second instance answer what it has, then end it.

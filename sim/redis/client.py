@@ -45,8 +45,8 @@ class DirectRedis(redis.Redis):
         self._callbacks: Any = self.response_callbacks
         self._server = server
         self._before_command = before_command
-        self._link = Link(server, before_command, self.get_encoder())
-        self._idle: list[Link] = []
+        self._link = ClientConnection(server, before_command, self.get_encoder())
+        self._idle: list[ClientConnection] = []
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """Run one command; the exceptions are redis-py's."""
@@ -65,13 +65,13 @@ class DirectRedis(redis.Redis):
         """A pipeline on a connection of its own."""
         return DirectPipeline(self, transaction)
 
-    def borrow_link(self) -> Link:
+    def borrow_link(self) -> ClientConnection:
         """A connection for one pipeline: an idle one, or a new one."""
         if self._idle:
             return self._idle.pop()
-        return Link(self._server, self._before_command, self.get_encoder())
+        return ClientConnection(self._server, self._before_command, self.get_encoder())
 
-    def return_link(self, link: Link) -> None:
+    def return_link(self, link: ClientConnection) -> None:
         """Keep a pipeline's connection for the next pipeline."""
         self._idle.append(link)
 
@@ -94,7 +94,7 @@ class DirectPipeline(Pipeline):
         self._callbacks: Any = client.response_callbacks
         self._is_transaction = transaction
         self._client = client
-        self._borrowed: Link | None = None
+        self._borrowed: ClientConnection | None = None
 
     def immediate_execute_command(self, *args: Any, **options: Any) -> Any:
         """WATCH, and reads between WATCH and MULTI."""
@@ -165,13 +165,13 @@ class DirectPipeline(Pipeline):
         self.watching = self.explicit_transaction = False
 
     @property
-    def _link(self) -> Link:
+    def _link(self) -> ClientConnection:
         if self._borrowed is None:
             self._borrowed = self._client.borrow_link()
         return self._borrowed
 
 
-class Link:
+class ClientConnection:
     """A connection to the server as redis-py's pipeline uses one: send commands, read replies."""
 
     def __init__(

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from sim.redis.connection import ServerConnection
+from typing import Final, Protocol
 
 CLIENT_BYTES: Final = 2_260
 """A connection that has been silent for some seconds."""
@@ -19,6 +16,13 @@ QUERY_BUFFER_S: Final = 2.0
 """Silence after which the query buffer is given back (clientsCronResizeQueryBuffer)."""
 
 
+class OpenConnection(Protocol):
+    """A connection of which is known when it was opened and when it sent something last."""
+
+    opened_s: float
+    active_s: float
+
+
 class ClientMemory:
     """The sum over all connections, without looking at each: those that shrink next come first."""
 
@@ -27,24 +31,24 @@ class ClientMemory:
     def __init__(self) -> None:
         self._open = 0
         # In the order in which they were opened, and in which they last sent something.
-        self._new: dict[ServerConnection, None] = {}
-        self._sending: dict[ServerConnection, None] = {}
-        self._latest: ServerConnection | None = None
+        self._new: dict[OpenConnection, None] = {}
+        self._sending: dict[OpenConnection, None] = {}
+        self._latest: OpenConnection | None = None
 
-    def opened(self, connection: ServerConnection) -> None:
+    def opened(self, connection: OpenConnection) -> None:
         """A connection was opened, which also counts as its having sent something."""
         self._open += 1
         self._new[connection] = None
         self.sent(connection)
 
-    def sent(self, connection: ServerConnection) -> None:
+    def sent(self, connection: OpenConnection) -> None:
         """A connection has sent a command."""
         if connection is not self._latest:
             self._latest = connection
             self._sending.pop(connection, None)
             self._sending[connection] = None
 
-    def closed(self, connection: ServerConnection) -> None:
+    def closed(self, connection: OpenConnection) -> None:
         """A connection was closed."""
         self._open -= 1
         self._new.pop(connection, None)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from fakeredis._helpers import SimpleError
 
 from sim.redis.errors import RedisSettingError
 from sim.redis.settings import RedisSettings, check_policy, parse_memory, parse_save
-
-if TYPE_CHECKING:
-    from sim.redis.server import RedisServer
 
 _MAX: Final = 2**31 - 1
 _LIMITS: Final = {
@@ -31,11 +28,11 @@ _FIXED: Final = {"appendonly": "no", "databases": "16"}
 
 
 class Config:
-    """The running configuration of one server."""
+    """The running configuration of one server, which `on_change` tells of a new one."""
 
-    def __init__(self, server: RedisServer, settings: RedisSettings) -> None:
+    def __init__(self, settings: RedisSettings, on_change: Callable[[RedisSettings], None]) -> None:
         self.settings = settings
-        self._server = server
+        self._on_change = on_change
 
     def values(self) -> dict[str, str]:
         """Every setting, as CONFIG GET spells it."""
@@ -56,7 +53,7 @@ class Config:
         """
         fields = dict(self._checked(name, value) for name, value in changes.items())
         self.settings = replace(self.settings, **fields)
-        self._server.apply_settings(self.settings)
+        self._on_change(self.settings)
 
     def _checked(self, name: str, value: str) -> tuple[str, Any]:
         if name in _LIMITS:

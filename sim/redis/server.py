@@ -104,7 +104,7 @@ class RedisServer(FakeServer):
         has run; what they raise reaches the caller instead of the reply."""
         self.plans: Mapping[str, Plan] = {**plans(), **introspection_plans()}
         self.substitution = Substitution(self._now, rng)
-        self.configuration = Config(self, settings)
+        self.configuration = Config(settings, self.apply_settings)
         self.up = True
         self._start(settings)
 

@@ -1,8 +1,8 @@
-"""What the service's calls cost: processor work, paid where the caller next has to wait.
+"""Charges processor work for the service's calls, where the caller next has to wait.
 
-The service does not know what it costs. The proxies behind its ports know: a borrow, a statement,
-a Redis command, a logged exception. Each adds to the debt of the current task; the debt is paid on
-the host's processors before the task waits for anything, so it takes its place in the right order.
+The service knows nothing of costs. The proxies behind its ports do: each borrow, statement, Redis
+command and logged exception adds to the debt of the current task. The debt is paid on the host's
+processors before the task waits for anything, so the work takes its place in the right order.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sim.kernel.environment import Environment, Thread
     from sim.machines.cpu import Process
     from sim.machines.redis_process import RedisProcess
-    from sim.network.link import Way
+    from sim.network.link import Link
     from sim.service.costs import Costs, Factor
     from sim.stations.connection_pool import ConnectionPool
     from sim.stations.reentrant_lock import ReentrantLock
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Task:
-    """What one of the service's threads is doing: a request, a scheduled job, an async task."""
+    """The work of one thread of the service: a request, a scheduled job, an async task."""
 
     __slots__ = ("database_debt_s", "debt_s", "factor", "killed", "label")
 
@@ -45,11 +45,11 @@ class Task:
         self.debt_s = 0.0
         self.database_debt_s = 0.0
         self.killed = False
-        """The service is gone: what the code still tries on its way out does not happen."""
+        """The service was killed: calls that the code makes on its way out have no effect."""
 
 
 def end_thread(thread: Thread) -> None:
-    """End a thread of a service that is gone; what its code does on the way out has no effect."""
+    """End a thread of a killed service; calls of its code on the way out have no effect."""
     if thread.local is not None:
         thread.local.killed = True
     thread.kill()
@@ -82,22 +82,22 @@ class Charges:
         self._database_speed = database_speed
         self._row_weight = row_weight
         self._log = log
-        """What whoever writes an exception holds; None if they are written in parallel."""
+        """The lock held while an exception is logged; None if exceptions are logged in parallel."""
         self.slowdown = 1.0
-        """Factor on the service's own work by what else goes on in the machine."""
+        """Factor on the service's own work, by other load of the machine."""
         self.exceptions: dict[str, Counter[str]] = {}
         """Label of the task -> exception class -> logged events."""
         self.crashes = Crashes()
         self.written: Counter[tuple[str, str]] | None = None
         """Kind and table -> writing statements so far; None if their code is warm."""
         self.holds: tuple[Callable[[], None], ...] = ()
-        """What a thread of the service goes through before it goes on; may block."""
-        self.database_way: Way | None = None
+        """Called before a thread of the service goes on; each may block the thread."""
+        self.database_link: Link | None = None
 
     def of_another_instance(self, holds: tuple[Callable[[], None], ...]) -> Charges:
-        """What a second process of the service on the same machine pays.
+        """Return the charges of a second process of the service on the same machine.
 
-        Exceptions and code that is warm are counted together; it stands still by itself.
+        Exceptions and warm code are counted together; pauses (`holds`) are separate.
         """
         other = Charges(
             self._env,
@@ -113,7 +113,7 @@ class Charges:
         other.crashes = self.crashes
         other.written = self.written
         other.holds = holds
-        other.database_way = self.database_way
+        other.database_link = self.database_link
         return other
 
     @property
@@ -178,8 +178,8 @@ class Charges:
             + work.rows_sorted * weight * costs.db_row_sorted_s
             + sent * costs.db_row_sent_s
         ) / self._database_speed
-        if self.database_way is not None:
-            self.database_way.travel()
+        if self.database_link is not None:
+            self.database_link.travel()
         self.settle(task)
 
     def end(self, committed: bool, wrote: bool) -> None:
@@ -187,8 +187,8 @@ class Charges:
         task = self.task
         if committed and wrote:
             task.database_debt_s += self._costs.db_commit_write_s / self._database_speed
-        if self.database_way is not None:
-            self.database_way.travel()
+        if self.database_link is not None:
+            self.database_link.travel()
         self.settle(task)
 
     def event(self) -> None:
@@ -265,23 +265,23 @@ class ChargedRedis:
         self._costs = costs
         self._server = server
         self._timeout_s = timeout_s
-        self.way: Way | None = None
+        self.link: Link | None = None
         self.watch: Callable[[str], None] | None = None
-        """Told the name of each command just before it runs."""
+        """Called with the name of each command just before the command runs."""
 
     def before_command(self, name: str, cost_ns: int) -> None:
         """Pay what is owed, wait for the turn, and for the server's own work on the command.
 
         Raises:
             redis.exceptions.ConnectionError: the server died, or cut the connection, meanwhile.
-            redis.exceptions.TimeoutError: the way to it was closed for too long.
+            redis.exceptions.TimeoutError: the link was closed for too long.
         """
         charges = self._charges
         task = charges.task
         task.debt_s += self._costs.jvm_redis_s * task.factor.code
         charges.settle(task)
         self._env.sleep(self._costs.redis_wait_s)
-        if self.way is not None and not self.way.travel(self._timeout_s):
+        if self.link is not None and not self.link.travel(self._timeout_s):
             raise redis.TimeoutError(f"Command timed out after {self._timeout_s:g} second(s)")
         self._server.serve(cost_ns)
         if self.watch is not None:

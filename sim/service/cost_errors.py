@@ -10,10 +10,9 @@ import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import resources
 from typing import Any, Final
 
-from sim.service.costs import Costs, CostsError, NormalStream
+from sim.service.costs import Costs, CostsError, NormalStream, table_folder
 
 _NESTED: Final = ("exceptions", "warm_up", "generator")
 _SHARES: Final = frozenset({"warm_up.shared", "warm_up.exception_sensitivity"})
@@ -29,9 +28,12 @@ class CostErrors:
     """Name -> standard error."""
 
     @classmethod
-    def load(cls) -> CostErrors:
-        """Read the shipped table. Raises `CostsError` for a row of another length."""
-        text = resources.files("sim").joinpath("data", "cost_errors.toml").read_text("utf-8")
+    def load(cls, without: str = "") -> CostErrors:
+        """Read the shipped table, perhaps the one fitted without a measured run.
+
+        Raises `CostsError` for a row of another length.
+        """
+        text = (table_folder(without) / "cost_errors.toml").read_text("utf-8")
         tables = tomllib.loads(text)
         errors = cls(tables["correlated"], tables["independent"])
         for number, (name, row) in enumerate(errors.correlated.items()):

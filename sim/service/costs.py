@@ -12,6 +12,7 @@ import tomllib
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -26,6 +27,12 @@ _INSIDE_BITS: Final = _EXACT_BITS - _PER_DOUBLING.bit_length()
 
 class CostsError(ValueError):
     """A cost table is not one: a key is missing, unknown or no number of 0 or more."""
+
+
+def table_folder(without: str = "") -> Traversable:
+    """Where the shipped tables are; those fitted without a measured run have a folder each."""
+    data = resources.files("sim").joinpath("data")
+    return data.joinpath("costs_without", without) if without else data
 
 
 class NormalStream(Protocol):
@@ -249,10 +256,13 @@ class Costs:
     generator: GeneratorCosts
 
     @classmethod
-    def load(cls, path: str | None = None) -> Costs:
-        """Read a cost table, the shipped one by default. Raises `CostsError`, `OSError`."""
+    def load(cls, path: str | None = None, *, without: str = "") -> Costs:
+        """Read a cost table, by default the shipped one, perhaps fitted without a measured run.
+
+        Raises `CostsError`, `OSError`.
+        """
         if path is None:
-            text = resources.files("sim").joinpath("data", "costs.toml").read_text("utf-8")
+            text = (table_folder(without) / "costs.toml").read_text("utf-8")
         else:
             text = Path(path).read_text("utf-8")
         tables = tomllib.loads(text)

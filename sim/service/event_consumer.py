@@ -1,4 +1,4 @@
-"""The service's own listener to its events, in runs in which it cannot handle any of them."""
+"""The service's consumer of its own events, in runs in which it fails on every event."""
 
 from __future__ import annotations
 

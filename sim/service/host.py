@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from model.errors import UnexpectedError
 from model.http import Response, SeatList, to_json
 from model.schema import METADATA, create_all, token_history
-from model.service import CONTAINER_LOGGER, TicketService
+from model.service import CONTAINER_LOGGER, HANDLER_LOGGER, TicketService
 from sim.database import SimulatedDatabase
 from sim.kernel.environment import Deadlines, Thread
 from sim.kernel.errors import BrokenServiceError, KernelError
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from sim.machines.cpu import Process
     from sim.machines.host import Host
     from sim.network.exchange import Exchange
-    from sim.network.link import Way
+    from sim.network.link import Link
     from sim.redis.server import RedisServer
-    from sim.service.second_instance import SecondInstance
+    from sim.service.further_instance import FurtherInstance
     from sim.world import World
 
 # Tomcat closes the connection after these (AbstractHttp11Processor.statusDropsConnection).
@@ -48,6 +48,9 @@ _SIGNING_KEY: Final = b"0123456789abcdef0123456789abcdef"
 _IDLE_PERIOD_S: Final = 0.1
 # Of the runnable threads, those whose turn comes before one that is woken at their average.
 _DUE_FIRST: Final = 0.5
+# Tomcat's output buffer: a longer answer takes several writes. The first one into a socket that the
+# client has closed succeeds and is answered by a reset; the next one fails.
+_FIRST_WRITE_BYTES: Final = 8_192
 # Field of `RequestsBefore` of each endpoint that has one.
 _BEFORE: Final = {
     "POST /v1/token/generation": "generation",
@@ -61,6 +64,10 @@ _RARE: Final = frozenset({"POST /v1/concerts/{id}/booking", "POST /v1/bookings/{
 _RARE_UNTIL: Final = 5_000
 # Scheduled jobs run a few times: their own code stays cold, what they share with requests is hot.
 _MANY: Final = 10_000_000
+
+
+class ClientGoneError(Exception):
+    """An answer was written into a socket whose client has closed it."""
 
 
 class SimulatedRuntime:
@@ -179,9 +186,11 @@ class Server:
         self._sizes: dict[tuple[str, int, str | None, int], int] = {}
         self.on_sweep: Callable[[JobRun], None] = lambda _run: None
         """Told of every run of the sweep; times in epoch seconds."""
-        self.way: Way | None = None
+        self.link: Link | None = None
         """Between it and the load generator, when something is the matter with that."""
-        self.second: SecondInstance | None = None
+        self.second: FurtherInstance | None = None
+        self.make_second: Callable[[bool], FurtherInstance]
+        """Starts a second process; the argument says whether it takes requests."""
 
     def _wake_up(self) -> None:
         """Let the time pass until a thread that was woken runs: others have their turns first."""
@@ -290,7 +299,7 @@ class Server:
 
     def submit(self, exchange: Exchange) -> None:
         """Take a request that was sent on its connection. Does not block."""
-        delay_s = 0.0 if self.way is None else self.way.delay_s()
+        delay_s = 0.0 if self.link is None else self.link.delay_s()
         if delay_s > 0.0:
             self._env.call_in(delay_s, lambda: self._arrived(exchange))
         else:
@@ -326,8 +335,12 @@ class Server:
         exchange.body_bytes = body_bytes = self.response_bytes(endpoint, response)
         charges.response(task, body_bytes)
         charges.settle(task)
+        gone = not exchange.connection.open
+        if gone and body_bytes > _FIRST_WRITE_BYTES and self.world.service.logs_gone_clients:
+            charges.exception(HANDLER_LOGGER, ClientGoneError(endpoint))
+            charges.settle(task)
         exchange.response = response
-        delay_s = 0.0 if self.way is None else self.way.delay_s()
+        delay_s = 0.0 if self.link is None else self.link.delay_s()
         if delay_s > 0.0:
             self._env.call_in(delay_s, lambda: self._answer(exchange))
         else:
@@ -386,10 +399,7 @@ class Server:
         """Start a second process beside this one; false if there is one already."""
         if self.second is not None:
             return False
-        # It is made of what this module has.
-        from sim.service.second_instance import SecondInstance  # noqa: PLC0415
-
-        self.second = SecondInstance(self._env, self, takes_requests=takes_requests)
+        self.second = self.make_second(takes_requests)
         return True
 
     @property

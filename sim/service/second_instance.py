@@ -41,7 +41,7 @@ class SecondInstance:
             server.redis_process,
             server.world.service.redis_timeout_s,
         )
-        turn.watch, turn.way = server.redis_turn.watch, server.redis_turn.way
+        turn.watch, turn.link = server.redis_turn.watch, server.redis_turn.link
         self._runtime = server.new_runtime()
         self._service = server.new_service(
             self._runtime, server.redis.client(turn.before_command), database, self._charges

@@ -1,10 +1,11 @@
 """A pool of connections with a queue and a timeout.
 
-Two ways of giving a returned connection on. In order: it goes to whoever has waited longest. With
-barging, as HikariCP does it: the longest waiting thread is told of this connection, but whoever
-asks before that thread runs takes it, typically the one that has just returned it and needs
-another; the other goes to the end of the queue, its timeout running on, even if another connection
-is idle meanwhile, of which someone else has been told (com.zaxxer.hikari.util.ConcurrentBag:
+There are two ways to hand over a returned connection. In order: the thread that has waited longest
+gets the connection. With barging, as HikariCP does it: the thread that has waited longest is told
+of the connection, but a thread that asks before that one runs takes it. That is often the thread
+that has just returned the connection and needs another one. The thread that was told then goes to
+the end of the queue, and its timeout runs on, even if another connection is idle, of which another
+thread has been told (com.zaxxer.hikari.util.ConcurrentBag:
 `requite` marks the entry as not in use before it hands it over, and a `borrow` that finds the entry
 in use again polls again). So requests that borrow several times in a row keep their connection, and
 a few of those that wait are unlucky again and again, up to the timeout.
@@ -27,7 +28,7 @@ def _at_once() -> None:
 
 
 class _Offer:
-    """An idle connection: whoever takes it first has it, told of it or not."""
+    """An idle connection. The first thread that takes it has it, told of it or not."""
 
     __slots__ = ("taken",)
 
@@ -52,7 +53,7 @@ class _Turn:
 
 
 class ConnectionPool:
-    """`size` connections; who finds none waits at most `timeout_s`, then fails.
+    """`size` connections. A thread that finds none waits at most `timeout_s`, then fails.
 
     `wake_up` is what a thread that was told of a connection (with `barging`) does until it runs.
     A borrow is a point where other threads run, also when a connection is free. `slowdown` keeps
@@ -92,7 +93,7 @@ class ConnectionPool:
 
     @property
     def idle(self) -> int:
-        """Connections that nobody has, also those that a waiting thread was told of."""
+        """Connections that no thread has, also those that a waiting thread was told of."""
         return len(self._offers)
 
     @property

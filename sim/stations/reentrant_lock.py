@@ -1,10 +1,11 @@
 """A lock of java.util.concurrent that is not fair: a queue in order, and barging.
 
-Whoever asks while it is free has it, also before those that wait. Whoever finds it taken goes to
-the end of the queue. Whoever leaves frees it and wakes the first of the queue; that thread stays
-the first until it has the lock: if another was quicker while it was being woken, it sleeps on in
-its place (java.util.concurrent.locks.ReentrantLock.NonfairSync and AbstractQueuedSynchronizer.
-acquire, OpenJDK 17). So barging makes all of those that wait, wait longer, and none lose its place.
+A thread that asks while the lock is free gets it, also before threads that wait. A thread that
+finds the lock taken goes to the end of the queue. A thread that leaves frees the lock and wakes the
+first of the queue. That first thread keeps its place until it has the lock: if another thread was
+quicker during the wake-up, the first one sleeps on in its place (OpenJDK 17,
+java.util.concurrent.locks: ReentrantLock.NonfairSync, AbstractQueuedSynchronizer.acquire). So
+barging makes all waiting threads wait longer, and none of them loses its place.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
 
@@ -144,6 +144,22 @@ class Service:
             source="measured: standard errors and correlations of the fits (docs/calibration.md)",
         ),
     ] = False
+    costs_without: Annotated[
+        Literal[
+            "none",
+            "C_cap20000_1000",
+            "C_cap20000_1000_r2",
+            "C_cap20000_1000_r3",
+            "C_cap50_1000",
+            "C_cap50_1000_r2",
+            "D_cap50_fix12",
+            "D_cap50_sweep",
+        ],
+        Setting(
+            "a measured run that the cost table is fitted without, for a comparison with this run",
+            source="none: all that were measured for the calibration",
+        ),
+    ] = "none"
     one_log: Annotated[
         bool,
         Setting(
@@ -154,6 +170,15 @@ class Service:
             "writes under a ReentrantLock that is not fair",
         ),
     ] = False
+    logs_gone_clients: Annotated[
+        bool,
+        Setting(
+            "an answer that takes several writes and whose client has closed its connection is "
+            "logged as an exception; off, it is lost without a trace",
+            source="measured: 1,374 AsyncRequestNotUsableException in C_literal_cap20000_3000, "
+            "1,229 lists of seats timed out; Tomcat writes 8 KiB at a time",
+        ),
+    ] = True
     requests_before: Annotated[
         RequestsBefore, Setting("what warmed the code up before the load began")
     ] = field(default_factory=RequestsBefore)

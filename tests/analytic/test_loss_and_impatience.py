@@ -7,7 +7,8 @@ import pytest
 
 from sim.kernel.environment import Environment
 from sim.kernel.random_streams import Streams
-from sim.network.connector import Connection, Connector
+from sim.network.connection import Connection
+from sim.network.connector import Connector
 from sim.stations.connection_pool import ConnectionPool
 from sim.world import Generator, Network, Service
 from tests.analytic.test_stations import REPLICATIONS, assert_mean

@@ -90,3 +90,14 @@ def test_fuzz_finds_the_race_shrinks_it_and_writes_a_replay_that_runs_anywhere(
     assert result.invariants["oversold"] > 0
     assert replayed.world.load.vus < 20
     capsys.readouterr()
+
+
+def test_the_verdict_demands_nothing_of_a_waiting_room(tmp_path, monkeypatch, capsys):
+    from experiments.cli.main import main
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert main(["run", SHOP, "--set", "load.vus=10"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("flask-shop: HOLDS")
+    assert "\nseats " not in told
+    assert "processor times" in told

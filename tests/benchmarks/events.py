@@ -21,7 +21,7 @@ EVENTS = 60_000
 
 
 def timeouts(environment):
-    """Processes that wait again and again, as SimPy's own examples do."""
+    """Programs that wait again and again, as SimPy's own examples do."""
     env = environment()
 
     def process(number):

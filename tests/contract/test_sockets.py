@@ -14,7 +14,8 @@ import pytest
 
 from sim.kernel.environment import Environment
 from sim.kernel.random_streams import Streams
-from sim.network.connector import Connection, Connector, accept_queue
+from sim.network.connection import Connection
+from sim.network.connector import Connector, accept_queue
 from sim.world import Generator, Network, Service
 
 TABLE = Path("/proc/net/tcp")

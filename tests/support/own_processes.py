@@ -1,4 +1,4 @@
-"""Processes as users write them, right and wrong ones; named in configs of tests."""
+"""Programs as users write them, right and wrong ones; named in configs of tests."""
 
 import time
 

@@ -155,4 +155,4 @@ def hold_connections(duration_s):
 
 def lose_redis_data(run):
     """An event: Redis is restarted and has nothing on disk."""
-    run.processes.restart_redis(0.0, lose_data=True)
+    run.programs.restart_redis(0.0, lose_data=True)

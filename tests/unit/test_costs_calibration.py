@@ -81,3 +81,11 @@ def test_windows_of_the_time_line_start_at_whole_tens_of_wall_clock_seconds():
         last = windows[-1]
         counted = last.before.total() + last.requests.total()
         assert counted <= run.metrics["http_reqs"]["count"]
+
+
+def test_the_table_without_a_run_is_the_one_fitted_without_it():
+    name = "C_cap50_1000_r2"
+    shipped = tomllib.loads((DATA / "costs_without" / name / "costs.toml").read_text("utf-8"))
+    again = tomllib.loads(as_toml(table(Fits.of(Measurements(DATA / "measured", without=name)))))
+    for part, values in shipped.items():
+        assert again[part] == pytest.approx(values, rel=2e-3), part

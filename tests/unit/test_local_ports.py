@@ -7,7 +7,8 @@ import pytest
 from sim.kernel.environment import Environment
 from sim.kernel.random_streams import Streams
 from sim.load.settings import ConstantArrivalRate
-from sim.network.connector import Connection, Connector, accept_queue
+from sim.network.connection import Connection
+from sim.network.connector import Connector, accept_queue
 from sim.run import simulate
 from sim.world import Generator, Network, Service
 from tests.support.world_small import small

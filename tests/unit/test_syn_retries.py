@@ -6,7 +6,8 @@ import pytest
 
 from sim.kernel.environment import Environment, ThreadKilled
 from sim.kernel.random_streams import Streams
-from sim.network.connector import Connection, Connector
+from sim.network.connection import Connection
+from sim.network.connector import Connector
 from sim.world import Generator, Network, Service
 
 ROOM = replace(Service(), max_connections=1, accept_count=1, connection_timeout_s=1e9)
@@ -77,7 +78,7 @@ def test_a_dial_that_finds_no_room_ends_with_its_patience():
     connector = Connector(
         env,
         ROOM,
-        replace(Generator(), dial_timeout_s=100.0),
+        replace(Generator(), dial_timeout_s=100.0, request_timeout_s=100.0),
         replace(Network(), loss=1.0),
         Streams(1).stream("network"),
     )

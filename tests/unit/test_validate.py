@@ -21,8 +21,10 @@ from experiments.studies.validate.comparison import (
 from experiments.studies.validate.measured_runs import measured_runs
 from experiments.studies.validate.measurements import FITTED_RUNS, Run
 from experiments.studies.validate.numbers import measured_numbers
-from experiments.studies.validate.worlds import Preludes, config_of
+from experiments.studies.validate.worlds import Preludes, config_of, estimates
 from experiments.views.validate_text import render
+from sim.service.cost_errors import CostErrors
+from sim.service.costs import Costs
 from tools import fit_runs
 
 
@@ -242,3 +244,22 @@ def test_what_is_printed_as_json_has_a_schema(command, keys, capsys):
     assert main(["schema", "--output", command]) == 0
     schema = json.loads(capsys.readouterr().out)
     assert keys | {"schema"} <= set(schema["required"]) == set(schema["properties"])
+
+
+def test_a_run_that_is_left_out_has_no_part_in_its_own_costs(runs):
+    base = read_merged(read_source("measured"))
+    fitted = [runs[name] for name in FITTED_RUNS]
+    others = [run for run in fitted if run.name != "D_cap50_sweep"]
+    assert not list(estimates(fitted))
+    config = config_of(runs["D_cap50_sweep"], base, Preludes(others), estimates(others))
+    assert config.world.service.costs_without == "D_cap50_sweep"
+    # Its listener did not fail: three of the six others did.
+    assert config.world.broker.listener_fails_probability == pytest.approx(3 / 6)
+    assert Costs.load(without="D_cap50_sweep") != Costs.load()
+    assert CostErrors.load("D_cap50_sweep") != CostErrors.load()
+
+
+@pytest.mark.parametrize("name", FITTED_RUNS)
+def test_a_cost_table_without_each_fitted_run_is_shipped(name):
+    assert Costs.load(without=name).generator.request_s > 0.0
+    assert CostErrors.load(name).independent

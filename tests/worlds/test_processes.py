@@ -1,4 +1,4 @@
-"""Processes of the user's own: what they see, what they change, how they fail."""
+"""Programs of the user's own: what they see, what they change, how they fail."""
 
 import dataclasses
 from pathlib import Path

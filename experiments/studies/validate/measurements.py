@@ -248,9 +248,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Measurements:
-    """Everything in one measurement folder."""
+    """Everything in one measurement folder, except for what one whole run says."""
 
     folder: Path
+    without: str = ""
+    """A whole run that is left out of `runs`."""
 
     @cached_property
     def service_times(self) -> list[ServiceTime]:
@@ -275,7 +277,7 @@ class Measurements:
     @cached_property
     def runs(self) -> list[Run]:
         """The whole runs that costs are fitted to, by name."""
-        return [Run(self.folder / "runs" / name) for name in FITTED_RUNS]
+        return [Run(self.folder / "runs" / name) for name in FITTED_RUNS if name != self.without]
 
     @cached_property
     def generator_cpu(self) -> dict[str, float]:

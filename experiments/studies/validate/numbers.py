@@ -31,6 +31,7 @@ CLASSES: Final[Mapping[str, str]] = {
     "LockTimeoutError": "CannotAcquireLockException",
     "PoolTimeoutError": "CannotCreateTransactionException",
     "BookingNotFoundError": "InvalidDataAccessApiUsageException",
+    "ClientGoneError": "AsyncRequestNotUsableException",
     "EventRetriedError": "KafkaException",
     "EventGivenUpError": "ListenerExecutionFailedException",
 }

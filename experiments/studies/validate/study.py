@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from experiments.config.reading import Reading
 from experiments.errors import InterruptedRunError, OptionError
@@ -32,8 +33,10 @@ from experiments.studies.validate.comparison import (
 from experiments.studies.validate.measured_runs import measured_runs
 from experiments.studies.validate.measurements import FITTED_RUNS, Run
 from experiments.studies.validate.numbers import kind, measured_numbers, simulated_numbers
-from experiments.studies.validate.worlds import Preludes, config_of
+from experiments.studies.validate.worlds import Preludes, config_of, estimates
 from sim.result import RunResult
+
+_NAMES: Final = {False: "validate", True: "validate, one run left out"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +48,11 @@ class _World:
 
 
 def validate(
-    given: Reading, options: RunOptions, runs: Path | None = None
+    given: Reading,
+    options: RunOptions,
+    runs: Path | None = None,
+    *,
+    leave_one_out: bool = False,
 ) -> StudyResult[Validation]:
     """Simulate every measured run and compare.
 
@@ -53,16 +60,17 @@ def validate(
         given: the config of the system that was measured, as read.
         options: how to run.
         runs: a folder of measured runs; None takes those that come with the program.
+        leave_one_out: whether what whole runs tell is estimated without the run that is judged.
 
     Raises:
         TicketsimError: runs or `out` cannot be used, or a world was not simulated.
     """
     began = time.perf_counter()
-    base, worlds = given.config, _worlds(given, runs)
+    base, worlds = given.config, _worlds(given, runs, leave_one_out=leave_one_out)
     seed = options.seed_for(base)
     replications = options.replications or base.header.replications
     identity = identity_of(base.resolved, seed, options.scale)
-    journal = Journal(options.out, "validate", identity)
+    journal = Journal(options.out, _NAMES[leave_one_out], identity)
     campaign = Campaign(journal, options, seed)
     campaign.run((world.cell, number) for number in range(replications) for world in worlds)
     results = [campaign.results(world.cell)[:replications] for world in worlds]
@@ -82,14 +90,15 @@ def validate(
     return StudyResult(report, campaign.interrupted, journal)
 
 
-def _worlds(given: Reading, folder: Path | None) -> list[_World]:
+def _worlds(given: Reading, folder: Path | None, *, leave_one_out: bool) -> list[_World]:
     """The distinct worlds of all runs."""
     shipped = measured_runs()
     runs = shipped if folder is None else _runs(folder)
-    preludes = Preludes([shipped[name] for name in FITTED_RUNS])
+    fitted = [shipped[name] for name in FITTED_RUNS]
     worlds: dict[str, _World] = {}
     for name, run in runs.items():
-        config = config_of(run, given.merged, preludes)
+        others = [other for other in fitted if not leave_one_out or other.name != name]
+        config = config_of(run, given.merged, Preludes(others), estimates(others))
         key = json.dumps(config.resolved, sort_keys=True)
         worlds.setdefault(key, _World(Cell(name, config), [])).runs.append(run)
     return list(worlds.values())

@@ -7,8 +7,9 @@ the seat list of the warm-up is.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from experiments.config.changes import Change, changed
@@ -16,7 +17,7 @@ from experiments.config.reading import Config, check
 from experiments.config.sources import Merged
 from experiments.errors import ConfigError
 from experiments.statistics.intervals import mean
-from experiments.studies.validate.measurements import Run
+from experiments.studies.validate.measurements import FITTED_RUNS, Run
 
 # Lengths of the load script's stages at F = 1, and its share of the peak at their ends.
 _STAGES: Final = ((300.0, 2.0 / 3.0), (600.0, 1.0), (600.0, 1.0), (300.0, 0.0))
@@ -50,6 +51,7 @@ _SHORT_REQUEST_TIMEOUT_S: Final = 2.0
 _BROKER_DOWN: Final = "kd"
 _LITERAL: Final = "literal"
 _LITERAL_RAMP_S: Final = 45.0
+_LISTENER_FAILS: Final = "ListenerExecutionFailedException"
 _KINDS: Final = ("check", "dates", "seats")
 
 
@@ -136,9 +138,26 @@ class Preludes:
         return 1.0 / (fast + (slow - fast) * max(0, seats - few) / (many - few))
 
 
-def config_of(run: Run, base: Merged, preludes: Preludes) -> Config:
-    """The config of a run. Raises `ConfigError` for a switch that is not known."""
+def estimates(fitted: Sequence[Run]) -> Iterator[Change]:
+    """What only whole runs tell, where these are not all of those that the config was made with."""
+    missing = [name for name in FITTED_RUNS if name not in {run.name for run in fitted}]
+    for name in missing:
+        source = f"without {name}"
+        failing = sum(run.exceptions(_LISTENER_FAILS, 0.0, math.inf) > 0.0 for run in fitted)
+        yield Change("service.costs_without", name, source)
+        yield Change("broker.listener_fails_probability", failing / len(fitted), source)
+
+
+def config_of(
+    run: Run, base: Merged, preludes: Preludes, estimated: Iterable[Change] = ()
+) -> Config:
+    """The config of a run, with what was estimated for it from others.
+
+    Raises `ConfigError` for a switch that is not known.
+    """
     merged = base
+    for change in estimated:
+        merged = changed(merged, change)
     trios = preludes.trios(int(run.meta["seats"]))
     for change in changes(run, trios, preludes.generations):
         merged = changed(merged, change)

@@ -1,4 +1,4 @@
-"""The programs of a run and their machines: what each holds, who is killed, what that means."""
+"""The programs of a run on their machines: their memory, which is killed, and what follows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _MB: Final = 1e6
 
 
-class Processes:
+class Programs:
     """Service, database, broker, Redis and load generator, each on its machine.
 
     `end` ends the run early, with the reason that the result reports.
@@ -82,7 +82,7 @@ class Processes:
             "killed_processes": lambda: sum(len(each.killed) for each in self._hosts),
         }
 
-    def _told(self, name: str) -> None:
+    def _note_killed(self, name: str) -> None:
         host = next(each for each in self._hosts if each.killed and each.killed[-1].name == name)
         killed = host.killed[-1]
         self._events.note(
@@ -96,7 +96,7 @@ class Processes:
         self.host.add("service", self._server.resident_mb, self._service_killed)
 
     def _service_killed(self) -> None:
-        self._told("service")
+        self._note_killed("service")
         self._server.kill()
         after_s = self._world.service.restart_after_s
         if after_s is not None:
@@ -115,7 +115,7 @@ class Processes:
         )
 
     def _redis_killed(self) -> None:
-        self._told("redis")
+        self._note_killed("redis")
         self._events.redis_kills += 1
         self.redis.kill()
         settings = self._world.redis
@@ -139,9 +139,9 @@ class Processes:
     # The others
 
     def _broker_killed(self) -> None:
-        self._told("broker")
+        self._note_killed("broker")
         self._server.broker.available = False
 
     def _end_by(self, name: str) -> None:
-        self._told(name)
+        self._note_killed(name)
         self._end(f"{name}_killed")

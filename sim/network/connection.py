@@ -1,0 +1,28 @@
+"""A client's connection to the service, as both ends and the kernels between them know it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sim.network.local_ports import LocalPort
+
+
+class Connection:
+    """One client's keep-alive connection, open or not."""
+
+    __slots__ = ("accepted", "epoch", "idle_since_s", "on_accepted", "open", "port", "requests")
+
+    def __init__(self) -> None:
+        self.open = False
+        self.accepted = False
+        self.requests = 0
+        self.idle_since_s = -1.0
+        """Since when no request is under way; negative while one is."""
+        self.on_accepted: Callable[[], None] | None = None
+        """A request that was sent before the service accepted the connection."""
+        self.epoch = 0
+        """Counts how often it was opened, so that old idle entries can be told."""
+        self.port: LocalPort | None = None

@@ -1,0 +1,46 @@
+"""Clients that give up: what their time covers, and what the service does for them all the same."""
+
+from sim.run import simulate
+from tests.support.world_small import during, small
+
+LONG_LISTS = {"users": 200, "capacity": 100, "seats": 20_000}
+
+
+def crowd(*, script, request_timeout_s, **parts):
+    return simulate(
+        small(
+            script=script,
+            load=during(12.0, 60),
+            catalogue=LONG_LISTS,
+            generator={"request_timeout_s": request_timeout_s},
+            **parts,
+        ),
+        seed=1,
+    )
+
+
+def test_the_time_of_a_request_begins_with_its_dial():
+    """Where nobody is accepted a request of two seconds fails after two, not with the dial."""
+    full = {"max_connections": 1, "accept_count": 1}
+    short = crowd(script="asks_for_one_token", request_timeout_s=2.0, service=full)
+    patient = crowd(script="asks_for_one_token", request_timeout_s=60.0, service=full)
+    (errors,) = short.errors.values()
+    assert errors == {"RequestTimeout": 59}
+    assert not patient.errors
+    # Duration does not count the dial: those that never got through took none.
+    assert short.metrics["http_req_duration"]["med"] == 0.0
+    assert short.metrics["http_req_blocked"]["max"] <= 2_000.0 + 1e-6
+
+
+def test_a_long_answer_for_a_client_that_has_left_is_logged():
+    def gone(result):
+        return sum(counts.get("ClientGoneError", 0) for counts in result.exceptions.values())
+
+    slow = {"cores": 1.0, "speed": 0.1}
+    lists = {"script": "looks_at_seats", "host": slow, "policy": {"seats_paged": False}}
+    logged = crowd(request_timeout_s=2.0, **lists)
+    silent = crowd(request_timeout_s=2.0, service={"logs_gone_clients": False}, **lists)
+    patient = crowd(request_timeout_s=60.0, **lists)
+    # Those whom the end of the load cut off are gone as well.
+    assert gone(logged) > gone(patient)
+    assert gone(silent) == 0
