@@ -58,8 +58,7 @@ statements, Redis commands, rows and bytes sent, logged stack traces, outbox eve
   and the split into shared and own heat is what explains both their rows and the fresh JVM's.
   Stack traces feel only `exception_sensitivity` of the excess; rows have a curve of their own.
 - **Database, Redis, waits**: non-negative least squares over all cases, hot and warm500 alike.
-- **Load generator**: whole runs, their first seconds, and late windows in which users who loop on
-  refusals compete with users who spin (`tools/fit_generator.py`).
+- **Load generator**: whole runs and their first seconds (`tools/fit_generator.py`).
 
 A parameter counts as identified when the standard error of its logarithm is below 0.3, weak below
 0.6, otherwise not identified: then the weak prior (a factor of e around an order of magnitude)
