@@ -4,7 +4,8 @@
 where its default comes from and which range is plausible (`Setting`); limits that no value may
 cross are `annotated_types` constraints. Sources are abbreviated: "incident" is the incident
 report and its load description, "measured" the runs of the real system, "Tomcat", "HikariCP",
-"k6", "InnoDB", "Spring", "Linux" the defaults in that software's documentation.
+"k6", "InnoDB", "Spring", "Linux" the defaults in that software's documentation, "timed" a loop
+on one machine that docs/how-to/your-own-service.md describes.
 """
 
 from sim.world.application import Application, HttpStub
