@@ -121,6 +121,42 @@ class AtomicQueue:
 
         Without `helps` no waiting user is let in here, and a new user only if the queue is empty.
         """
+        kind = self.renew(keys, uuid, now_s)
+        if kind is TokenType.ACCESS:
+            return True
+        joins = kind is None
+        rank, passed = self._line_up(keys, uuid, now_s, joins=joins)
+        if rank is not None:
+            free = capacity - passed
+            if free <= 0 or not (helps or (joins and rank == 0)):
+                return False
+            self.admit_from_head(keys, capacity, min(rank + 1, free, BATCH))
+        return self.renew(keys, uuid, now_s) is TokenType.ACCESS
+
+    def renew(self, keys: Keys, uuid: str, now_s: float) -> TokenType | None:
+        """Extend the access or the place of `uuid` from now on; None: the user has neither."""
+        look = self._look_and_extend(keys, uuid, now_s)
+        if look.is_in() and self._touch_access(keys, uuid, now_s):
+            self._leave_line(keys, {uuid: look})
+            return TokenType.ACCESS
+        if look.place is None:
+            return None
+        if look.expiry is None and self._place_ttl_s is not None:
+            self._remove_unchanged(keys.waiting, {uuid: look.place})
+            return None
+        return TokenType.WAIT
+
+    def admit_from_head(
+        self,
+        keys: Keys,
+        capacity: int,
+        limit: int,
+        examine: Callable[[str], object] | None = None,
+    ) -> bool:
+        """Let in up to `limit` from the head; True if all are in, so that there may be more.
+
+        `examine` is called with each member first, and may raise.
+        """
         now_ms = self._clock.now() * 1000.0
         heads = {
             text(member): float(score)
