@@ -1,6 +1,7 @@
 """Errors that end a run of an application; each names the place, the call, and what to do.
 
-These errors are no `Exception`s, so that the application's `except Exception` cannot hide them."""
+These errors are no `Exception`s, so that the application's `except Exception` cannot hide them.
+"""
 
 from __future__ import annotations
 

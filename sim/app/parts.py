@@ -35,7 +35,8 @@ _measuring: list[Any] = []
 def measuring() -> Iterator[list[Any]]:
     """Make the runs inside measure segments instead of charging them; the list gets their tables.
 
-    Measuring runs are not repeatable."""
+    Measuring runs are not repeatable.
+    """
     _measuring.append([])
     try:
         yield _measuring[-1]

@@ -232,7 +232,7 @@ class ApplicationCharges:
     # Redis
 
     def redis_command(self) -> ApplicationTask | None:
-        """Charge the time owed before a command of the application; None: no time is owed."""
+        """Add a command's processor time to the task's debt; None: the command takes no time."""
         task = self.task
         if not isinstance(task, ApplicationTask) or RUNTIME.is_free:
             return None

@@ -27,7 +27,8 @@ _MB: Final = 1e6
 class Watchdog:
     """Checks twice per second of real time; it uses a signal, to see which code is running.
 
-    Signals exist only in a program's main thread; a run in another thread is not watched."""
+    Signals exist only in a program's main thread; a run in another thread is not watched.
+    """
 
     def __init__(self, env: Environment, settings: Application) -> None:
         self._env = env

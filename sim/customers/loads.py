@@ -94,7 +94,7 @@ class RunLoads:
 
     @property
     def failing_script(self) -> str:
-        """The error of the user's own script, if every iteration fails with an error; else empty."""
+        """The error of the user's own script, if every iteration ends in an error; else empty."""
         for number, hooks in enumerate(self.hooks):
             executor = list(self._executors.values())[number]
             if hooks.own_script_fails and hooks.script_errors >= max(1, executor.iterations):

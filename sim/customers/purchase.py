@@ -79,7 +79,7 @@ class Purchase:
         self._tab = tab
         self._page = page
         self._decided = False
-        """Another user took the chosen seat: the person takes the next seat without long thought."""
+        """Another user took the chosen seat: the person soon takes the next seat."""
         self._booking: _Booking | None = None
         self._unanswered = False
         """A payment got no answer: the service may have accepted it."""
