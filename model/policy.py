@@ -1,7 +1,7 @@
 """Which of the incident's defects are on: one field per behaviour that a fix changes.
 
 True is correct, and the default. `Policy.incident()` has every switch False and the incident's
-numbers. Switches of the client (D2, D9, D16 and their fixes) are the customer's, not ours.
+numbers. Switches of the client (D2, D9, D16 and their fixes) are settings of the customer.
 """
 
 from __future__ import annotations
@@ -24,114 +24,121 @@ class Policy:
     wait_token_expires: Annotated[
         bool,
         Setting(
-            "Waiting tokens carry `exp`. False (D1a): they do not, the check needs it and fails "
-            "with a null dereference."
+            "Waiting tokens carry `exp`. False (D1a): waiting tokens have no `exp`; the "
+            "check needs `exp` and fails with a null dereference."
         ),
     ] = True
     position_is_set: Annotated[
         bool,
         Setting(
-            "The check fills in the position. False (D1b): it unboxes one that was never set, a "
-            "null dereference on every check."
+            "The check fills in the position. False (D1b): the check unboxes a position that "
+            "was never set, and every check fails with a null dereference."
         ),
     ] = True
     sweep_by_score: Annotated[
         bool,
         Setting(
-            "The sweep drops entries whose time has passed. False (D3): it removes by rank with a "
-            "time as the rank, so both sets are wiped every time."
+            "The sweep removes expired entries. False (D3): the sweep removes by rank and "
+            "passes a time as the rank, so every sweep empties both sets."
         ),
     ] = True
     promote_from_waiting: Annotated[
         bool,
         Setting(
-            "Free slots go to the head of the waiting set. False (D4): promotion pops the passed "
-            "set, and nobody waiting is ever let in."
+            "Free slots go to the head of the waiting set. False (D4): promotion pops from "
+            "the passed set, so no waiting user is ever let in."
         ),
     ] = True
     promote_by_uuid: Annotated[
         bool,
         Setting(
-            "Promotion takes members for what they are, uuids. False (D5): it parses them as "
-            "waiting tokens, fails on every uuid, and would store a token that no check finds."
+            "Promotion reads the members of the waiting set as uuids. False (D5): promotion "
+            "parses each member as a waiting token, fails on every uuid, and would store a "
+            "token that no check finds."
         ),
     ] = True
     position_by_uuid: Annotated[
         bool,
         Setting(
-            "The check looks up the uuid. False (D6): it looks up the token, which is never "
-            "found, and everyone's position is 0."
+            "The check looks up the uuid. False (D6): the check looks up the token, never "
+            "finds it, and tells every user position 0."
         ),
     ] = True
     guard_asks_queue: Annotated[
         bool,
         Setting(
-            "Asking again is answered from the queue: the same place with a new token, an access "
-            "token if let in meanwhile; places then last as long as the newest token. False (D7): "
-            "the history table decides and refuses while an old token is unexpired, in the queue "
-            "or not."
+            "A repeated token request is answered from the queue: the user keeps the same "
+            "place and gets a new token, or an access token if let in meanwhile. A place "
+            "lasts as long as the user's newest token. False (D7): the history table "
+            "decides, and refuses while an old token is unexpired, in the queue or not."
         ),
     ] = True
     release_by_uuid: Annotated[
         bool,
         Setting(
-            "A committed payment gives the slot back. False (D8): it removes the token, which is "
-            "no member, before the commit."
+            "A committed payment gives the slot back. False (D8): the payment removes the "
+            "token before the commit; the token is not a member of the set, so the slot "
+            "stays taken."
         ),
     ] = True
     seat_lock_owned: Annotated[
         bool,
         Setting(
-            "The seat lock has an owner and a TTL, is released by its owner only, after the "
-            "commit, and rows are changed by guarded statements, so that a late cancellation or a "
-            "second booking changes nothing; a cancelled booking gives its place in "
-            "occupied_count back. False (D10): the lock is deleted by anyone, before the commit, "
-            "and rows are read, then written."
+            "The seat lock has an owner and a TTL; only its owner releases it, after the "
+            "commit. Guarded statements change rows, so a late cancellation or a second "
+            "booking changes nothing. A cancelled booking reduces occupied_count. False "
+            "(D10): any request deletes the lock, before the commit, and rows are read, then "
+            "written."
         ),
     ] = True
     seats_paged: Annotated[
         bool,
         Setting(
-            "Free seats come a page at a time (query parameter `page`). False (D11): all at once."
+            "Free seats are listed one page at a time (query parameter `page`). False (D11): "
+            "an answer lists all free seats."
         ),
     ] = True
     admission_atomic: Annotated[
         bool,
         Setting(
-            "Entering and promotion cannot exceed capacity, and nobody new overtakes those who "
-            "wait. False (D12): count, then add."
+            "Entering and promotion cannot exceed capacity, and a new user never overtakes "
+            "waiting users. False (D12): the service counts, then adds; other requests run "
+            "between the two."
         ),
     ] = True
     checks_without_transaction: Annotated[
         bool,
         Setting(
-            "The check and the access filter borrow no connection. False (D13): one for a check, "
-            "two for a filtered request."
+            "The check and the access filter borrow no database connection. False (D13): a "
+            "check borrows one connection, and a filtered request two."
         ),
     ] = True
     history_indexed: Annotated[
         bool,
         Setting(
-            "token_history has an index on (concert, uuid). False (D14): every row of the concert "
-            "is visited on every generation."
+            "token_history has an index on (concert, uuid). False (D14): every token request "
+            "visits every row of the concert."
         ),
     ] = True
     sweep_on_own_thread: Annotated[
         bool,
         Setting(
-            "The sweep has a thread of its own, and a scheduled job that failed is tried again "
-            "soon. False (D15): one thread for all jobs, and a failed run is lost."
+            "The sweep has its own thread, and a scheduled job that failed is soon tried "
+            "again. False (D15): one thread runs all jobs, and a failed run is lost."
         ),
     ] = True
     sold_out_is_empty: Annotated[
         bool,
-        Setting("A sold-out list is an empty list (F17). False: it is answered 500."),
+        Setting(
+            "When all seats are sold, the list of seats is empty (F17). False: the service "
+            "answers 500."
+        ),
     ] = True
     outbox_row_by_its_id: Annotated[
         bool,
         Setting(
-            "A payment's event is marked by its own id. False: by the payment's id, which finds "
-            "nothing or the wrong row."
+            "A payment's event is marked by the event's id. False: the event is marked by "
+            "the payment's id, which finds no row or the wrong row."
         ),
     ] = True
 
@@ -148,9 +155,9 @@ class Policy:
     sweep_interval_s: Annotated[
         float,
         Setting(
-            "From the end of one sweep to the start of the next.",
+            "Time from the end of one sweep to the start of the next.",
             "s",
-            "300 in the incident; ours 5: a freed slot is given on within seconds",
+            "300 in the incident; ours 5: the next user gets a freed slot within seconds",
             0.5,
             600,
         ),
@@ -174,7 +181,9 @@ class Policy:
     ] = 300.0
     outbox_interval_s: Annotated[
         float,
-        Setting("From the end of one outbox retry to the next.", "s", BEHAVIOUR, 1, 60),
+        Setting(
+            "Time from the end of one outbox retry to the start of the next.", "s", BEHAVIOUR, 1, 60
+        ),
         Gt(0),
     ] = 5.0
     seat_page_size: Annotated[
@@ -191,22 +200,23 @@ class Policy:
             5,
             600,
         ),
-        Ge(0.001),  # Redis counts milliseconds, and refuses a life of none
+        Ge(0.001),  # Redis counts milliseconds, and refuses an expiry of 0 ms
     ] = 60.0
     jwt_rules: Annotated[
         Literal["pyjwt", "jjwt"],
         Setting(
-            "Whose rules decide about a token's times. PyJWT: expired at `exp`, `iat` must not be "
-            "in the future, numbers in quotes count. JJWT (the incident's library): still valid "
-            "at `exp`, `iat` is not looked at, times in quotes are dates.",
+            "The library whose rules check a token's times. PyJWT: a token is expired at "
+            "`exp`, `iat` must not be in the future, and numbers in quotes are accepted. "
+            "JJWT (the incident's library): a token is still valid at `exp`, `iat` is "
+            "ignored, and times in quotes are dates.",
             source="PyJWT 2: api_jwt.py; JJWT 0.12: DefaultJwtParser and JwtDateConverter",
         ),
     ] = "pyjwt"
     jwt_leeway_s: Annotated[
         float,
         Setting(
-            "How far the clocks of issuer and service may be apart: so much longer a token is "
-            "valid, and so much earlier.",
+            "Allowed difference between the clocks of issuer and service: a token is valid "
+            "this much earlier and this much longer.",
             "s",
             "PyJWT: leeway; JJWT: allowedClockSkewSeconds; both 0",
             0,
@@ -218,15 +228,16 @@ class Policy:
     order: Annotated[
         Literal["arrival", "random_at_opening"],
         Setting(
-            "Who comes before the opening lines up in order of arrival, or gets a random place, "
-            "told at the opening; who comes after it is behind all of them, in order of arrival."
+            "Places of users who come before the opening: in order of arrival, or random and "
+            "told at the opening. Users who come after the opening stand behind them, in "
+            "order of arrival."
         ),
     ] = "arrival"
     admissions_per_min: Annotated[
         int | None,
         Setting(
-            "A fixed serving rate: at most so many are let in within any minute, by the sweep, an "
-            "even share each time; not given: everyone for whom there is room.",
+            "A fixed serving rate: the most users let in within any minute. Each sweep lets "
+            "in an even share. Not given: users are let in while there is room.",
             "people/min",
             "none: the incident's service has no such limit",
             1,
@@ -237,17 +248,17 @@ class Policy:
     reissued_tokens: Annotated[
         Literal["recorded", "not_recorded"],
         Setting(
-            "Whether a token that is handed out again, to a visitor who is let in already, leaves "
-            "a row in token_history (with guard_asks_queue)."
+            "Whether token_history gets a row when a visitor who is let in already gets a "
+            "token again (with guard_asks_queue)."
         ),
     ] = "recorded"
     absence_s: Annotated[
         float | None,
         Setting(
-            "A place is given up when its holder has not asked for it for so long; not given: when "
-            "the newest waiting token expires.",
+            "A waiting user loses the place after not asking for it for this long. Not "
+            "given: the user loses the place when the newest waiting token expires.",
             "s",
-            "none: the incident's service does not notice",
+            "none: the incident's service does not notice absence",
             10,
             3600,
         ),
@@ -256,9 +267,9 @@ class Policy:
     checks_per_s: Annotated[
         float | None,
         Setting(
-            "Those who wait are told when to ask again (`pollAfter`, seconds), so that all of them "
-            "together ask so often, as long as that is at most half the life of a place; not "
-            "given: they are not told.",
+            "Target rate of position checks of all waiting users together. Each answer tells "
+            "the user when to ask again (`pollAfter`, seconds), at most half the life of a "
+            "place. Not given: the service does not tell users when to ask again.",
             "1/s",
             "none: the incident's service does not tell",
             0.1,
@@ -268,7 +279,7 @@ class Policy:
     ] = None
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for what cannot be."""
+        """Raise `ValueError` for settings that contradict each other."""
         if self.admissions_per_min is not None and not (
             self.admission_atomic and self.promote_from_waiting and self.promote_by_uuid
         ):
@@ -283,7 +294,7 @@ class Policy:
 
     @classmethod
     def incident(cls) -> Policy:
-        """Make the service as it was: every defect on, the incident's numbers."""
+        """Make the policy of the incident's service: every defect on, the incident's numbers."""
         return cls(**_switches(on=False), sweep_interval_s=300.0)
 
     def with_defect(self, defect: str) -> Policy:

@@ -1,4 +1,4 @@
-"""What people are like: patience, reloads, tabs, and how many of them are programs."""
+"""Behaviour of people: patience, reloads, tabs, and the share of bots among them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Human:
         float,
         Gt(0),
         Setting(
-            "how long somebody waits before leaving, from coming or from the opening, whichever is "
-            "later; on average",
+            "mean time that a person waits before leaving, counted from the arrival or from "
+            "the opening, whichever is later",
             "s",
             "assumed: callers wait for minutes (Brown et al., Statistical Analysis of a Telephone "
             "Call Center, 2005), ticket buyers longer: queues of hours were reported in 2022",
@@ -37,7 +37,8 @@ class Human:
         Gt(0),
         Le(20),
         Setting(
-            "shape of its Weibull distribution: 1 is exponential, more is less scattered",
+            "shape of the Weibull distribution of patience: 1 is exponential; larger values "
+            "scatter less",
             "",
             "1: Garnett, Mandelbaum and Reiman, Designing a Call Center with Impatient Customers, "
             "2002",
@@ -48,15 +49,17 @@ class Human:
     slow_answer_s: Annotated[
         float,
         Gt(0),
-        Setting("reloads the page when an answer takes so long", "s", _WEB, 2, 60),
+        Setting(
+            "a person reloads the page when an answer takes longer than this", "s", _WEB, 2, 60
+        ),
     ] = 10.0
     reload_mean_s: Annotated[
         float,
         Gt(0),
         Setting(
-            "reloads the waiting page now and then although it works, on average after this time",
+            "mean time between a person's reloads of a waiting page that works",
             "s",
-            "assumed: waiting pages ask not to, and some do",
+            "assumed: waiting pages ask people not to reload, and some people do",
             10,
             36_000,
         ),
@@ -66,7 +69,7 @@ class Human:
         Ge(0),
         Le(20),
         Setting(
-            "further tabs or devices with the same account, on average (geometric)",
+            "mean number of further tabs or devices with the same account (geometric distribution)",
             "tabs",
             "assumed: vendors of waiting rooms tell of several browsers and devices a person "
             "(Queue-it, Bot and abuse management) and give no number",
@@ -79,8 +82,8 @@ class Human:
         Ge(0),
         Le(1),
         Setting(
-            "share of those who come that are programs: they never lose patience, ask all the "
-            "time and buy at once",
+            "share of arrivals that are programs (bots): they never lose patience, send "
+            "requests all the time and buy at once",
             "",
             "assumed: 39.9 % of requests to ticket sellers were bad bots' (Distil Networks, How "
             "Bots Affect Ticketing, 2019), of whom each asks far more often than a person",
@@ -92,7 +95,7 @@ class Human:
         float,
         Gt(0),
         Setting(
-            "pause of a bot between two requests, whatever the service says",
+            "pause of a bot between two requests; a bot ignores `pollAfter`",
             "s",
             "assumed: an off-the-shelf monitor",
             0.05,
@@ -103,7 +106,7 @@ class Human:
         float,
         Ge(0),
         Setting(
-            "time that a bot takes to book, and to pay",
+            "time that a bot needs to book, and to pay",
             "s",
             "assumed: forms filled in by a program",
             0,
@@ -136,9 +139,9 @@ class Human:
         float | None,
         Gt(0),
         Setting(
-            "deadline for the payment, from the booking: a payment without an answer is tried "
-            "again until then, and a person who is too late chooses again; unset: "
-            "policy.booking_expiry_s",
+            "deadline for the payment, counted from the booking. A payment without an answer "
+            "is tried again until the deadline; a person who misses it chooses another seat. "
+            "Unset: policy.booking_expiry_s",
             "s",
             "assumed: the page tells people how long the service keeps a booking",
             30,

@@ -1,4 +1,4 @@
-"""What a customer of the load script does: one switch per defect of the client, and its timing."""
+"""Behaviour of a customer of the load script: a switch per client defect, and its timing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ class Customer:
 
     script: Annotated[
         str,
-        Setting("import path of the customer function, package.module:function; its code is run"),
+        Setting(
+            "import path of the customer function, package.module:function; the simulator runs "
+            "its code"
+        ),
     ] = "sim.customers.buyer:buyer"
     backs_off: Annotated[
         bool,
@@ -40,15 +43,15 @@ class Customer:
     keeps_interval: Annotated[
         bool,
         Setting(
-            "asks for its place again when the service says so (`pollAfter`), if it does (backing "
-            "off); off, always after poll_interval_s"
+            "when the service's answer has `pollAfter`, asks for its place again after that "
+            "time (backing off). Off: always after poll_interval_s"
         ),
     ] = True
     poll_interval_s: Annotated[
         float,
         Gt(0),
         Setting(
-            "pause between two questions about one's place (backing off)",
+            "pause between two requests for the place in the queue (backing off)",
             "s",
             "assumed: usual for waiting-room pages",
             0.5,
@@ -59,7 +62,7 @@ class Customer:
         float,
         Gt(0),
         Setting(
-            "pause before trying again after an error (backing off)",
+            "pause after an error, before the next attempt (backing off)",
             "s",
             "assumed: half a poll interval",
             0.5,
@@ -70,7 +73,7 @@ class Customer:
         float,
         Ge(0),
         Setting(
-            "shortest time for thought before booking and before paying",
+            "shortest think time before booking and before paying",
             "s",
             "incident: U(180, 300)",
             0,
@@ -81,7 +84,7 @@ class Customer:
         float,
         Ge(0),
         Setting(
-            "longest time for thought before booking and before paying",
+            "longest think time before booking and before paying",
             "s",
             "incident: U(180, 300)",
             0,
@@ -92,14 +95,16 @@ class Customer:
         float,
         Ge(0),
         Le(1),
-        Setting("share of those with a booking who pay", "", "incident: the plan's 90 %", 0, 1),
+        Setting(
+            "share of customers with a booking that pay", "", "incident: the plan's 90 %", 0, 1
+        ),
     ] = 0.9
 
     human: Annotated[
-        Human, Setting("what people are like, for the customer sim.customers.human:human")
+        Human, Setting("behaviour of people, for the customer sim.customers.human:human")
     ] = field(default_factory=Human)
 
     @classmethod
     def incident(cls) -> Customer:
-        """The script as it was: D2, D9 and D16."""
+        """The incident's script: retry storm (D2), first seat for all (D9), spinning (D16)."""
         return cls(backs_off=False, picks_random_seat=False, stops_when_done=False)

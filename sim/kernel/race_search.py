@@ -1,13 +1,14 @@
 """The search for races: other orders of events, and a check of invariants after every event.
 
-What a thread does between two waits happens at one instant, so a race shows only if the threads
-come in the right order. Real machines have many more orders than a simulation with one time for
-each piece of work: here ties are broken by the seed, and threads of the service are held up at
-random before they go on to Redis, the database or the client (a thread that loses its processor,
-a page fault, a lost packet).
+All work of a thread between two waits happens at one instant of simulated time. A race therefore
+shows only if the threads run in the right order. Real machines have many more orders than a
+simulation with one fixed time for each piece of work. The search adds orders in two ways. The seed
+breaks ties, and threads of the service are held up at random before they go on to Redis, the
+database or the client. On a real machine a thread is held up when it loses its processor, has a
+page fault or loses a packet.
 
 A stall is named by the number of its point, counted over all threads of the service from the
-start of the run. The same world, seed and stalls give the same run, so a list of stalls is a
+start of the run. The same world, seed and stalls give the same run. A list of stalls is therefore a
 schedule that can be replayed and shortened.
 """
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from sim.kernel.environment import Environment
     from sim.kernel.random_streams import Stream
 
-_OFF = "ours: nothing is perturbed unless asked for"
+_OFF = "ours: the search for races is off by default"
 _SHORTEST: Final = 1e-3
 """The shortest random stall, as a share of the longest."""
 
@@ -34,7 +35,12 @@ class Stall:
     """One thread is held up once."""
 
     point: Annotated[
-        int, Ge(1), Setting("how many points the service's threads have come to, this one included")
+        int,
+        Ge(1),
+        Setting(
+            "number of the stalled point: how many points the service's threads have reached, "
+            "this point included"
+        ),
     ]
     for_s: Annotated[float, Gt(0), Setting("how long", "s", low=1e-6, high=600)]
 
@@ -46,37 +52,44 @@ class Search:
     inspects: Annotated[
         bool,
         Setting(
-            "look at the invariants after every event; the run ends where the first one breaks, "
-            "and its remarks show the events before that"
+            "check the invariants after every event. The run ends at the first violation, "
+            "and its remarks show the events before the violation"
         ),
     ] = False
     only: Annotated[
         tuple[str, ...],
-        Setting("end the run at violations of these invariants only; of any when empty"),
+        Setting(
+            "end the run only at violations of these invariants; empty: at a violation of any "
+            "invariant"
+        ),
     ] = ()
     shuffles_ties: Annotated[
         bool,
-        Setting("what is due at the same time happens in an order of the seed"),
+        Setting(
+            "run simultaneous events in a random order, drawn from the seed, instead of "
+            "scheduling order"
+        ),
     ] = False
     stall_probability: Annotated[
         float,
         Ge(0),
         Le(1),
-        Setting("probability that a thread of the service is held up at a point", "", _OFF, 0, 0.5),
+        Setting("probability that a thread of the service is stalled at a point", "", _OFF, 0, 0.5),
     ] = 0.0
     longest_stall_s: Annotated[
         float,
         Gt(0),
         Setting(
-            "the longest such stall; their logarithms are uniform over three decades",
+            "longest random stall; the logarithms of the stalls are uniform over three decades",
             "s",
-            "assumed: longer than any request, so that a request can overtake another one whole",
+            "assumed: longer than any request, so that one whole request can overtake "
+            "another request",
             0.001,
             60,
         ),
     ] = 0.5
     stalls: Annotated[
-        tuple[Stall, ...], Setting("stalls at given points: a schedule to be replayed")
+        tuple[Stall, ...], Setting("stalls at given points: a schedule to replay")
     ] = ()
 
 
@@ -89,17 +102,17 @@ class Stalls:
         self._rng = rng
         self._given = {stall.point: stall.for_s for stall in search.stalls}
         self.points = 0
-        """Points that threads have come to."""
+        """Number of points that threads have reached so far."""
         self.made: list[Stall] = []
-        """The stalls so far. A run with these as given stalls is the same run."""
+        """The stalls so far. A run that is given these stalls is the same run."""
 
     @property
     def wanted(self) -> bool:
-        """Whether there can be any stall."""
+        """Whether the settings allow any stall."""
         return self._search.stall_probability > 0.0 or bool(self._given)
 
     def hold(self) -> None:
-        """A thread has come to a point. Block the thread if a stall is due there."""
+        """Block the thread that has reached a point, if a stall is due at this point."""
         self.points += 1
         point = self.points
         for_s = self._given.get(point, 0.0)

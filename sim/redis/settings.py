@@ -117,12 +117,16 @@ class RedisSettings:
     allocator: Annotated[
         Allocator,
         Setting(
-            "size classes of the build: upstream (8-byte steps; the Docker image) or debian",
+            "memory size classes of the build: upstream (8-byte steps; the Docker image) or debian",
             source="incident: the stock image is an upstream build",
         ),
     ] = "upstream"
     version: Annotated[
-        str, Setting("version the server reports and whose commands it has", source="incident")
+        str,
+        Setting(
+            "version of Redis that the server reports; the server has the commands of this version",
+            source="incident",
+        ),
     ] = "7.2.5"
     hz: Annotated[
         int,
@@ -152,7 +156,8 @@ class RedisSettings:
         float,
         Ge(0),
         Setting(
-            "server time per command besides its own work: reading, parsing, answering",
+            "server time per command for reading, parsing and answering; the command's own "
+            "work is added",
             "us",
             "measured: service_times.csv, JIT hot, 21.5 to 28 us of Redis CPU per single command",
             1,
@@ -163,7 +168,7 @@ class RedisSettings:
         float,
         Ge(0),
         Setting(
-            "time the server stands still to fork, per GB of memory in use",
+            "time that a fork stops the server, per GB of memory in use",
             "s/GB",
             "Redis latency documentation: about 10 ms per GB on bare metal, far more on some VMs",
             0.005,
@@ -198,7 +203,8 @@ class RedisSettings:
         float | None,
         Ge(0),
         Setting(
-            "time from being killed by the kernel until it is up again; never when not given",
+            "time from when the kernel kills the server until the server is up again. Not "
+            "given: it stays down",
             "s",
             "Docker: no restart policy by default",
         ),
@@ -206,9 +212,9 @@ class RedisSettings:
     restart_loses_data: Annotated[
         bool,
         Setting(
-            "whether it comes back empty after the kernel killed it (a new container without a "
-            "volume) instead of with the last snapshot",
-            source="incident: unknown; nothing said of a volume",
+            "whether the server is empty when it starts again after the kernel killed it (a "
+            "new container without a volume). Off: it loads the last snapshot",
+            source="incident: unknown; a volume is not mentioned",
         ),
     ] = True
 
@@ -231,7 +237,7 @@ class RedisSettings:
         return parse_memory(str(self.maxmemory))
 
     def warnings(self) -> tuple[str, ...]:
-        """What is allowed but hardly meant."""
+        """Warnings about values that are allowed but probably not intended."""
         limit = self.maxmemory_bytes
         empty = Layout.of(self.allocator).startup_bytes
         if 0 < limit < empty:

@@ -1,10 +1,10 @@
-"""What a simulated world consists of, as one tree of frozen dataclasses.
+"""The settings of a simulated world, as one tree of frozen dataclasses.
 
-`World` is the whole input of a run besides the seed. Every field says what it means, its unit,
-where its default comes from and which range is plausible (`Setting`); limits that no value may
-cross are `annotated_types` constraints. Sources are abbreviated: "incident" is the incident
-report and its load description, "measured" the runs of the real system, "Tomcat", "HikariCP",
-"k6", "InnoDB", "Spring", "Linux" the defaults in that software's documentation.
+`World` is the whole input of a run besides the seed. Every field states its meaning, its unit, the
+source of its default and its plausible range (`Setting`). Hard limits are `annotated_types`
+constraints. Sources are abbreviated. "incident" is the incident report and its load description.
+"measured" is the runs of the real system. "Tomcat", "HikariCP", "k6", "InnoDB", "Spring" and
+"Linux" are the defaults in that software's documentation.
 """
 
 from sim.world.application import Application, HttpStub

@@ -1,4 +1,4 @@
-"""An application of the user's own in the place of the ticket service."""
+"""The user's own application, simulated instead of the ticket service."""
 
 from __future__ import annotations
 
@@ -12,15 +12,21 @@ from model.setting import Setting
 
 @dataclass(frozen=True, slots=True)
 class HttpStub:
-    """What stands for another HTTP service: how long it takes and what it answers."""
+    """A stub of another HTTP service: its response time and its answers."""
 
     latency_s: Annotated[
-        float, Ge(0), Setting("mean time to the answer", "s", "assumed: a near service", 0, 30)
+        float, Ge(0), Setting("mean response time", "s", "assumed: a near service", 0, 30)
     ] = 0.05
     jitter_s: Annotated[
         float,
         Ge(0),
-        Setting("the time varies by so much up and down, uniformly", "s", "assumed", 0, 30),
+        Setting(
+            "the response time is uniform between the mean minus this and the mean plus this",
+            "s",
+            "assumed",
+            0,
+            30,
+        ),
     ] = 0.0
     status: Annotated[
         int,
@@ -39,7 +45,7 @@ class HttpStub:
         int,
         Ge(100),
         Le(599),
-        Setting("HTTP status of those", "", "RFC 9110: unavailable", 100, 599),
+        Setting("HTTP status of the failed requests", "", "RFC 9110: unavailable", 100, 599),
     ] = 503
     refuses: Annotated[
         float,
@@ -56,8 +62,8 @@ class Application:
     wsgi: Annotated[
         str,
         Setting(
-            "import path of the WSGI application, package.module:name; name() calls a factory. "
-            "Empty: the ticket service is simulated"
+            "import path of the WSGI application, package.module:name; package.module:name() "
+            "calls a factory. Empty: the ticket service is simulated"
         ),
     ] = ""
     workers: Annotated[
@@ -79,14 +85,18 @@ class Application:
         int,
         Gt(0),
         Setting(
-            "connections that the kernel queues", "connections", "gunicorn: backlog", 64, 65_536
+            "connections that the kernel queues until a worker accepts them",
+            "connections",
+            "gunicorn: backlog",
+            64,
+            65_536,
         ),
     ] = 2_048
     worker_connections: Annotated[
         int,
         Gt(0),
         Setting(
-            "connections of a gthread worker at once",
+            "most open connections of a gthread worker",
             "connections",
             "gunicorn: worker_connections",
             1,
@@ -108,8 +118,8 @@ class Application:
         float,
         Ge(0),
         Setting(
-            "a sync worker that is busy with one request for so long is killed and started again; "
-            "0: never",
+            "a sync worker that works on one request for longer than this is killed and "
+            "started again; 0: never",
             "s",
             "gunicorn: timeout",
             0,
@@ -152,35 +162,41 @@ class Application:
     prepare: Annotated[
         str,
         Setting(
-            "package.module:function called once after the import, before the load: rows and keys "
-            "that are there before the run; takes no simulated time"
+            "package.module:function that writes the rows and keys that exist before the "
+            "run. It is called once, after the import and before the load, and takes no "
+            "simulated time"
         ),
     ] = ""
     invariants: Annotated[
         str,
         Setting(
-            "package.module:function of the rows and the Redis keys that returns "
-            "{name: violations}; what must always be 0"
+            "package.module:function that checks invariants. It gets the rows and the Redis "
+            "keys and returns {name: violations}; every number must be 0"
         ),
     ] = ""
     env: Annotated[
-        dict[str, str], Setting("environment variables of the application; what variants change")
+        dict[str, str],
+        Setting(
+            "environment variables of the application; variants of a comparison usually change "
+            "these"
+        ),
     ] = field(default_factory=dict)
     http: Annotated[
-        dict[str, HttpStub], Setting("other HTTP services that it calls, by host name")
+        dict[str, HttpStub], Setting("other HTTP services that the application calls, by host name")
     ] = field(default_factory=dict)
     segments: Annotated[
         dict[str, float],
         Setting(
-            'seconds of processor time of the code between two waits, by "endpoint | wait before '
-            '| wait after", as `ticketsim calibrate --app` measures them'
+            'processor time of the code between two waits, in seconds, by "endpoint | wait '
+            'before | wait after"; `ticketsim calibrate --app` measures it'
         ),
     ] = field(default_factory=dict)
     factors: Annotated[
         dict[str, float],
         Setting(
-            "factor on the segments of an endpoint: processor time of the true service to that "
-            "measured here, as `ticketsim calibrate --app --k6` finds it; `*` is all others"
+            "factor on the processor time of an endpoint's segments: that of the real "
+            "service, divided by that measured here; `ticketsim calibrate --app --k6` finds "
+            "it. `*` stands for all other endpoints"
         ),
     ] = field(default_factory=dict)
     segment_s: Annotated[
@@ -198,7 +214,8 @@ class Application:
         float,
         Ge(0),
         Setting(
-            "processor time of the real database driver per statement, which is not simulated",
+            "processor time of the real database driver per statement; the driver itself is "
+            "not simulated",
             "s",
             "measured: PyMySQL with MariaDB (docs/how-to/your-own-service.md)",
             0,
@@ -208,14 +225,19 @@ class Application:
     driver_row_s: Annotated[
         float,
         Ge(0),
-        Setting("likewise per row that comes back", "s", "measured: as above", 0, 0.001),
+        Setting(
+            "processor time of the real database driver per row that it returns",
+            "s",
+            "measured: as above",
+            0,
+            0.001,
+        ),
     ] = 5e-6
     redis_command_s: Annotated[
         float,
         Ge(0),
         Setting(
-            "processor time of redis-py's own socket and parser per command, which are not "
-            "simulated",
+            "processor time of redis-py's socket and parser per command; both are not simulated",
             "s",
             "measured: redis-py with redis-server (docs/how-to/your-own-service.md)",
             0,
@@ -226,7 +248,7 @@ class Application:
         float,
         Ge(0),
         Setting(
-            "processor time of a stack trace that is logged",
+            "processor time of logging one stack trace",
             "s",
             "measured: logging.exception to a file, 15 frames",
             0,
@@ -237,7 +259,8 @@ class Application:
         float,
         Gt(0),
         Setting(
-            "real memory of the process that simulates it, from which on the run is ended",
+            "the run ends with an error when the simulating process uses more real memory "
+            "than this",
             "MB",
             "chosen: a machine of 8 GB stays usable",
             100,
@@ -248,8 +271,9 @@ class Application:
         float,
         Gt(0),
         Setting(
-            "real time for which simulated time may stand still, until the run is ended: it "
-            "computes without end, or waits for a lock that no simulated thread gives back",
+            "the run ends with an error when simulated time stands still for this much real "
+            "time: the application is in an endless loop, or waits for a lock that no "
+            "simulated thread releases",
             "s",
             "chosen: a hundred times the slowest request seen",
             1,
@@ -259,7 +283,8 @@ class Application:
     keep_modules: Annotated[
         Literal["auto", "yes", "no"],
         Setting(
-            "import the application's modules once for all workers and runs, because a library "
-            "keeps them in a registry of its own (Django does); auto: if Django is there"
+            "import the application's modules only once, for all workers and runs; needed by "
+            "libraries that keep modules in a registry, such as Django. auto: on if the "
+            "application's modules are in Django's registry"
         ),
     ] = "auto"

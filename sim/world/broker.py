@@ -33,7 +33,7 @@ class Broker:
         float,
         Ge(0),
         Setting(
-            "how long a send blocks while the broker is away", "s", "Kafka: max.block.ms", 0, 300
+            "how long a send blocks while the broker is down", "s", "Kafka: max.block.ms", 0, 300
         ),
     ] = 60.0
     listener_fails_probability: Annotated[
@@ -41,11 +41,10 @@ class Broker:
         Ge(0),
         Le(1),
         Setting(
-            "probability that the service's own listener fails on every event of the run, tries it "
-            "nine times more and logs each attempt",
+            "probability that the service's own event consumer fails on every event of a "
+            "run; it then retries each event nine times and logs each attempt",
             "",
-            "incident: nothing of it is reported; measured: 3 of 7 runs, all events of a run or "
-            "none",
+            "incident: not reported; measured: 3 of 7 runs, all events of a run or none",
             0,
             1,
         ),

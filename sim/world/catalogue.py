@@ -1,4 +1,4 @@
-"""What is on sale, and who may buy."""
+"""The concert on sale, its seats and the registered users."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from model.setting import Setting
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """Rows that were there before the load: of tries by hand, and of a load stopped before."""
+    """Rows from before the load: from manual tests, and from an earlier load that was stopped."""
 
     tokens: Annotated[
         int,
         Ge(0),
         Setting(
-            "token rows of tries by hand, long past; of the last registered users",
+            "token rows from manual tests, long expired; they belong to the last registered users",
             "rows",
             "incident: single tries worked, how many nobody says",
             0,
@@ -29,7 +29,7 @@ class Earlier:
         int,
         Ge(0),
         Setting(
-            "bookings of these tries; those that were not paid are cancelled",
+            "bookings from manual tests; unpaid bookings are cancelled",
             "rows",
             "incident: single tries worked, how many nobody says",
             0,
@@ -40,7 +40,8 @@ class Earlier:
         int,
         Ge(0),
         Setting(
-            "payments of these bookings, whose seats are taken, from the first one on",
+            "payments of these bookings, starting with the first booking; the seats of paid "
+            "bookings are taken",
             "rows",
             "incident: single tries worked, how many nobody says",
             0,
@@ -51,8 +52,8 @@ class Earlier:
         int,
         Ge(0),
         Setting(
-            "users, from the first one on, to whom a load that was stopped had given a token: the "
-            "row is there, Redis no longer has the token",
+            "users, starting with the first, who got a token in an earlier load that was "
+            "stopped. The token's row exists, but Redis no longer has the token",
             "users",
             "incident: unknown; a load test is rarely started only once",
             0,
@@ -63,9 +64,10 @@ class Earlier:
         float,
         Ge(0),
         Setting(
-            "how long before this load those tokens were issued; each lives as access tokens do",
+            "how long before this load those tokens were issued; each has the life of an "
+            "access token",
             "s",
-            "incident: unknown; below the 900 s of a token its user is locked out at first",
+            "incident: unknown; below a token's life of 900 s its user is locked out at first",
             0,
             3_600,
         ),
@@ -74,7 +76,7 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What is on sale and who may buy: the rows in the database before the run."""
+    """The concert, the seats and the users: the rows in the database before the run."""
 
     users: Annotated[
         int,
@@ -92,7 +94,7 @@ class Catalogue:
         int,
         Gt(0),
         Setting(
-            "people let in at once (concert.capacity)",
+            "most people let in at the same time (concert.capacity)",
             "people",
             "incident: 50 in the repository's sample data, 5,000 in the plan",
             1,
@@ -104,7 +106,7 @@ class Catalogue:
         Gt(0),
         Le(1_000_000),
         Setting(
-            "seats of the one schedule on sale", "seats", "incident: the plan's 20,000", 1, 200_000
+            "seats of the only schedule on sale", "seats", "incident: the plan's 20,000", 1, 200_000
         ),
     ] = 20_000
     seat_price: Annotated[
@@ -122,7 +124,7 @@ class Catalogue:
         Setting(
             "wall-clock time of simulated second 0",
             "s since 1970",
-            "incident: autumn 2024, any time serves",
+            "incident: autumn 2024; the exact time does not matter",
             1e9,
             3e9,
         ),
@@ -131,14 +133,14 @@ class Catalogue:
         float | None,
         Ge(0),
         Setting(
-            "when the sale opens, after the load begins: before, people only line up; it has "
-            "always been open when not given",
+            "when the sale opens, in seconds after the load begins. Before the opening "
+            "people can only join the queue. Not given: the sale is already open",
             "s",
             "incident: the sale was open before the load began",
             0,
             7_200,
         ),
     ] = None
-    earlier: Annotated[Earlier, Setting("rows that were in the tables before the load began")] = (
-        field(default_factory=Earlier)
+    earlier: Annotated[Earlier, Setting("rows in the tables before the load begins")] = field(
+        default_factory=Earlier
     )

@@ -28,8 +28,8 @@ class Pool:
     barging: Annotated[
         bool,
         Setting(
-            "whether a thread that asks just as a connection comes back goes before those that "
-            "wait for one",
+            "whether a thread that asks at the moment a connection is returned goes before "
+            "the threads that wait for one",
             source="HikariCP: ConcurrentBag; measured: few of very many borrows reach the timeout",
         ),
     ] = True
@@ -37,7 +37,8 @@ class Pool:
         float,
         Ge(1),
         Setting(
-            "factor on how long a connection is away per borrow; above 1 only in scaled worlds",
+            "factor on the time that each borrower keeps a connection; above 1 only in "
+            "scaled worlds",
             "",
             "1 by definition",
             1,
@@ -48,7 +49,7 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """The relational database beyond its share of the host's CPU."""
+    """The relational database: lock timeout and speed; the host's CPU is a setting of `Host`."""
 
     lock_wait_timeout_s: Annotated[
         float,

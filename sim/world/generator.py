@@ -18,33 +18,35 @@ class Generator:
     shares_host: Annotated[
         bool,
         Setting(
-            "whether it runs on the service's machine",
+            "whether the load generator runs on the service's machine",
             source="incident: everything on one developer machine",
         ),
     ] = False
-    host: Annotated[Host, Setting("its own machine, when it has one")] = field(
-        default_factory=lambda: Host(cores=16.0, memory_mb=262_144.0)
-    )
+    host: Annotated[
+        Host, Setting("the load generator's own machine, used unless it shares the service's")
+    ] = field(default_factory=lambda: Host(cores=16.0, memory_mb=262_144.0))
     beside_service: Annotated[
         bool,
         Setting(
-            "whether its cores are neighbours of the service's in one machine: when it fills them "
-            "the service's own work takes longer, by the cost table's factor",
+            "whether the generator's cores and the service's cores are in one physical "
+            "machine. If so, a generator that keeps its cores busy slows the service down by "
+            "the cost table's factor",
             source="measured: docs/calibration.md, whole runs",
         ),
     ] = False
     scheduler: Annotated[
         Literal["go", "even"],
         Setting(
-            "who goes first when finished users spin: as Go's scheduler has it, or everyone alike",
+            "which users run first while finished users spin: in the order of Go's "
+            "scheduler, or all users alike",
             source="Go 1.26: runtime/proc.go; k6 1.8: output/manager.go; generator_spin.csv",
         ),
     ] = "go"
     console_lines: Annotated[
         bool,
         Setting(
-            "whether scripts write a console line per answer and per spinning iteration: all under "
-            "one mutex, which a user that is preempted may hold",
+            "whether scripts write a console line per answer and per spinning iteration. All "
+            "lines are written under one mutex, and a preempted user may hold that mutex",
             source="incident: its load script; logrus 1.9 entry.go",
         ),
     ] = True
@@ -58,7 +60,7 @@ class Generator:
         int,
         Gt(0),
         Setting(
-            "local ports towards one destination",
+            "local ports available for connections to one destination",
             "ports",
             "Linux: 28,232; macOS: 16,384",
             1_000,
@@ -68,8 +70,9 @@ class Generator:
     connections: Annotated[
         Literal["kept", "per_iteration", "per_request"],
         Setting(
-            "how long a user keeps its connection: as long as the service does, for an iteration "
-            "(k6: noVUConnectionReuse), or for a request (k6: noConnectionReuse; HTTP/1.0)",
+            "how long a user keeps its connection: until the service closes it, for one "
+            "iteration (k6: noVUConnectionReuse), or for one request (k6: noConnectionReuse; "
+            "HTTP/1.0)",
             source="k6: connections are kept",
         ),
     ] = "kept"
@@ -77,8 +80,8 @@ class Generator:
         float | None,
         Gt(0),
         Setting(
-            "most requests a second of all users together; further ones wait for their turn, "
-            "before they are measured; no limit when not given",
+            "most requests per second of all users together; further requests wait before "
+            "they are sent, and this wait is not measured. Not given: no limit",
             "requests/s",
             "k6: rps, no limit",
             1,
@@ -89,8 +92,9 @@ class Generator:
         float,
         Ge(0),
         Setting(
-            "a user whose iteration took less waits so long before the next one begins; "
-            "iteration_duration does not count the wait",
+            "shortest time from the start of an iteration to the start of the user's next "
+            "iteration: after a shorter iteration the user waits; iteration_duration does "
+            "not count the wait",
             "s",
             "k6: minIterationDuration, 0",
             0,
@@ -101,7 +105,7 @@ class Generator:
         float,
         Ge(0),
         Setting(
-            "how long a port is taken after its user closed the connection first",
+            "how long a port stays in TIME-WAIT after the user closed the connection first",
             "s",
             "Linux: TCP_TIMEWAIT_LEN; macOS: 30 s, twice net.inet.tcp.msl",
             0,
@@ -122,14 +126,14 @@ class Generator:
     mb_per_vu: Annotated[
         float | None,
         Ge(0),
-        Setting("memory of one virtual user; the measured table's when not given", "MB"),
+        Setting("memory of one virtual user; not given: the measured value", "MB"),
     ] = None
     mb_per_body_mb: Annotated[
         float | None,
         Ge(0),
         Setting(
-            "memory kept per megabyte of response bodies read and printed; the measured table's "
-            "when not given",
+            "memory kept per megabyte of response bodies read and printed; not given: the "
+            "measured value",
             "MB/MB",
         ),
     ] = None

@@ -29,7 +29,7 @@ class Host:
         float,
         Gt(0),
         Setting(
-            "speed of one core against the machine that was measured",
+            "speed of one core relative to the measured machine",
             "",
             "assumed: a developer machine of the day is somewhat faster than a shared server core",
             0.25,
@@ -40,8 +40,8 @@ class Host:
         float,
         Ge(0),
         Setting(
-            "time slice: when all cores are busy, a thread woken for a connection or a lock waits "
-            "for one of each thread that is to run before it",
+            "time slice of the scheduler: when all cores are busy, a thread woken for a "
+            "connection or a lock waits one slice for each thread that runs before it",
             "s",
             "Linux 6.12 and later: base_slice_ns (0.75 to 3 ms before); measured: a few of some "
             "9,000 borrows reach the timeout, hardly one at 0.5 ms, dozens at 1.5 ms",
@@ -52,17 +52,17 @@ class Host:
     wakes_at_average: Annotated[
         bool,
         Setting(
-            "a woken thread is placed at the average virtual run time: half of the runnable ones "
-            "go before it, each for a slice or for what it has left to do if that is less; off, "
-            "all of them go before it, for a whole slice",
+            "a woken thread is placed at the average virtual run time: half of the runnable "
+            "threads run before it, each for one slice or for its remaining work if that is "
+            "shorter. Off: all runnable threads run before it, each for a whole slice",
             source="Linux 6.6 and later: place_entity and pick_eevdf in kernel/sched/fair.c",
         ),
     ] = False
     speed_varies: Annotated[
         bool,
         Setting(
-            "whether the service's speed drifts as on the measured, shared machines: a new factor "
-            "every ten seconds, its variation from the cost table",
+            "whether the service's speed drifts, as it did on the measured, shared machines: "
+            "the speed factor changes every ten seconds, with the variation in the cost table",
             source="measured: docs/calibration.md, whole runs",
         ),
     ] = False
@@ -70,7 +70,7 @@ class Host:
         float,
         Ge(0),
         Setting(
-            "memory of the operating system and everything not simulated",
+            "memory of the operating system and of all programs that are not simulated",
             "MB",
             "assumed: desktop, editor and browser of a developer",
             0,
@@ -92,8 +92,8 @@ class Host:
     on_memory_exhausted: Annotated[
         Literal["swap", "kill", "end_run"],
         Setting(
-            "what happens when the processes need more than the memory: slow down, kill the "
-            "largest process, or the operator's end of the run",
+            "what happens when the processes need more memory than the machine has: slow "
+            "down, kill the largest process, or the operator's end of the run",
             source="incident: unknown; measured: a 20,000-seat run was stopped at 20 GB",
         ),
     ] = "swap"
@@ -112,13 +112,13 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the processes beside the load generator hold."""
+    """Memory of the processes besides the load generator."""
 
     jvm_start_mb: Annotated[
         float,
         Ge(0),
         Setting(
-            "resident memory of the service when it has started",
+            "resident memory of the service just after its start",
             "MB",
             "measured: 0.54 to 0.7 GB in fresh services, jvm_rss_mb of the runs",
             128,
@@ -140,7 +140,7 @@ class Memory:
         int,
         Gt(0),
         Setting(
-            "requests over which it grows, evenly",
+            "requests over which the service's memory grows, evenly",
             "requests",
             "measured: most of the growth in the first 20 s of the runs, some 5,000 requests",
             100,

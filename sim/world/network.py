@@ -12,13 +12,13 @@ from model.setting import Setting
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Between load generator and service."""
+    """The network between load generator and service."""
 
     one_way_s: Annotated[
         float,
         Ge(0),
         Setting(
-            "one-way delay beyond that of the loopback device, which the cost table has",
+            "one-way delay, added to the delay of the loopback device in the cost table",
             "s",
             "incident: everything on one machine",
             0,

@@ -1,4 +1,4 @@
-"""The application server: threads, connections, what it did before the run."""
+"""The application server: threads, connections, and the requests it answered before the run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BEFORE = "measured: pool borrows before each load (docs/calibration.md); counts
 
 @dataclass(frozen=True, slots=True)
 class RequestsBefore:
-    """Requests that the service answered before the load, of each kind: they warmed its code up."""
+    """Requests of each kind that the service answered before the load; they warmed up its code."""
 
     generation: Annotated[
         int, Ge(0), Setting("token generations", "requests", _BEFORE, 0, 100_000)
@@ -42,8 +42,8 @@ class Service:
         int,
         Ge(0),
         Setting(
-            "backlog of the listening socket: Linux queues one connection more than that once "
-            "max_connections are open; 0 stands for 50, as in Java's ServerSocket",
+            "backlog of the listening socket. Once max_connections are open, Linux queues "
+            "one connection more than this. 0 stands for 50, as in Java's ServerSocket",
             "connections",
             "Tomcat: acceptCount; measured: 10 + 6 connections at maxConnections 10, acceptCount 5",
             0,
@@ -53,7 +53,13 @@ class Service:
     max_connections: Annotated[
         int,
         Gt(0),
-        Setting("connections served at once", "connections", "Tomcat: maxConnections", 1, 100_000),
+        Setting(
+            "most connections served at the same time",
+            "connections",
+            "Tomcat: maxConnections",
+            1,
+            100_000,
+        ),
     ] = 8_192
     keep_alive_requests: Annotated[
         int,
@@ -71,8 +77,9 @@ class Service:
         Ge(0),
         Le(1),
         Setting(
-            "share of the connections closed after an answer that says so which the service closes "
-            "before the client does, and then has in TIME-WAIT itself; idle ones it always closes",
+            "share of connections that the service closes first, among those that end after "
+            'an answer with "Connection: close". The side that closes first keeps its port '
+            "in TIME-WAIT. The service always closes idle connections first",
             "",
             "assumed: 0, so that no port is free too early; measured: a race, 0.16 (the client "
             "asked for the end) to 0.65 with k6 1.8 and Tomcat 10.1, to 0.8 with a bare socket",
@@ -111,7 +118,7 @@ class Service:
         float,
         Ge(0),
         Setting(
-            "how long before the load the service started; sets the phase of the sweep",
+            "how long before the load the service started; this sets when the sweep runs",
             "s",
             "measured: load started 20 s after the service",
             0,
@@ -122,7 +129,7 @@ class Service:
         float,
         Ge(0),
         Setting(
-            "the load begins up to so much earlier or later than that, uniformly, by the seed",
+            "the load begins up to this much earlier or later, uniformly, drawn from the seed",
             "s",
             "none: an exact start; measured: 0.5 s of scatter between runs",
             0,
@@ -132,15 +139,15 @@ class Service:
     warm: Annotated[
         bool,
         Setting(
-            "start with code already compiled (hot) instead of warming up",
+            "start with code that is already compiled (hot) instead of warming up",
             source="measured: runs start cold",
         ),
     ] = False
     costs_uncertain: Annotated[
         bool,
         Setting(
-            "each run draws its costs within the errors of their calibration, so that replications "
-            "tell how far a prediction may be off and not only how runs scatter",
+            "each run draws its costs within their calibration errors. Replications then "
+            "show how far a prediction may be off, not only how much runs scatter",
             source="measured: standard errors and correlations of the fits (docs/calibration.md)",
         ),
     ] = False
@@ -156,15 +163,17 @@ class Service:
             "D_cap50_sweep",
         ],
         Setting(
-            "a measured run that the cost table is fitted without, for a comparison with this run",
-            source="none: all that were measured for the calibration",
+            "a measured run that is left out when the cost table is fitted, so that this run "
+            "can be compared with it",
+            source="none: every run that was measured for the calibration is used",
         ),
     ] = "none"
     one_log: Annotated[
         bool,
         Setting(
-            "logged exceptions are written one after the other, under a lock with a queue that "
-            "running threads overtake; off, they are written in parallel",
+            "logged exceptions are written one after the other, under a lock; running "
+            "threads overtake the threads in the lock's queue. Off: exceptions are written "
+            "in parallel",
             source="measured: checks that log wait far longer than requests that do not, and "
             "connections are free meanwhile (docs/validation.md); logback: OutputStreamAppender "
             "writes under a ReentrantLock that is not fair",
@@ -173,21 +182,21 @@ class Service:
     logs_gone_clients: Annotated[
         bool,
         Setting(
-            "an answer that takes several writes and whose client has closed its connection is "
-            "logged as an exception; off, it is lost without a trace",
+            "when the client has closed its connection, an answer that takes several writes "
+            "is logged as an exception. Off: the answer is lost without a log record",
             source="measured: 1,374 AsyncRequestNotUsableException in C_literal_cap20000_3000, "
             "1,229 lists of seats timed out; Tomcat writes 8 KiB at a time",
         ),
     ] = True
     requests_before: Annotated[
-        RequestsBefore, Setting("what warmed the code up before the load began")
+        RequestsBefore, Setting("requests that warmed up the code before the load began")
     ] = field(default_factory=RequestsBefore)
     restart_after_s: Annotated[
         float | None,
         Ge(0),
         Setting(
-            "time from being killed by the kernel until it is up again, with cold code; never "
-            "when not given",
+            "time from when the kernel kills the service until the service is up again, with "
+            "cold code. Not given: it stays down",
             "s",
             "incident: unknown; by hand, so not within a run",
         ),

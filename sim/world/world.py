@@ -30,13 +30,15 @@ class World:
     policy: Annotated[Policy, Setting("behaviour of the service: one switch per defect")] = field(
         default_factory=Policy
     )
-    customer: Annotated[Customer, Setting("behaviour of the load script's customers")] = field(
+    customer: Annotated[Customer, Setting("behaviour of the customers in the load script")] = field(
         default_factory=Customer
     )
     load: Annotated[
-        Loads, Setting("arrivals: one of the load generator's executors, or a list of several")
+        Loads, Setting("arrivals: one executor of the load generator, or a list of executors")
     ] = field(default_factory=RampingVUs)
-    catalogue: Annotated[Catalogue, Setting("what is on sale")] = field(default_factory=Catalogue)
+    catalogue: Annotated[Catalogue, Setting("the concert on sale, its seats and its users")] = (
+        field(default_factory=Catalogue)
+    )
     service: Annotated[Service, Setting("application server")] = field(default_factory=Service)
     pool: Annotated[Pool, Setting("database connection pool")] = field(default_factory=Pool)
     database: Annotated[Database, Setting("database")] = field(default_factory=Database)
@@ -49,12 +51,13 @@ class World:
     generator: Annotated[Generator, Setting("load generator")] = field(default_factory=Generator)
     network: Annotated[Network, Setting("network")] = field(default_factory=Network)
     app: Annotated[
-        Application, Setting("an application of your own in the place of the ticket service")
+        Application, Setting("your own application, simulated instead of the ticket service")
     ] = field(default_factory=Application)
-    faults: Annotated[tuple[Fault, ...], Setting("what goes wrong, and when")] = ()
+    faults: Annotated[tuple[Fault, ...], Setting("faults, and when each begins")] = ()
     processes: Annotated[
-        tuple[UserProcess, ...], Setting("processes of your own that watch and operate the world")
+        tuple[UserProcess, ...], Setting("your own processes, which watch and operate the world")
     ] = ()
     search: Annotated[
-        Search, Setting("other orders of events, and how closely invariants are watched")
+        Search,
+        Setting("search for races: other orders of events, and how closely invariants are watched"),
     ] = field(default_factory=Search)

@@ -38,6 +38,12 @@ def app(body, before=""):
             "import sqlalchemy; sqlalchemy.create_engine('postgresql+asyncpg://h/d').connect()",
             "postgresql with",
         ),
+        (
+            "import sqlalchemy; sqlalchemy.create_engine('sqlite:///shop.db')",
+            "create_engine('sqlite:///shop.db')",
+        ),
+        ("import sqlalchemy; sqlalchemy.create_engine('sqlite://')", "MariaDB or PostgreSQL URL"),
+        ("import sqlite3; sqlite3.connect('shop.db')", "sqlite3.connect('shop.db')"),
         ("import redis; redis.Redis().pubsub().subscribe('x')", "subscribe"),
     ],
 )
@@ -48,6 +54,31 @@ def test_a_refused_call_names_the_line_and_what_to_do(run_app, body, words):
     assert words in result.failure
     assert "own_app" in result.failure
     assert ":" in result.failure.partition(" in app")[0]
+
+
+def test_a_sqlite_url_at_the_import_is_refused_too(run_app):
+    code = """
+        from sqlalchemy import create_engine
+        engine = create_engine("sqlite+pysqlite:///shop.db")
+        def app(environ, start_response): ...
+    """
+    result = run_app(code, ASKS)
+    assert result.ended == "failed"
+    assert "create_engine('sqlite+pysqlite:///shop.db')" in result.failure
+    assert "own_app" in result.failure
+    assert ".py:3" in result.failure
+
+
+def test_sqlite_is_there_for_others_than_the_application(run_app, tmp_path):
+    import sqlite3
+
+    from sqlalchemy import create_engine, text
+
+    private = "import sqlite3; sqlite3.connect(':memory:').execute('SELECT 1')"
+    assert run_app(app(private), ASKS).ended == "completed"
+    sqlite3.connect(tmp_path / "own.db").close()
+    with create_engine("sqlite://").connect() as connection:
+        assert connection.execute(text("SELECT 1")).scalar() == 1
 
 
 def test_no_except_clause_of_the_application_hides_it(run_app):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing.process
 import os
 import socket
+import sqlite3
+import sqlite3.dbapi2
 import subprocess
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +23,10 @@ HTTP: Final = (
 )
 _FORK: Final = (
     "a process of its own has no simulated time; use threads, or leave it out by [app] env"
+)
+_SQLITE: Final = (
+    "SQLite waits for the locks of its file in real time; give the service a MySQL, MariaDB or "
+    "PostgreSQL URL in [app.env] (Django: another ENGINE)"
 )
 
 
@@ -42,8 +48,23 @@ def _guarded(real: Callable[..., Any], call: str, why: str) -> Callable[..., Any
     return guard
 
 
+def _guard_sqlite() -> None:
+    """A database in memory is private to its connection: only files are refused."""
+    real = sqlite3.connect
+    guarded = _guarded(real, "sqlite3.connect", _SQLITE)
+
+    def connect(database: Any, *args: Any, **options: Any) -> Any:
+        chosen = real if database == ":memory:" else guarded
+        return chosen(database, *args, **options)
+
+    for module in (sqlite3, sqlite3.dbapi2):
+        untyped: Any = module
+        untyped.connect = connect
+
+
 def install() -> None:
     """Guard this process, for good."""
+    _guard_sqlite()
     sockets: Any = socket.socket
     for name in _SOCKETS:
         setattr(sockets, name, _guarded(getattr(sockets, name), f"socket.{name}", HTTP))

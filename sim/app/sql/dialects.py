@@ -14,6 +14,8 @@ from sqlalchemy import types as sqltypes
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.mysql.base import MySQLDialect
 from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.pool import QueuePool
 
@@ -24,6 +26,8 @@ from sim.app.sql.drivers import Driver
 
 if TYPE_CHECKING:
     import types
+
+    from sqlalchemy.engine import URL
 
     from sim.app.sql.sessions import Connection
 
@@ -215,21 +219,49 @@ class _Postgres(_Common, PGDialect):
         return True
 
 
+def _refusal(url: URL, why: str) -> RefusedCallError:
+    """Make the error that ends the run, and note it."""
+    error = RefusedCallError(
+        f"{caller(RUNTIME.roots)}: create_engine({url.render_as_string(hide_password=True)!r}): "
+        f"{why}; allowed: mysql or mariadb with {', '.join(_MYSQL_DRIVERS)}, postgresql with "
+        f"{', '.join(_POSTGRES_DRIVERS)}. Give the service a MySQL, MariaDB or PostgreSQL URL in "
+        "[app.env]"
+    )
+    RUNTIME.refuse(error)
+    return error
+
+
 class _Refused(DefaultDialect):
     """A driver that is not simulated."""
 
     supports_statement_cache = True
 
     @classmethod
-    def import_dbapi(cls) -> Any:
+    def get_dialect_cls(cls, url: URL) -> type[Any]:
         """Say so."""
-        error = RefusedCallError(
-            f"{caller(RUNTIME.roots)}: create_engine with a driver that is not simulated; allowed: "
-            f"mysql or mariadb with {', '.join(_MYSQL_DRIVERS)}, postgresql with "
-            f"{', '.join(_POSTGRES_DRIVERS)}. Set the URL in [app] env"
-        )
-        RUNTIME.refuse(error)
-        raise error
+        raise _refusal(url, "this driver is not simulated")
+
+
+class _NoSQLite:
+    """SQLite locks its file, and waits for it, in real time: an application must not bring it.
+
+    Outside a run of an application the dialect is SQLAlchemy's own.
+    """
+
+    @classmethod
+    def get_dialect_cls(cls, url: URL) -> type[Any]:
+        """Say so, if it is the application that asks."""
+        if RUNTIME.simulates:
+            raise _refusal(url, "SQLite waits for its locks in real time and is not simulated")
+        return cls
+
+
+class _SQLite(_NoSQLite, SQLiteDialect_pysqlite):
+    supports_statement_cache = True
+
+
+class _AsyncSQLite(_NoSQLite, SQLiteDialect_aiosqlite):
+    supports_statement_cache = True
 
 
 def _registered() -> dict[str, str]:
@@ -240,6 +272,7 @@ def _registered() -> dict[str, str]:
     for driver in _POSTGRES_DRIVERS:
         found[f"postgresql.{driver}"] = "_Postgres"
     found.update(dict.fromkeys(_REFUSED, "_Refused"))
+    found |= {"sqlite": "_SQLite", "sqlite.pysqlite": "_SQLite", "sqlite.aiosqlite": "_AsyncSQLite"}
     return found
 
 
