@@ -125,7 +125,8 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
 def read_config(options: argparse.Namespace) -> Reading:
     """The config that CONFIG and --set name.
 
-    Values outside their plausible range are told on standard error, one line each.
+    Values outside their plausible range, and libraries of an application that were never tried in
+    the installed version, are told on standard error, one line each.
 
     Raises:
         ConfigError: it is not valid, or has such a value and the command line has `--strict`.
@@ -140,6 +141,11 @@ def read_config(options: argparse.Namespace) -> Reading:
             source = given.merged.origin(tuple(found.key.split(".")), given.source)
             raise ConfigError(source, "", f"{found} (--strict)")
         sys.stderr.write(f"warning: {found}\n")
+    if given.config.world.app.wsgi:
+        from sim.app.versions import untried_versions
+
+        for remark in untried_versions():
+            sys.stderr.write(f"warning: {remark}\n")
     return given
 
 

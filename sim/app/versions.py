@@ -67,6 +67,10 @@ def _parsed(text: str) -> tuple[int, ...]:
     return tuple(parts)
 
 
+def _shown(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
 def installed() -> dict[str, str]:
     """The versions that are there of the libraries that matter here."""
     found = {}
@@ -78,16 +82,24 @@ def installed() -> dict[str, str]:
     return found
 
 
-def check_versions() -> list[str]:
-    """Look at versions and private names; return remarks. Raises `VersionError`."""
-    remarks = []
+def untried_versions() -> list[str]:
+    """A remark for each library that is newer than any that was tried."""
+    return [
+        f"{name} {version} was never tried with this version of ticketsim; tried: before "
+        f"{_shown(_RANGES[name][1])}"
+        for name, version in installed().items()
+        if _parsed(version) >= _RANGES[name][1]
+    ]
+
+
+def check_versions() -> None:
+    """Look at versions and private names. Raises `VersionError`."""
     for name, version in installed().items():
-        first, untried = _RANGES[name]
+        first, _ = _RANGES[name]
         if _parsed(version) < first:
-            shown = ".".join(map(str, first))
-            raise VersionError(f"{name} {version} is not supported; allowed: {shown} or newer")
-        if _parsed(version) >= untried:
-            remarks.append(f"{name} {version} was never tried with this version of ticketsim")
+            raise VersionError(
+                f"{name} {version} is not supported; allowed: {_shown(first)} or newer"
+            )
     for module_name, names in _HELD.items():
         try:
             module = importlib.import_module(module_name)
@@ -103,4 +115,3 @@ def check_versions() -> list[str]:
                         "docs/how-to/your-own-service.md"
                     )
                 holder = getattr(holder, part)
-    return remarks

@@ -4,7 +4,8 @@
 source of its default and its plausible range (`Setting`). Hard limits are `annotated_types`
 constraints. Sources are abbreviated. "incident" is the incident report and its load description.
 "measured" is the runs of the real system. "Tomcat", "HikariCP", "k6", "InnoDB", "Spring" and
-"Linux" are the defaults in that software's documentation.
+"Linux" are the defaults in that software's documentation. "timed" is a loop on one machine, which
+docs/how-to/your-own-service.md describes.
 """
 
 from sim.world.application import Application, HttpStub
