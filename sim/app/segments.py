@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from statistics import median
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sim.app.seams.clock import REAL
 from sim.app.seams.runtime import RUNTIME
@@ -18,7 +18,6 @@ from sim.kernel.errors import ThreadKilled
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sim.app.worker import Worker
     from sim.database.costs import StatementWork
     from sim.kernel.environment import Environment
     from sim.machines.cpu import Process
@@ -31,6 +30,14 @@ BEGIN: Final = "begin"
 END: Final = "end"
 _thread_time_ns: Final = REAL["thread_time_ns"]
 _LEAST_MEASURED: Final = 20
+
+
+class Computes(Protocol):
+    """A worker process, as far as a task needs it: where its code is computed."""
+
+    def compute(self, work_s: float) -> None:
+        """Block the current thread until `work_s` seconds of work are done."""
+        ...
 
 
 class ApplicationTask:
@@ -54,7 +61,7 @@ class ApplicationTask:
     )
 
     def __init__(
-        self, label: str, factor: Factor, worker: Worker | None, *, request: bool = False
+        self, label: str, factor: Factor, worker: Computes | None, *, request: bool = False
     ) -> None:
         self.label = label
         self.factor = factor

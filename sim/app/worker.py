@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from model.http import Response
 from sim.app.errors import ApplicationError
@@ -18,10 +18,11 @@ from sim.stations.worker_pool import WorkerPool
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from sim.app.server import ApplicationServer
-    from sim.kernel.environment import Thread
+    from sim.app.segments import ApplicationCharges
+    from sim.kernel.environment import Environment, Thread, Timer
     from sim.machines.cpu import Process
     from sim.network.exchange import Exchange
+    from sim.world.application import Application
 
 _LOWEST_FAILED: Final = 400
 _SERVER_ERROR: Final = 500
@@ -31,10 +32,34 @@ _SWITCH_S: Final = 0.005
 """sys.getswitchinterval: time after which a thread passes the interpreter's lock to the next."""
 
 
+class Server(Protocol):
+    """The server, as far as its worker processes need it."""
+
+    env: Environment
+    settings: Application
+    charges: ApplicationCharges
+
+    def watch_timeout(self, worker: Worker, exchange: Exchange) -> Timer | None:
+        """End a worker that takes too long for a request; None where any time is allowed."""
+        ...
+
+    def user_of(self, exchange: Exchange) -> int:
+        """Number of the user whose request it is."""
+        ...
+
+    def answer(self, exchange: Exchange) -> None:
+        """Send an answer on its way."""
+        ...
+
+    def served(self, worker: Worker) -> None:
+        """A worker has served a request."""
+        ...
+
+
 class Worker:
     """One process. `modules` and `application` are None while it boots."""
 
-    def __init__(self, server: ApplicationServer, number: int, process: Process) -> None:
+    def __init__(self, server: Server, number: int, process: Process) -> None:
         self._server = server
         self.number = number
         self.process = process
