@@ -19,7 +19,7 @@ class ResultMemo:
         self._by_tables: defaultdict[frozenset[str], dict[Any, StoredRows]] = defaultdict(dict)
 
     def get(self, tables: frozenset[str], key: Any) -> StoredRows | None:
-        """The result of a SELECT that reads `tables`. Raises `TypeError` for an unhashable `key`."""
+        """The result of a SELECT that reads `tables`. Raises `TypeError` if `key` has no hash."""
         return self._by_tables[tables].get(key)
 
     def put(self, tables: frozenset[str], key: Any, stored: StoredRows) -> None:
