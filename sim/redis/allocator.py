@@ -1,4 +1,4 @@
-"""How many bytes jemalloc really hands out, for the two builds of Redis one meets.
+"""The number of bytes that jemalloc hands out, in the two usual builds of Redis.
 
 Upstream Redis is built with 8-byte steps up to 64 bytes, Debian's with 16-byte steps up to 128;
 above, both have four size classes per doubling (jemalloc(3), "Size classes").
@@ -44,7 +44,7 @@ class Layout:
 
     name: str
     startup_bytes: int
-    """used_memory_startup: an empty server that nobody has connected to."""
+    """used_memory_startup: an empty server without connections."""
     step: int
     steps_up_to: int
     skiplist_node_bytes: float

@@ -19,19 +19,19 @@ BeforeCommand = Callable[[str, int], None]
 
 
 class _NoPool(redis.ConnectionPool):
-    """Stands where redis-py expects connections; there are none."""
+    """Stands in for redis-py's connection pool; a simulated Redis has no connections."""
 
     def get_connection(self, *_: Any, **__: Any) -> Any:
-        """Refuse what bypasses `execute_command`."""
+        """Refuse calls that bypass `execute_command`."""
         raise NotImplementedError("a simulated Redis has no network connections")
 
 
 class DirectRedis(redis.Redis):
     """A `redis.Redis` over one connection, opened on first use and shared by all callers.
 
-    Answers and exceptions are redis-py's own. Pipelines use connections of their own, kept for
-    later ones, and run as one atomic MULTI ... EXEC unless `transaction=False`. Commands that
-    subscribe or would block raise UnsupportedCommandError.
+    Answers and exceptions are redis-py's own. Each pipeline uses a separate connection, which is
+    kept for later pipelines. A pipeline runs as one atomic MULTI ... EXEC unless
+    `transaction=False`. Commands that subscribe or would block raise UnsupportedCommandError.
     """
 
     def __init__(
@@ -62,11 +62,11 @@ class DirectRedis(redis.Redis):
         transaction: bool = True,
         shard_hint: Any = None,  # noqa: ARG002  (redis-py's signature)
     ) -> DirectPipeline:
-        """A pipeline on a connection of its own."""
+        """A pipeline on a separate connection."""
         return DirectPipeline(self, transaction)
 
     def borrow_link(self) -> ClientConnection:
-        """A connection for one pipeline: an idle one, or a new one."""
+        """A connection for one pipeline: an idle connection, or a new connection."""
         if self._idle:
             return self._idle.pop()
         return ClientConnection(self._server, self._before_command, self.get_encoder())
@@ -76,14 +76,14 @@ class DirectRedis(redis.Redis):
         self._idle.append(link)
 
     def close(self) -> None:
-        """Close the connections; the next command opens one again."""
+        """Close the connections; the next command opens a connection again."""
         if hasattr(self, "_idle"):
             for link in [self._link, *self._idle]:
                 link.close()
 
 
 class DirectPipeline(Pipeline):
-    """redis-py's pipeline over a connection of its own, borrowed from first use until `reset`.
+    """redis-py's pipeline over a separate connection, borrowed from first use until `reset`.
 
     With `transaction` its commands run as one atomic MULTI ... EXEC, in one turn.
     """
@@ -110,7 +110,7 @@ class DirectPipeline(Pipeline):
         return reply
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """Run what was queued: as one atomic transaction, or one command after the other.
+        """Run the queued commands: as one atomic transaction, or one command after the other.
 
         Raises:
             redis.exceptions.WatchError: if a watched key changed; nothing was run.
@@ -135,7 +135,7 @@ class DirectPipeline(Pipeline):
             self.reset()
 
     def _run_transaction(self, commands: list[tuple[Any, ...]]) -> list[Any]:
-        """The replies; errors while queueing, which refuse the whole, raise as in redis-py."""
+        """The replies; raises redis-py's error if a command was refused while queueing."""
         if self.watching and self._link.is_cut:
             raise redis.WatchError("A ConnectionError occurred while watching one or more keys")
         refused, replies = self._link.run_transaction(commands)
@@ -154,7 +154,7 @@ class DirectPipeline(Pipeline):
         return reply if callback is None else callback(reply, **options)
 
     def reset(self) -> None:  # type: ignore[override]  # as redis-py's own Pipeline
-        """Forget what was queued and watched; the pipeline can be used again."""
+        """Drop queued commands and watched keys; the pipeline can be used again."""
         self.command_stack = []
         self.scripts = set()
         if self._borrowed is not None:
@@ -172,7 +172,7 @@ class DirectPipeline(Pipeline):
 
 
 class ClientConnection:
-    """A connection to the server as redis-py's pipeline uses one: send commands, read replies."""
+    """A connection to the server for redis-py's pipeline: sends commands, reads replies."""
 
     def __init__(
         self, server: RedisServer, before_command: BeforeCommand | None, encoder: Any
@@ -225,16 +225,16 @@ class ClientConnection:
 
     @property
     def is_cut(self) -> bool:
-        """Whether the server has closed the connection that was in use."""
+        """Whether the server has closed the current connection."""
         return self._connection is not None and self._connection.is_closed
 
     def forget_watches(self) -> None:
-        """Send UNWATCH without taking a turn (it rides on the next command's)."""
+        """Send UNWATCH without a turn of its own (it is sent with the next command)."""
         if self._connection is not None:
             self._connection.forget_watches()
 
     def close(self) -> None:
-        """Close the connection; the next command opens another."""
+        """Close the connection; the next command opens a new connection."""
         if self._connection is not None:
             self._connection.disconnect()
             self._connection = None

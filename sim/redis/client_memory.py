@@ -1,42 +1,42 @@
-"""Memory that the server takes for its connections, by how long each has been silent."""
+"""Memory of the server's connections; it depends on how long each connection is silent."""
 
 from __future__ import annotations
 
 from typing import Final, Protocol
 
 CLIENT_BYTES: Final = 2_260
-"""A connection that has been silent for some seconds."""
+"""Memory of a connection that has been silent for some seconds."""
 NEW_CLIENT_BYTES: Final = 15_360
-"""What its first reply buffer (16 KB) takes more than the later one (1 KB)."""
+"""Further memory of a new connection: reply buffer of 16 KB at first, 1 KB later."""
 NEW_CLIENT_S: Final = 5.0
 """reply_buffer_peak_reset_time."""
 QUERY_BUFFER_BYTES: Final = 20_480
-"""The query buffer of a connection that has just sent something."""
+"""The query buffer of a connection that has just sent a command."""
 QUERY_BUFFER_S: Final = 2.0
-"""Silence after which the query buffer is given back (clientsCronResizeQueryBuffer)."""
+"""Silence after which the query buffer is freed (clientsCronResizeQueryBuffer)."""
 
 
 class OpenConnection(Protocol):
-    """A connection of which is known when it was opened and when it sent something last."""
+    """A connection with the times of its opening and of its last command."""
 
     opened_s: float
     active_s: float
 
 
 class ClientMemory:
-    """The sum over all connections, without looking at each: those that shrink next come first."""
+    """The memory of all connections; kept in the order of shrinking, so no sum visits them all."""
 
     __slots__ = ("_latest", "_new", "_open", "_sending")
 
     def __init__(self) -> None:
         self._open = 0
-        # In the order in which they were opened, and in which they last sent something.
+        # Connections in the order of their opening, and in the order of their last command.
         self._new: dict[OpenConnection, None] = {}
         self._sending: dict[OpenConnection, None] = {}
         self._latest: OpenConnection | None = None
 
     def opened(self, connection: OpenConnection) -> None:
-        """A connection was opened, which also counts as its having sent something."""
+        """A connection was opened; this also counts as a sent command."""
         self._open += 1
         self._new[connection] = None
         self.sent(connection)
@@ -57,7 +57,7 @@ class ClientMemory:
             self._latest = None
 
     def bytes_at(self, now_s: float) -> int:
-        """Bytes of all connections at `now_s`, which never goes back."""
+        """Bytes of all connections at `now_s`; `now_s` never decreases."""
         new, sending = self._new, self._sending
         while new and now_s - (first := next(iter(new))).opened_s >= NEW_CLIENT_S:
             del new[first]

@@ -28,7 +28,7 @@ _FIXED: Final = {"appendonly": "no", "databases": "16"}
 
 
 class Config:
-    """The running configuration of one server, which `on_change` tells of a new one."""
+    """The running configuration of one server; calls `on_change` with each new configuration."""
 
     def __init__(self, settings: RedisSettings, on_change: Callable[[RedisSettings], None]) -> None:
         self.settings = settings
@@ -49,7 +49,7 @@ class Config:
         """Apply all `changes` or none.
 
         Raises:
-            SimpleError: with Redis's message for the first one that it would refuse.
+            SimpleError: with Redis's message for the first change that it would refuse.
         """
         fields = dict(self._checked(name, value) for name, value in changes.items())
         self.settings = replace(self.settings, **fields)
@@ -77,7 +77,7 @@ def _number(name: str, value: str) -> tuple[str, int]:
         raise _refused(name, "argument couldn't be parsed into an integer") from None
     if not low <= number <= high:
         raise _refused(name, f"argument must be between {low} and {high} inclusive")
-    if field == "hz":  # Redis takes any and keeps what is possible
+    if field == "hz":  # Redis accepts any number and limits it to the range
         number = min(max(number, _HZ[0]), _HZ[1])
     return field, number
 

@@ -1,8 +1,8 @@
 """One client's connection inside the server: fakeredis's commands, run without its wire protocol.
 
-The order of things for a command is the real server's (processCommand): arity, memory limit,
-queueing inside MULTI, execution. fakeredis's own code executes; this module replaces how it is
-called, and those commands whose fakeredis version is slow, wrong or missing.
+The steps of a command have the order of the real server (processCommand): arity, memory limit,
+queueing inside MULTI, execution. fakeredis's own code executes the command. This module replaces
+the way that code is called, and the commands whose fakeredis version is slow, wrong or missing.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
             bytes, int, float, None, or lists and dicts of them (RESP3).
 
         Raises:
-            redis.exceptions.ResponseError: what the server answers with an error.
-            UnsupportedCommandError: if it would wait, or is not simulated.
+            redis.exceptions.ResponseError: if the server answers with an error.
+            UnsupportedCommandError: if the command would wait, or is not simulated.
         """
         server = self.server
         server.begin_command(self, plan.name)
@@ -116,14 +116,14 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
             self._clear_watches()
 
     def unknown_command(self, name: str, args: list[bytes]) -> redis.ResponseError:
-        """The server's answer to a command it does not know; spoils a transaction being queued."""
+        """The answer to an unknown command; makes a transaction that is being queued fail."""
         self._transaction_failed = self._transaction is not None
         shown = "".join(f"'{arg.decode(errors='replace')}' " for arg in args)
         return redis.ResponseError(f"unknown command '{name}', with args beginning with: {shown}")
 
     @property
     def is_closed(self) -> bool:
-        """Whether either side has closed it."""
+        """Whether the client or the server has closed the connection."""
         return self._killed
 
     def kill(self) -> None:
@@ -134,11 +134,11 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
             self.server.client_memory.closed(self)
 
     def disconnect(self) -> None:
-        """Close it from the client's side; what it watched is forgotten."""
+        """Close the connection from the client's side and drop its watched keys."""
         self.kill()
 
     def _decode_error(self, error: SimpleError) -> Any:
-        """The exception of redis-py; fakeredis's old wording of a bad expiry is renewed."""
+        """The exception of redis-py; the text for a bad expiry is that of the newer Redis."""
         known, _, command = error.value.partition(_OLD_EXPIRE_COMPLAINT)
         if not known and command.isalpha():
             error = SimpleError(f"{_OLD_EXPIRE_COMPLAINT}'{command}' command")
@@ -176,7 +176,7 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
     def _bound(
         self, plan: Plan, shape: Shape, args: list[bytes], items: list[CommandItem]
     ) -> list[Any]:
-        """The arguments as fakeredis's code wants them; the keys among them go into `items`."""
+        """The arguments as fakeredis's code expects them; keys are also added to `items`."""
         db = self._db
         for index, answer in shape.early:
             if db.lookup(args[index]) is None:
@@ -198,7 +198,7 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
         return argv
 
     def _refuse_type(self, plan: Plan, argv: list[Any]) -> NoReturn:
-        """Report a key of the wrong type, or first what else Redis would complain about."""
+        """Report a key of the wrong type, or the error that Redis would report before that."""
         if plan.name in _ARGUMENTS_BEFORE_TYPE:
             nothing = CommandItem(argv[0], self._db, default=MeteredZSet(self.server.state.layout))
             getattr(self, plan.method)(nothing, *argv[1:])
@@ -211,7 +211,7 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
             state.keyspace_misses += not found
 
     def _missing(self, kind: type[Any] | None, plan: Plan) -> Any:
-        """What a command sees in the place of a key that does not exist."""
+        """The value that a command gets for a key that does not exist."""
         if kind is None or kind is bytes or not plan.creates:
             return None
         if kind is ZSet:
@@ -219,7 +219,7 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
         return kind()
 
     def _refuse_if_full(self, plan: Plan) -> None:
-        """Evict; if that is not enough, refuse what would use more memory."""
+        """Evict keys; if memory is still full, refuse commands that use more memory."""
         if self.server.free_memory():
             return
         queueing = self._transaction is not None
@@ -232,7 +232,7 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
             raise SimpleError(OUT_OF_MEMORY)
 
     def _note_failure(self, plan: Plan, error: SimpleError) -> None:
-        """An error before execution spoils a transaction that is being queued."""
+        """An error before execution makes a transaction that is being queued fail."""
         if self._transaction is None:
             return
         if plan.name == "exec":
@@ -291,7 +291,7 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
         )
 
     def _zpop(self, key: CommandItem, count: int, reverse: bool, flatten_list: bool) -> list[Any]:
-        """ZPOPMIN and its kin, in time proportional to `count` and not to the set."""
+        """ZPOPMIN and related commands, in time proportional to `count` and not to the set."""
         if count < 0:
             raise SimpleError(msgs.INDEX_NEGATIVE_ERROR_MSG)
         zset = key.value
@@ -319,7 +319,7 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
         return len(zset) - n_before
 
     def zremrangebyrank(self, key: CommandItem, start: int, stop: int) -> int:
-        """ZREMRANGEBYRANK; a range that covers the whole set empties it in one go."""
+        """ZREMRANGEBYRANK; a range that covers the whole set empties it in one step."""
         zset = key.value
         n_members = len(zset)
         if n_members and start in (0, -n_members) and (stop >= n_members - 1 or stop == -1):
@@ -360,8 +360,8 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
         left_ms = round((key.expireat - self._db.time) * 1000)
         return left_ms if scale > 1 else (left_ms + 500) // 1000
 
-    # The reply to a set operation is in no particular order; sorted, it does not depend on
-    # the hash seed.
+    # Redis does not define the order of the reply to a set operation. A sorted reply does not
+    # depend on the hash seed.
 
     def sdiff(self, *keys: CommandItem) -> list[bytes]:
         """SDIFF."""
@@ -376,7 +376,7 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
         return sorted(super().sunion(*keys))
 
     def copy(self, key: CommandItem, newkey: CommandItem, *args: bytes) -> int:
-        """COPY; the copy is a value of its own (fakeredis lets both keys share one)."""
+        """COPY; the copy is an independent value (in fakeredis both keys share one value)."""
         if key:
             key._value = independent(key.value)  # noqa: SLF001  (not a write to the source)
         return int(super().copy(key, newkey, *args))
@@ -398,7 +398,7 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
         return int(self.server.persistence.last_save_s)
 
     def _blocking(self, timeout: float | None, func: Any, shape: Any = None) -> Any:
-        """A blocking command answers if it can at once; waiting is not simulated."""
+        """A blocking command answers if it can answer at once; waiting is not simulated."""
         found = func(True)
         if found is None and not self._in_transaction:
             raise UnsupportedCommandError(

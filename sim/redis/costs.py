@@ -1,11 +1,11 @@
-"""How long the single-threaded server works on a command, in nanoseconds.
+"""Work of the single-threaded server on a command, in nanoseconds.
 
-Every command pays `RedisSettings.command_overhead_us` for reading, parsing and answering, and then
-its own work by its complexity: a constant, a step per doubling of the set, and a price per element
+Every command costs `RedisSettings.command_overhead_us` for reading, parsing and answering. Its own
+work is added, by its complexity: a constant, a step per doubling of the set, and a cost per element
 touched. Source of `COSTS`: usec_per_call of INFO commandstats of redis-server 7.0.15 with sets of
 1,000 to 430,000 members of 36 characters. Removing many members costs more per member in larger
 sets, because they leave the processor's caches: `FREE_NS` (DEL) is the design's 14 ms at 100,000
-and 76 ms at 430,000 members, below that and for `REMOVE_NS` as measured like the others.
+and 76 ms at 430,000 members. Smaller sizes and `REMOVE_NS` were measured like the others.
 """
 
 from __future__ import annotations
@@ -82,16 +82,16 @@ LAZYFREE_THRESHOLD: Final = 64
 QUEUED_COMMAND_NS: Final = 1_000
 """Reading and queueing one more command that arrived in the same packet (redis-benchmark -P)."""
 EVICT_NS: Final = 2_000
-"""Choosing a victim: sampling 5 keys, the pool, deleting a small key (assumed)."""
+"""Evicting a key: sampling 5 keys, updating the pool, deleting a small key (assumed)."""
 
 
 def free_ns(n_elements: int) -> int:
-    """Time to free a collection of `n_elements`, blocking everybody."""
+    """Time to free a collection of `n_elements`; blocks all clients."""
     return int(n_elements * _interpolated(FREE_NS, n_elements)) if n_elements > 1 else 0
 
 
 def _interpolated(points: tuple[tuple[int, int], ...], size: int) -> float:
-    """The price per element at `size`, linear in its logarithm between the points."""
+    """The cost per element at `size`, linear in the logarithm of size between the points."""
     at = bisect_right(points, size, key=lambda point: point[0])
     if at == 0 or at == len(points):
         return points[min(at, len(points) - 1)][1]
@@ -127,7 +127,7 @@ def _members(keyspace: Keyspace, key: bytes) -> int:
 
 
 def _touched(name: str, args: list[bytes], n_members: int, keyspace: Keyspace) -> int:
-    """Elements the command goes through, as far as its arguments tell (else: all)."""
+    """Elements that the command visits, if its arguments tell the number; else all."""
     if name in _ALL_KEYS:
         return len(keyspace)
     if name in {"zpopmin", "zpopmax"}:

@@ -1,10 +1,10 @@
-"""What can go wrong that a real Redis server does not report to its clients.
+"""Errors of the simulation, which a real Redis server does not report to its clients.
 
     RedisSimulationError
     +-- UnsupportedCommandError   the command exists, but not on simulated time
     +-- RedisSettingError         a setting that Redis itself would refuse (also a ValueError)
 
-Everything a real server answers with an error is raised by the client as redis-py's own exception.
+For an error that a real server answers, the client raises redis-py's own exception.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ class RedisSimulationError(Exception):
 
 
 class UnsupportedCommandError(RedisSimulationError, NotImplementedError):
-    """A command that this server does not run: it would wait, or needs a feature left out."""
+    """A command that this server does not run: it would wait, or its feature is missing."""
 
 
 class RedisSettingError(RedisSimulationError, ValueError):
     """A setting with a value that Redis would refuse.
 
-    `complaint` is Redis's own wording, without the value and what is allowed.
+    `complaint` is Redis's own text, without the value and the allowed values.
     """
 
     def __init__(self, value: str, complaint: str, hint: str = "") -> None:

@@ -1,7 +1,8 @@
-"""Which keys go when memory is full: Redis's sampling into a pool of candidates.
+"""Choice of the keys to evict when memory is full: Redis's sampling into a pool of candidates.
 
-As evict.c of Redis 7: `maxmemory-samples` neighbouring keys of each database go into a pool of 16,
-ordered by how good a victim they are; the best that still exists is deleted, whole.
+As evict.c of Redis 7: `maxmemory-samples` neighbouring keys of each database are put into a pool of
+16 keys, ordered by their merit as a victim. The best victim that still exists is deleted, with its
+whole value.
 """
 
 from __future__ import annotations

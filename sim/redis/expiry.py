@@ -1,8 +1,8 @@
 """Deleting expired keys in the background, as expire.c of Redis 7 does.
 
-Ten times a second each database is sampled, 20 keys a round, again while more than a tenth of a
-round had expired, for at most a quarter of the time; after a cycle that ran out of time, short
-ones of 1 ms also run between commands.
+Ten times a second each database is sampled in rounds of 20 keys. Another round follows while more
+than a tenth of a round's keys had expired. The rounds take at most a quarter of the time. After a
+cycle that ran out of time, short cycles of 1 ms also run between commands.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ class ActiveExpiry:
     def is_busy(self) -> bool:
         """Whether the short cycle between commands is due as well.
 
-        Redis means to run it also while many keys are stale, but compares a share with 10
-        percent as a number, 10, which no share reaches.
+        Redis should run the short cycle also while many keys are stale. But Redis compares the
+        share of stale keys with the number 10, meant as 10 percent, and no share reaches 10.
         """
         return self._cut_short
 
     def cycle(self, databases: Iterable[Keyspace], limit_ns: int) -> int:
-        """Delete expired keys for at most `limit_ns` of server time; the time it took, in ns."""
+        """Delete expired keys for at most `limit_ns` of server time; return the time in ns."""
         spent_ns = sampled = expired = 0
         self._cut_short = False
         for database in databases:
@@ -65,7 +65,7 @@ class ActiveExpiry:
         return spent_ns
 
     def _loop(self, database: Keyspace) -> tuple[int, int]:
-        """Look at the next keys in table order; how many were looked at, and deleted."""
+        """Visit the next keys in table order; return the numbers of visited and deleted keys."""
         table = database.names_with_ttl
         keys = table.keys
         if len(keys) < _SPARSE * table.buckets:

@@ -1,4 +1,4 @@
-"""The text of INFO, for the sections and lines that mean something here."""
+"""The text of INFO, with the sections and lines that the simulation can fill."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _KB = 1024
 
 
 def info_text(server: RedisServer, wanted: set[str]) -> str:
-    """INFO for the `wanted` sections (empty, or with "all" or "default": every one)."""
+    """INFO for the `wanted` sections (empty, or with "all" or "default": all sections)."""
     everything = not wanted or wanted & {"all", "default", "everything"}
     parts = []
     for name, lines in _sections(server).items():

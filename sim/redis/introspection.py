@@ -68,7 +68,7 @@ class IntrospectionCommands:
         entry = self._peek(key)
         if entry is None:
             return None
-        # It counts 24 bytes per hash table entry, whatever the allocator makes of them.
+        # MEMORY USAGE counts 24 bytes per hash table entry, and not the allocated size.
         state = self.server.state
         layout = state.layout
         ttl_bytes = layout.entry_bytes if entry.ttl_at >= 0 else 0

@@ -1,4 +1,4 @@
-"""One database of the server: its keys, what they cost, when they expire, when last used."""
+"""One database of the server: its keys, their memory, expiry and last use."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _INITIAL_BUCKETS: Final = 4
 _SHRINK_BELOW_PERCENT: Final = 10
 """HASHTABLE_MIN_FILL."""
 _FORCED_LOAD: Final = 1.618
-"""HASHTABLE_MAX_LOAD_FACTOR: fuller than this, the key table grows even past maxmemory."""
+"""HASHTABLE_MAX_LOAD_FACTOR: above this load the key table grows even past maxmemory."""
 
 
 @dataclass(slots=True)
 class State:
-    """What the databases, the eviction and the clients of one server share."""
+    """The state that the databases, the eviction and the clients of one server share."""
 
     layout: Layout
     sizer: Sizer
@@ -32,7 +32,7 @@ class State:
     now_s: float
     """Time of the running command, epoch seconds cut to the millisecond, as in Redis."""
     access_clock: int = 0
-    """What a key's access field is set to when it is used: the LRU clock, in seconds."""
+    """The value that a used key's access field is set to: the LRU clock, in seconds."""
     lfu_touch: Callable[[int], int] | None = None
     """Under an LFU policy: the new access field for the old one."""
     touching: bool = True
@@ -50,7 +50,7 @@ class State:
 
 
 class Entry:
-    """One key's value and what the server knows about it."""
+    """One key's value, and the server's data about the key."""
 
     __slots__ = ("access", "expireat", "key_at", "measured", "n_bytes", "ttl_at", "value")
 
@@ -64,7 +64,7 @@ class Entry:
 
 
 class ShuffledKeys:
-    """Keys in a random order, like the buckets of a hash table; everything in constant time.
+    """Keys in a random order, like the buckets of a hash table; all methods in constant time.
 
     A run of neighbours is a random sample, which is how Redis samples for eviction and expiry.
     """
@@ -74,10 +74,10 @@ class ShuffledKeys:
         self.keys: list[bytes] = []
         self.buckets = 0
         self.cursor = 0
-        """Where the background deletion will look next."""
+        """Position at which the background deletion will continue."""
 
     def insert(self, key: bytes) -> tuple[int, bytes]:
-        """Put `key` at a random place; where, and which key it sent to the end (maybe itself)."""
+        """Put `key` at a random place; return the place and the key moved to the end."""
         keys = self.keys
         at = int(self._rng.random() * (len(keys) + 1))
         keys.append(key)
@@ -86,7 +86,7 @@ class ShuffledKeys:
         return at, moved
 
     def remove(self, at: int) -> bytes:
-        """Take out the key at `at`; the key that moved there (perhaps the one taken out)."""
+        """Take out the key at `at`; return the key that moved there (perhaps the same key)."""
         last = self.keys.pop()
         if at < len(self.keys):
             self.keys[at] = last
@@ -101,7 +101,7 @@ class ShuffledKeys:
         return keys[start : start + count] + keys[: max(0, start + count - len(keys))]
 
     def one(self) -> bytes:
-        """A key, each equally likely; there must be one."""
+        """A random key, all equally likely; there must be at least one key."""
         return self.keys[int(self._rng.random() * len(self.keys))]
 
     def grow(self, may_grow: Callable[[int], bool]) -> None:
@@ -114,7 +114,7 @@ class ShuffledKeys:
             self.buckets = doubled
 
     def shrink(self) -> None:
-        """Give back a table that is less than a tenth full, as the background job does."""
+        """Shrink a table that is less than a tenth full, as the background job does."""
         if self.buckets <= _INITIAL_BUCKETS:
             return
         if len(self.keys) * 100 < self.buckets * _SHRINK_BELOW_PERCENT:
@@ -126,8 +126,8 @@ class ShuffledKeys:
 class Keyspace(Database):
     """A fakeredis database that keeps account of memory, expiry and use of its keys.
 
-    fakeredis calls `schedule_expiry` at the end of every write to a key, so that is where the
-    key is measured. Time comes from the server's `State` and is never read here.
+    `schedule_expiry` measures the key, because fakeredis calls it at the end of every write to a
+    key. Time comes from the server's `State`; this module never reads a clock.
     """
 
     def __init__(self, state: State) -> None:
@@ -137,7 +137,7 @@ class Keyspace(Database):
         super().__init__(None)
         self._dict: dict[bytes, Entry]
 
-    # Time is the server's; fakeredis would set it from the wall clock.
+    # The server sets the time; fakeredis would set it from the wall clock.
     @property
     def time(self) -> float:
         """Time of the running command, epoch seconds."""
@@ -150,7 +150,7 @@ class Keyspace(Database):
     # Reading
 
     def lookup(self, key: bytes) -> Entry | None:
-        """The live entry of `key`, marked as used; an expired one is deleted on the way."""
+        """The live entry of `key`, marked as used; an expired entry is deleted."""
         entry = self._dict.get(key)
         if entry is None:
             return None
@@ -168,7 +168,7 @@ class Keyspace(Database):
         return self._dict.get(key)
 
     def oldest(self, count: int) -> list[tuple[bytes, Entry]]:
-        """At most so many entries, the oldest keys first, without marking them as used."""
+        """At most `count` entries, the oldest keys first, without marking them as used."""
         return list(islice(self._dict.items(), count))
 
     def get(self, key: bytes, default: Any = None) -> Any:
@@ -257,7 +257,7 @@ class Keyspace(Database):
         self.measure(key, entry)
 
     def expire(self, key: bytes) -> None:
-        """Delete a key whose time has come, and count it."""
+        """Delete an expired key, and count it."""
         self._remove(key, self._dict[key])
         self.state.expired_keys += 1
         self.notify_watch(key)
@@ -268,7 +268,7 @@ class Keyspace(Database):
         self.state.evicted_keys += 1
         self.notify_watch(key)
 
-    # Waking waiters needs no lock here: commands are atomic and nobody blocks.
+    # Waking waiters needs no lock here: commands are atomic, and no client blocks.
 
     def notify_watch(self, key: bytes) -> None:
         """Tell the connections that watch `key` that it changed."""
@@ -277,7 +277,7 @@ class Keyspace(Database):
                 sock.notify_watch()
 
     def wake_all(self) -> None:
-        """Nobody is ever asleep in this server."""
+        """Do nothing: no client ever sleeps in this server."""
 
     # Memory
 
@@ -352,7 +352,7 @@ class Keyspace(Database):
 
 
 class OrderedMembersSet(ExpiringMembersSet):
-    """A set that lists its members in the order of insertion, not by the hash seed's whim."""
+    """A set that lists its members in the order of insertion, whatever the hash seed is."""
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(list(self._values))

@@ -1,8 +1,8 @@
-"""Snapshots on disk (RDB): when they start, what they cost, what a restart finds.
+"""Snapshots on disk (RDB): their start, their cost, and the data after a restart.
 
 A save point (seconds, changes) starts a snapshot once both have passed. The server stands still
-while it forks; the child then writes for a while, and pages changed meanwhile are copied, so the
-memory of the host is used twice for that share.
+while it forks. The child process then writes for a while. Pages that change meanwhile are copied,
+so this share of the memory is used twice.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ class Fork:
     started_s: float
     """Epoch seconds."""
     stall_s: float
-    """The server answers nobody for this long."""
+    """Time for which the server answers no client."""
     writing_s: float
-    """The child exists for this long."""
+    """Time for which the child process exists."""
     copied_bytes: int
-    """Memory that the host needs on top until the child has finished."""
+    """Additional memory that the host needs until the child has finished."""
 
 
 class Persistence:
-    """The snapshot on disk, and the one being written."""
+    """The snapshot on disk, and the snapshot that is being written."""
 
     def __init__(self, settings: RedisSettings, now_s: float) -> None:
         self.save_points = settings.save_points
@@ -69,7 +69,7 @@ class Persistence:
         return fork
 
     def finish_if_done(self, now_s: float, finished: Callable[[int], None]) -> None:
-        """Let a child that has written everything end; `finished` gets the changes it saved."""
+        """End a child that has written everything; `finished` gets the number of saved changes."""
         fork = self.running
         if fork is None or now_s < fork.started_s + fork.writing_s:
             return
@@ -85,6 +85,6 @@ class Persistence:
         self.saves += 1
 
     def abort(self) -> None:
-        """The process ends: a child still writing is lost, the old snapshot stays."""
+        """End the process: a child that still writes is lost, and the old snapshot stays."""
         self.running = None
         self._being_written = {}

@@ -1,7 +1,7 @@
-"""How each command is run: fakeredis's own code and argument types, looked up once.
+"""The plan of each command: fakeredis's own code and argument types, looked up once.
 
-A plan holds what fakeredis works out anew for every call: which arguments are keys, how the others
-are decoded, and the flags of the command (from fakeredis's commands.json).
+A plan holds data that fakeredis computes again for every call: which arguments are keys, how the
+other arguments are decoded, and the flags of the command (from fakeredis's commands.json).
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Shape:
     decode: tuple[tuple[int, Decode], ...]
     keys: tuple[tuple[int, Key], ...]
     early: tuple[tuple[int, Any], ...]
-    """Keys whose absence is the answer, with that answer."""
+    """Keys that decide the answer if they are missing, with that answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,24 +120,24 @@ class Plan:
     name: str
     """Lower case; a subcommand follows after a blank."""
     method: str
-    """The method of the socket that runs it."""
+    """The method of the socket that runs the command."""
     signature: Signature
     is_write: bool
     is_read: bool
-    """It looks a key up to answer (counted as a hit or a miss)."""
+    """The command looks a key up to answer (counted as a hit or a miss)."""
     denied_at_limit: bool
     """Refused when memory is full and nothing can be evicted (flag denyoom)."""
     is_transaction: bool
     """Run at once even inside MULTI."""
     creates: bool
-    """Missing collections are created empty for it."""
+    """Missing collections are created empty for the command."""
     keeps_empty: bool
     is_use: bool
-    """It counts as a use of the keys it looks up (LRU, LFU)."""
+    """The command counts as a use of the keys it looks up (LRU, LFU)."""
     needs_substitution: bool
-    """Its code in fakeredis may read the wall clock or the global random generator."""
+    """The command's code in fakeredis may read the wall clock or the global random generator."""
     counts_changes: bool
-    """Its integer reply is the number of changes made (for the save points)."""
+    """The command's integer reply is the number of changes made (for the save points)."""
     supported: bool
     _shapes: dict[int, Shape] = field(default_factory=dict, compare=False, repr=False)
 

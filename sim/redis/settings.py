@@ -47,7 +47,7 @@ def parse_memory(text: str) -> int:
     k, m and g are powers of 1000, kb, mb and gb of 1024; upper and lower case are the same.
 
     Raises:
-        RedisSettingError: for anything that Redis would refuse (1t, 1.5gb, -1), in its words.
+        RedisSettingError: for text that Redis would refuse (1t, 1.5gb, -1), with Redis's message.
     """
     match = _MEMORY.fullmatch(text)
     factor = _UNITS.get(match[2].lower()) if match else None
@@ -76,7 +76,7 @@ def parse_save(text: str) -> tuple[tuple[int, int], ...]:
 
 
 def check_version(text: str) -> None:
-    """Refuse what is no version of Redis, such as "latest"."""
+    """Refuse text that is no version of Redis, such as "latest"."""
     if _VERSION.fullmatch(text) is None:
         raise RedisSettingError(text, "no version", " (three numbers, such as 7.2.5)")
 

@@ -1,8 +1,9 @@
-"""How many bytes each kind of value occupies in a real server.
+"""The number of bytes that each kind of value occupies in a real server.
 
 Strings and sorted sets are exact to about 1 %. Hashes, sets and lists follow their structures in
-Redis 7; streams are counted roughly, by the text in them. Large hashes, sets and lists are walked
-again only after they have grown or shrunk by a twentieth, and scaled by their length in between.
+Redis 7; streams are counted roughly, by the text in them. Large hashes, sets and lists are measured
+again only after they have grown or shrunk by a twentieth. In between, the last measurement is
+scaled by their length.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Sizer:
         self.layout = layout
         self._small_as_listpack = version >= _SMALL_SETS_AND_LISTS_AS_LISTPACK
         self.shared_integers = True
-        """Whether 0 to 9999 cost nothing; not under an LRU or LFU policy with a limit."""
+        """Whether integers from 0 to 9999 are free; not with a limit and an LRU or LFU policy."""
 
     def value_bytes(self, value: Sized, before: Measured | None) -> Measured:
         """Measure a value that is neither a string nor a sorted set; reuse `before` if close."""
@@ -60,7 +61,7 @@ class Sizer:
         raise TypeError(f"no size known for a {type(value).__name__}")
 
     def encoding_of(self, value: object) -> str:
-        """What OBJECT ENCODING answers."""
+        """The answer of OBJECT ENCODING."""
         if isinstance(value, bytes):
             return _string_encoding(value)
         if isinstance(value, MeteredZSet):
@@ -78,7 +79,7 @@ class Sizer:
         return len(value) if self.encoding_of(value) in {"skiplist", "hashtable"} else 0
 
     def shared_bytes(self, value: object) -> int:
-        """Bytes of a shared integer, which cost nothing but are reported by MEMORY USAGE."""
+        """Bytes that MEMORY USAGE reports for a shared integer, which costs no memory."""
         if not isinstance(value, bytes):
             return 0
         own = self.layout.string_value(value, shared_integers=False)
@@ -134,7 +135,7 @@ def _stream_entry_bytes(entry: list[Any]) -> int:
 
 
 class Measured:
-    """The size of a collection when it was last walked."""
+    """The size of a collection when it was last measured."""
 
     __slots__ = ("length", "n_bytes", "walked_length")
 
@@ -143,11 +144,11 @@ class Measured:
         self.n_bytes = n_bytes
 
     def is_close_to(self, length: int) -> bool:
-        """Whether a collection of `length` elements may be judged by this measurement."""
+        """Whether this measurement may be used for a collection of `length` elements."""
         return abs(length - self.walked_length) <= _WALK_AGAIN * self.walked_length
 
     def scaled_to(self, length: int) -> Measured:
-        """This measurement, for `length` elements."""
+        """This measurement, scaled to `length` elements."""
         scaled = Measured(length, self.n_bytes * length // max(self.length, 1))
         scaled.walked_length = self.walked_length
         return scaled

@@ -1,4 +1,4 @@
-"""A sorted set that knows how many bytes it would occupy in a real server."""
+"""A sorted set that knows the number of bytes it would occupy in a real server."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def text_listpack_bytes(value: bytes) -> int:
 
 
 def score_listpack_bytes(score: float) -> int:
-    """Bytes of a score in a listpack: an integer if it is one, else its 17 digits."""
+    """Bytes of a score in a listpack: an integer if the score is whole, else its 17 digits."""
     if abs(score) < 2**53 and score == int(score):
         return integer_listpack_bytes(int(score))
     return text_listpack_bytes(b"%.17g" % score)
@@ -54,8 +54,8 @@ def score_listpack_bytes(score: float) -> int:
 class MeteredZSet(ZSet):
     """A `ZSet` whose `used_bytes` follows every change in constant time.
 
-    It starts as a listpack and becomes a skip list with a hash table, as Redis's does, when it
-    grows past 128 members or gets a member longer than 64 bytes; it never goes back.
+    The set starts as a listpack. As in Redis, it becomes a skip list with a hash table when it
+    grows past 128 members or gets a member longer than 64 bytes. It never becomes a listpack again.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -76,7 +76,7 @@ class MeteredZSet(ZSet):
         return copy
 
     def add(self, value: bytes, score: float) -> bool:
-        """Set the score of a member; whether anything changed."""
+        """Set the score of a member; return whether the set changed."""
         old_score = self._bylex.get(value)
         if old_score is None:
             self._count_new(value, score)
@@ -120,7 +120,7 @@ class MeteredZSet(ZSet):
         ordered = reversed(self._byscore) if last else self._byscore
         return [member for _, member in islice(ordered, count)]
 
-    def __iter__(self) -> Iterator[bytes]:  # type: ignore[override]  # ours is a plain iterator
+    def __iter__(self) -> Iterator[bytes]:  # type: ignore[override]  # this class returns a plain iterator
         return (member for _, member in self._byscore)
 
     def used_bytes(self) -> int:

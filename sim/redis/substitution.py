@@ -1,8 +1,8 @@
 """Lends a server's clock and random generator to fakeredis while one command runs.
 
 Ten modules of fakeredis read `time.time()` and five the global `random` directly. Commands are
-atomic and run one at a time, so the modules' own names are exchanged for the length of a command
-and given back: nothing is changed for other users of fakeredis in the process.
+atomic and run one at a time. So the names in these modules are replaced during a command and
+restored after it. Other users of fakeredis in the process see no change.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Substitution:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Exchange the names, run the block, give them back."""
+        """Replace the names, run the block, restore the names."""
         originals = [(module, name, getattr(module, name)) for module, name, _ in self._stand_ins]
         for module, name, stand_in in self._stand_ins:
             setattr(module, name, stand_in)

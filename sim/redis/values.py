@@ -1,4 +1,4 @@
-"""What can be said of a value of any kind."""
+"""Functions on values of any kind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def independent(value: Any) -> Any:
 
 
 def n_elements(value: Any) -> int:
-    """Allocations to free with it: members of a collection, fields and values of a hash."""
+    """Allocations freed with a value: members of a collection, fields and values of a hash."""
     if isinstance(value, bytes):
         return 1
     return 2 * len(value) if isinstance(value, Hash) else len(value)
