@@ -15,6 +15,7 @@ import redis.connection as connections
 
 from sim.app.errors import RefusedCallError, caller
 from sim.app.seams.runtime import RUNTIME
+from sim.redis.connection import ServerConnection
 from sim.redis.errors import UnsupportedCommandError
 from sim.redis.plans import has_subcommands
 
@@ -72,7 +73,7 @@ class Link:
         single = len(batch) == 1 and resolved[0][0] is not None
         self.endpoint.turn(resolved[0][0].name if single else "pipeline", cost_ns)
         if self.connection is None:
-            self.connection = server.connect()
+            self.connection = ServerConnection(server)
         elif self.connection.is_closed:
             raise ConnectionResetError(104, "Connection reset by peer")
         for plan, fields in resolved:
