@@ -5,7 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from experiments.statistics.quantities import FAILED, QUANTITIES, WAITING_ROOM, Quantity
+from experiments.statistics.quantities import (
+    FAILED,
+    OF_APPLICATIONS,
+    QUANTITIES,
+    WAITING_ROOM,
+    Quantity,
+)
 from experiments.statistics.uncertainty import in_words
 from experiments.statistics.verdict import Verdict
 from experiments.studies.compare.differences import Comparison, Difference, Row
@@ -205,7 +211,13 @@ def _heading(comparison: Comparison, width: int) -> Iterator[str]:
     )
     if comparison["partial"]:
         yield "PARTIAL: interrupted; this is what was measured so far"
-    yield from _as_it_is("as it is: ", comparison, QUANTITIES, width)
+    yield from _as_it_is("as it is: ", comparison, known_quantities(comparison), width)
+
+
+def known_quantities(comparison: Comparison) -> Sequence[Quantity]:
+    """The quantities that the simulated service has."""
+    base = comparison.get("base_verdict")
+    return QUANTITIES if base is None or has_seats(base) else OF_APPLICATIONS
 
 
 def _as_it_is(
@@ -249,7 +261,9 @@ def _point_interval(found: Difference) -> str:
 
 def _others(comparison: Comparison) -> Iterator[str]:
     """The other quantities: the variant's value and what its difference shows."""
-    yield from _values(comparison, [one for one in QUANTITIES if one is not FAILED])
+    yield from _values(
+        comparison, [one for one in known_quantities(comparison) if one is not FAILED]
+    )
     yield "+ better  - worse  > more  < fewer  = no difference shown  ? undecided"
 
 

@@ -7,7 +7,14 @@ import io
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from experiments.statistics.quantities import FAILED, QUANTITIES, STEPS_FAILED, SWEPT, Quantity
+from experiments.statistics.quantities import (
+    FAILED,
+    OF_APPLICATIONS,
+    QUANTITIES,
+    STEPS_FAILED,
+    SWEPT,
+    Quantity,
+)
 from experiments.studies.sweep.knee import Knee, Side
 from experiments.studies.sweep.points import (
     MeanAndInterval,
@@ -74,7 +81,7 @@ def _points(sweep: SweepResult) -> Iterator[str]:
         return
     keys = list(points[0]["values"])
     widths = [max(len(key), *(len(_value(p["values"][key])) for p in points)) for key in keys]
-    others = [quantity for quantity in QUANTITIES if quantity is not FAILED]
+    others = other_quantities(sweep)
     yield (
         "  ".join(f"{key:>{width}}" for key, width in zip(keys, widths, strict=True))
         + f"{'failed':>9}{'95 % interval':>19}"
@@ -95,6 +102,13 @@ def _points(sweep: SweepResult) -> Iterator[str]:
         )
     if len(points) > _MOST_LINES:
         yield f"and {len(points) - _MOST_LINES} more: --json or points.csv in --out"
+
+
+def other_quantities(sweep: SweepResult) -> list[Quantity]:
+    """The quantities that the simulated service has, beside failed requests."""
+    verdicts = [point["verdict"] for point in sweep["points"] if "verdict" in point]
+    sells = not verdicts or any(map(has_seats, verdicts))
+    return [one for one in (QUANTITIES if sells else OF_APPLICATIONS) if one is not FAILED]
 
 
 def _unknown(sweep: SweepResult, width: int) -> Iterator[str]:

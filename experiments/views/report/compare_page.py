@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from experiments.statistics.quantities import FAILED, OF_APPLICATIONS, QUANTITIES, Quantity
+from experiments.statistics.quantities import FAILED, Quantity
 from experiments.statistics.verdict import Verdict
 from experiments.studies.compare.differences import Comparison, Row
 from experiments.studies.saved_results import SavedComparison
 from experiments.views import plots
-from experiments.views.compare_text import AS_IT_IS, decision
+from experiments.views.compare_text import AS_IT_IS, decision, known_quantities
 from experiments.views.plots.differences import shown
 from experiments.views.report.content import (
     Level,
@@ -122,18 +122,12 @@ def _facts(comparison: Comparison) -> list[str]:
     return [*facts, f"seed {comparison['seed']}"]
 
 
-def _known(comparison: Comparison) -> Sequence[Quantity]:
-    """The quantities that the simulated service has."""
-    base = comparison.get("base_verdict")
-    return QUANTITIES if base is None or has_seats(base) else OF_APPLICATIONS
-
-
 def _tiles(comparison: Comparison) -> list[Tile]:
     best = _best(comparison)
     if best is None:
         return [
             Tile(quantity.label, shown(quantity, comparison["base"][quantity.name]), "as it is")
-            for quantity in _known(comparison)
+            for quantity in known_quantities(comparison)
         ]
     return [
         Tile(
@@ -142,7 +136,7 @@ def _tiles(comparison: Comparison) -> list[Tile]:
             f"with {best['name']}; "
             f"{shown(quantity, best['quantities'][quantity.name]['base'])} as it is",
         )
-        for quantity in _known(comparison)
+        for quantity in known_quantities(comparison)
     ]
 
 
@@ -189,7 +183,7 @@ def _forests(comparison: Comparison) -> Iterator[Section]:
         "fail. Blue circles are better, red crosses worse; grey means that no difference is shown.",
         draw=functools.partial(_forest, comparison, FAILED),
     )
-    for quantity in _known(comparison):
+    for quantity in known_quantities(comparison):
         if quantity.name in _DRAWN and _varies(comparison, quantity):
             yield Section(
                 f"{quantity.label[0].upper()}{quantity.label[1:]}: each variant minus the config "
@@ -207,7 +201,7 @@ def _varies(comparison: Comparison, quantity: Quantity) -> bool:
 
 
 def _tables(comparison: Comparison) -> Iterator[Section]:
-    rows, known = comparison["variants"], _known(comparison)
+    rows, known = comparison["variants"], known_quantities(comparison)
     yield Section(
         "Every variant",
         "Values with the variant, and what the difference shows.",
@@ -221,7 +215,10 @@ def _tables(comparison: Comparison) -> Iterator[Section]:
 
 
 def _base(comparison: Comparison) -> list[str]:
-    values = [shown(quantity, comparison["base"][quantity.name]) for quantity in _known(comparison)]
+    values = [
+        shown(quantity, comparison["base"][quantity.name])
+        for quantity in known_quantities(comparison)
+    ]
     return ["(as it is)", "", "", *values]
 
 

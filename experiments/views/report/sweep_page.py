@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from experiments.statistics.quantities import FAILED, OF_APPLICATIONS, QUANTITIES, Quantity
+from experiments.statistics.quantities import FAILED, Quantity
 from experiments.statistics.thresholds import criteria
 from experiments.studies.saved_results import SavedSweep
 from experiments.studies.sweep.points import PointResult, SweepResult, cause_and_endpoint
@@ -17,8 +17,8 @@ from experiments.views.report.content import Level, Page, PageTable, Section, Se
 from experiments.views.report.explanations import explained
 from experiments.views.report.run_verdict import RULE, STRAINED_FROM
 from experiments.views.run_text import number
-from experiments.views.sweep_text import found_sentences
-from experiments.views.verdict_text import all_failures, has_seats
+from experiments.views.sweep_text import found_sentences, other_quantities
+from experiments.views.verdict_text import all_failures
 
 _MOST_POINTS = 60
 _NO_LIMITS = {FAILED.name: STRAINED_FROM}
@@ -230,7 +230,7 @@ def _figures(sweep: SweepResult, found: Break | None) -> Iterator[Section]:
 
 def _points(sweep: SweepResult) -> Iterator[Section]:
     shown_points: Sequence[PointResult] = _ladder(sweep) or sweep["points"]
-    keys, known = _keys(sweep), _known(sweep)
+    keys, known = _keys(sweep), other_quantities(sweep)
     table = PageTable(
         [*keys, "failed requests", "95 % interval"]
         + [quantity.label for quantity in known]
@@ -245,13 +245,6 @@ def _points(sweep: SweepResult) -> Iterator[Section]:
         f"And {more} more in points.csv of the folder." if more > 0 else "",
         table=table,
     )
-
-
-def _known(sweep: SweepResult) -> list[Quantity]:
-    """The quantities that the simulated service has, beside failed requests."""
-    verdicts = [point["verdict"] for point in sweep["points"] if "verdict" in point]
-    sells = not verdicts or any(map(has_seats, verdicts))
-    return [one for one in (QUANTITIES if sells else OF_APPLICATIONS) if one is not FAILED]
 
 
 def _point(point: PointResult, known: Sequence[Quantity]) -> list[str]:
