@@ -1,36 +1,42 @@
 """The repaired queue: enter, renew, admit and expire by atomic Redis commands only.
 
-Why it is right whatever runs between two commands
---------------------------------------------------
-The service shares one Redis connection, so WATCH is out (it belongs to a connection), and it uses
-no Lua. A lock with a TTL would only be right while its holder is quick: a holder that is paused
-for longer, or dies, lets a second one in. What remains is commands that are atomic, and
-MULTI/EXEC, which is atomic but cannot decide. Three batches decide all the same:
+Why the queue is right, whatever commands run between two of its commands
+-----------------------------------------------------------------------
+The service can use only atomic commands and MULTI/EXEC. WATCH belongs to a connection, and the
+service shares one Redis connection; the service uses no Lua. A lock with a TTL is right only while
+its holder is quick: if the holder is paused for longer, or dies, a second holder gets the lock.
+MULTI/EXEC is atomic but cannot decide. Three batches decide nevertheless:
 
 1. `_admit_in_order` adds a member to passed with an infinite score, cuts the set to capacity by
-   rank, and gives the member its real score if it is still there. The newcomer ranks last while
-   the batch runs, so it is the one cut: passed never exceeds capacity, whoever interleaves, and
-   nobody who is in is pushed out. (Capacity is taken not to shrink while tickets are on sale.)
-2. Everyone new first joins waiting and is then admitted from its head, by whoever comes along: a
-   newcomer helping those before it, or the sweep. Newcomers score later than those who wait, so
-   who was at the head stays ahead of everyone who came later: first come, first served.
-3. `queue_removal` removes members whose score is still the one that was read, by arithmetic on
-   the score: subtract it, remove what is now 0, add it again. Every removal of a place is made
-   this way, so that it cannot hit a place taken since.
+   rank, and gives the member its real score if the member is still there. The new member ranks
+   last while the batch runs, so the cut removes the new member. Passed therefore never exceeds
+   capacity, whatever other requests do, and a member who is in is never pushed out. (This assumes
+   that capacity does not shrink while tickets are on sale.)
+2. Every new user first joins waiting, and members are then admitted from the head of waiting. Any
+   helper may admit them: the sweep, or a new user, who first helps the members before it. New
+   users get later scores than waiting members, so no new user overtakes a waiting member: first
+   come, first served.
+3. `queue_removal` removes members whose score is still the score that was read, by arithmetic on
+   the score: subtract it, remove members whose score is now 0, add it again. Every removal of a
+   place is made this way, so that it cannot remove a place that was taken since.
 
-A helper may come late: the member it saw at the head has left, and perhaps joined again, before
-its batch runs. The batch reads the member's place; if it is not the one seen, what was added is
-taken out again. Until then the member is in both sets, with a score in passed from before its new
-place (a helper reads the clock before it looks at the line), by which everyone can tell that it
-is not in. Somebody properly let in is in both sets too until taken from the line; a helper that
-dies in between leaves it so, and the next one to find it at the head repairs it. One thing is
-bounded by time: a late helper may set back the score in passed of somebody who renewed their
-access meanwhile, and mends that with its next command; were it held up for the life of an access
-token, a sweep in between would drop that person.
+A helper may be late: the member that it saw at the head has left, and has perhaps joined again,
+before the helper's batch runs. The batch reads the member's place. If the place is not the place
+that the helper saw, the helper removes the member from passed again. Until then the member is in
+both sets. Its score in passed is lower than its new place, because a helper reads the clock before
+it reads the queue; from this every service can tell that the member is not in.
 
-Someone whose newest token is valid keeps their place: asking again moves the expiry, never back
-(ZADD XX GT). The sweep takes expired members out of the expiry set first; from then on the place
-is given up, and the user, asking again, gets a new one at the end.
+A member who is properly let in is also in both sets, until removed from waiting. If the helper dies
+in between, the member stays in both sets, and the next helper that finds the member at the head
+repairs this.
+
+One mistake is limited only by time. A late helper may set back the score in passed of a member who
+renewed its access meanwhile. The helper's next command repairs the score. If the helper is held up
+between the two commands for the life of an access token, a sweep in between removes the member.
+
+A user whose newest token is valid keeps the place: asking again moves the expiry later, never
+earlier (ZADD XX GT). The sweep first takes expired members out of the expiry set. From then on the
+place is given up, and a user who asks again gets a new place at the end.
 """
 
 from __future__ import annotations
@@ -45,9 +51,9 @@ from model.removal import queue_removal
 from model.tokens import TokenType
 
 BATCH: Final = 100
-"""Members per MULTI/EXEC: Redis serves nobody else meanwhile."""
+"""Members per MULTI/EXEC; Redis serves no other client while the batch runs."""
 TOUCH_MS: Final = 1.0
-"""By how much a score moves that must not stay as it was."""
+"""Smallest change of a score, for scores that must change."""
 _INFINITE: Final = float("inf")
 
 
@@ -66,7 +72,7 @@ class Keys(NamedTuple):
 
     @property
     def tickets(self) -> str:
-        """Name the set of tickets for admission, which members are not in as such."""
+        """Name the set of tickets for admission; its elements are tickets, not members."""
         return self.passed.removesuffix("passed") + "admitted"
 
 
@@ -78,7 +84,7 @@ class _Look(NamedTuple):
     passed: float | None
 
     def is_in(self) -> bool:
-        """Tell whether the member is let in, and not by a late helper's mistake."""
+        """Tell whether the member is let in; a late helper's mistake does not count."""
         if self.passed is None:
             return False
         return self.place is None or self.passed >= self.place
@@ -90,10 +96,10 @@ class AtomicQueue:
     Args:
         store: Redis commands.
         clock: scores are its time in ms.
-        place_ttl_s: a place not renewed for so long is given up; None: places are not renewed,
+        place_ttl_s: life of a place that is not renewed; None: places are not renewed,
             and the expiry set is not used.
-        opening: which place who joins the line gets.
-        pace: tickets for admission, if these are limited in time.
+        opening: decides the place of a user who joins the queue.
+        pace: tickets for admission, if the serving rate is limited.
     """
 
     def __init__(
@@ -111,10 +117,9 @@ class AtomicQueue:
         self._pace = pace
 
     def enter(self, keys: Keys, uuid: str, capacity: int, now_s: float, *, helps: bool) -> bool:
-        """Let `uuid` in or line it up; who is there already keeps the place. True if in.
+        """Let `uuid` in or queue it; a user in the queue keeps the place. True if the user is in.
 
-        Without `helps`, nobody who waits is let in here: only someone new who finds nobody
-        waiting.
+        Without `helps` no waiting user is let in here, and a new user only if the queue is empty.
         """
         kind = self.renew(keys, uuid, now_s)
         if kind is TokenType.ACCESS:
@@ -129,7 +134,7 @@ class AtomicQueue:
         return self.renew(keys, uuid, now_s) is TokenType.ACCESS
 
     def renew(self, keys: Keys, uuid: str, now_s: float) -> TokenType | None:
-        """Extend what `uuid` has from now on: access, a place, or (None) nothing."""
+        """Extend the access or the place of `uuid` from now on; None: the user has neither."""
         look = self._look_and_extend(keys, uuid, now_s)
         if look.is_in() and self._touch_access(keys, uuid, now_s):
             self._leave_line(keys, {uuid: look})
@@ -148,7 +153,7 @@ class AtomicQueue:
         limit: int,
         examine: Callable[[str], object] | None = None,
     ) -> bool:
-        """Let in up to `limit` from the head; True if all of them are, and there may be more.
+        """Let in up to `limit` from the head; True if all are in, so that there may be more.
 
         `examine` is called with each member first, and may raise.
         """
@@ -169,7 +174,7 @@ class AtomicQueue:
         return len(admitted) == len(heads)
 
     def drop_expired(self, keys: Keys) -> None:
-        """Take those out of the line whose newest token has expired."""
+        """Remove the members whose newest token has expired from the queue."""
         now_ms = self._clock.now() * 1000.0
         while True:
             expired = self._redis.zrangebyscore(
@@ -180,7 +185,7 @@ class AtomicQueue:
             self._give_up_places(keys, {text(member): float(when) for member, when in expired})
 
     def place_expiry_ms(self, now_s: float) -> float:
-        """Tell until when a place taken or renewed now is kept (epoch ms)."""
+        """Tell when a place expires that is taken or renewed now (epoch ms)."""
         return (now_s + (self._place_ttl_s or 0.0)) * 1000.0
 
     def _batch(self) -> Any:
@@ -198,7 +203,7 @@ class AtomicQueue:
         return _Look(place=answers[0], expiry=expiry, passed=answers[1])
 
     def _touch_access(self, keys: Keys, uuid: str, now_s: float) -> bool:
-        """If in, stay so from now on; the score changes, so no pending removal applies."""
+        """Renew access of a member who is in; the score changes: no pending removal applies."""
         batch = self._batch()
         batch.zadd(keys.passed, {uuid: now_s * 1000.0}, xx=True, gt=True)
         batch.zadd(keys.passed, {uuid: TOUCH_MS}, xx=True, incr=True)
@@ -207,10 +212,10 @@ class AtomicQueue:
     def _line_up(
         self, keys: Keys, uuid: str, now_s: float, *, joins: bool
     ) -> tuple[int | None, int]:
-        """Return the member's rank in the line and how many are let in."""
+        """Return the member's rank in the queue, and the number of members let in."""
         batch = self._batch()
         if joins:
-            # The clock is read as late as can be: the score is when one comes to the line.
+            # The clock is read as late as possible: the score is the time of joining the queue.
             place_ms = self._opening.place_ms(self._clock.now() * 1000.0)
             batch.zadd(keys.waiting, {uuid: place_ms}, nx=True)
             if self._place_ttl_s is not None:
@@ -223,7 +228,7 @@ class AtomicQueue:
     def _admit_in_order(
         self, keys: Keys, capacity: int, heads: Mapping[str, float], now_ms: float
     ) -> Collection[str]:
-        """Admit members seen at the head with these places; return those who got in."""
+        """Admit members seen at the head with these places; return the members who got in."""
         batch = self._batch()
         for member in heads:
             batch.zscore(keys.waiting, member)
@@ -241,7 +246,7 @@ class AtomicQueue:
             if after is None:
                 continue
             if before is not None and float(before) >= now_ms:
-                # Was in, and renewed since our look at the clock.
+                # The member was in, and renewed its access after this helper read the clock.
                 renewed_ms = float(before) + TOUCH_MS
                 self._redis.zadd(keys.passed, {member: renewed_ms}, xx=True, gt=True)
             if place is not None and float(place) == seen:
@@ -254,7 +259,7 @@ class AtomicQueue:
         return admitted.keys()
 
     def _leave_line(self, keys: Keys, looks: Mapping[str, _Look]) -> None:
-        """Take members out of the line, unless they have joined it again since the look."""
+        """Take members out of the queue, unless they have joined it again since the look."""
         places = _known((member, look.place) for member, look in looks.items())
         if not places:
             return
@@ -266,7 +271,7 @@ class AtomicQueue:
         batch.execute()
 
     def _give_up_places(self, keys: Keys, expiries: Mapping[str, float]) -> None:
-        """Drop members whose expiry is (still) the given one, with their place in the line."""
+        """Remove members whose expiry is still the given time, and their places in the queue."""
         batch = self._batch()
         queue_removal(batch, keys.expiry, expiries)
         for member in expiries:

@@ -1,7 +1,7 @@
-"""Reserve a seat, and cancel what was not paid in time.
+"""Reserve a seat, and cancel bookings that were not paid in time.
 
-The repaired statements take row locks in one order (booking, seat, schedule), so that they cannot
-wait for each other in a circle.
+The repaired statements cannot deadlock: all of them take row locks in one order (booking, seat,
+schedule).
 """
 
 from __future__ import annotations
@@ -99,11 +99,12 @@ def find_user(connection: Connection, uuid: str) -> Row[Any]:
 
 
 class SeatLock:
-    """A key in Redis per seat, so that few ask the database for the same row at once.
+    """A key in Redis per seat, so that few requests compete for the same row of the database.
 
-    The repaired lock names its owner and ends by itself. Its release compares, then deletes: were
-    the lock to end and be taken by another between the two, that other's lock would be lost.
-    That costs the database a conflict and no seat: the guarded UPDATE decides who gets it.
+    The repaired lock names its owner and expires. Its release compares the owner, then deletes the
+    lock. If the lock expires between these two commands and another request takes it, the release
+    deletes the other request's lock. The result is a conflict in the database, and no seat is sold
+    twice: the guarded UPDATE decides which request gets the seat.
     """
 
     def __init__(self, store: redis.Redis, policy: Policy, new_id: Callable[[], str]) -> None:
@@ -112,7 +113,7 @@ class SeatLock:
         self._new_id = new_id
 
     def acquire(self, seat_id: int) -> str | None:
-        """Take the lock; return the value to release it with, None if it is taken."""
+        """Take the lock; return the value that releases it, or None if another request has it."""
         key = _lock_key(seat_id)
         if not self._policy.seat_lock_owned:
             return "1" if self._redis.setnx(key, "1") else None
@@ -121,15 +122,15 @@ class SeatLock:
         return owner if self._redis.set(key, owner, nx=True, px=ttl_ms) else None
 
     def release(self, seat_id: int, owner: str) -> None:
-        """Give the lock back, if it is still ours."""
+        """Release the lock, if this request still has it."""
         key = _lock_key(seat_id)
-        # The booking is decided by now; a lock that cannot be released ends with its TTL.
+        # The booking is already decided. If the lock cannot be released, it expires with its TTL.
         with suppress(redis.RedisError):
             if self._redis.get(key) in (owner, owner.encode()):
                 self._redis.delete(key)
 
     def release_unowned(self, seat_id: int) -> None:
-        """Delete the lock, whoever has it (D10)."""
+        """Delete the lock, even if another request has it (D10)."""
         self._redis.delete(_lock_key(seat_id))
 
 
@@ -158,8 +159,9 @@ class BookingDesk:
     def book(self, uuid: str, concert_id: int, concert_date: str, seat_id: int) -> int:
         """Reserve a seat; return the booking's id.
 
-        Raises a `NotFoundError` for what does not exist, `SeatTakenError` if the seat is gone or
-        someone else is booking it (then `SeatLockedError` under D10), and `DatabaseError`s.
+        Raises a `NotFoundError` if an id does not exist, `SeatTakenError` if the seat is taken or
+        another user is booking it (the second case raises `SeatLockedError` under D10), and
+        `DatabaseError`s.
         """
         try:
             if self._policy.seat_lock_owned:
@@ -178,8 +180,8 @@ class BookingDesk:
     def cancel(self, booking_id: int) -> None:
         """Free the seat of a booking that was not paid.
 
-        Raises `BookingNotFoundError`: the booking was rolled back after its cancellation had
-        been planned.
+        Raises `BookingNotFoundError` if the booking was rolled back after its cancellation had been
+        planned.
         """
         with self._database.begin() as connection:
             found = connection.execute(_SELECT_BOOKING, {"booking_id": booking_id}).first()
@@ -198,7 +200,7 @@ class BookingDesk:
             connection.execute(_CHANGE_COUNT, {"schedule_id": found.schedule_id, "change": -1})
         self._inventory.evict_dates(found.concert_id)
 
-    # Repaired.
+    # The repaired service.
 
     def _book_guarded(
         self, uuid: str, concert_id: int, concert_date: str, seat_id: int
@@ -210,7 +212,7 @@ class BookingDesk:
                 schedule = find_schedule(connection, concert_id, concert_date)
                 owner = self._lock.acquire(seat_id)
                 if owner is None:
-                    # A lost race is no failure of the service.
+                    # A lost race is no error of the service.
                     raise SeatTakenError(f"{seat_id} is being booked")
                 self._find_free_seat(connection, seat_id, schedule.id)
                 if connection.execute(_OCCUPY_FREE_SEAT, {"seat_id": seat_id}).rowcount == 0:
@@ -225,7 +227,7 @@ class BookingDesk:
             if owner is not None:
                 self._lock.release(seat_id, owner)
 
-    # As it was.
+    # The incident's service.
 
     def _book_unguarded(
         self, uuid: str, concert_id: int, concert_date: str, seat_id: int
@@ -237,11 +239,13 @@ class BookingDesk:
             count = find_schedule(connection, concert_id, concert_date).occupied_count + 1
             payload = _payload(booking_id, seat_id)
             event_id = self._outbox.add(connection, TOPIC, payload)
-            # Before the commit: if that fails, the cancellation will not find its booking.
+            # The cancellation is planned before the commit. If the commit fails, the cancellation
+            # will not find its booking.
             self._plan_cancellation(booking_id)
-            # The mapper inserts at once, for the ids, and updates as it commits, in the order in
-            # which the rows were read. By then the seat lock is gone, and two bookings of one
-            # seat share its row through their foreign keys: each waits for the other.
+            # The mapper inserts at once, to get the ids, and updates at the commit, in the order in
+            # which the rows were read. By then the seat lock is released. Two bookings of one seat
+            # both hold a shared lock on the seat's row, through their foreign keys, and each waits
+            # for the other.
             connection.execute(
                 _WRITE_COUNT, {"schedule_id": schedule.id, "new_occupied_count": count}
             )

@@ -6,10 +6,10 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time; nothing in the service asks anyone else."""
+    """Tells the time; the service has no other source of time."""
 
     def now(self) -> float:
-        """Seconds since the epoch (greater than 0), never going backwards."""
+        """Seconds since the epoch; greater than 0, and never decreasing."""
         ...
 
 

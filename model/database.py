@@ -39,10 +39,10 @@ class EngineDatabase:
 
 
 def open_sqlite(path: str, *, pool_size: int = 10, pool_timeout_s: float = 30.0) -> Engine:
-    """Open a SQLite file with a pool of connections, as HikariCP's defaults have it.
+    """Open a SQLite file with a pool of connections that has HikariCP's defaults.
 
-    Writers take the write lock at BEGIN (SQLite cannot upgrade a reader that others overtook), so
-    read-write transactions run one at a time.
+    Read-write transactions run one at a time: each takes the write lock at BEGIN, because SQLite
+    cannot turn a reader into a writer once another transaction has committed.
     """
     engine = create_engine(
         f"sqlite:///{path}",

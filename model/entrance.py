@@ -1,4 +1,4 @@
-"""The way in: ask for a token, check one's place, pass the access filter."""
+"""The entrance: requests for a token, checks of the place, and the access filter."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Entrance:
         self._log = log
 
     def issue(self, user_id: int, concert_id: int) -> dict[str, Any]:
-        """Answer a request for a token: `{"jwt", "type"}`, for who waits perhaps `"pollAfter"`.
+        """Answer a request for a token: `{"jwt", "type"}`, while waiting perhaps `"pollAfter"`.
 
         Raises `UserNotFoundError`, `ConcertNotFoundError`, and without guard_asks_queue
         `TokenExistsError`.
@@ -86,19 +86,19 @@ class Entrance:
     def check(self, raw: str) -> dict[str, Any]:
         """Tell a waiting user's position: `{"position": n}`, perhaps with `"pollAfter"`.
 
-        The position is 0 for who waits no longer, None until places are drawn; `pollAfter` says
-        in how many seconds to ask again.
+        The position is 0 for a user who waits no longer, and None until places are drawn.
+        `pollAfter` is the number of seconds until the user should ask again.
 
         Raises `NotValidTokenError`, `NotWaitingTokenError` and `NullDereferenceError`.
         """
         if self._policy.checks_without_transaction:
             return self._position(raw)
-        # A transaction in which nothing is read from the database (D13).
+        # A transaction that reads nothing: the check only borrows a connection (D13).
         with self._database.begin(read_only=True):
             return self._position(raw)
 
     def authenticate(self, raw: str, concert_in_path: str | None) -> Token:
-        """Let the holder of an access token pass.
+        """Check that a request has the access token of a user who is let in.
 
         Raises `NotValidTokenError`, `NotAdmittedError` and `WrongConcertError`.
         """

@@ -1,7 +1,8 @@
-"""Everything that can go wrong, with the answer it makes.
+"""All errors of the service, and the answer that each error leads to.
 
 Status and code are those of the incident's service where `docs/incident/behaviour.md` states them;
-codes of 9000 and above are ours, for cases it does not name. In brackets the incident's Java class.
+codes from 9000 are this project's, for cases that the file does not name. The incident's Java class
+stands in brackets.
 
     ServiceError                        500  9500
     +- TokenError                       401  5005  (never answered itself, see NotValidTokenError)
@@ -29,7 +30,7 @@ codes of 9000 and above are ours, for cases it does not name. In brackets the in
     |  +- ScheduleNotFoundError              2002
     |  +- SeatNotFoundError                  3004
     |  +- BookingNotFoundError               3001
-    |  +- NotWaitingTokenError               5006  an access token where a waiting one is due
+    |  +- NotWaitingTokenError               5006  an access token, not a waiting token
     |  +- OutboxRowMissingError              9404  [InvalidDataAccessApiUsageException]
     |  +- NoSuchRouteError                   9404  [NoHandlerFoundException]
     +- MethodNotAllowedError            405  9405  [HttpRequestMethodNotSupportedException]
@@ -57,13 +58,13 @@ from typing import ClassVar
 
 
 class ServiceError(Exception):
-    """Something the service knows how to answer."""
+    """An error that the service answers with a status and a code."""
 
     status: ClassVar[int] = 500
     code: int = 9500
     desc: ClassVar[str] = "internal error"
     logged: ClassVar[bool] = True
-    """Whether whoever turns it into an answer logs its stack trace."""
+    """Whether the stack trace is logged when the error is turned into an answer."""
 
     def primary_cause(self) -> str:
         """Class name under which a failed request is counted."""
@@ -75,7 +76,7 @@ class ServiceError(Exception):
 
 
 class TokenError(ServiceError):
-    """A token cannot be trusted; logged by the parser, then answered as not valid."""
+    """A token cannot be trusted: the parser logs the error, and the answer says "not valid"."""
 
     status = 401
     code = 5005
@@ -83,43 +84,43 @@ class TokenError(ServiceError):
 
 
 class MalformedTokenError(TokenError):
-    """Not three base64 segments of JSON."""
+    """The token is not three base64 segments of JSON."""
 
 
 class EmptyTokenError(MalformedTokenError):
-    """Nothing there at all."""
+    """The token is empty."""
 
 
 class OversizedTokenError(MalformedTokenError):
-    """Longer than any token of ours: refused before any work is spent on it."""
+    """The token is longer than any token of the service; refused before it is parsed."""
 
 
 class NonAsciiTokenError(MalformedTokenError):
-    """Contains characters that base64 has not."""
+    """The token has characters that base64 does not have."""
 
 
 class SignatureError(TokenError):
-    """Signed with another key, or changed after signing."""
+    """The token was signed with another key, or changed after signing."""
 
 
 class UnsupportedAlgorithmError(TokenError):
-    """Signed with `none` or any algorithm but ours."""
+    """The token was signed with `none` or with another algorithm than the service's."""
 
 
 class ExpiredTokenError(TokenError):
-    """Its `exp` has passed."""
+    """The token's `exp` has passed."""
 
 
 class PrematureTokenError(TokenError):
-    """Its `nbf` or `iat` is in the future."""
+    """The token's `nbf` or `iat` is in the future."""
 
 
 class InvalidClaimError(TokenError):
-    """Well signed, but a claim is missing or of the wrong type."""
+    """The signature is right, but a claim is missing or of the wrong type."""
 
 
 class NotValidTokenError(ServiceError):
-    """A token failed verification; what the client is told.
+    """The error that the client is told when a token fails verification.
 
     `cause` is the parser's error, and the primary cause of the failed request.
     """
@@ -138,7 +139,7 @@ class NotValidTokenError(ServiceError):
 
 
 class NotAdmittedError(ServiceError):
-    """The token is in order, but its user is not among those let in (swept, or never was)."""
+    """The token is valid, but its user is not let in (removed by a sweep, or never let in)."""
 
     status = 401
     code = 5004
@@ -147,7 +148,7 @@ class NotAdmittedError(ServiceError):
 
 
 class BadRequestError(ServiceError):
-    """The request makes no sense; refused before the service does anything."""
+    """The request is malformed; refused before the service does any work."""
 
     status = 400
     code = 9400
@@ -164,7 +165,7 @@ class TypeMismatchError(BadRequestError):
 
 
 class AccessDeniedError(ServiceError):
-    """Not allowed here."""
+    """The user may not use this endpoint."""
 
     status = 403
     code = 9403
@@ -224,7 +225,7 @@ class BookingNotFoundError(NotFoundError):
 
 
 class NotWaitingTokenError(NotFoundError):
-    """Another kind of token where a waiting token is due."""
+    """A token of another kind, where a waiting token is required."""
 
     code = 5006
     desc = "not a waiting token"
@@ -241,7 +242,7 @@ class NoSuchRouteError(NotFoundError):
 
 
 class MethodNotAllowedError(ServiceError):
-    """The endpoint exists under another method."""
+    """The path exists, but with another HTTP method."""
 
     status = 405
     code = 9405
@@ -250,7 +251,7 @@ class MethodNotAllowedError(ServiceError):
 
 
 class SeatTakenError(ServiceError):
-    """Somebody else has the seat."""
+    """Another user has the seat."""
 
     status = 409
     code = 3003
@@ -258,7 +259,7 @@ class SeatTakenError(ServiceError):
 
 
 class BookingGoneError(ServiceError):
-    """The booking was cancelled or paid before this payment came: late, not a failure of ours."""
+    """The booking was cancelled or paid before this payment came; not an error of the service."""
 
     status = 409
     code = 3002
@@ -266,7 +267,7 @@ class BookingGoneError(ServiceError):
 
 
 class IllegalStateError(ServiceError):
-    """A rule of the business says no."""
+    """A business rule forbids the request."""
 
     desc = "illegal state"
 
@@ -286,32 +287,32 @@ class BookingStatusError(IllegalStateError):
 
 
 class NotEnoughPointsError(IllegalStateError):
-    """The user cannot afford it."""
+    """The user has too few points for the seat."""
 
     code = 4003
     desc = "not enough points"
 
 
 class SeatLockedError(IllegalStateError):
-    """Somebody else is booking the seat right now."""
+    """Another user is booking the seat at the same time."""
 
     code = 7001
     desc = "seat is being booked"
 
 
 class NoFreeSeatError(IllegalStateError):
-    """Sold out, treated as an error."""
+    """All seats are sold, and the service treats this as an error."""
 
     code = 3005
     desc = "no free seat"
 
 
 class NullDereferenceError(ServiceError):
-    """The code used something that was not there."""
+    """The code used a value that was null."""
 
 
 class DatabaseError(ServiceError):
-    """The database or its pool refused."""
+    """The database or its pool refused a request."""
 
 
 class PoolTimeoutError(DatabaseError):
@@ -331,16 +332,16 @@ class QueueStoreError(ServiceError):
 
 
 class BrokerUnavailableError(ServiceError):
-    """The broker did not take an event in time."""
+    """The broker did not accept an event in time."""
 
 
 class UnexpectedError(ServiceError):
-    """Not foreseen here; `original` has it."""
+    """An error that is not in this tree; `original` is the error itself."""
 
     def __init__(self, original: BaseException) -> None:
         super().__init__(f"{type(original).__name__}: {original}")
         self.original = original
 
     def primary_cause(self) -> str:
-        """Name the class of the original."""
+        """Name the class of the original error."""
         return type(self.original).__name__

@@ -12,7 +12,7 @@ WAITING_TOKEN = "WaitingToken"  # noqa: S105 - the name of a header
 
 
 class Request(NamedTuple):
-    """One request. Header names are spelled as the constants above; an adapter sees to that."""
+    """One request. The adapter spells header names as the constants above do."""
 
     method: str
     path: str
@@ -34,14 +34,14 @@ class Response(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SeatList:
-    """Free seats as they came from the database, not turned into one object per row."""
+    """Free seats as the database returned them, without an object per row."""
 
     seats: Sequence[Any]
     """Rows (seat id, row, number), ordered by row and number."""
     page: int = 0
     """Number of this page, from 0."""
     pages: int = 1
-    """How many pages of free seats there are; ask for any of them with `page=k`."""
+    """Number of pages of free seats; the query `page=k` selects a page."""
 
     def __len__(self) -> int:
         """Count the seats on this page."""

@@ -1,4 +1,4 @@
-"""What is left to buy: dates of a concert, free seats of a date."""
+"""Dates of a concert that have free seats, and the free seats of a date."""
 
 from __future__ import annotations
 
@@ -96,7 +96,8 @@ class Inventory:
             return answer
         evictions = self._evictions
         answer = {"concertId": concert_id, "dates": self._read_dates(concert_id)}
-        # Read before somebody's booking and stored after it, the answer would stay wrong.
+        # An answer that was read before another user's booking and stored after it would stay
+        # wrong.
         if evictions == self._evictions:
             self._dates[concert_id] = answer
         return answer
@@ -130,7 +131,7 @@ class Inventory:
         if not self._policy.seats_paged:
             return SeatList(connection.execute(_SELECT_FREE_SEATS, found).all())
         size = self._policy.seat_page_size
-        # Counted by the schedule, so that asking for a page does not visit every free seat.
+        # The number comes from the schedule's row, so a page does not visit every free seat.
         pages = -(-max(schedule.capacity - schedule.occupied_count, 0) // size)
         found |= {"size": size, "skipped": page * size}
         return SeatList(connection.execute(_SELECT_PAGE, found).all(), page, pages)

@@ -1,4 +1,4 @@
-"""The opening of a sale: nobody is let in before it, and places of the early ones can be drawn."""
+"""The opening of a sale: no user is let in earlier; places of early users can be drawn."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Final
 from model.clock import Clock
 
 DRAW_SPAN_MS: Final = 3_600_000.0
-"""Drawn places are scores within the hour before the opening: before those of all who come later.
+"""Drawn places are scores in the hour before the opening, below the scores of later users.
 
-Any length will do that is short beside the time since 1970.
+Any length works if it is short compared with the time since 1970.
 """
 _DRAW_BYTES: Final = 6
 
 
 class Opening:
-    """When the sale opens, and which place in the line someone gets who comes before or after.
+    """The opening time, and the place in the queue of a user who comes before or after it.
 
     Args:
         opens_at_s: epoch seconds; 0.0 for a sale that has always been open.
-        draws: places of those who come before the opening are random, whenever they came.
-        clock: what time it is.
+        draws: users who come before the opening get random places, not in order of arrival.
+        clock: tells the time.
         new_id: makes unique random strings; places are drawn with them.
     """
 
@@ -35,15 +35,15 @@ class Opening:
         self._new_id = new_id
 
     def is_open(self) -> bool:
-        """Tell whether anybody may be let in."""
+        """Tell whether the sale is open, so that users may be let in."""
         return self._clock.now() * 1000.0 >= self._opens_ms
 
     def places_are_final(self) -> bool:
-        """Tell whether nobody who comes later can get a place before those who are there."""
+        """Tell whether users who come from now on get places behind all waiting users."""
         return not self._draws or self.is_open()
 
     def place_ms(self, now_ms: float) -> float:
-        """Return the score of someone who comes to the line at `now_ms` (epoch ms)."""
+        """Return the score of a user who joins the queue at `now_ms` (epoch ms)."""
         if not self._draws or now_ms >= self._opens_ms:
             return now_ms
         digest = blake2b(self._new_id().encode(), digest_size=_DRAW_BYTES).digest()

@@ -1,7 +1,7 @@
-"""Events to the broker: written with the change they report, sent afterwards.
+"""Events to the broker: written in the transaction they report, and sent after its commit.
 
-An event is sent right after its commit by the asynchronous executor, and again by the scheduler
-if that failed, so it is delivered at least once.
+Every event is delivered at least once. The asynchronous executor sends an event right after its
+commit. If the send fails, the scheduler sends the event again.
 """
 
 from __future__ import annotations
@@ -58,20 +58,20 @@ class Outbox:
     def publish_later(self, topic: str, payload: str, marked_id: int, *, own_id: bool) -> None:
         """Send an event and mark it, on the asynchronous executor.
 
-        With `own_id` False, `marked_id` is another row's: a failure to find it is followed by an
-        attempt to mark the event as failed, by the same wrong id.
+        With `own_id` False, `marked_id` is the id of another row. If that row is not found, the
+        service tries to mark the event as failed, with the same wrong id.
         """
 
         def task() -> None:
             try:
                 self._publish(topic, payload, marked_id, own_id=own_id)
-            except Exception as error:  # noqa: BLE001 - nobody waits for a task: log whatever it is
+            except Exception as error:  # noqa: BLE001 - no caller waits for a task: log every error
                 self._log.exception(ASYNC_LOGGER, error)
 
         self._runtime.submit(task)
 
     def retry_pending(self) -> None:
-        """Send every event that is not marked yet, oldest first; each blocks while it is sent.
+        """Send every event that is not marked yet, oldest first; blocks until all were tried.
 
         Raises `BrokerUnavailableError` after the last one if any could not be sent.
         """
@@ -81,7 +81,7 @@ class Outbox:
         for event in pending:
             try:
                 self._broker.send(event.topic, event.payload)
-            except Exception as error:  # noqa: BLE001 - the others are tried all the same
+            except Exception as error:  # noqa: BLE001 - the other events are still tried
                 failure = error
                 continue
             self._mark(event.id, event.topic)

@@ -1,20 +1,22 @@
-"""A fixed serving rate: at most so many admissions in any minute, however many services admit.
+"""A fixed serving rate: a limit on admissions in any minute, for all services together.
 
 Key, per concert:
-    concert:{id}:queue:admitted    sorted set of tickets, one for each admission of the last minute,
-                                   scored by when it was made (epoch ms)
+    concert:{id}:queue:admitted    sorted set of tickets, a ticket per admission of the last minute,
+                                   scored by the time of the admission (epoch ms)
 
-An admission needs a ticket, and there are as many as may be let in within a minute. A ticket is
-taken before the admission, for some time in the future, and dated once the admission is made: so
-it is there from before the admission until a minute after it, and no minute holds more admissions
-than there are tickets. It is taken as places are in `atomic_queue` (1.): added with an infinite
-score, and cut off again if that is one too many.
+No minute has more admissions than there are tickets. Every admission needs a ticket, and the number
+of tickets is the number of users who may be let in within a minute. A service takes a ticket before
+the admission, with a time in the future, and dates the ticket when the admission is made. The
+ticket thus exists from before the admission until a minute after it. A ticket is taken in the same
+way as a place in `atomic_queue` (1.): it is added with an infinite score, and cut off again if
+there are too many tickets.
 
-A ticket names the member and its place, so that someone who comes again takes another one. Of two
-services that want to admit the same member, only the one that made the ticket does; the other one
-stops there, and overtakes nobody. Should the first one have died, the ticket's time comes, and the
-next one puts its own in its place: a service held up for longer than `HELD_S` between two commands
-may thus exceed the rate by what it holds.
+A ticket names the member and the member's place, so that a member who comes again needs a new
+ticket. If two services want to admit the same member, only the service that made the ticket admits
+the member. The other service stops at this member, and so admits nobody out of order. If the first
+service has died, its ticket becomes overdue, and another service puts its own ticket in that place.
+A service that is held up for longer than `HELD_S` between two commands may therefore exceed the
+rate by the tickets it holds.
 """
 
 from __future__ import annotations
@@ -29,19 +31,19 @@ from model.removal import queue_removal
 
 WINDOW_S: Final = 60.0
 HELD_S: Final = 30.0
-"""How long a ticket waits for its admission to be made: as long as a command may ever take."""
+"""How long a ticket waits for its admission: the longest time that a command may take."""
 _INFINITE: Final = float("inf")
 _NONE: Final[Mapping[str, float]] = MappingProxyType({})
 
 
 class _Look(NamedTuple):
-    """A ticket after it was asked for."""
+    """The result of asking for a ticket."""
 
     ticket: str
     made: bool
-    """It was made just now."""
+    """Whether this request made the ticket."""
     score: float | None
-    """Until when it is held, or when it was used (epoch ms); None: there is no room for it."""
+    """When the ticket becomes overdue, or when it was used (epoch ms); None: there is no room."""
 
 
 class Pace:
@@ -49,9 +51,9 @@ class Pace:
 
     Args:
         store: Redis commands.
-        clock: tickets are dated by it.
+        clock: tells the time that tickets are dated with.
         admissions_per_min: most admissions in any minute.
-        interval_s: how often people are let in; each time an even share.
+        interval_s: time between two rounds of admission, each of an even share of the rate.
     """
 
     def __init__(
@@ -63,16 +65,17 @@ class Pace:
         self.set_rate(admissions_per_min)
 
     def set_rate(self, admissions_per_min: int) -> None:
-        """Let in at most so many in any minute from now on."""
+        """Change the most admissions in any minute, from now on."""
         self.limit = admissions_per_min
         """Most admissions in any minute."""
         self.share = max(1, ceil(admissions_per_min * self._interval_s / WINDOW_S))
-        """How many to let in at once, so that admissions are spread evenly over a minute."""
+        """Number of users to let in at a time, so that admissions spread evenly over a minute."""
 
     def reserve(self, key: str, heads: Mapping[str, float]) -> dict[str, float]:
         """Take tickets for members at the head of the line, with their places, in this order.
 
-        Returns those who may be admitted now: the first ones without a gap.
+        Returns the members who may be admitted now: the members before the first one without a
+        ticket.
         """
         now_ms = self._clock.now() * 1000.0
         self._redis.zremrangebyscore(key, "-inf", now_ms - WINDOW_S * 1000.0)
@@ -89,14 +92,15 @@ class Pace:
     def _take(
         self, key: str, tickets: Sequence[str], now_ms: float, overdue: Mapping[str, float] = _NONE
     ) -> list[_Look]:
-        """Make tickets as far as there is room, after removing overdue ones if unchanged."""
+        """Make tickets while there is room; first remove overdue tickets that have not changed."""
         batch = self._redis.pipeline(transaction=True)
         if overdue:
             queue_removal(batch, key, overdue)
         for ticket in tickets:
             batch.zadd(key, {ticket: _INFINITE}, nx=True)
             batch.zremrangebyrank(key, self.limit, -1)
-            # Of an infinite score only: what others hold is due earlier.
+            # Only tickets with an infinite score are cut: tickets of other services have earlier
+            # times.
             batch.zadd(key, {ticket: now_ms + HELD_S * 1000.0}, xx=True, lt=True)
             batch.zscore(key, ticket)
         answers = batch.execute()[-4 * len(tickets) :]
@@ -106,14 +110,14 @@ class Pace:
         ]
 
     def _take_over(self, key: str, look: _Look, now_ms: float) -> bool:
-        """Put a ticket of one's own in the place of one whose time has come."""
+        """Replace an overdue ticket with a ticket of this service."""
         if look.score is None or float(look.score) > now_ms:
             return False
         overdue = {look.ticket: float(look.score)}
         return self._take(key, [look.ticket], now_ms, overdue)[0].made
 
     def settle(self, key: str, reserved: Mapping[str, float], admitted: Collection[str]) -> None:
-        """Date the tickets of those who were admitted, and give the others' back."""
+        """Date the tickets of admitted members, and give the other tickets back."""
         used = {member: place for member, place in reserved.items() if member in admitted}
         if used:
             now_ms = self._clock.now() * 1000.0

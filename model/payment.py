@@ -72,7 +72,7 @@ _INSERT_PAYMENT: Final = insert(payment)
 
 
 class _Paid(NamedTuple):
-    """What a committed payment is reported by."""
+    """The data that the event of a committed payment reports."""
 
     payment_id: int
     event_id: int
@@ -106,7 +106,7 @@ class Cashier:
         with self._database.begin() as connection:
             paid = self._pay(connection, token, booking_id)
         if self._policy.release_by_uuid:
-            # Paid is paid; a slot that cannot be given back ends with its TTL.
+            # The payment is committed. If the slot cannot be given back, it ends with its TTL.
             with suppress(redis.RedisError):
                 self._waiting_room.release(token.concert_id, token.uuid)
         by_own_id = self._policy.outbox_row_by_its_id
@@ -136,7 +136,7 @@ class Cashier:
             raise self._not_reserved("cancelled or paid meanwhile")
 
     def _not_reserved(self, found: str) -> BookingGoneError | BookingStatusError:
-        # Who pays a moment too late has lost a race, and the service has done nothing wrong.
+        # A payment that comes a moment too late has lost a race; this is no error of the service.
         repaired = self._policy.seat_lock_owned
         return BookingGoneError(found) if repaired else BookingStatusError(found)
 

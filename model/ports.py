@@ -1,7 +1,7 @@
-"""Where the world plugs in: what the service needs from threads, database, broker and log.
+"""Interfaces that the service needs: threads, database, broker and log.
 
-Redis has no protocol of its own: the service is given a `redis.Redis`, or anything that answers
-the same commands.
+There is no interface for Redis: the service gets a `redis.Redis`, or an object that answers the
+same commands.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ class Event(Protocol):
         ...
 
     def set(self) -> None:
-        """Wake everyone who waits."""
+        """Wake every thread that waits."""
         ...
 
     def clear(self) -> None:
-        """Forget that it was set."""
+        """Make the event not set."""
         ...
 
     def is_set(self) -> bool:
@@ -77,7 +77,7 @@ class Database(Protocol):
 
 
 class Broker(Protocol):
-    """Where events go (Kafka)."""
+    """The message broker that receives events (Kafka)."""
 
     def send(self, topic: str, payload: str) -> None:
         """Deliver one event; blocks. Raises `errors.BrokerUnavailableError`."""
@@ -85,7 +85,7 @@ class Broker(Protocol):
 
 
 class ExceptionLog(Protocol):
-    """Receives every exception that the service logs with its stack trace."""
+    """Receives each exception that the service logs with a stack trace."""
 
     def exception(self, logger: str, error: BaseException) -> None:
         """Log `error` under the name `logger`."""

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def queue_removal(batch: Any, key: str, scores: Mapping[str, float]) -> None:
-    """Queue the removal of members whose score is (still) the given one.
+    """Queue the removal of members whose score is still the given score.
 
     Exact, because scores are times that differ by less than a factor of 2; none is 0.
     """

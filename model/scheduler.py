@@ -1,7 +1,7 @@
 """Periodic and one-off jobs on one thread.
 
-Jobs run one after another, the one due first, so a long job makes the others late. A periodic job
-starts `interval_s` after its last run ended (fixed delay).
+Jobs run one after another, in the order of their due times, so a long job makes the others late. A
+periodic job starts `interval_s` after its last run ended (fixed delay).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class JobRun(NamedTuple):
     started_s: float
     ended_s: float
     error: str | None
-    """Class name of what it failed with, None if it went well."""
+    """Class name of the error that the run failed with; None if the run succeeded."""
 
 
 class _Job(NamedTuple):
@@ -40,10 +40,10 @@ class Scheduler:
     """One thread's jobs.
 
     Args:
-        clock: what `due` is measured by.
+        clock: tells the time that due times are compared with.
         runtime: makes the event that the thread sleeps on.
-        log: told of every job that raises, under "TaskUtils".
-        listener: told of every run, if given.
+        log: gets the error of every job that raises, under "TaskUtils".
+        listener: called for every run, if given.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Scheduler:
         self._listener = listener
         self._woken = runtime.event()
         self._stopped = False
-        # Other threads only append here; the heap belongs to the scheduler's own thread.
+        # Other threads only append to this list; only the scheduler's own thread uses the heap.
         self._incoming: deque[tuple[float, _Job]] = deque()
         self._heap: list[tuple[float, int, _Job]] = []
         self._count = 0
@@ -87,9 +87,9 @@ class Scheduler:
         self._woken.set()
 
     def run(self) -> None:
-        """Run jobs as they fall due, until stopped."""
+        """Run jobs when they are due, until stopped."""
         while True:
-            # Cleared before looking, so that whatever comes after the look ends the wait.
+            # The event is cleared before the lists are read, so a job added later ends the wait.
             self._woken.clear()
             if self._stopped:
                 return
@@ -112,7 +112,7 @@ class Scheduler:
         heapq.heappush(self._heap, (due_s, self._count, job))
 
     def _run_due(self) -> float | None:
-        """Run one job if one is due; return how long to wait for the next, None for ever."""
+        """Run one job if a job is due; return how long to wait for the next job; None: for ever."""
         if not self._heap:
             return None
         due_s, _, job = self._heap[0]
@@ -144,7 +144,7 @@ class Scheduler:
 
 
 def _pause_after(job: _Job, error: Exception | None) -> float | None:
-    # What was not found will not be found the next time either.
+    # A row that was not found will not be found the next time either.
     if error is None or isinstance(error, NotFoundError):
         return job.interval_s
     return job.retry_s

@@ -1,7 +1,7 @@
 """Tables of the service. Times are whole epoch milliseconds.
 
-Every foreign key has an index, as InnoDB makes one by itself. What an index costs or saves is
-part of the behaviour: `create_all` takes the policy.
+Every foreign key has an index, because InnoDB makes this index by itself. Indexes change the cost
+of statements and so the behaviour: `create_all` takes the policy.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ concert = Table(
     Column("title", String(100), nullable=False),
     Column("capacity", Integer, nullable=False),
 )
-"""`capacity`: how many may be let in at once."""
+"""`capacity`: most users let in at the same time."""
 concert_schedule = Table(
     "concert_schedule",
     METADATA,
@@ -141,6 +141,6 @@ def insert_row(connection: Connection, statement: Insert, row: Mapping[str, Any]
 
 
 def _detached_index(name: str, table: Table, columns: list[str]) -> Index:
-    # Indexes attach themselves to their table: a copy keeps this one off the shared metadata.
+    # An index attaches itself to its table; a copy of the table keeps it off the shared metadata.
     copy = table.to_metadata(MetaData())
     return Index(name, *(copy.c[column] for column in columns))

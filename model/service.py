@@ -1,10 +1,10 @@
 """The service: endpoints, the access filter before them, the errors behind them.
 
-A request takes this way: `handle` finds the route, lets the access filter look at the token
-(every route but the first two), calls the endpoint and turns whatever it raises into an answer.
-`start` spawns the scheduler thread, or the two of them.
+`handle` answers a request in four steps. It finds the route, lets the access filter check the token
+(on every route but the first two), calls the endpoint, and turns an exception into an answer.
+`start` spawns the scheduler's one or two threads.
 
-No lock is ever held here while a port is called.
+This module holds no lock while it calls a port.
 """
 
 from __future__ import annotations
@@ -99,16 +99,16 @@ class TicketService:
 
     Args:
         policy: which defects are on.
-        clock: what time it is.
-        redis: the queue's store; answers may be decoded or not.
+        clock: tells the time.
+        redis: the queue's store; may decode its answers or not.
         database: pool and transactions over tables made by `schema.create_all`.
-        broker: where booked and paid events go.
+        broker: receives the events of bookings and payments.
         runtime: threads.
-        log: told of every exception that is logged with its stack trace.
+        log: gets every exception that is logged with its stack trace.
         signing_key: HS256 secret of at least 32 bytes.
         new_id: makes unique strings (owners of seat locks).
-        on_job: told of every run of a scheduled job ("sweep", "outbox", "cancel").
-        opens_at_s: when the sale opens, in epoch seconds; before, everyone only lines up.
+        on_job: called for every run of a scheduled job ("sweep", "outbox", "cancel").
+        opens_at_s: when the sale opens, in epoch seconds; until then users only join the queue.
     """
 
     def __init__(
@@ -189,11 +189,11 @@ class TicketService:
             logger = HANDLER_LOGGER
             call = _Call(request, path_id or "", token)
             return Response(200, self._behind_filter[endpoint](call))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+        except Exception as error:  # noqa: BLE001 - the client gets an answer to every error
             return self._refuse(error, logger)
 
     def start(self) -> None:
-        """Spawn the scheduler's threads: the sweep runs at once, and then after each interval."""
+        """Spawn the scheduler's threads; the sweep runs now, and again after each interval."""
         policy = self.policy
         self._sweeper.every(
             "sweep",
@@ -224,7 +224,7 @@ class TicketService:
         self._waiting_room.set_admissions_per_min(rate)
 
     def sweep(self) -> None:
-        """Clear and promote, concert by concert. Raises what ends the run."""
+        """Sweep and promote, concert by concert. Raises the error that ends this sweep."""
         with self._database.begin(read_only=True) as connection:
             concerts = connection.execute(_SELECT_CONCERTS).all()
         for row in concerts:
@@ -277,7 +277,7 @@ class TicketService:
             self._log.exception(logger, known)
         status = known.status
         if logger is CONTAINER_LOGGER and isinstance(known, DatabaseError):
-            # The container asks for its error page, and that is behind the same filter: refused.
+            # The container requests its error page; the same filter refuses this request too.
             status = NotValidTokenError.status
         return Response(status, known.body(), known.primary_cause())
 

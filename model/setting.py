@@ -1,4 +1,4 @@
-"""How a configurable field documents itself: its meaning, its unit, its default's source."""
+"""Documentation of a configurable field: its meaning, its unit, the source of its default."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 class Setting:
     """Documentation of one field, attached with `Annotated[type, Setting(...)]`.
 
-    `source` says where the default was taken from; `low` and `high` bound the plausible range of
-    a number (a default outside it is a mistake; a user may still go beyond). Hard limits, which
-    no value may cross, are `annotated_types` constraints beside it.
+    `source` is the source of the default. `low` and `high` bound the plausible range of a number: a
+    default outside the range is a mistake, but a user may set a value outside it. Hard limits are
+    `annotated_types` constraints beside the `Setting`.
     """
 
     doc: str

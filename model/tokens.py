@@ -1,10 +1,10 @@
 """Issue and verify JSON Web Tokens (HS256).
 
-PyJWT has no clock parameter: it verifies form, algorithm and signature with its own time checks
-off, and `check_time_claims` compares exp, nbf and iat with the service's clock. A token's
-signature is a pure function of token, key and algorithms, so its outcome is remembered per issuer
-(one key, one algorithm) in a bounded cache: the first sight of every token is verified, its time
-claims every time.
+PyJWT has no clock parameter. So PyJWT verifies form, algorithm and signature with its own time
+checks off, and `check_time_claims` compares exp, nbf and iat with the service's clock. A
+signature depends only on token, key and algorithm. So each issuer (one key, one algorithm)
+remembers the outcome of each signature check in a bounded cache. A token's signature is checked
+once, its time claims every time.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from model.errors import (
 ALGORITHM: Final = "HS256"
 ISSUER: Final = "ticketsim"
 MAX_TOKEN_CHARS: Final = 4096
-"""Ours have about 300; Tomcat would take up to 8 KB of headers."""
+"""The service's tokens have about 300; Tomcat accepts up to 8 KB of headers."""
 REMEMBERED_TOKENS: Final = 65_536
 """Two tokens for each of 30,000 users; about 60 MB when full."""
 _NO_TIME_CHECKS: Final[Any] = {
@@ -50,11 +50,11 @@ _NO_TYPE_HEADER: Final = {"typ": None}
 
 
 TimeRules = Literal["pyjwt", "jjwt"]
-"""Libraries whose rules can decide about a token's times."""
+"""Libraries whose rules can be used to check a token's times."""
 
 
 class TokenType(StrEnum):
-    """What a token is good for."""
+    """The purpose of a token: to wait, or to buy."""
 
     ACCESS = "ACCESS"
     WAIT = "WAIT"
@@ -71,16 +71,17 @@ class Token(NamedTuple):
 
 
 class _Refusal(NamedTuple):
-    """A remembered failure; errors are made afresh, since raising one ties it to its caller."""
+    """A remembered failure; each use raises a new error, as a raised error has a traceback."""
 
     error: type[TokenError]
     message: str
 
 
 class _CheckedKey(HMACAlgorithm):
-    """HS256 with one key, which PyJWT looks at once and not for every token.
+    """HS256 with one key, which PyJWT inspects once instead of for every token.
 
-    It tries whether the key is a certificate, a PEM file or JSON: a third of the time of a token.
+    PyJWT tests whether the key is a certificate, a PEM file or JSON. The test takes a third of the
+    time of a token.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -94,10 +95,10 @@ class _CheckedKey(HMACAlgorithm):
 
 
 def _library(key: bytes) -> jwt.PyJWT:
-    """PyJWT as it is, but for how often it looks at `key`."""
+    """PyJWT unchanged, except that it inspects `key` only once."""
     library = jwt.PyJWT()
-    # Signatures have a public way to register an algorithm, tokens have none. Where PyJWT keeps its
-    # signatures elsewhere, it looks at the key each time.
+    # PyJWT's JWS class can register an algorithm, its JWT class cannot. If a version of PyJWT keeps
+    # its JWS object elsewhere, PyJWT inspects the key each time.
     signing: jwt.PyJWS | None = getattr(library, "_jws", None)
     if signing is not None:
         signing.unregister_algorithm(ALGORITHM)
@@ -110,9 +111,9 @@ class TokenIssuer:
 
     Args:
         signing_key: secret for HS256, at least 32 bytes.
-        clock: decides about exp, nbf and iat.
-        rules: of which library: see `check_time_claims`.
-        leeway_s: how far the issuer's clock may be off.
+        clock: the time that exp, nbf and iat are compared with.
+        rules: the library whose rules apply: see `check_time_claims`.
+        leeway_s: allowed difference to the issuer's clock.
     """
 
     def __init__(
@@ -167,7 +168,7 @@ class TokenIssuer:
         return outcome
 
     def verify_waiting(self, raw: object) -> Token:
-        """Verify a token and use it as a waiting token, which needs its expiry.
+        """Verify a waiting token, which must have an expiry.
 
         Raises `TokenError`, `NotWaitingTokenError` on another type, and `NullDereferenceError`
         if there is no `exp`.
@@ -177,7 +178,7 @@ class TokenIssuer:
         return token
 
     def signatures_verified(self) -> int:
-        """Count the tokens whose signature was really computed (those not remembered)."""
+        """Count the tokens whose signature was computed, not taken from the cache."""
         return self._remembered.cache_info().misses
 
     def _verify_signature(self, raw: str) -> Token | _Refusal:
@@ -209,8 +210,8 @@ class TokenIssuer:
 
 
 def _refuse_repeated_keys(raw: str) -> None:
-    """Refuse what two readers could take for two different tokens: a key that stands twice."""
-    # As `json.loads` with this hook, which makes a decoder each time.
+    """Refuse JSON with a key twice: two readers could read two different tokens."""
+    # Faster than `json.loads` with this hook, which makes a new decoder for each call.
     for segment in raw.split(".")[:2]:
         text = base64url_decode(segment)
         _STRICT.decode(text.decode(json.detect_encoding(text), "surrogatepass"))
@@ -230,12 +231,12 @@ def _token(raw: str, claims: dict[str, Any]) -> Token:
     concert_id, uuid, kind = claims.get("concertId"), claims.get("uuid"), claims.get("type")
     if type(concert_id) is not int or not isinstance(uuid, str) or not isinstance(kind, str):
         raise InvalidClaimError("concertId, uuid or type is missing or of the wrong type")
-    # All tokens have the same claims: their names are kept once.
+    # All tokens have the same claim names: each name is kept in memory once.
     return Token(raw, concert_id, uuid, kind, {intern(name): claims[name] for name in claims})
 
 
 def require_waiting(token: Token) -> None:
-    """Refuse what is not a waiting token with an expiry, as the incident's parser does.
+    """Refuse all but waiting tokens with an expiry, as the incident's parser does.
 
     Raises `NotWaitingTokenError` on another type and `NullDereferenceError` if `exp` is missing.
     """
@@ -250,8 +251,8 @@ def check_time_claims(
 ) -> None:
     """Refuse a token outside its time, exactly as PyJWT 2 or JJWT 0.12 would at `now_s`.
 
-    Raises `PrematureTokenError` (nbf after now, with PyJWT also iat), `ExpiredTokenError` (exp
-    before now, with PyJWT also at now) and `InvalidClaimError` (one of them is no time).
+    Raises `PrematureTokenError` (nbf after now, with PyJWT also iat after now), `ExpiredTokenError`
+    (exp before now, with PyJWT also exp equal to now) and `InvalidClaimError` (a claim is no time).
     """
     if rules == "jjwt":
         _check_as_jjwt(claims, now_s, leeway_s)
@@ -272,7 +273,7 @@ def _whole(claims: Mapping[str, Any], name: str) -> int:
 
 
 def _check_as_jjwt(claims: Mapping[str, Any], now_s: float, leeway_s: float) -> None:
-    """As DefaultJwtParser: whole milliseconds, `Date.after` and `Date.before`, no look at iat."""
+    """As DefaultJwtParser: whole milliseconds, `Date.after` and `Date.before`; iat is ignored."""
     now_ms, leeway_ms = int(now_s * 1e3), int(leeway_s * 1e3)
     times_ms = {name: _date_ms(claims, name) for name in ("iat", "exp", "nbf")}
     expires_ms, begins_ms = times_ms["exp"], times_ms["nbf"]
@@ -289,7 +290,7 @@ def _date_ms(claims: Mapping[str, Any], name: str) -> int | None:
         return None
     try:
         if isinstance(value, str):
-            # Offsets and Z only: without one the date would be a matter of the reader's zone.
+            # An offset or Z is required: otherwise the date would depend on the reader's time zone.
             date = datetime.fromisoformat(value)
             if "T" in value and date.tzinfo is not None:
                 return int(date.timestamp() * 1e3)

@@ -1,14 +1,14 @@
 """The queue of each concert: enter, position, sweep, promote, release.
 
 Keys, per concert:
-    concert:{id}:queue:passed    sorted set of those let in, scored by when (epoch ms)
-    concert:{id}:queue:waiting   sorted set of those waiting, scored by when they came (epoch ms)
-    concert:{id}:queue:expiry    (with guard_asks_queue) those waiting, scored by when their
+    concert:{id}:queue:passed    sorted set of users let in, scored by when (epoch ms)
+    concert:{id}:queue:waiting   sorted set of waiting users, scored by when they came (epoch ms)
+    concert:{id}:queue:expiry    (with guard_asks_queue) waiting users, scored by when their
                                  newest token expires, or their absence is noticed (epoch ms)
     concert:{id}:queue:admitted  (with admissions_per_min) see `pace`
 
-What the repaired service does is in `atomic_queue`; what the incident's did is here, one command
-after another, with others running in between.
+`atomic_queue` has the queue of the repaired service. This module has the queue of the incident's
+service: single commands one after another, with other requests running in between.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from model.policy import Policy
 from model.tokens import TokenIssuer, TokenType
 
 POLL_AFTER_LEAST_S: Final = 1.0
-"""Nobody is told to ask again sooner."""
+"""The shortest `pollAfter` that a user is told, in seconds."""
 
 
 class Place(NamedTuple):
-    """What someone who waits is told."""
+    """The answer to a waiting user who asks for the place."""
 
     position: int | None
-    """From 1; 0 for who does not wait (any longer); None until places are drawn."""
+    """From 1; 0 for a user who does not wait (any longer); None until places are drawn."""
     poll_after_s: float | None
-    """When to ask again; None: not told."""
+    """In how many seconds to ask again; None: the user is not told."""
 
 
 class WaitingRoom:
-    """Who is in, who waits, in which order."""
+    """The users who are let in, and the waiting users in their order."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class WaitingRoom:
         tokens: TokenIssuer,
         opening: Opening,
     ) -> None:
-        # redis-py types every answer as "perhaps awaitable"; this client never is.
+        # redis-py's type of every answer is "perhaps awaitable"; answers of this client never are.
         self._redis = cast("Any", store)
         self._policy = policy
         self._clock = clock
@@ -74,11 +74,12 @@ class WaitingRoom:
         self._pace.set_rate(rate)
 
     def enter(self, concert_id: int, uuid: str, capacity: int, now_s: float) -> TokenType:
-        """Let `uuid` in or line it up; with guard_asks_queue who is there keeps the place."""
+        """Let `uuid` in or queue it; with guard_asks_queue a user in the queue keeps the place."""
         keys = Keys.of(concert_id)
         if self._policy.admission_atomic:
             helps = self._policy.promote_from_waiting and self._policy.promote_by_uuid
-            # At a fixed rate people are let in by the sweep, evenly; nobody just walks in.
+            # At a fixed rate only the sweep lets users in, evenly; a new user is never let in at
+            # once.
             room = capacity if self._pace is None and self._opening.is_open() else 0
             admitted = self._queue.enter(keys, uuid, room, now_s, helps=helps)
             return TokenType.ACCESS if admitted else TokenType.WAIT
@@ -86,11 +87,11 @@ class WaitingRoom:
         return self._enter_by_count(keys, uuid, capacity, now_s) if kind is None else kind
 
     def is_admitted(self, concert_id: int, uuid: str) -> bool:
-        """Tell whether `uuid` is among those let in."""
+        """Tell whether `uuid` is let in."""
         return self._redis.zscore(Keys.of(concert_id).passed, uuid) is not None
 
     def place(self, concert_id: int, member: str, token_expires_s: float) -> Place:
-        """Tell a member's place in the line; who asks stays there, but no longer than the token."""
+        """Tell a member's place, and keep it from now on, but no longer than the token is valid."""
         keys = Keys.of(concert_id)
         if self._policy.absence_s is not None:
             until_s = min(self._clock.now() + self._policy.absence_s, token_expires_s)
@@ -102,11 +103,11 @@ class WaitingRoom:
         return Place(position, self.poll_after_s(concert_id))
 
     def poll_after_s(self, concert_id: int) -> float | None:
-        """Tell how long to wait before asking for one's place (again); None: as one likes."""
+        """Tell how long a user should wait before the next check of the place; None: any time."""
         if self._policy.checks_per_s is None:
             return None
         waiting = int(self._redis.zcard(Keys.of(concert_id).waiting))
-        # Twice within the life of a place, so that it can be renewed.
+        # At least twice within the life of a place, so that each check renews the place in time.
         longest_s = self._place_ttl_s() / 2.0
         wanted_s = max(POLL_AFTER_LEAST_S, waiting / self._policy.checks_per_s)
         return round(min(wanted_s, longest_s), 3)
@@ -119,11 +120,11 @@ class WaitingRoom:
         batch.execute()
 
     def release_token(self, concert_id: int, raw: str) -> None:
-        """Remove a token from those let in, as the incident's payment does (D8)."""
+        """Remove a token from the set of users let in, as the incident's payment does (D8)."""
         self._redis.zrem(Keys.of(concert_id).passed, raw)
 
     def sweep(self, concert_id: int) -> None:
-        """Drop whose time has passed."""
+        """Remove users whose time has passed."""
         keys = Keys.of(concert_id)
         if not self._policy.sweep_by_score:
             self._wipe(keys)
@@ -138,7 +139,7 @@ class WaitingRoom:
             self._redis.zremrangebyscore(keys.waiting, "-inf", oldest_waiting_ms)
 
     def promote(self, concert_id: int, capacity: int) -> None:
-        """Give free slots to those who wait. Raises a `TokenError` under D5."""
+        """Give free slots to waiting users. Raises a `TokenError` under D5."""
         if not self._opening.is_open():
             return
         keys = Keys.of(concert_id)
@@ -146,8 +147,9 @@ class WaitingRoom:
         if not (self._policy.admission_atomic and self._policy.promote_from_waiting):
             self._promote_by_count(keys, capacity, examine)
             return
-        # No more than there are slots: if Redis loses those let in as fast as others come (evicted
-        # at maxmemory), there are always free slots, and a sweep without a limit would never end.
+        # A sweep lets in at most as many users as there are slots. Without this limit a sweep would
+        # never end while Redis at maxmemory evicts the users let in as fast as others come: there
+        # would always be free slots.
         share = capacity if self._pace is None else self._pace.share
         while (limit := min(self._free(keys, capacity), BATCH, share)) > 0:
             if not self._queue.admit_from_head(keys, capacity, limit, examine):
@@ -162,7 +164,7 @@ class WaitingRoom:
         return capacity - int(self._redis.zcard(keys.passed))
 
     def _enter_by_count(self, keys: Keys, uuid: str, capacity: int, now_s: float) -> TokenType:
-        """Count, then add (D12): between the two, others count as well."""
+        """Count, then add (D12): between the two, other requests count as well."""
         admitted = self._free(keys, capacity) > 0 and self._opening.is_open()
         self._redis.zcard(keys.waiting)
         if admitted:
@@ -188,7 +190,7 @@ class WaitingRoom:
                 self._redis.zrem(keys.expiry, member)
 
     def _wipe(self, keys: Keys) -> None:
-        """Remove by rank, with a time as the last rank (D3): everyone."""
+        """Remove by rank, with a time as the last rank (D3): this removes all members."""
         now_ms = to_ms(self._clock.now())
         self._redis.zremrangebyrank(keys.passed, 0, now_ms - to_ms(self._policy.access_ttl_s))
         self._redis.zremrangebyrank(keys.waiting, 0, now_ms - to_ms(self._policy.waiting_ttl_s))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from model.http import Response
 from sim.app.errors import ApplicationError
@@ -18,23 +18,48 @@ from sim.stations.worker_pool import WorkerPool
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from sim.app.server import ApplicationServer
-    from sim.kernel.environment import Thread
+    from sim.app.segments import ApplicationCharges
+    from sim.kernel.environment import Environment, Thread, Timer
     from sim.machines.cpu import Process
     from sim.network.exchange import Exchange
+    from sim.world.application import Application
 
 _LOWEST_FAILED: Final = 400
 _SERVER_ERROR: Final = 500
 _CRASHED: Final = b"<html><head><title>Internal Server Error</title></head></html>"
 _PLAIN: Final = Factor(1.0, 1.0, 1.0)
 _SWITCH_S: Final = 0.005
-"""sys.getswitchinterval: after so long a thread gives the interpreter's lock to one that waits."""
+"""sys.getswitchinterval: time after which a thread passes the interpreter's lock to the next."""
+
+
+class Server(Protocol):
+    """The server, as far as its worker processes need it."""
+
+    env: Environment
+    settings: Application
+    charges: ApplicationCharges
+
+    def watch_timeout(self, worker: Worker, exchange: Exchange) -> Timer | None:
+        """End a worker that takes too long for a request; None where any time is allowed."""
+        ...
+
+    def user_of(self, exchange: Exchange) -> int:
+        """Number of the user whose request it is."""
+        ...
+
+    def answer(self, exchange: Exchange) -> None:
+        """Send an answer on its way."""
+        ...
+
+    def served(self, worker: Worker) -> None:
+        """A worker has served a request."""
+        ...
 
 
 class Worker:
     """One process. `modules` and `application` are None while it boots."""
 
-    def __init__(self, server: ApplicationServer, number: int, process: Process) -> None:
+    def __init__(self, server: Server, number: int, process: Process) -> None:
         self._server = server
         self.number = number
         self.process = process
@@ -44,7 +69,7 @@ class Worker:
         self.handled = 0
         self.connections = 0
         self.threads: list[Thread] = []
-        """Threads that the application has started in it."""
+        """Threads that the application has started in this process."""
         self._errors = Errors()
         self.pool = self._new_pool()
 
@@ -56,11 +81,11 @@ class Worker:
 
     @property
     def up(self) -> bool:
-        """Whether it serves."""
+        """Whether the process serves requests."""
         return self.application is not None
 
     def compute(self, work_s: float) -> None:
-        """Compute: one thread of a process at a time, as its interpreter's lock has it."""
+        """Compute under the interpreter's lock: one thread of a process at a time."""
         while work_s > 0.0:
             part_s = min(work_s, _SWITCH_S)
             work_s -= part_s
@@ -76,7 +101,7 @@ class Worker:
         self.handled = 0
 
     def end(self) -> list[Exchange]:
-        """The process is gone; return the requests that are lost."""
+        """End the process; return the requests that are lost."""
         self.application, self.modules = None, {}
         lost = end_threads(self.pool)
         for thread in self.threads:
@@ -118,7 +143,7 @@ class Worker:
             return call(self.application, environ)
         except (ApplicationError, KernelError):
             raise
-        except Exception as error:  # noqa: BLE001 - as the server: told, and 500
+        except Exception as error:  # noqa: BLE001 - as the server does: log the error, answer 500
             server.charges.exception("gunicorn.error", error)
             task.error = type(error).__name__
             return _SERVER_ERROR, Body([("Content-Type", "text/html")], _CRASHED)

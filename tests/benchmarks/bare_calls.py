@@ -19,7 +19,7 @@ from model.tokens import TokenIssuer
 from sim.database.database import SimulatedDatabase, Transaction
 from sim.kernel.environment import Environment, Waiter
 from sim.machines.cpu import Process
-from sim.redis.client import Link
+from sim.redis.client import ClientConnection
 from sim.redis.server import RedisServer
 from sim.redis.settings import RedisSettings
 from sim.service.host import Server
@@ -82,7 +82,7 @@ class Recorder:
         patch.setattr(TokenIssuer, "mint", minted)
 
     def _note_commands(self, patch):
-        run, run_transaction = Link.run, Link.run_transaction
+        run, run_transaction = ClientConnection.run, ClientConnection.run_transaction
 
         def ran(link, args, **options):
             self._note("command", args)
@@ -92,8 +92,8 @@ class Recorder:
             self._note("transaction", list(commands))
             return run_transaction(link, commands)
 
-        patch.setattr(Link, "run", ran)
-        patch.setattr(Link, "run_transaction", ran_transaction)
+        patch.setattr(ClientConnection, "run", ran)
+        patch.setattr(ClientConnection, "run_transaction", ran_transaction)
 
     def _note_transactions(self, patch):
         execute, leave = Transaction.execute, Transaction.__exit__
@@ -159,7 +159,7 @@ class Bare:
         )
         client = server.client(None)
         self._command = client.execute_command
-        self._link = Link(server, None, client.get_encoder())
+        self._link = ClientConnection(server, None, client.get_encoder())
         engine = sqlalchemy.create_engine("sqlite://", poolclass=StaticPool)
         create_all(engine, world.policy)
         assert METADATA.tables

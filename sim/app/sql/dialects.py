@@ -21,7 +21,8 @@ from sqlalchemy.pool import QueuePool
 
 from sim.app.errors import RefusedCallError, caller
 from sim.app.seams.runtime import RUNTIME
-from sim.app.sql.drivers import Driver, module_of
+from sim.app.sql.driver_modules import module_of
+from sim.app.sql.drivers import Driver
 
 if TYPE_CHECKING:
     import types
@@ -155,7 +156,7 @@ class _MySQL(_Common, MySQLDialect):
     @classmethod
     def import_dbapi(cls) -> types.ModuleType:
         """The driver: ours."""
-        return module_of("pymysql", cls._simulated, cls._simulated.connect)
+        return module_of("pymysql", cls._simulated)
 
     def _get_server_version_info(self, _connection: Any) -> tuple[int, ...]:
         return self._parse_server_version(self._simulated.version)
@@ -202,7 +203,7 @@ class _Postgres(_Common, PGDialect):
     @classmethod
     def import_dbapi(cls) -> types.ModuleType:
         """The driver: ours."""
-        return module_of("psycopg2", cls._simulated, cls._simulated.connect)
+        return module_of("psycopg2", cls._simulated)
 
     def _get_server_version_info(self, _connection: Any) -> tuple[int, ...]:
         return (15, 5)

@@ -1,4 +1,4 @@
-"""The drivers that an application's library would import, with their errors and codes.
+"""The drivers that an application's library would import: their errors and codes.
 
 MySQL and MariaDB as PyMySQL and mysqlclient know them, PostgreSQL as psycopg2 does. Where the real
 driver is installed the errors are subclasses of its own, so that `except` clauses catch them.
@@ -7,17 +7,13 @@ driver is installed the errors are subclasses of its own, so that `except` claus
 from __future__ import annotations
 
 import importlib
-import types
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from sim.app.errors import RefusedCallError, caller
-from sim.app.seams.runtime import RUNTIME
 from sim.app.sql.engine import Answer
-from sim.app.sql.sessions import Connection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from sim.app.sql.engine import Database, Dialect
     from sim.app.sql.errors import ErrorKind, SqlError
@@ -98,7 +94,7 @@ def _errors_of(module: str) -> dict[str, type[Exception]]:
 
 
 class Driver:
-    """One kind of driver: where it connects to, its errors, and what the server says of itself."""
+    """One kind of driver: its errors, and what the server says of itself."""
 
     def __init__(self, name: str, dialect: Dialect, errors_module: str, version: str) -> None:
         self.name = name
@@ -108,12 +104,6 @@ class Driver:
         self.version = version
         self.connect_s = 0.001
         self._classes: dict[str, type[Exception]] = {}
-
-    def connect(self, database: str, *, autocommit: bool = False) -> Connection:
-        """Connect the application to one of its databases. Raises the driver's OperationalError."""
-        if not RUNTIME.simulates:
-            raise self.errors["OperationalError"](2003, "no simulation is running")
-        return Connection(RUNTIME.database(database, self.dialect), self, autocommit=autocommit)
 
     def error(self, error: SqlError) -> Exception:
         """The driver's own exception."""
@@ -178,38 +168,3 @@ class Driver:
             found = [(name,) for name in sorted(store.tables) if name in wanted]
             return Answer(found, ("relname",), (), len(found))
         return None
-
-
-def module_of(name: str, driver: Driver, connect: Callable[..., Connection]) -> types.ModuleType:
-    """A module with PEP 249's names that connects to simulated databases."""
-    module = types.ModuleType(name)
-    for key, value in {
-        **driver.errors,
-        "apilevel": "2.0",
-        "threadsafety": 1,
-        "paramstyle": "named",
-        "connect": connect,
-        "Connection": Connection,
-        "Binary": bytes,
-        "__version__": "0",
-        "version_info": (2, 2, 1, "final", 0),
-    }.items():
-        setattr(module, key, value)
-    return module
-
-
-def refuse_driver(name: str) -> Callable[..., Any]:
-    """What stands in the place of the `connect` of a driver that is not simulated."""
-
-    def connect(*_args: Any, **_options: Any) -> Any:
-        if RUNTIME.thread is None:
-            raise OSError(f"{name}.connect: nothing connects outside a simulated thread")
-        error = RefusedCallError(
-            f"{caller(RUNTIME.roots)}: {name}.connect: this driver is not simulated; use "
-            "SQLAlchemy with mysql+pymysql, mysql+mysqldb, mariadb+pymysql, postgresql+psycopg2 "
-            "or postgresql+psycopg, or Django"
-        )
-        RUNTIME.refuse(error)
-        raise error
-
-    return connect

@@ -8,7 +8,7 @@ import types
 from typing import TYPE_CHECKING, Any, Final
 
 from sim.app.sql.dialects import MYSQL, POSTGRES
-from sim.app.sql.drivers import module_of, refuse_driver
+from sim.app.sql.driver_modules import connect_with, module_of, refuse_driver
 
 if TYPE_CHECKING:
     from sim.app.sql.sessions import Connection
@@ -39,7 +39,7 @@ _DRIVERS_REFUSED: Final = ("mysql.connector", "asyncpg", "aiomysql", "asyncmy", 
 
 def _connect(*args: Any, **options: Any) -> Connection:
     name = options.get("database") or options.get("db") or (args[3] if len(args) > 3 else "main")  # noqa: PLR2004 - host, user, password, database
-    return MYSQL.connect(str(name), autocommit=bool(options.get("autocommit", False)))
+    return connect_with(MYSQL, str(name), autocommit=bool(options.get("autocommit", False)))
 
 
 def _mysqldb() -> dict[str, types.ModuleType]:
@@ -69,7 +69,7 @@ def _mysqldb() -> dict[str, types.ModuleType]:
 def _dsn(*args: Any, **options: Any) -> Connection:
     words = dict(part.split("=", 1) for part in str(args[0]).split()) if args and args[0] else {}
     name = options.get("dbname") or options.get("database") or words.get("dbname") or "main"
-    return POSTGRES.connect(str(name))
+    return connect_with(POSTGRES, str(name))
 
 
 def install() -> None:

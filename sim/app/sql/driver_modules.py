@@ -1,0 +1,60 @@
+"""The modules that stand in the place of a driver's own, and connect to simulated databases."""
+
+from __future__ import annotations
+
+import types
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from sim.app.errors import RefusedCallError, caller
+from sim.app.seams.runtime import RUNTIME
+from sim.app.sql.sessions import Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sim.app.sql.drivers import Driver
+
+
+def connect_with(driver: Driver, database: str, *, autocommit: bool = False) -> Connection:
+    """Connect the application to one of its databases. Raises the driver's OperationalError."""
+    if not RUNTIME.simulates:
+        raise driver.errors["OperationalError"](2003, "no simulation is running")
+    return Connection(RUNTIME.database(database, driver.dialect), driver, autocommit=autocommit)
+
+
+def module_of(
+    name: str, driver: Driver, connect: Callable[..., Connection] | None = None
+) -> types.ModuleType:
+    """A module with PEP 249's names; without `connect` its own takes a database's name."""
+    module = types.ModuleType(name)
+    for key, value in {
+        **driver.errors,
+        "apilevel": "2.0",
+        "threadsafety": 1,
+        "paramstyle": "named",
+        "connect": connect or partial(connect_with, driver),
+        "Connection": Connection,
+        "Binary": bytes,
+        "__version__": "0",
+        "version_info": (2, 2, 1, "final", 0),
+    }.items():
+        setattr(module, key, value)
+    return module
+
+
+def refuse_driver(name: str) -> Callable[..., Any]:
+    """What stands in the place of the `connect` of a driver that is not simulated."""
+
+    def connect(*_args: Any, **_options: Any) -> Any:
+        if RUNTIME.thread is None:
+            raise OSError(f"{name}.connect: nothing connects outside a simulated thread")
+        error = RefusedCallError(
+            f"{caller(RUNTIME.roots)}: {name}.connect: this driver is not simulated; use "
+            "SQLAlchemy with mysql+pymysql, mysql+mysqldb, mariadb+pymysql, postgresql+psycopg2 "
+            "or postgresql+psycopg, or Django"
+        )
+        RUNTIME.refuse(error)
+        raise error
+
+    return connect
