@@ -1,5 +1,6 @@
-"""An application of the user's own, unmodified, on simulated time.
+"""The user's own application, unmodified, on simulated time.
 
-Start with `server` (the processes that run it) and `run` (what a run of it is made of); `seams`
-lead its libraries to simulated time, `sql` is its databases, `segments` what its code costs.
+Start with `server` (the processes that run the application) and `parts` (the parts of a run).
+`seams` connects its libraries to simulated time, `sql` simulates its databases, and `segments`
+charges the processor time of its code.
 """

@@ -1,4 +1,4 @@
-"""What a customer function of an application sees: an HTTP client with cookies."""
+"""The user that an application's customer function gets: an HTTP client with cookies."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ID: Final = re.compile(
 
 
 class Reply:
-    """What came back; status 0 when there was no answer."""
+    """The answer to a request; status 0 when there was no answer."""
 
     __slots__ = ("_body", "error", "status")
 
@@ -38,7 +38,7 @@ class Reply:
 
     @property
     def ok(self) -> bool:
-        """Whether the status is 200 to 399, as k6 counts what has not failed."""
+        """Whether the status is 200 to 399; k6 counts such a request as not failed."""
         return 0 < self.status < _LOWEST_FAILED
 
     @property
@@ -52,7 +52,7 @@ class Reply:
         return self.content.decode(errors="replace")
 
     def json(self) -> Any:
-        """The body, read as JSON. Raises ValueError if it is none."""
+        """The body, read as JSON. Raises ValueError if the body is not JSON."""
         return json.loads(self.content)
 
     @property
@@ -68,9 +68,9 @@ class Reply:
 
 
 class Customer:
-    """One person with a browser: `get`, `post` and their like, cookies, pauses, chance.
+    """One person with a browser: sends requests, keeps cookies, pauses, draws random numbers.
 
-    `id` counts from 1. `memory` is what the function keeps between iterations.
+    `id` counts from 1. `memory` keeps the function's data between iterations.
     """
 
     __slots__ = ("_user", "cookies")
@@ -96,7 +96,7 @@ class Customer:
 
     @property
     def memory(self) -> Any:
-        """What the function keeps between iterations; None at first."""
+        """The data that the function keeps between iterations; None at first."""
         return self._user.memory
 
     @memory.setter
@@ -104,11 +104,11 @@ class Customer:
         self._user.memory = value
 
     def sleep(self, duration_s: float) -> None:
-        """Do nothing for a while."""
+        """Pause for this time."""
         self._user.sleep(duration_s)
 
     def finish(self) -> None:
-        """Be done for good: make no further iteration."""
+        """Finish for good: make no further iteration."""
         self._user.finish(spin=False)
 
     def get(self, path: str, **options: Any) -> Reply:
@@ -153,10 +153,10 @@ class Customer:
             data: body: a mapping is sent as a form, text and bytes as they are.
             params: added to the query.
             headers: sent beside the cookies.
-            name: what measures call the endpoint; otherwise the method and the path with numbers
+            name: the endpoint's name in results; otherwise the method and the path with numbers
                 and ids as {id}, such as "POST /seats/{id}/book".
             redirects: follow answers 301 to 308 to the same service.
-            patience_s: after so long the request is cancelled; the service works all the same.
+            patience_s: the request is cancelled after this time; the service works on.
         """
         wanted = dict(headers or {})
         body = _body(wanted, json, data)
@@ -217,7 +217,7 @@ def _body(headers: dict[str, str], value: Any, data: Any) -> bytes | None:
 
 
 def iterating(function: Callable[[Customer], None]) -> Callable[[User], None]:
-    """The customer function as the load's users call it; each keeps its cookies."""
+    """The customer function that the load's users call; each user keeps its own cookies."""
     jars: dict[int, dict[str, str]] = {}
 
     def iterate(user: User) -> None:

@@ -1,4 +1,4 @@
-"""The databases of a run, as the other parts of the simulator look at them."""
+"""The databases of a run, as the other parts of the simulator see them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Databases:
         self.obstacles: Final[list[Callable[[Any, Any], None]]] = []
 
     def find(self, name: str, dialect: Dialect) -> Database:
-        """The database of that name; made at the first connection."""
+        """The database of this name, created at the first connection."""
         key = (dialect, name)
         found = self.by_name.get(key)
         if found is None:
@@ -53,7 +53,7 @@ class Databases:
 
     @property
     def charge(self) -> Charge:
-        """What database work costs."""
+        """The costs of database work."""
         return self._charge
 
     @charge.setter
@@ -78,12 +78,12 @@ class Databases:
         return [each for database in self.by_name.values() for each in database.open]
 
     def leave_all(self) -> None:
-        """The processes that had transactions open are gone."""
+        """Roll back the open transactions of processes that have ended."""
         for transaction in self.open:
             transaction.leave()
 
     def rows_per_table(self) -> dict[str, int]:
-        """Committed rows of each table; with the database's name where there are several."""
+        """Committed rows of each table; with several databases, names include the database."""
         several = len(self.by_name) > 1
         return {
             f"{database.name}.{table}" if several else table: rows
@@ -120,7 +120,7 @@ class Databases:
 
 
 class _Holder(LockOwner):
-    """A transaction of somebody else that locks rows, and changes none of them."""
+    """A transaction from outside the application that locks rows and changes none."""
 
     __slots__ = ("_database",)
 
@@ -130,7 +130,7 @@ class _Holder(LockOwner):
 
     @property
     def weight(self) -> int:
-        """Heavier than any of the application's: deadlocks with it roll the others back."""
+        """Heavier than the application's transactions: a deadlock rolls back one of theirs."""
         return 1_000_000_000
 
     def abort(self) -> None:

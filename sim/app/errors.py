@@ -1,6 +1,6 @@
-"""What ends a run of an application: each names the place in its code, the call, and what to do.
+"""Errors that end a run of an application; each names the place, the call, and what to do.
 
-They are no `Exception`s, so that no `except Exception` of the application hides them.
+These errors are no `Exception`s, so that the application's `except Exception` cannot hide them.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ OURS: tuple[str, ...] = (str(Path(__file__).parent.parent), "<frozen")
 
 
 class ApplicationError(BaseException):
-    """The application did what cannot be simulated; the run ends there."""
+    """The application did something that cannot be simulated; the run ends there."""
 
 
 class RefusedCallError(ApplicationError):
-    """It called what would leave simulated time: a socket, a process, a driver."""
+    """The application called code outside simulated time: a socket, a process, a driver."""
 
 
 class StuckError(ApplicationError):
-    """It computes or waits without end, and simulated time stands still."""
+    """The application computes or waits without end, so simulated time stands still."""
 
 
 class UnsupportedSqlError(ApplicationError):
@@ -32,11 +32,11 @@ class UnsupportedSqlError(ApplicationError):
 
 
 class CannotImportError(ApplicationError):
-    """It cannot be imported or is no WSGI application."""
+    """The application cannot be imported, or is no WSGI application."""
 
 
 class MemoryFloodError(ApplicationError):
-    """The process that simulates it holds more memory than it may."""
+    """The process that simulates the application holds more memory than allowed."""
 
 
 def place(frame: FrameType | None, roots: tuple[str, ...]) -> str:
@@ -54,5 +54,5 @@ def place(frame: FrameType | None, roots: tuple[str, ...]) -> str:
 
 
 def caller(roots: tuple[str, ...]) -> str:
-    """`place` of the code that runs now."""
+    """`place` of the code that is running now."""
     return place(sys._getframe(1), roots)

@@ -48,7 +48,7 @@ def roots_of(wsgi: str) -> tuple[str, ...]:
 
 
 def own_modules(roots: tuple[str, ...]) -> dict[str, ModuleType]:
-    """Modules in use that are the application's."""
+    """The application's modules that are imported at present."""
     ours = str(Path(__file__).resolve().parents[2]) + os.sep
     found = {}
     for name, module in list(sys.modules.items()):
@@ -78,7 +78,7 @@ class Code:
 
     @property
     def kept(self) -> bool:
-        """Whether the modules are imported once for good."""
+        """Whether the modules are imported only once, for all workers and runs."""
         if self._keeps == "auto":
             return self._is_registered()
         return self._keeps == "yes"
@@ -92,10 +92,10 @@ class Code:
         return any(str(file).startswith(self._roots) for file in files)
 
     def load(self) -> tuple[Any, dict[str, ModuleType]]:
-        """Import the application as a new process would; return it and its modules.
+        """Import the application as a new process would; return the application and its modules.
 
         Raises:
-            CannotImportError: with the line of the application where it failed.
+            CannotImportError: names the line of the application where the import failed.
         """
         if not self.kept:
             for name in own_modules(self._roots):
@@ -144,14 +144,14 @@ class Code:
         return f"{place}app.wsgi {self._wsgi} cannot be imported: {told}"
 
     def switch_to(self, modules: Mapping[str, ModuleType]) -> None:
-        """Let an import see the modules of this worker."""
+        """Make imports find the modules of this worker."""
         if modules is not self._current:
             self._current = modules
             sys.modules.update(modules)
 
 
 class Imports:
-    """While it lasts, an import in a worker's thread finds the modules of that worker."""
+    """Inside the block, an import in a worker's thread finds the modules of that worker."""
 
     def __init__(self, code: Code) -> None:
         self._code = code
@@ -173,7 +173,7 @@ class Imports:
 
 
 def imported(path: str) -> Callable[..., Any]:
-    """Import `package.module:function`, anew: it may have names of an application that is gone.
+    """Import `package.module:function` again: it may refer to an application of an earlier run.
 
     Raises:
         CannotImportError: there is no such function.

@@ -1,4 +1,4 @@
-"""A run of an application: what differs from a run of the ticket service."""
+"""The parts of a run of an application that differ from a run of the ticket service."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from sim.world import Application
 
 _measuring: list[Any] = []
-"""Where a run that measures leaves its segments."""
+"""The list that measuring runs add their segments to."""
 
 
 @contextmanager
 def measuring() -> Iterator[list[Any]]:
-    """Let the runs inside measure segments instead of charging them; their tables are in the list.
+    """Make the runs inside measure segments instead of charging them; the list gets their tables.
 
-    Such runs are not repeatable.
+    Measuring runs are not repeatable.
     """
     _measuring.append([])
     try:
@@ -80,7 +80,7 @@ class ApplicationParts(Parts):
         return ApplicationWatch(self.server, self._refused)
 
     def _refused(self, error: ApplicationError) -> None:
-        """The run ends here, whatever the application does with the exception."""
+        """End the run, even if the application handles the exception."""
         if not self.end.failure:
             self.end.failed(error)
             self.env.call_in(0.0, self.env.stop)
@@ -97,13 +97,13 @@ class ApplicationParts(Parts):
             yield
 
     def close(self) -> None:
-        """End every thread that is left, and lead no call to this run any more."""
+        """End every remaining thread, and route no further call to this run."""
         with Muffled():
             self.env.close()
         RUNTIME.end()
 
     def remarks(self) -> list[str]:
-        """Where the processor times come from, and what was logged."""
+        """Notes on the source of the processor times, and on the log records."""
         settings, segments = self.world.app, self.server.segments
         notes = [_provenance(segments, settings)]
         unknown = [name for name in segments.missing if not segments.charged[name]]
@@ -122,7 +122,7 @@ class ApplicationParts(Parts):
 
 
 def _provenance(segments: Segments, settings: Application) -> str:
-    """Where the processor times of the application's own code come from."""
+    """Note on the source of the processor times of the application's own code."""
     default = f"{settings.segment_s * 1e6:g} us"
     if not segments.charged:
         return (
@@ -139,7 +139,7 @@ def _provenance(segments: Segments, settings: Application) -> str:
 
 @contextmanager
 def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """The application's environment variables, for as long as it runs."""
+    """Set the application's environment variables while the application runs."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

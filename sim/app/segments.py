@@ -41,10 +41,10 @@ class Computes(Protocol):
 
 
 class ApplicationTask:
-    """A request, or a thread that the application has started, and which of its code runs.
+    """A request or a thread of the application, and the segment of code that it is running.
 
-    It has what `sim.service.charges.Task` has, which no class can have as a base where it is
-    compiled.
+    An `ApplicationTask` has the fields of `sim.service.charges.Task`, but is no subclass: a
+    compiled `Task` cannot be a base class.
     """
 
     __slots__ = (
@@ -77,7 +77,7 @@ class ApplicationTask:
 
 
 class Segments:
-    """What each segment takes: known from the config, or measured."""
+    """Processor time of each segment: from the config, or measured."""
 
     def __init__(self, settings: Application, *, measuring: bool) -> None:
         self._known: dict[tuple[str, str, str], float] = {}
@@ -92,7 +92,7 @@ class Segments:
         self.charged: Counter[str] = Counter()
         """Endpoint -> segments whose time was measured before."""
         self.missing: Counter[str] = Counter()
-        """Endpoint -> segments that got the default."""
+        """Endpoint -> segments that were charged the default time."""
 
     def _factor(self, endpoint: str) -> float:
         return self._factors.get(endpoint, self._factors.get("*", 1.0))
@@ -118,7 +118,7 @@ class Segments:
 
 
 class ApplicationCharges:
-    """Pays what a thread of the application owes before it waits; counts logged exceptions."""
+    """Charges a thread's processor time before the thread waits; counts logged exceptions."""
 
     def __init__(
         self,
@@ -155,14 +155,14 @@ class ApplicationCharges:
         return sum(self.exceptions.values(), Counter())
 
     def wait(self, label: str) -> None:
-        """The application's code ends a segment: it waits for `label` next."""
+        """End a segment: the application's code waits for `label` next."""
         task = self.task
         if isinstance(task, ApplicationTask):
             self._end_segment(task, label)
             self.settle(task)
 
     def go_on(self) -> None:
-        """The application's code goes on."""
+        """Begin a segment: the application's code goes on."""
         task = self.task
         if isinstance(task, ApplicationTask):
             task.began_ns = _thread_time_ns()
@@ -201,7 +201,7 @@ class ApplicationCharges:
             task.database_debt_s += self._costs.db_borrow_s / self._database_speed
 
     def statement(self, work: StatementWork) -> None:
-        """A statement has run: its work, the way there, and what the real driver computes."""
+        """Charge a statement: its work, the network, and the real driver's processor time."""
         task = self.task
         if not isinstance(task, ApplicationTask) or RUNTIME.is_free:
             return
@@ -239,7 +239,7 @@ class ApplicationCharges:
     # Redis
 
     def redis_command(self) -> ApplicationTask | None:
-        """Pay what is owed before a command of the application; None: it takes no time."""
+        """Add a command's processor time to the task's debt; None: the command takes no time."""
         task = self.task
         if not isinstance(task, ApplicationTask) or RUNTIME.is_free:
             return None

@@ -1,9 +1,10 @@
-"""The server of an application: sockets, worker processes and their threads, as gunicorn has them.
+"""The server of an application, modelled on gunicorn: sockets, worker processes, threads.
 
-One thread per worker is gunicorn's sync worker: it accepts a connection, answers one request and
-closes it; a request that takes longer than the timeout kills the worker. More threads are its
-gthread worker: connections are kept alive for a while and belong to the worker that accepted them.
-One interpreter computes on one core at a time, however many threads it has.
+A worker with one thread is gunicorn's sync worker: it accepts a connection, answers one request and
+closes the connection. A request that takes longer than the timeout kills the worker. A worker with
+more threads is gunicorn's gthread worker: connections stay open for a while and belong to the
+worker that accepted them. One interpreter computes on one core at a time, with any number of
+threads.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class _Turn:
         self.timeout_s = 60.0
 
     def turn(self, name: str, cost_ns: int) -> None:
-        """Pay what is owed, wait for the turn, and for the server's own work on the command."""
+        """Charge the time owed, wait for the server's turn, and for its work on the command."""
         charges = self._charges
         if charges.redis_command() is None:
             return
@@ -76,7 +77,7 @@ class _Turn:
 
 
 class _Pools:
-    """The pools are the application's own: what is known from outside are open transactions."""
+    """Open transactions: the application's own pools cannot be seen from outside."""
 
     pending = timeouts = 0
 
@@ -90,7 +91,7 @@ class _Pools:
 
 
 def _answer(stub: HttpStub, rng: Stream) -> tuple[float, int, bytes] | None:
-    """What a stub answers, and when; None: it refuses the connection."""
+    """The stub's answer and its time; None: the stub refuses the connection."""
     if rng.bernoulli(stub.refuses):
         return None
     latency_s = max(0.0, stub.latency_s + stub.jitter_s * rng.uniform(-1.0, 1.0))
@@ -100,7 +101,7 @@ def _answer(stub: HttpStub, rng: Stream) -> tuple[float, int, bytes] | None:
 
 
 class ApplicationServer:
-    """What the ticket service's `Server` is, for an application."""
+    """The server of an application; has the interface of the ticket service's `Server`."""
 
     second: Any = None
 
@@ -159,7 +160,7 @@ class ApplicationServer:
         self.link: Link | None = None
         self.up = False
         self.booted = False
-        """Whether it has ever been up, with the rows that are there before the run."""
+        """Whether the server has ever been up, with the rows from before the run."""
         self.on_sweep: Callable[[Any], None] = lambda _run: None
         scripts = [world.customer.script, *(load.script or "" for load in loads_of(world.load))]
         self.code = Code(
@@ -218,7 +219,7 @@ class ApplicationServer:
     # Life
 
     def start(self) -> None:
-        """Boot, without time: it was running before the load."""
+        """Boot in no time: the application was running before the load."""
         thread = self.env.spawn("boot", self._boot)
         thread.local = plain_task("boot", None)
 
@@ -247,7 +248,7 @@ class ApplicationServer:
         imported(self.settings.prepare)()
 
     def kill(self) -> None:
-        """The processes are gone: every request under way is lost, nobody listens any more."""
+        """End the processes: every request under way is lost, and no process listens any more."""
         self.up = False
         self.connector.reset()
         self._of.clear()
@@ -260,7 +261,7 @@ class ApplicationServer:
         self.env.call_in(0.0, self.database.leave_all)
 
     def restart(self) -> None:
-        """New processes: everything they remembered is gone, the tables and Redis are there."""
+        """Start new processes: the memory of the old ones is lost, tables and Redis keys remain."""
         thread = self.env.spawn("boot", self._boot_again)
         thread.local = plain_task("boot", None)
 
@@ -282,7 +283,7 @@ class ApplicationServer:
             self._hand_out()
 
     def start_second(self, *, takes_requests: bool) -> bool:
-        """A second server of the same application beside the first; false if there is one."""
+        """Start a second server of the same application; false if a second server exists."""
         if self.second is not None:
             return False
         self.second = takes_requests
@@ -330,7 +331,7 @@ class ApplicationServer:
         if not serving:
             return None
         self._next += 1
-        # Whoever has least to do is the first to accept; in turn among equals.
+        # The worker with the least work accepts first; equal workers take turns.
         start = self._next % len(serving)
         order = serving[start:] + serving[:start]
         worker = min(order, key=lambda each: each.pool.busy + each.pool.queued)
@@ -357,7 +358,7 @@ class ApplicationServer:
         exchange.waiter.wake(exchange.response)
 
     def served(self, worker: Worker) -> None:
-        """A worker has served a request: it may have served enough."""
+        """Start an idle worker again that has handled `max_requests` requests."""
         most = self.settings.max_requests
         served_all = worker.pool.busy <= 1 and worker.pool.queued == 0
         if most and worker.handled >= most and worker.up and served_all:
@@ -380,16 +381,16 @@ class ApplicationServer:
         return self.env.call_in(settings.timeout_s, expire)
 
     def user_of(self, exchange: Exchange) -> int:
-        """Number of the user whose request it is."""
+        """Number of the user who sent the request."""
         name = exchange.waiter.thread.name
         digits = "".join(letter for letter in name if letter.isdigit())
         return int(digits[:9] or 0)
 
-    # What others look at
+    # Read by other parts of the simulator
 
     @property
     def application(self) -> Any:
-        """The application, as the first worker process has it."""
+        """The application object of the first worker process."""
         return self._workers[0].application
 
     @property
@@ -399,7 +400,7 @@ class ApplicationServer:
 
     @property
     def busy(self) -> int:
-        """Threads that are at a request."""
+        """Threads that are working on a request."""
         return sum(worker.pool.busy for worker in self._workers)
 
     @property
@@ -418,5 +419,5 @@ class ApplicationServer:
         return self.process.used_s + sum(worker.process.used_s for worker in self._workers)
 
     def resident_mb(self) -> float:
-        """Return what the processes hold."""
+        """Return the memory that the processes hold."""
         return len(self._workers) * self.settings.worker_mb

@@ -1,4 +1,4 @@
-"""The libraries an application may bring, by version, and the private names that seams hold on to.
+"""Supported versions of an application's libraries, and the private names that the seams use.
 
 Tested: see docs/how-to/your-own-service.md. A version that was not tested is a remark, one that is
 known not to work an error. What a seam exchanges is looked at before a run: a library that has
@@ -52,11 +52,11 @@ _HELD: Final = {
     ),
     "sqlalchemy.dialects.postgresql.base": ("PGDialect._set_backslash_escapes",),
 }
-"""Module -> private and public names that the seams exchange or call."""
+"""Module -> private and public names that the seams replace or call."""
 
 
 class VersionError(ApplicationError):
-    """A library is of a version whose insides the seams do not know."""
+    """The seams do not support the installed version of a library."""
 
 
 def _parsed(text: str) -> tuple[int, ...]:
@@ -72,7 +72,7 @@ def _shown(version: tuple[int, ...]) -> str:
 
 
 def installed() -> dict[str, str]:
-    """The versions that are there of the libraries that matter here."""
+    """The installed versions of the libraries that the seams use."""
     found = {}
     for name in _RANGES:
         try:

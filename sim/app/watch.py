@@ -1,4 +1,4 @@
-"""What must always hold of an application: the user's own function of rows and Redis keys."""
+"""Invariants of an application: the user's own function of rows and Redis keys."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BYTES: Final = "surrogateescape"
 
 
 class InvariantError(ApplicationError):
-    """The user's function of rows and keys failed, or returned something else than counts."""
+    """The user's function of rows and keys failed, or did not return counts."""
 
 
 class Rows:
@@ -51,7 +51,7 @@ class Rows:
         return [] if store is None else list(store.committed(statement, values))
 
     def count(self, statement: str, *values: Any) -> int:
-        """The number that such a SELECT gives."""
+        """The number that a SELECT with one number as its result returns."""
         found = self.sql(statement, *values)
         return int(found[0][0] or 0) if found else 0
 
@@ -83,7 +83,7 @@ class Keys:
 
 
 class ApplicationWatch:
-    """What the ticket service's `Watch` is, for an application."""
+    """The invariants of an application; has the interface of the ticket service's `Watch`."""
 
     sizes_before_removal = None
     most_passed = 0
@@ -100,7 +100,7 @@ class ApplicationWatch:
         self._answers: Counts = {}
 
     def before_command(self, name: str) -> None:
-        """Nothing is looked at after single commands."""
+        """Do nothing: invariants are not checked after single commands."""
 
     def passed(self) -> int:
         """There is no waiting room."""
@@ -109,10 +109,10 @@ class ApplicationWatch:
     waiting = passed
 
     def look(self) -> None:
-        """Nothing is counted as it comes."""
+        """Do nothing: no event is counted."""
 
     def violations(self, _funnel: Funnel, log: RequestLog, leaked: int) -> Counts:
-        """Return invariant -> violations, of what is committed now."""
+        """Return invariant -> violations, in the rows committed now."""
         server = self._server
         at = (server.database.version, server.redis.commands_processed)
         if at != self._asked_at:
@@ -134,7 +134,7 @@ class ApplicationWatch:
         try:
             found = self._function(self._rows, self._keys)
             return {str(name): int(count) for name, count in found.items()}
-        except Exception as error:  # noqa: BLE001 - it is the user's own code
+        except Exception as error:  # noqa: BLE001 - the user's own code can raise any error
             failure = InvariantError(
                 f"app.invariants {self._path}: {type(error).__name__}: {error}; it is called with "
                 "(rows, keys) and returns {name: number of violations}"

@@ -25,9 +25,9 @@ _MB: Final = 1e6
 
 
 class Watchdog:
-    """Looks twice a second of real time, by a signal, so that it sees where the code is.
+    """Checks twice per second of real time; it uses a signal, to see which code is running.
 
-    Outside a program's main thread there are no signals: nothing is watched there.
+    Signals exist only in a program's main thread; a run in another thread is not watched.
     """
 
     def __init__(self, env: Environment, settings: Application) -> None:

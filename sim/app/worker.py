@@ -29,7 +29,7 @@ _SERVER_ERROR: Final = 500
 _CRASHED: Final = b"<html><head><title>Internal Server Error</title></head></html>"
 _PLAIN: Final = Factor(1.0, 1.0, 1.0)
 _SWITCH_S: Final = 0.005
-"""sys.getswitchinterval: after so long a thread gives the interpreter's lock to one that waits."""
+"""sys.getswitchinterval: time after which a thread passes the interpreter's lock to the next."""
 
 
 class Server(Protocol):
@@ -69,7 +69,7 @@ class Worker:
         self.handled = 0
         self.connections = 0
         self.threads: list[Thread] = []
-        """Threads that the application has started in it."""
+        """Threads that the application has started in this process."""
         self._errors = Errors()
         self.pool = self._new_pool()
 
@@ -81,11 +81,11 @@ class Worker:
 
     @property
     def up(self) -> bool:
-        """Whether it serves."""
+        """Whether the process serves requests."""
         return self.application is not None
 
     def compute(self, work_s: float) -> None:
-        """Compute: one thread of a process at a time, as its interpreter's lock has it."""
+        """Compute under the interpreter's lock: one thread of a process at a time."""
         while work_s > 0.0:
             part_s = min(work_s, _SWITCH_S)
             work_s -= part_s
@@ -101,7 +101,7 @@ class Worker:
         self.handled = 0
 
     def end(self) -> list[Exchange]:
-        """The process is gone; return the requests that are lost."""
+        """End the process; return the requests that are lost."""
         self.application, self.modules = None, {}
         lost = end_threads(self.pool)
         for thread in self.threads:
@@ -143,7 +143,7 @@ class Worker:
             return call(self.application, environ)
         except (ApplicationError, KernelError):
             raise
-        except Exception as error:  # noqa: BLE001 - as the server: told, and 500
+        except Exception as error:  # noqa: BLE001 - as the server does: log the error, answer 500
             server.charges.exception("gunicorn.error", error)
             task.error = type(error).__name__
             return _SERVER_ERROR, Body([("Content-Type", "text/html")], _CRASHED)

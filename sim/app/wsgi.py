@@ -1,4 +1,4 @@
-"""One request through a WSGI application, as PEP 3333 says."""
+"""One request through a WSGI application, as PEP 3333 specifies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NO_BODY: Final = b""
 
 
 class Body(NamedTuple):
-    """What a client gets: headers in order, and the whole body."""
+    """The answer that a client gets: headers in order, and the whole body."""
 
     headers: list[tuple[str, str]]
     content: bytes
@@ -82,7 +82,7 @@ def _unquoted(path: str) -> str:
 
 
 def call(application: Callable[..., Any], environ: dict[str, Any]) -> tuple[int, Body]:
-    """(status, body). Raises what the application raises, and TypeError for what is no WSGI."""
+    """(status, body). Raises the application's errors, and TypeError if the answer is no WSGI."""
     began: list[Any] = []
     parts: list[bytes] = []
 

@@ -1,7 +1,8 @@
 """The incident's load script: ask for a token, wait, look, think, book, think, pay.
 
-One call is one iteration; what has to survive it stands in `user.memory`. Each defect of the
-client is one option: D2 `backs_off`, D9 `picks_random_seat`, D16 `stops_when_done`.
+One call is one iteration; `user.memory` keeps data from iteration to iteration. Each defect of the
+client is one option: the retry storm (D2) is `backs_off`, everyone taking the first seat (D9) is
+`picks_random_seat`, spinning (D16) is `stops_when_done`.
 """
 
 from __future__ import annotations
@@ -32,19 +33,19 @@ _INFINITY = float("inf")
 
 
 class ScriptError(Exception):
-    """The script read a field of something that has none; the iteration ends, as in k6."""
+    """The script read a field of a value without fields; the iteration ends, as in k6."""
 
 
 @dataclass(slots=True)
 class Slot:
-    """What a user keeps between iterations: whatever the last token request answered."""
+    """The data a user keeps between iterations: the answer to the last token request."""
 
     token: dict[str, Any] | None = None
     expires_s: float = _INFINITY
-    """When the token expires, in seconds since 1970, as it says itself."""
+    """When the token expires, in seconds since 1970, as its `exp` says."""
     finished: bool = False
     decided: bool = False
-    """Has lost the race for a chosen seat: takes the next one without another long thought."""
+    """Another user took the chosen seat: the user takes the next seat without a long think time."""
 
 
 def buyer(user: User) -> None:
@@ -66,7 +67,7 @@ def buyer(user: User) -> None:
 
 
 def _ask_for_token(user: User, slot: Slot) -> bool:
-    """Fill the slot; false when there is nothing to go on with."""
+    """Fill the slot with a token; false when there is no token to continue with."""
     answer = user.post(
         GENERATION, "/v1/token/generation", {}, {"userId": user.id, "concertId": CONCERT}
     )
@@ -75,7 +76,7 @@ def _ask_for_token(user: User, slot: Slot) -> bool:
         return False
     if not isinstance(answer.body, dict):
         raise ScriptError("the answer is not JSON")
-    # D2: whatever came back is kept, an error's body too.
+    # D2: the script keeps every answer as a token, even the body of an error.
     slot.token = answer.body
     slot.expires_s = expiry_s(answer.body.get("jwt"))
     options = user.options
@@ -85,7 +86,7 @@ def _ask_for_token(user: User, slot: Slot) -> bool:
 
 
 def pause_s(user: User, answer: Answer) -> float:
-    """Return how long to wait before asking for one's place again, after this answer."""
+    """Return how long to wait after this answer before asking for the place again."""
     own_s = user.options.poll_interval_s
     if not (user.options.keeps_interval and isinstance(answer.body, dict)):
         return own_s
@@ -93,7 +94,7 @@ def pause_s(user: User, answer: Answer) -> float:
 
 
 def expiry_s(jwt: Any) -> float:
-    """Read when a token expires, in seconds since 1970; infinity if it does not say."""
+    """Read when a token expires, in seconds since 1970; infinity if the token has no `exp`."""
     if not isinstance(jwt, str):
         return _INFINITY
     payload = jwt.split(".")[1]
@@ -102,7 +103,7 @@ def expiry_s(jwt: Any) -> float:
 
 
 def _poll(user: User, slot: Slot, token: dict[str, Any]) -> None:
-    """Ask for one's place in the queue; place 0 means: ask for a token again."""
+    """Ask for the place in the queue; place 0 means: ask for a token again."""
     options = user.options
     answer = user.get(CHECK, "/v1/token/check", {"WaitingToken": str(token.get("jwt", _UNDEFINED))})
     body = answer.body if isinstance(answer.body, dict) else None
@@ -116,13 +117,14 @@ def _poll(user: User, slot: Slot, token: dict[str, Any]) -> None:
         next_s = pause_s(user, answer)
         user.sleep(next_s if answer.ok else options.retry_interval_s)
         if user.clock_s + next_s >= slot.expires_s:
-            # Renewed in time, the place is kept and no request is refused. Not before the pause:
-            # a token that lives no longer than it would be renewed again and again.
+            # A token that is renewed in time keeps the place, and no request is refused. It is
+            # renewed after the pause: a token that lives no longer than the pause would be renewed
+            # again and again.
             slot.token = None
 
 
 def _buy(user: User, slot: Slot, token: dict[str, Any]) -> None:
-    """Choose a seat, think, book, think, pay; what comes of it stands in the slot."""
+    """Choose a seat, think, book, think, pay; keep the result in the slot."""
     options = user.options
     headers = {"Authorization": f"Bearer {token['jwt']}"}
     seat = _choose(user, slot, headers)
@@ -153,7 +155,7 @@ def _choose(user: User, slot: Slot, headers: dict[str, str]) -> tuple[str, int] 
         query["page"] = str(user.rng.index(answer.body.pages))
         answer = ask_seats(user, headers, query)
         if answer.ok and not len(answer.body) and options.backs_off:
-            # Sold meanwhile, down to fewer pages: that is not sold out. Look again.
+            # Seats were sold meanwhile, so there are fewer pages. This is not sold out: look again.
             return None
     if not _has_items(user, slot, answer, len(answer.body) if answer.ok else 0):
         return None
@@ -163,7 +165,7 @@ def _choose(user: User, slot: Slot, headers: dict[str, str]) -> tuple[str, int] 
 
 
 def _has_items(user: User, slot: Slot, answer: Answer, items: int) -> bool:
-    """Whether an answer lists anything; handles that it does not."""
+    """Whether an answer lists anything; handles an answer without a list."""
     if items:
         return True
     if not user.options.backs_off:
@@ -200,7 +202,7 @@ def _pay(user: User, slot: Slot, headers: dict[str, str], booked: Answer) -> boo
 
 
 def _recover(user: User, slot: Slot, answer: Answer) -> None:
-    """Back off; a refused token is given up, so that the next iteration asks for a new one."""
+    """Back off; drop a refused token, so that the next iteration asks for a new token."""
     if answer.status == _UNAUTHORISED:
         slot.token = None
     user.sleep(user.options.retry_interval_s)

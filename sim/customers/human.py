@@ -1,9 +1,9 @@
 """A person at an on-sale: comes once, waits as long as patience lasts, reloads, has several tabs.
 
 One virtual user is one person, and one iteration the whole visit. Every tab is logged in to the
-same account and does what the waiting page does: asks for a token, then for the place. The first
-tab that is let in is the one in which the person buys (`purchase`); the others are closed. Some of
-those who come are programs (bots). docs/reference/people.md has every transition in a table.
+same account and does what the waiting page does: asks for a token, then for the place. The person
+buys in the first tab that is let in (`purchase`); the other tabs are closed. Some users are
+programs (bots). docs/reference/people.md has every transition in a table.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _FOR_EVER: Final = float("inf")
 _MOST_EXTRA_TABS: Final = 20
 _SOONEST_RELOAD_S: Final = 1.0
-"""Nobody presses the reload key again within a second of the last answer."""
+"""Shortest time from an answer to the next press of the reload key, in seconds."""
 
 
 def human(user: User) -> None:
@@ -42,13 +42,13 @@ def human(user: User) -> None:
 
 
 def patience_s(settings: Human, rng: Stream) -> float:
-    """Draw how long somebody waits: Weibull, with the mean and shape of the settings."""
+    """Draw how long a person waits: Weibull, with the mean and shape of the settings."""
     scale_s = settings.patience_mean_s / gamma(1.0 + 1.0 / settings.patience_shape)
     return scale_s * float((-log(1.0 - rng.random())) ** (1.0 / settings.patience_shape))
 
 
 def extra_tabs(settings: Human, rng: Stream) -> int:
-    """Draw how many tabs somebody opens besides the first: geometric, from 0."""
+    """Draw how many tabs a person opens besides the first: geometric, from 0."""
     another = settings.extra_tabs_mean / (1.0 + settings.extra_tabs_mean)
     tabs = 0
     while tabs < _MOST_EXTRA_TABS and rng.bernoulli(another):
@@ -57,11 +57,11 @@ def extra_tabs(settings: Human, rng: Stream) -> int:
 
 
 class Person:
-    """What the tabs of one person share."""
+    """The state that all tabs of one person share."""
 
     def __init__(self, user: User) -> None:
         settings = user.options.human
-        # All is drawn for everyone, so that another share of bots changes nobody else.
+        # Every user draws all numbers, so that another share of bots does not change other users.
         self._bot = user.rng.bernoulli(settings.bots_share)
         waits_s = patience_s(settings, user.rng)
         tabs = extra_tabs(settings, user.rng)
@@ -76,7 +76,7 @@ class Person:
             self.extra_tabs = tabs
 
     def visit(self, tab: User) -> None:
-        """Do in one tab what is to be done, until the visit is over or another tab is let in."""
+        """Work in one tab until the visit is over or another tab is let in."""
         page = Page(tab, self._leaves_s, bot=self._bot)
         page.reload_at_s = self._next_reload_s(tab)
         purchase = Purchase(tab, page)
@@ -115,7 +115,7 @@ class Person:
         answer = tab.get(CHECK, "/v1/token/check", headers, patience_s=patience)
         position = answer.body["position"] if answer.ok else None
         if position == 0 or answer.error == CANCELLED or answer.status == UNAUTHORISED:
-            # Let in, fed up, or no longer known: load the page again.
+            # Let in, out of patience, or unknown to the service: load the page again.
             page.token = None
         if position == 0 or answer.error == CANCELLED:
             return
@@ -125,9 +125,9 @@ class Person:
             page.token = None
 
     def _pause(self, tab: User, page: Page, duration_s: float) -> None:
-        """Wait, but reload before if one cannot, and leave when patience is over."""
+        """Wait, but at most until the next reload of the page, or until patience is over."""
         if page.reload_at_s <= tab.now_s:
-            # An answer came after that time: there is something new to look at.
+            # An answer came after that time: the page shows something new.
             page.reload_at_s = self._next_reload_s(tab)
         page.wait(min(duration_s, page.reload_at_s - tab.now_s))
         if tab.now_s >= page.reload_at_s:

@@ -1,4 +1,4 @@
-"""What happens in the world as the load's virtual users come, iterate and go."""
+"""The actions in the world when the load's virtual users come, iterate and go."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CustomerHooks:
         customer: the customer function, called once per iteration.
         generator: the program that the users are part of.
         log: counts the iterations of all loads.
-        part: counts the requests and iterations of this load alone; None where it is the only one.
+        part: counts the requests and iterations of this load alone; None for a single load.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class CustomerHooks:
         self.first_script_error = ""
         """Class, text and line of the first of these errors; empty if there was none."""
         self.own_script_fails = False
-        """This error is a bug of the script, not what k6's script does when an answer is wrong."""
+        """Whether the error is a bug of the script, and not k6's reaction to a wrong answer."""
 
     def iterate(self, vu: VirtualUser) -> None:
         """Run one iteration in the user's thread; may block, may raise what the script raises."""
@@ -74,7 +74,7 @@ class CustomerHooks:
                 self._part.iteration_s.append(duration_s)
 
     def script_failed(self, vu: VirtualUser, error: Exception) -> None:  # noqa: ARG002
-        """Count a script error, and keep the first: a broken script fails alike every time."""
+        """Count a script error, and keep the first; a broken script repeats the same error."""
         self.script_errors += 1
         if not self.first_script_error:
             where = place_of(error)

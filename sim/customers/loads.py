@@ -1,4 +1,4 @@
-"""The loads of a run: one executor with its customers for each, and their own books."""
+"""The loads of a run: each has an executor, its customers and its own counts."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class RunLoads:
     """Every load of a run.
 
     Args:
-        world: its loads are made.
+        world: the world whose loads are made.
         site: where their users go.
         customer: finds the customer function that a config names.
         streams: random numbers.
-        percentiles: to be measured of each load, beyond the usual ones.
+        percentiles: percentiles to measure for each load, besides the usual percentiles.
 
     Attributes:
-        executor: the only load's, or all of them as one.
+        executor: the executor of the only load, or all executors as one.
         hooks: what the users of each load do in the world.
         logs: name of a load -> its requests; empty for one load without a name.
     """
@@ -89,12 +89,12 @@ class RunLoads:
 
     @property
     def first_script_error(self) -> str:
-        """Class, text and line of the first of these errors of the first load that has some."""
+        """Class, text and line of the first such error, in the first load that has errors."""
         return next((one.first_script_error for one in self.hooks if one.script_errors), "")
 
     @property
     def failing_script(self) -> str:
-        """What is wrong with a script of the user's own whose iterations all fail; or empty."""
+        """The error of the user's own script, if every iteration ends in an error; else empty."""
         for number, hooks in enumerate(self.hooks):
             executor = list(self._executors.values())[number]
             if hooks.own_script_fails and hooks.script_errors >= max(1, executor.iterations):
@@ -105,7 +105,7 @@ class RunLoads:
         return ""
 
     def dropped_iterations(self) -> dict[str | None, int]:
-        """Iterations that could not be started: of all (None), and of each load with a name."""
+        """Iterations that could not be started: of all loads (None), and of each named load."""
         found: dict[str | None, int] = {None: self.executor.dropped_iterations}
         found |= {name: self._executors[name].dropped_iterations for name in self.logs}
         return {name: count for name, count in found.items() if count}

@@ -1,7 +1,8 @@
-"""Somebody who wants one answer after the other, and asks again until it has come.
+"""A user who wants one answer after the other, and repeats each request until it is answered.
 
-The client of a metastable failure: what it gives up on the service works on all the same, so asking
-again at once adds load when there is too much of it.
+This client causes a metastable failure. The service goes on working on a request that the client
+has given up. A client that asks again at once therefore adds load to a service that is already
+overloaded.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ _MOST_DOUBLINGS: Final = 6
 def persistent(user: User) -> None:
     """Ask for a token until there is one, then think.
 
-    With `backs_off` a pause follows each failure, twice as long as the one before, and random (from
-    half to one and a half times that), so that those who failed together do not return together.
+    With `backs_off` a pause follows each failure, twice as long as the pause before. The pause is
+    multiplied by a random factor from 0.5 to 1.5, so that users who failed together do not return
+    together.
     """
     options = user.options
     if user.memory is None:

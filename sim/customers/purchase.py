@@ -1,7 +1,8 @@
-"""How a person of `human` buys once let in: choose a seat, book it, pay for it.
+"""The purchase of a person of `human` who is let in: choose a seat, book it, pay for it.
 
-Choosing and paying take different times. A seat that is booked is to be paid for before a
-deadline: a payment without an answer is tried again until then, and who is too late chooses again.
+Choosing and paying take different times. A booked seat must be paid for before a deadline. A
+payment without an answer is tried again until the deadline. A person who misses the deadline
+chooses another seat.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _LOWEST_BROKEN: Final = 500
 
 
 class Page:
-    """What one tab knows, and how its person waits in it. Times since the load began."""
+    """The state of one tab, and how its person waits in it. Times since the load began."""
 
     def __init__(self, tab: User, leaves_s: float, *, bot: bool) -> None:
         self._tab = tab
@@ -31,14 +32,14 @@ class Page:
         self.bot = bot
         self.token: dict[str, Any] | None = None
         self.expires_s = float("inf")
-        """When the token expires, in seconds since 1970, as it says itself."""
+        """When the token expires, in seconds since 1970, as its `exp` says."""
         self.reload_at_s = float("inf")
         self.pay_until_s: float | None = None
-        """By when the seat that is booked is to be paid; None: no seat is booked."""
+        """Deadline for the payment of the booked seat; None: no seat is booked."""
 
     @property
     def leaves_s(self) -> float:
-        """When patience is over; who has booked a seat stays until it must be paid."""
+        """When patience is over; a person with a booked seat stays until the payment deadline."""
         if self.pay_until_s is None:
             return self._patience_over_s
         return max(self._patience_over_s, self.pay_until_s)
@@ -72,19 +73,19 @@ class _Booking:
 
 
 class Purchase:
-    """What one person has chosen and booked so far."""
+    """The seats that one person has chosen and booked so far."""
 
     def __init__(self, tab: User, page: Page) -> None:
         self._tab = tab
         self._page = page
         self._decided = False
-        """Has lost a chosen seat, and takes the next without another long thought."""
+        """Another user took the chosen seat: the person soon takes the next seat."""
         self._booking: _Booking | None = None
         self._unanswered = False
-        """A payment got no answer: it may have been taken."""
+        """A payment got no answer: the service may have accepted it."""
 
     def next_step(self, token: dict[str, Any]) -> bool:
-        """Go on from where the person is; return whether the visit is over."""
+        """Continue the purchase at its present step; return whether the visit is over."""
         headers = {"Authorization": f"Bearer {token['jwt']}"}
         if self._booking is None:
             return self._choose(headers)
@@ -108,7 +109,8 @@ class Purchase:
         if not seats.ok:
             return self._recover(seats)
         if not len(seats.body):
-            # A page that is gone was sold meanwhile, and others may not be. Look again.
+            # The seats of a page that is gone were sold meanwhile; other pages may be left. Look
+            # again.
             return self._recover(seats) if paged else self._sold_out()
         chosen = tab.rng.index(len(seats.body)) if tab.options.picks_random_seat else 0
         if not self._decided:
@@ -139,7 +141,7 @@ class Purchase:
         if answer.ok:
             return True
         if answer.status != UNAUTHORISED and _LOWEST_REFUSED <= answer.status < _LOWEST_BROKEN:
-            # No such booking any more: cancelled, unless the payment before was taken after all.
+            # The booking is gone: it was cancelled, unless an earlier payment was accepted.
             return self._unanswered or self._lose_booking()
         self._unanswered |= answer.status != UNAUTHORISED
         return self._recover(answer)
@@ -156,7 +158,7 @@ class Purchase:
         return True
 
     def _recover(self, answer: Answer) -> bool:
-        """Pause after what did not work; who is not known any more loads the page again."""
+        """Pause after a failure; a person whom the service no longer knows loads the page again."""
         if answer.status == UNAUTHORISED:
             self._page.token = None
         if answer.error != CANCELLED:
@@ -164,7 +166,7 @@ class Purchase:
         return False
 
     def _think(self, duration_s: float) -> None:
-        """Choose, or fill in a form: patience does not end that."""
+        """Choose, or fill in a form; the end of patience does not interrupt this."""
         if duration_s > 0.0:
             self._tab.sleep(duration_s)
 

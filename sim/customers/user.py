@@ -46,7 +46,7 @@ class Answer(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether it counts as not failed, as k6 counts: status 200 to 399."""
+        """Whether k6 counts the request as not failed: status 200 to 399."""
         return _LOWEST_OK <= self.status < _LOWEST_FAILED
 
 
@@ -73,14 +73,14 @@ class _Patience:
         return self._waiter.wake(value) or self._sleeper.interrupt(_RequestTimedOut())
 
     def cancel(self) -> None:
-        """Run out because the user wants no answer any more."""
+        """Expire because the user has given up waiting for the answer."""
         if not self.done:
             self.reason = CANCELLED
             self.wake(TIMEOUT)
 
 
 class Site:
-    """Everything that all users share: the service, the load generator, the measurements."""
+    """The objects that all users share: the service, the load generator, the measurements."""
 
     def __init__(
         self,
@@ -110,8 +110,8 @@ class Site:
 class User:
     """One virtual user of the load: its connection, its memory, its random numbers.
 
-    `id` counts from 1 and is the user's id in the service. `memory` is what the customer function
-    keeps between iterations; None at first.
+    `id` counts from 1 and is the user's id in the service. `memory` keeps the customer function's
+    data between iterations; None at first.
     """
 
     __slots__ = (
@@ -198,7 +198,7 @@ class User:
         return self._rng
 
     def iterate(self, customer: Callable[[User], None]) -> None:
-        """Run one iteration: it costs processor time even if it does nothing."""
+        """Run one iteration; even an empty iteration costs processor time."""
         env = self._site.env
         began_s = env.now
         costs = self._site.generator.costs
@@ -229,7 +229,7 @@ class User:
             self._ended_s = env.now
 
     def _watch_idling(self, began_s: float) -> None:
-        """Refuse a script that only keeps the generator busy: it would hardly ever end."""
+        """Refuse a script that only keeps the generator busy: the run would hardly ever end."""
         idle = began_s == self._idle_until_s
         self._idle_iterations = self._idle_iterations + 1 if idle else 0
         if self._idle_iterations >= _MOST_IDLE_ITERATIONS:
@@ -241,7 +241,7 @@ class User:
             )
 
     def sleep(self, duration_s: float) -> None:
-        """Do nothing for a while."""
+        """Pause for this time."""
         self._check_open()
         if duration_s >= LEAST_PAUSE_S:
             self._in_a_row = 0
@@ -282,21 +282,21 @@ class User:
     def reached(self, step: Step) -> None:
         """Note how far this user came.
 
-        Tokens, admission, seats, bookings and payments need not be told: they are read from the
-        answers of the ticket service, and what a script says about them counts only with a service
-        whose answers do not show them.
+        A script need not note tokens, admission, seats, bookings and payments: the simulator reads
+        these steps from the ticket service's answers. A script's notes of these steps count only
+        with a service whose answers do not show them.
         """
         self._site.answers.told(self.id, step, self.now_s)
 
     def told_position(self, position: int) -> None:
-        """Note which place in the queue this user was told, by a service of another kind.
+        """Note the place in the queue that a service other than the ticket service told this user.
 
         The places that the ticket service tells are read from its answers.
         """
         self._site.answers.told_position(self.id, position)
 
     def finish(self, *, spin: bool) -> None:
-        """Be done for good: spin until the load ends, or stop."""
+        """Finish for good: spin until the load ends, or stop."""
         if spin:
             self.vu.spinning = True
         else:
@@ -317,8 +317,8 @@ class User:
     ) -> Answer:
         """Send a GET request and wait for the answer.
 
-        After `patience_s` the user wants no answer any more: the request is cancelled and its
-        connection closed, but the service does its work all the same. (Not while connecting.)
+        After `patience_s` the user gives up: the request is cancelled and its connection closed,
+        but the service still does its work. (A request that is still connecting is not cancelled.)
         """
         return self._send(endpoint, Request("GET", path, headers, query or {}, None), patience_s)
 
@@ -388,7 +388,7 @@ class User:
         self._body_bytes = 0.0
         prepared_s = env.now
         generator.send(work_s)
-        # The script's part is not the request's: its duration is as its share of the work.
+        # The request's duration does not include the script's share of the work.
         sent_s = env.now
         sending_s = (sent_s - prepared_s) * sending_work_s / work_s
         began_s = sent_s - sending_s
@@ -410,7 +410,7 @@ class User:
         except _RequestTimedOut:
             outcome = TIMEOUT
         except BaseException:
-            # The iteration was interrupted: the program closes the connection and is gone.
+            # The iteration was interrupted: the program closes the connection and ends.
             self._abandon()
             raise
         finally:
@@ -439,7 +439,7 @@ class User:
         return timers
 
     def _receive(self, received: float) -> float:
-        """Read an answer of so many bytes; return how long it took."""
+        """Read an answer of `received` bytes; return how long the reading took."""
         site = self._site
         generator = site.generator
         costs = generator.costs
@@ -524,13 +524,13 @@ class _Tab:
             self._user.leave()
 
     def join(self) -> None:
-        """Block until the work is over; raise what it failed with."""
+        """Block until the work is over; raise the error that it failed with."""
         self._worker.join()
         if self._error is not None:
             raise self._error
 
     def close(self) -> None:
-        """End the work where it is."""
+        """End the work at once."""
         self._closed = True
         self._user.close_tab()
         if self._begun:

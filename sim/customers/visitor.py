@@ -1,6 +1,6 @@
-"""Someone who only waits: asks for a token, then for the place, again and again.
+"""A user who only waits: asks for a token, then again and again for the place.
 
-The stepwise ramp of waiting tokens: nobody looks at seats, books or pays.
+Visitors make the stepwise ramp of waiting tokens. A visitor never looks at seats, books or pays.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Place:
-    """What a visitor keeps: the newest token."""
+    """The data a visitor keeps between iterations: the newest token."""
 
     token: dict[str, Any] | None = None
 
 
 def visitor(user: User) -> None:
-    """Ask for a token, or for the place with the one at hand, then pause."""
+    """Ask for a token, or with a token for the place; then pause."""
     place = user.memory
     if place is None:
         place = user.memory = Place()

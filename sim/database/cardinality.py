@@ -1,4 +1,4 @@
-"""How many rows share given column values, without counting them each time."""
+"""The number of rows that share given column values, without a new count for each question."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ class GroupCounts:
         return self._group(table, ()).rows.get((), 0)
 
     def matching(self, table: str, columns: tuple[str, ...], values: tuple[Any, ...]) -> int:
-        """Rows in which these columns have these values, as SQLite stores them."""
+        """Number of rows in which these columns have these values, as SQLite stores them."""
         return self._group(table, columns).rows.get(values, 0)
 
     def mean(self, table: str, columns: tuple[str, ...]) -> float:
-        """Rows per combination of values that occurs in these columns."""
+        """Number of rows per combination of values that occurs in these columns."""
         return self.rows(table) / max(1, len(self._group(table, columns).rows))
 
     def tracks(self, table: str) -> bool:
-        """Whether changes of the table have to be told."""
+        """Whether this object must be told of changes of the table."""
         return table in self._groups
 
     def changed(
@@ -73,7 +73,7 @@ class GroupCounts:
                 group.add(after, 1)
 
     def forget(self, table: str) -> None:
-        """Count again when asked the next time."""
+        """Count the rows again at the next question."""
         self._groups.pop(table, None)
 
     def _group(self, table: str, columns: tuple[str, ...]) -> _Group:

@@ -1,4 +1,4 @@
-"""What a statement costs, from SQLite's own plan: rows visited, sorted and sent.
+"""The cost of a statement, from SQLite's own plan: rows visited, sorted and sent.
 
     SCAN of a table or index        every row of the table
     SEARCH by a key or index        rows that match the part of the index the plan names
@@ -50,12 +50,12 @@ _TERM: Final = re.compile(r"(\w+)(=|>|<)\?")
 _KNOWN: Final = 4_096
 """Counts of rows in a range that are kept."""
 _SLOW: Final = 200
-"""Rows visited from which an index of our own is worth it."""
+"""Rows visited from which an additional index saves real time."""
 _SLOW_SHARE: Final = 4
-"""... if it skips all but one in so many of them."""
+"""... if the index skips all but one in this many rows."""
 
 _COUNTED: Final = (Integer, String, Boolean)
-"""Types whose values SQLite stores as they are given."""
+"""Types whose values SQLite stores unchanged."""
 
 
 class StatementWork(NamedTuple):
@@ -75,7 +75,7 @@ class _Step:
     table: str
     scan: bool
     equal: tuple[str, ...]
-    """Columns whose index entries must equal something."""
+    """Columns whose index entries must equal a value."""
     ranged: tuple[str, ...]
     unique: bool
 
@@ -85,7 +85,7 @@ class _Plan:
     steps: tuple[_Step, ...]
     sorts: bool
     groups: bool
-    """Whether it sorts all rows visited, for GROUP BY or DISTINCT, not only those sent."""
+    """Whether all visited rows are sorted, for GROUP BY or DISTINCT, not only the sent rows."""
     limit: ColumnElement[Any] | None
     offset: ColumnElement[Any] | None
     values: Mapping[tuple[str, str], tuple[ColumnElement[Any], bool]]
@@ -131,7 +131,7 @@ class Costs:
         return StatementWork(prepared.kind, name, round(visited), sorted_rows, sent)
 
     def _speed_up(self, prepared: Prepared, plan: _Plan) -> None:
-        """Let SQLite find the rows at once that it is charged for looking at one by one."""
+        """Add an index so that SQLite finds the rows at once; each row is still charged."""
         if prepared not in self._faster and len(plan.steps) == 1:
             self._faster.add(prepared)
             columns = tuple(column for _, column in plan.values)
@@ -167,7 +167,7 @@ class Costs:
     def _values(
         table: str, columns: tuple[str, ...], plan: _Plan, parameters: Parameters
     ) -> list[tuple[Any, ...]] | None:
-        """Each combination of values asked for; None if they come from another table's rows."""
+        """Each combination of values asked for; None: they come from another table's rows."""
         combinations: list[tuple[Any, ...]] = [()]
         for column in columns:
             asked = plan.values.get((table, column))

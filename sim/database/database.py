@@ -1,11 +1,11 @@
 """The database of the simulated world: transactions, locks, costs, on simulated time.
 
-`SimulatedDatabase` is `model.ports.Database`. A transaction borrows a connection, and each of its
-statements takes its row locks (which may block), runs, and then costs its time; nothing that a
-statement reads changes while it runs.
+`SimulatedDatabase` is `model.ports.Database`. A transaction borrows a connection. Each of its
+statements takes its row locks (this may block), runs, and then costs its time. The data that a
+statement reads does not change while the statement runs.
 
-Isolation. The incident's database is MariaDB 10.11 with InnoDB at REPEATABLE READ, and this is
-the same level, with the same peculiarities:
+Isolation. The incident's database is MariaDB 10.11 with InnoDB at REPEATABLE READ. This database
+has the same level, with the same peculiarities:
 - A plain SELECT takes no locks and reads the state as of the transaction's first plain SELECT,
   plus the transaction's own changes. Two transactions can therefore both read a row, and the
   later one's write of a value computed from it overwrites the earlier one's (lost update); what
@@ -16,7 +16,7 @@ the same level, with the same peculiarities:
 - No dirty reads, no dirty writes, no non-repeatable plain reads. Generated ids are not given back
   by a rollback. A statement that fails or waits too long for a lock undoes itself only; a deadlock
   rolls the whole transaction back.
-What differs:
+Differences from InnoDB:
 - No gap locks. InnoDB keeps others from inserting into a range that FOR UPDATE or UPDATE has
   scanned; here a phantom row can appear in a second locking read, and two transactions that each
   look for a missing row before inserting it do not deadlock.
@@ -51,19 +51,19 @@ _NO_PARAMETERS: Final[Parameters] = {}
 
 
 class ConnectionPool(Protocol):
-    """Where transactions get their connections."""
+    """The pool that transactions borrow their connections from."""
 
     def acquire(self) -> float:
         """Borrow a connection; returns the time. May block; raises `PoolTimeoutError`."""
         ...
 
     def release(self, borrowed_s: float) -> None:
-        """Give it back; never blocks."""
+        """Give the connection back; never blocks."""
         ...
 
 
 class StatementCharge(Protocol):
-    """What database work costs: each method blocks the current thread for that time."""
+    """The cost of database work: each method blocks the current thread for the work's time."""
 
     def begin(self, read_only: bool) -> None:
         """A transaction starts."""
@@ -74,7 +74,7 @@ class StatementCharge(Protocol):
         ...
 
     def end(self, committed: bool, wrote: bool) -> None:
-        """A transaction commits (what it wrote is visible after this) or rolls back."""
+        """A transaction commits (its changes are visible after this) or rolls back."""
         ...
 
 
@@ -86,9 +86,9 @@ class SimulatedDatabase:
         metadata: tables that statements may use.
         create: creates tables and indexes through the engine it is given.
         pool: connections.
-        charge: time that work takes.
+        charge: makes database work take its time.
         lock_wait_timeout_s: longest wait for one row lock.
-        memo_rows: rows of SELECTs kept to answer them again while nothing changed; 0 for none.
+        memo_rows: most rows of SELECTs kept to answer unchanged SELECTs again; 0 for none.
     """
 
     def __init__(
@@ -112,40 +112,40 @@ class SimulatedDatabase:
         self.on_commit: Callable[[frozenset[str]], None] | None = None
         """Called with the tables that changed, right after a commit became visible."""
         self.obstacles: Final[list[Callable[[Transaction, Prepared], None]]] = []
-        """Called before each statement that writes; raise what the database fails it with."""
+        """Called before each statement that writes; may raise the error of a failed write."""
         self.open: dict[Transaction, None] = {}
         """Transactions that have begun and not ended, oldest first."""
         self._readers: Final[dict[Transaction, int]] = {}
-        """The snapshots of those of them that have one, oldest first."""
+        """The snapshots of the transactions that have a snapshot, oldest first."""
 
     def begin(self, *, read_only: bool = False) -> Transaction:
         """One transaction on one borrowed connection; see `model.ports.Database`.
 
-        A violated constraint is SQLAlchemy's `IntegrityError` inside the transaction, where it
-        can be handled, and a `DatabaseError` if it leaves it.
+        A violated constraint raises SQLAlchemy's `IntegrityError` inside the transaction, where the
+        caller can handle it. If the error leaves the transaction, it becomes a `DatabaseError`.
         """
         return Transaction(self, read_only)
 
     def through(self, pool: ConnectionPool, charge: StatementCharge) -> SimulatedDatabase:
-        """The same database as another program reaches it; each counts its own commits."""
+        """The same database as seen by another program; each program counts its own commits."""
         other = copy.copy(self)
         other.pool, other.charge = pool, charge
         return other
 
     @property
     def executed(self) -> Counter[str]:
-        """Statements that really ran, by kind; SELECTs answered from memory are not among them."""
+        """Statements that ran, by kind, without the SELECTs that were answered from memory."""
         return Counter(self.storage.executed)
 
     @property
     def memo_hits(self) -> int:
-        """SELECTs answered from memory because nothing they read had changed."""
+        """SELECTs answered from memory because the data they read had not changed."""
         return self.storage.memo_hits
 
     # Outside simulated time.
 
     def seed_rows(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Insert rows that were there before the run: no time, no locks, no statement counted."""
+        """Insert rows from before the run: takes no time and no locks, counts no statement."""
         if self.open:
             raise RuntimeError(f"table {table.name} cannot be filled while transactions are open")
         self.storage.load(table, rows)
@@ -153,7 +153,7 @@ class SimulatedDatabase:
     def query(
         self, statement: Executable, parameters: Parameters | None = None
     ) -> list[Row[*tuple[Any, ...]]]:
-        """Read committed rows from outside: no time, nothing counted."""
+        """Read committed rows from outside: takes no time, counts no statement."""
         return list(self.storage.committed(statement, parameters or _NO_PARAMETERS))
 
     def rows_per_table(self) -> dict[str, int]:
@@ -183,15 +183,15 @@ class SimulatedDatabase:
         return version
 
     def commit(self, changes: Changes, reader: Transaction) -> None:
-        """Make changes visible to everyone whose view begins from now on."""
+        """Make changes visible to every transaction whose view begins from now on."""
         others = len(self._readers) > (reader in self._readers)
         self.storage.commit(changes, keep_history=others)
         self.commits += 1
 
     def end(self, transaction: Transaction) -> None:
-        """Forget a transaction and the history that only it needed."""
+        """Remove a transaction, and the history that only this transaction needed."""
         del self.open[transaction]
-        # Who has read nothing has kept nothing.
+        # A transaction without a read has kept no history.
         if transaction.snapshot is None:
             return
         del self._readers[transaction]
@@ -212,7 +212,7 @@ class Transaction(LockOwner):
         self._doomed = False
         self._borrowed_s = 0.0
         self.snapshot: int | None = None
-        """Commit whose state plain SELECTs show; None before the first one."""
+        """Commit whose state plain SELECTs show; None before the first SELECT."""
 
     def __enter__(self) -> Self:
         database = self._database
@@ -236,7 +236,7 @@ class Transaction(LockOwner):
                 self._commit()
             elif error is None or isinstance(error, Exception):
                 self._database.charge.end(committed=False, wrote=bool(self._changes.log))
-            # Otherwise the thread is being killed: no more time may pass for it.
+            # Otherwise the thread is being killed, and no more time may pass in it.
             if isinstance(error, sqlalchemy.exc.DBAPIError):
                 raise DatabaseError(str(error)) from error
         finally:
@@ -249,7 +249,7 @@ class Transaction(LockOwner):
 
         Raises:
             LockTimeoutError: a row lock was not granted in time; the statement did nothing.
-            DeadlockError: the transaction has been rolled back to end a deadlock.
+            DeadlockError: the transaction was rolled back to end a deadlock.
             sqlalchemy.exc.IntegrityError: a unique or foreign key was violated.
             UnsupportedStatementError: its locks or costs cannot be worked out.
         """
@@ -272,7 +272,7 @@ class Transaction(LockOwner):
 
     @property
     def weight(self) -> int:
-        """Changed rows and locks, as InnoDB weighs a deadlock's victims."""
+        """Number of changed rows and locks, InnoDB's weight for choosing a deadlock's victim."""
         return len(self._changes.before) + len(self.held)
 
     def abort(self) -> None:
@@ -290,7 +290,8 @@ class Transaction(LockOwner):
                 self.snapshot = self._database.begin_reading(self)
             stored = storage.read(prepared, parameters, self._changes, self.snapshot)
         self._database.charge.statement(self._work_of(stored, prepared, parameters))
-        # It has every method of a result of rows; what CursorResult adds is about writes.
+        # The object has every method of a result of rows; CursorResult adds only methods for
+        # writes.
         return cast("CursorResult[Any]", stored.result())
 
     def _work_of(
@@ -325,7 +326,7 @@ class Transaction(LockOwner):
         return result
 
     def _with_key(self, prepared: Prepared, parameters: Parameters) -> tuple[Parameters, Any]:
-        """Primary key of a row to insert: its own, or the next generated one."""
+        """Primary key of a row to insert: the given key, or the next generated key."""
         storage = self._database.storage
         info = prepared.table
         key = prepared.assigned_value(info.key.name, parameters)
@@ -359,10 +360,10 @@ class Transaction(LockOwner):
                         waited |= self._lock(table, key, exclusive=exclusive)
             if not waited:
                 return [row[0] for row in rows]
-            # Rows may have changed meanwhile: look again, what is locked stays locked.
+            # Rows may have changed during the wait: look again; locked rows stay locked.
 
     def _lock_parents(self, prepared: Prepared, parameters: Parameters) -> None:
-        """Lock the rows that foreign keys point at, shared: they must not go away."""
+        """Lock the rows that foreign keys point at (shared), so that they are not deleted."""
         for column, parent in prepared.table.parents:
             if prepared.assigns(column, parameters):
                 key = prepared.assigned_value(column, parameters)
@@ -432,7 +433,7 @@ class Transaction(LockOwner):
         database.locks.release_all(self)
 
     def _leave(self) -> None:
-        """Roll back what is not committed and give the connection back; takes no time."""
+        """Roll back uncommitted changes and give the connection back; takes no time."""
         try:
             self._undo()
             self._database.end(self)

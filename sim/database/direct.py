@@ -1,4 +1,4 @@
-"""Statements run on the driver: as SQLAlchemy compiles them, without the rest of what it does."""
+"""Statements compiled by SQLAlchemy and run directly on the driver, to save real time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class DirectSelect:
     def rows(
         self, raw: sqlite3.Connection, parameters: Parameters
     ) -> Sequence[Row[*tuple[Any, ...]]] | None:
-        """Run it; None if it cannot be run like this, which changes nothing."""
+        """Run the SELECT; None if it cannot run on the driver; this changes nothing."""
         found = self.tuples(raw, parameters)
         return None if found is None else IteratorResult(self._metadata, iter(found)).all()
 
@@ -47,7 +47,7 @@ def direct_select(
 ) -> DirectSelect | None:
     """A SELECT that has run once, if it can be run on the driver.
 
-    `fetched` says what SQLAlchemy did to the rows it got, `metadata` how they are called.
+    `fetched` says how SQLAlchemy converts fetched rows; `metadata` has the columns' names.
     """
     compiled: Any = statement.compile(engine)  # type: ignore[attr-defined]
     # SQLAlchemy has no public reader for any of these.
@@ -67,7 +67,7 @@ def direct_select(
 
 
 class WriteResult:
-    """What the result of an INSERT of one row, an UPDATE or a DELETE tells (`model.ports`)."""
+    """The result of an INSERT of one row, an UPDATE or a DELETE (`model.ports`)."""
 
     __slots__ = ("inserted_primary_key", "rowcount")
 
@@ -78,7 +78,7 @@ class WriteResult:
         self.inserted_primary_key = inserted_primary_key
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: the result holds no open cursor."""
 
 
 class DirectWrite:
@@ -101,7 +101,7 @@ class DirectWrite:
         )
 
     def run(self, raw: sqlite3.Connection, values: tuple[Any, ...]) -> int | None:
-        """Run it; return the rows changed, or None if it failed, which changes nothing."""
+        """Run the write; return the number of changed rows; None: it failed and changed nothing."""
         try:
             return raw.execute(self.sql, values).rowcount
         except sqlite3.Error:
@@ -113,7 +113,7 @@ def direct_write(
 ) -> DirectWrite | None:
     """A write that has run once with `parameters`, if it can be run on the driver.
 
-    `result` is of that one time: SQL and values would have been the same.
+    `result` is the result of that run; the driver would have got the same SQL and values.
     """
     compiled: Any = prepared.statement.compile(  # type: ignore[attr-defined]
         engine, column_keys=sorted(parameters)

@@ -1,10 +1,10 @@
 """Row locks as InnoDB has them: shared and exclusive, first come first served, with deadlocks.
 
-A request waits for every other transaction that holds the row in a conflicting mode and for
-every conflicting request that came before it, also when it only wants to raise its own shared
-lock to an exclusive one. Locks end with their transaction. A wait that closes a circle of waits
-is a deadlock: the cheapest transaction in the circle (`LockOwner.weight`; the one that asks when
-equal) is rolled back at once. Gaps between rows are not locked.
+A request waits for every other transaction that holds the row in a conflicting mode, and for every
+earlier conflicting request. This is also true of a request that raises its own shared lock to an
+exclusive lock. Locks end with their transaction. A wait that closes a circle of waits is a
+deadlock. The transaction in the circle with the smallest `LockOwner.weight` is rolled back at once;
+among equal weights, the requesting transaction. Gaps between rows are not locked.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ class LockOwner(ABC):
     @property
     @abstractmethod
     def weight(self) -> int:
-        """What rolling it back would throw away: changed rows and locks."""
+        """Number of changed rows and locks that a rollback would discard."""
 
     @abstractmethod
     def abort(self) -> None:
-        """Undo every change and release every lock, now. The owner waits for a lock meanwhile."""
+        """Undo every change and release every lock, now, while the owner waits for a lock."""
 
 
 class _Lock:
-    """The lock of one row: who holds it (true: exclusively) and who waits, in order."""
+    """The lock of one row: its holders (true: exclusive) and its waiting requests, in order."""
 
     __slots__ = ("first", "holders", "last")
 
@@ -58,14 +58,14 @@ class _Lock:
         return False
 
     def held_against(self, owner: LockOwner, exclusive: bool) -> bool:
-        """Whether somebody else holds it in a conflicting mode."""
+        """Whether another transaction holds the row in a conflicting mode."""
         for holder, held in self.holders.items():
             if holder is not owner and (exclusive or held):
                 return True
         return False
 
     def append(self, request: _Request) -> None:
-        """Let a request wait behind all others."""
+        """Put a request at the end of the queue."""
         request.before = self.last
         if self.last is None:
             self.first = request
@@ -86,7 +86,7 @@ class _Lock:
         request.before = request.after = None
 
     def grant(self) -> None:
-        """Hand the lock to as many waiting requests, in order, as go together."""
+        """Grant the lock to waiting requests, in order, while they are compatible."""
         while (request := self.first) is not None:
             owner = request.owner
             if self.held_against(owner, request.exclusive):
@@ -125,14 +125,16 @@ class _Request:
         self.after: _Request | None = None
 
     def blockers(self) -> Iterator[LockOwner]:
-        """Transactions that must end first; those that another blocker waits for are left out.
+        """Transactions that must end first, without those that another blocker waits for.
 
-        A shared request before an exclusive one waits for nobody that both do not wait for.
+        An exclusive request also waits for every transaction that a shared request before it waits
+        for.
         """
         request = self.before
         while request is not None:
             if request.exclusive:
-                # It conflicts with everything before it, so it waits for all of that.
+                # An exclusive request conflicts with all earlier requests, so it waits for all of
+                # them.
                 yield request.owner
                 return
             request = request.before
@@ -157,10 +159,10 @@ class LockTable:
         return len(self._locks)
 
     def acquire(self, owner: LockOwner, key: Hashable, *, exclusive: bool) -> bool:
-        """Lock `key` until the owner's transaction ends; true if that took a wait.
+        """Lock `key` until the owner's transaction ends; true if the owner had to wait.
 
         Raises:
-            LockTimeoutError: not granted within the timeout; what the owner holds it keeps.
+            LockTimeoutError: not granted within the timeout; the owner keeps its other locks.
             DeadlockError: the owner was chosen to resolve a deadlock and has been aborted.
         """
         lock = self._locks.get(key)
@@ -178,7 +180,7 @@ class LockTable:
         return True
 
     def is_free(self, owner: LockOwner, key: Hashable, *, exclusive: bool) -> bool:
-        """Whether `owner` would get the lock without a wait; takes nothing."""
+        """Whether `owner` would get the lock without a wait; takes no lock."""
         lock = self._locks.get(key)
         if lock is None:
             return True
@@ -188,7 +190,7 @@ class LockTable:
         return not lock.refuses(owner, exclusive)
 
     def release_all(self, owner: LockOwner) -> None:
-        """End every lock of `owner` and hand each to whoever is next."""
+        """Release every lock of `owner` and grant each lock to the next request."""
         for key, lock in owner.held.items():
             del lock.holders[owner]
             lock.grant()
@@ -197,7 +199,7 @@ class LockTable:
         owner.held.clear()
 
     def release_newest(self, owner: LockOwner, kept: int) -> None:
-        """End the locks of `owner` but the first `kept` that it took."""
+        """Release the locks of `owner`, except the first `kept` locks that it took."""
         for key in list(owner.held)[kept:]:
             lock = owner.held.pop(key)
             del lock.holders[owner]
@@ -206,7 +208,7 @@ class LockTable:
                 del self._locks[key]
 
     def withdraw(self, owner: LockOwner) -> None:
-        """Take back the request `owner` waits for, if any."""
+        """Withdraw the request that `owner` waits for, if any."""
         request, owner.waiting = owner.waiting, None
         if request is not None:
             request.lock.remove(request)
@@ -241,7 +243,7 @@ class LockTable:
             )
 
     def _resolve_deadlocks(self, owner: LockOwner) -> None:
-        """Roll back transactions until `owner` waits in no circle."""
+        """Roll back transactions until `owner` is in no circle of waits."""
         while circle := self._circle(owner):
             self.deadlocks += 1
             victim = min(circle, key=lambda member: (member.weight, member is not owner))
@@ -256,9 +258,9 @@ class LockTable:
 
     @staticmethod
     def _circle(owner: LockOwner) -> list[LockOwner]:
-        """The transactions of one circle of waits through `owner`; empty if there is none."""
+        """The transactions of one circle of waits through `owner`; empty if there is no circle."""
         if all(lock.first is None for lock in owner.held.values()):
-            # Nobody waits for it; the request it makes now is the last of its queue.
+            # No transaction waits for `owner`; its new request is the last of its queue.
             return []
         came_from: dict[LockOwner, LockOwner] = {}
         open_ends = [owner]

@@ -1,4 +1,4 @@
-"""Results of SELECTs, kept until something that they read changes."""
+"""Results of SELECTs, kept until a table that they read changes."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 
 
 class ResultMemo:
-    """Results by what was asked: at most `most_rows` rows, each result counted as one more."""
+    """Results by SELECT and parameters: at most `most_rows` rows, plus one row per result."""
 
     def __init__(self, most_rows: int) -> None:
         self._most_rows = most_rows
         self.held_rows = 0
-        """Rows kept now, each result counted as one more."""
+        """Rows kept now, plus one row per result."""
         self._by_tables: defaultdict[frozenset[str], dict[Any, StoredRows]] = defaultdict(dict)
 
     def get(self, tables: frozenset[str], key: Any) -> StoredRows | None:
-        """The result of a SELECT that reads `tables`. Raises `TypeError` for no possible key."""
+        """The result of a SELECT that reads `tables`. Raises `TypeError` if `key` has no hash."""
         return self._by_tables[tables].get(key)
 
     def put(self, tables: frozenset[str], key: Any, stored: StoredRows) -> None:
@@ -33,13 +33,13 @@ class ResultMemo:
         self._by_tables[tables][key] = stored
 
     def forget(self, table: str) -> None:
-        """A table has changed."""
+        """Remove the results that read a table that has changed."""
         for tables, results in self._by_tables.items():
             if results and table in tables:
                 self.held_rows -= sum(map(len, results.values())) + len(results)
                 results.clear()
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all results."""
         self._by_tables.clear()
         self.held_rows = 0

@@ -12,7 +12,7 @@ from sqlalchemy.engine.result import ResultMetaData
 Rows = Sequence[Row[*tuple[Any, ...]]]
 
 _MANY: Final = 1_000
-"""Rows from which on a result is shared, not copied."""
+"""Number of rows from which a result is shared and not copied."""
 
 
 class StoredRows:
@@ -24,18 +24,18 @@ class StoredRows:
         self.rows = rows if len(rows) < _MANY else tuple(rows)
         self.metadata = metadata
         self.attachment: Any = None
-        """What else holds for as long as the rows do, such as the cost of reading them."""
+        """Other data that is valid as long as the rows are, such as the cost of reading them."""
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def result(self) -> StoredResult:
-        """Make a result of its own for each reader."""
+        """Make a separate result for each reader."""
         return StoredResult(self.metadata, self.rows)
 
 
 class StoredResult(IteratorResult[*tuple[Any, ...]]):
-    """A result over rows that exist already: fetching them makes no new ones."""
+    """A result over existing rows; fetching makes no new rows."""
 
     def __init__(self, metadata: ResultMetaData, rows: Rows) -> None:
         super().__init__(metadata, iter(rows))
@@ -65,7 +65,7 @@ class StoredResult(IteratorResult[*tuple[Any, ...]]):
 
     @property
     def _as_stored(self) -> bool:
-        """Whether nothing was fetched yet and no filter changes the rows."""
+        """Whether no row was fetched yet and no filter changes the rows."""
         return not (
             self._begun
             or self._hard_closed

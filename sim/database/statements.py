@@ -1,4 +1,4 @@
-"""What the simulator needs to know about a statement before it runs: tables, rows, locks."""
+"""Analysis of a statement before it runs: its tables, rows and locks."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class TableInfo:
 
     @classmethod
     def of(cls, table: Table) -> TableInfo:
-        """Read it off the table. Only keys of one integer or string column are supported."""
+        """Read the keys of the table. Only keys of one integer or string column are supported."""
         key = tuple(table.primary_key.columns)
         if len(key) != 1 or not isinstance(key[0].type, Integer | String):
             raise UnsupportedStatementError(
@@ -89,17 +89,17 @@ class Prepared:
     """Of a SELECT, the first table."""
     tables: frozenset[str]
     exclusive: bool | None
-    """Row locks it takes: exclusive, shared, or none."""
+    """Row locks the statement takes: exclusive, shared, or none."""
     key: ColumnElement[Any] | None
-    """The value that the WHERE clause demands of the primary key of the only table, if so."""
+    """The value that WHERE requires of the primary key, if there is one table and such a value."""
     keys: Select[Any] | None
-    """Otherwise, if it locks: primary keys of its rows, one column per table in `locked`."""
+    """Else, for a locking statement: primary keys of its rows, one column per table in `locked`."""
     locked: tuple[str, ...]
     assigned: Binds
     """Values named in an INSERT or UPDATE itself, by column; others come as parameters."""
 
     def assigned_value(self, column: str, parameters: Parameters) -> Any:
-        """Value the statement gives `column`; None also if it gives it none."""
+        """Value the statement gives `column`; None also if the statement gives no value."""
         element = self.assigned.get(column)
         if element is None:
             return parameters.get(column)
@@ -112,7 +112,7 @@ class Prepared:
         value = bound_value(self.key, parameters)
         wanted: type = self.table.key.type.python_type
         if value is not None and not isinstance(value, wanted):
-            # SQLite would convert it and find the row; the lock would be another one.
+            # SQLite would convert the value and find the row, but the lock would be on another key.
             raise UnsupportedStatementError(
                 f"{self.table.name}.{self.table.key.name} = {value!r}: must be {wanted.__name__}"
             )
@@ -153,7 +153,7 @@ def conjuncts(clause: ColumnElement[Any] | None) -> list[ColumnElement[Any]]:
 
 
 def equalities(clause: ColumnElement[Any] | None) -> dict[Column[Any], ColumnElement[Any]]:
-    """Columns that AND-ed conditions require to equal something."""
+    """Columns that AND-ed conditions require to equal a value."""
     found: dict[Column[Any], ColumnElement[Any]] = {}
     for part in conjuncts(clause):
         if isinstance(part, BinaryExpression) and part.operator is operators.eq:

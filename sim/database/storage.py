@@ -1,18 +1,18 @@
-"""One SQLite database in memory, seen by each transaction in its own way.
+"""One SQLite database in memory, with a separate view for each transaction.
 
-SQLite itself holds what was committed. The changes of an open transaction are a log of SQL that
-can be applied inside a savepoint and rolled back again: at any time at most one transaction's
-changes are applied, and they stay applied until somebody else must not see them. Statements run
-between two points of simulated time, so nobody can look in between. Row locks (see `locks`) make
-sure that a log changes the same rows in the same way each time it is applied.
+SQLite itself holds the committed rows. The changes of an open transaction are a log of SQL that can
+be applied inside a savepoint and rolled back again. At any time the changes of at most one
+transaction are applied. They stay applied until another transaction must not see them. A statement
+runs at one instant of simulated time, so no other transaction can read in between. Row locks (see
+`locks`) make sure that a log changes the same rows in the same way each time it is applied.
 
-For reads as of an earlier commit the rows that later commits changed are put back, inside the
-same savepoint, from the images kept in the history.
+For a read as of an earlier commit, the rows that later commits changed are put back from the images
+in the history, inside the same savepoint.
 
-What a statement costs in simulated time comes from its plan in a second, empty database with the
-same tables and indexes. So this one can have further indexes where a statement that is slow in
-the simulated system would be slow in the simulator too; only the order of rows that no ORDER BY
-fixes can depend on them.
+The simulated cost of a statement comes from its plan in a second, empty database with the same
+tables and indexes. So this database can have further indexes, which save real time for statements
+that are slow in the simulated system. Only the order of rows without an ORDER BY can depend on
+these indexes.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ Image = tuple[Any, ...] | None
 """A row's columns as SQLite stores them; None if there is no row."""
 
 _STATEMENTS: Final = 512
-"""Prepared statements that sqlite3 keeps: more than any service here has."""
+"""Prepared statements that sqlite3 keeps: more than any simulated service has."""
 
 
 class Changes:
-    """What one transaction has changed so far."""
+    """The changes of one transaction so far."""
 
     __slots__ = ("before", "log", "tables")
 
@@ -55,17 +55,17 @@ class Changes:
         self.log: list[tuple[str, Any]] = []
         self.tables: set[str] = set()
         self.before: dict[RowKey, Image] = {}
-        """Committed image of each changed row. It is locked, so it stays what it is."""
+        """Committed image of each changed row; the row is locked, so the image stays valid."""
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all changes."""
         self.log.clear()
         self.tables.clear()
         self.before.clear()
 
 
 class Storage:
-    """Tables, rows and what each transaction sees of them.
+    """Tables and rows, and the view of each transaction.
 
     `create` makes tables and indexes through the engine it is given. Results of SELECTs are kept
     and used again while no commit has touched their tables; `memo_rows` bounds the rows kept
@@ -77,7 +77,7 @@ class Storage:
     ) -> None:
         self._raw, self._engine = _open(create)
         self.connection: Final[Connection] = self._engine.connect()
-        # Without rows and without the indexes added here: it makes the plans that are charged.
+        # This database has no rows and no additional indexes; costs are charged by its plans.
         self._planner, _ = _open(create)
         self.infos: Final[Mapping[str, TableInfo]] = {
             table.name: TableInfo.of(table) for table in metadata.sorted_tables
@@ -95,7 +95,7 @@ class Storage:
         self._changed_at: dict[str, int] = dict.fromkeys(self.infos, 0)
         self._history: deque[tuple[int, dict[RowKey, Image]]] = deque()
         self.executed: Counter[str] = Counter()
-        """Statements that really ran, by kind."""
+        """Statements that ran, by kind."""
         self.memo_hits = 0
         """SELECTs answered without running them."""
         self.replayed = 0
@@ -114,7 +114,8 @@ class Storage:
         if prepared is None:
             prepared = prepare(statement, self.infos)
             if len(self._prepared) >= _STATEMENTS:
-                # Statements made anew for each use; keeping them all would never end.
+                # Some statements are made anew for each use; keeping all of them would fill the
+                # memory.
                 self._prepared.clear()
                 self._metadata.clear()
                 self._direct.clear()
@@ -131,7 +132,7 @@ class Storage:
         return number
 
     def reserve_id(self, table: str, number: int) -> None:
-        """Make generated ids continue behind an explicit one."""
+        """Make generated ids continue after an explicit id."""
         self._next_id[table] = max(self._next_id[table], number + 1)
 
     def changed_at(self, table: str) -> int:
@@ -140,7 +141,7 @@ class Storage:
 
     @property
     def has_history(self) -> bool:
-        """Whether anything is kept for readers of earlier states."""
+        """Whether history is kept for readers of earlier states."""
         return bool(self._history)
 
     # Reading.
@@ -163,7 +164,7 @@ class Storage:
     def read_newest(
         self, prepared: Prepared, parameters: Parameters, changes: Changes
     ) -> StoredRows:
-        """Run a SELECT on what is committed now, plus the reader's own changes."""
+        """Run a SELECT on the rows committed now, plus the reader's own changes."""
         return self.read(prepared, parameters, changes, self.version)
 
     def keys(
@@ -176,7 +177,7 @@ class Storage:
         return self._fetch_keys(prepared, parameters) if found is None else found
 
     def _fetch_keys(self, prepared: Prepared, parameters: Parameters) -> list[tuple[Any, ...]]:
-        """Look for keys through SQLAlchemy, and find out the first time how to do it again."""
+        """Find keys through SQLAlchemy; the first time, prepare the same SELECT for the driver."""
         keys = cast("sqlalchemy.Executable", prepared.keys)
         result = self.connection.execute(keys, parameters)
         if prepared not in self._direct_keys:
@@ -186,7 +187,7 @@ class Storage:
         return [tuple(row) for row in result]
 
     def _same_row(self, prepared: Prepared, parameters: Parameters, snapshot: int) -> bool:
-        """Whether a SELECT reads one row only and that has not changed since `snapshot`."""
+        """Whether a SELECT reads only one row, and this row has not changed since `snapshot`."""
         if prepared.key is None:
             return False
         row = (prepared.table.name, prepared.key_value(parameters))
@@ -199,7 +200,7 @@ class Storage:
 
     def _read_committed(self, prepared: Prepared, parameters: Parameters) -> StoredRows:
         tables = prepared.tables
-        # Names, then values: the same as pairs, but no objects of their own.
+        # Names, then values: the same content as pairs, without an object for each pair.
         key: Any = (prepared, *parameters, *parameters.values())
         try:
             stored = self._memo.get(tables, key)
@@ -217,14 +218,15 @@ class Storage:
     def _read_rewound(
         self, prepared: Prepared, parameters: Parameters, changes: Changes, snapshot: int
     ) -> StoredRows:
-        """Put rows back to what they were at `snapshot`, except those the reader changed."""
+        """Put rows back to their state at `snapshot`, except rows that the reader changed."""
         self.rewound += 1
         self._apply(changes)
         own = [(row, self.image(*row)) for row in changes.before if row[0] in prepared.tables]
         self._hide()
         self._raw.execute("SAVEPOINT view")
         try:
-            # Parents may go before their children; the end of the savepoint sorts it out.
+            # A parent row may be removed before its children; constraints are checked at the
+            # savepoint's end.
             self._raw.execute("PRAGMA defer_foreign_keys = ON")
             for version, before in reversed(self._history):
                 if version <= snapshot:
@@ -251,7 +253,7 @@ class Storage:
         return StoredRows(rows, metadata)
 
     def _fetch_first(self, prepared: Prepared, parameters: Parameters) -> StoredRows:
-        """Run a SELECT for the first time, and find out how to run it again."""
+        """Run a SELECT for the first time, and prepare it for the driver."""
         result = self.connection.execute(prepared.statement, parameters)
         metadata = result._metadata  # noqa: SLF001 - no public reader
         frozen = result.freeze()
@@ -284,7 +286,7 @@ class Storage:
             self._applied = changes
         result, sql, values = self._execute_write(prepared, parameters, keys)
         for row, image in zip(fresh, images, strict=True):
-            # As in InnoDB, what is written as it was before has not been changed.
+            # As in InnoDB, a row that is written with its old values has not changed.
             if prepared.kind == "insert" or image != self.image(*row):
                 before[row] = image
         changed = [key for key in keys if (name, key) in before]
@@ -294,7 +296,8 @@ class Storage:
         if prepared.keys is None:
             changes.log.append((sql, values))
         else:
-            # Its condition may match other rows later on: log the rows it left behind.
+            # The write's condition may match other rows later: log the rows that the write
+            # produced.
             changes.log.extend(self._physical(name, key, self.image(name, key)) for key in changed)
         return result
 
@@ -310,7 +313,7 @@ class Storage:
             if rowcount is not None:
                 key = (keys[0],) if prepared.kind == "insert" else None
                 return cast("CursorResult[Any]", WriteResult(rowcount, key)), direct.sql, values
-        # SQLAlchemy does it the first time, and raises its own errors.
+        # SQLAlchemy runs a write the first time, and raises its own errors.
         result = self.connection.execute(prepared.statement, parameters)
         if form not in self._direct_writes:
             self._direct_writes[form] = direct_write(prepared, self._engine, parameters, result)
@@ -327,14 +330,14 @@ class Storage:
         return self.image(table, key)
 
     def undo(self, changes: Changes) -> None:
-        """Forget the changes of a transaction."""
+        """Discard the changes of a transaction."""
         if self._applied is changes:
             self._hide()
         if changes.log:
             changes.clear()
 
     def commit(self, changes: Changes, *, keep_history: bool) -> None:
-        """Make changes permanent; `keep_history` if somebody still reads an earlier state."""
+        """Make changes permanent; `keep_history` if a transaction still reads an earlier state."""
         self._apply(changes)
         for (table, key), image in changes.before.items():
             if self.counts.tracks(table):
@@ -349,7 +352,7 @@ class Storage:
             self._history.append((self.version, changes.before))
 
     def trim(self, oldest: int) -> None:
-        """Nobody reads the state as of a commit before `oldest` any more."""
+        """Drop history: no transaction reads a state before commit `oldest` any more."""
         history = self._history
         while history and history[0][0] <= oldest:
             history.popleft()
@@ -372,7 +375,7 @@ class Storage:
         self.counts.forget(table.name)
 
     def _insert_all(self, table: Table, rows: list[Mapping[str, Any]]) -> None:
-        """Insert rows of equal columns, past SQLAlchemy: it takes ten times as long."""
+        """Insert rows of equal columns without SQLAlchemy, which takes ten times as long."""
         if not rows:
             return
         columns = [table.columns[name] for name in rows[0]]
@@ -396,12 +399,12 @@ class Storage:
         self._raw.executemany(sql, rows)
 
     def committed(self, statement: sqlalchemy.Executable, parameters: Parameters) -> Any:
-        """Run a SELECT on what is committed, without leaving a trace."""
+        """Run a SELECT on the committed rows; counts no statement and keeps no result."""
         self._hide()
         return self.connection.execute(statement, parameters)
 
     def speed_up(self, table: str, columns: tuple[str, ...]) -> None:
-        """Add an index that the simulated database has not: it saves real time only."""
+        """Add an index that the simulated database does not have; it saves only real time."""
         self._hide()
         names = ", ".join(f'"{column}"' for column in columns)
         name = "_".join(("speed_up", table, *columns))
@@ -421,7 +424,7 @@ class Storage:
     # Views.
 
     def _apply(self, changes: Changes) -> None:
-        """Show exactly what is committed plus these changes."""
+        """Show exactly the committed rows plus these changes."""
         if self._applied is changes:
             return
         self._hide()
@@ -431,7 +434,7 @@ class Storage:
             self._replay(changes)
 
     def _reveal(self, tables: frozenset[str]) -> None:
-        """Show nobody's changes, at least not in these tables."""
+        """Show only committed rows, at least in these tables."""
         if self._applied is not None and not self._applied.tables.isdisjoint(tables):
             self._hide()
 
@@ -452,7 +455,7 @@ class Storage:
         self._raw.execute(sql, values)
 
     def _physical(self, table: str, key: Any, image: Image) -> tuple[str, Any]:
-        """SQL that makes one row what `image` says."""
+        """SQL that gives one row the values of `image`."""
         if image is None:
             column = self.infos[table].key.name
             return f'DELETE FROM "{table}" WHERE "{column}" = ?', (key,)  # noqa: S608
@@ -461,8 +464,8 @@ class Storage:
 
 
 def _open(create: Callable[[Engine], None]) -> tuple[sqlite3.Connection, Engine]:
-    """A database of its own in memory, with tables."""
-    # One thread uses it; the garbage collector may close it in another.
+    """A new database in memory, with tables."""
+    # One thread uses the connection; the garbage collector may close it in another thread.
     raw = sqlite3.connect(
         ":memory:", isolation_level=None, cached_statements=_STATEMENTS, check_same_thread=False
     )
