@@ -28,6 +28,7 @@ COMPILED: Final = (
     "sim/redis/client_memory.py",
     "sim/redis/connection.py",
     "sim/redis/costs.py",
+    "sim/redis/engine.py",
     "sim/redis/keyspace.py",
     "sim/redis/server.py",
     "sim/redis/sorted_set.py",

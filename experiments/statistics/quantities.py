@@ -67,6 +67,8 @@ QUANTITIES: Final = (
     Quantity("goodput", "goodput", "", 1, "per minute", _goodput),
 )
 """The first one decides how many replications there are."""
+OF_APPLICATIONS: Final = tuple(one for one in QUANTITIES if one.name in {"failed", "p95"})
+"""Those that an application of the user's own has; the others read the ticket service's tables."""
 WAITING_ROOM: Final = (
     Quantity("waiting_median", "median wait", "waiting_time.med", -1, "ms"),
     Quantity("waiting_p95", "p95 wait", "waiting_time.p(95)", -1, "ms"),

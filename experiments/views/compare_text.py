@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from experiments.statistics.quantities import FAILED, QUANTITIES, WAITING_ROOM, Quantity
+from experiments.statistics.quantities import (
+    FAILED,
+    OF_APPLICATIONS,
+    QUANTITIES,
+    WAITING_ROOM,
+    Quantity,
+)
 from experiments.statistics.uncertainty import in_words
 from experiments.statistics.verdict import Verdict
 from experiments.studies.compare.differences import Comparison, Difference, Row
 from experiments.studies.compare.over_worlds import Effect
 from experiments.views.run_text import (
+    duration,
     in_unit,
     number,
     percent,
@@ -18,7 +25,7 @@ from experiments.views.run_text import (
     shown_threshold,
     wrapped,
 )
-from experiments.views.verdict_text import WORDS, all_failures, headline, scale_words
+from experiments.views.verdict_text import WORDS, all_failures, has_seats, headline, scale_words
 
 NARROWEST, WIDEST = 80, 120
 AS_IT_IS = "(as it is)"
@@ -126,28 +133,56 @@ def _ranks(comparison: Comparison, columns: int) -> Iterator[str]:
         return
     width = max(_name_width(comparison), len(AS_IT_IS))
     failing = comparison.get("failing", "")
-    yield (
-        f"{'rank':>4}  {'variant':<{width}}  {'verdict':<11} {'seats sold':>10} {'paid':>8}"
-        f" {'never let in':>12}  {failing}"
+    sells = has_seats(verdict)
+    heads = (
+        f"{'seats sold':>10} {'paid':>8} {'never let in':>12}"
+        if sells
+        else f"{'requests failed':>15} {'p95':>10}"
     )
+    yield f"{'rank':>4}  {'variant':<{width}}  {'verdict':<11} {heads}  {failing}"
     lines = [(comparison.get("base_rank", 0), AS_IT_IS, verdict)]
     lines += [(row["rank"], row["name"], row["verdict"]) for row in comparison["variants"]]
     for rank, name, found in sorted(lines, key=lambda line: line[0]):
         value = comparison.get("failing_values", {}).get(name)
-        size = found["scale"] if found["scale"] < 1 else 1.0
-        seats = found["seats"]
+        cells = _sold(found) if sells else _answered(_values_of(comparison, name))
         yield (
-            f"{rank:>4}  {name:<{width}}  {WORDS[found['outcome']]:<11} "
-            f"{number(round(seats['standing'] / size)):>10} "
-            f"{number(round(seats['paid'] / size)):>8} "
-            f"{number(round(found['people']['shut_out'] / size)):>12}  "
+            f"{rank:>4}  {name:<{width}}  {WORDS[found['outcome']]:<11} {cells}  "
             f"{_failing(failing, value)}"
         )
+    seats = "most seats sold (reserved or paid at the end), then " if sells else ""
     rule = (
-        "rank: fewest demands broken, then most seats sold (reserved or paid at the end), then "
-        f"{failing}; the same rank: the runs cannot tell them apart"
+        f"rank: fewest demands broken, then {seats}{failing}; the same rank: the runs cannot tell "
+        "them apart"
     )
     yield from wrapped("", rule.split(), columns, " ")
+
+
+def _sold(verdict: Verdict) -> str:
+    """What the ticket service sold, and to whom it sold nothing, at full size."""
+    size = min(1.0, verdict["scale"])
+    seats = verdict["seats"]
+    return (
+        f"{number(round(seats['standing'] / size)):>10} "
+        f"{number(round(seats['paid'] / size)):>8} "
+        f"{number(round(verdict['people']['shut_out'] / size)):>12}"
+    )
+
+
+def _values_of(comparison: Comparison, name: str) -> Mapping[str, float | None]:
+    """Every quantity of the config as it is, or of a variant."""
+    for row in comparison["variants"]:
+        if row["name"] == name:
+            return {key: found["variant"] for key, found in row["quantities"].items()}
+    return comparison["base"]
+
+
+def _answered(values: Mapping[str, float | None]) -> str:
+    """How an application of the user's own answered: it has no seats that are known here."""
+    p95_ms = values["p95"]
+    return (
+        f"{in_unit(values[FAILED.name], FAILED.unit):>15} "
+        f"{'-' if p95_ms is None else duration(p95_ms):>10}"
+    )
 
 
 def _failing(name: str, value: float | None) -> str:
@@ -176,7 +211,13 @@ def _heading(comparison: Comparison, width: int) -> Iterator[str]:
     )
     if comparison["partial"]:
         yield "PARTIAL: interrupted; this is what was measured so far"
-    yield from _as_it_is("as it is: ", comparison, QUANTITIES, width)
+    yield from _as_it_is("as it is: ", comparison, known_quantities(comparison), width)
+
+
+def known_quantities(comparison: Comparison) -> Sequence[Quantity]:
+    """The quantities that the simulated service has."""
+    base = comparison.get("base_verdict")
+    return QUANTITIES if base is None or has_seats(base) else OF_APPLICATIONS
 
 
 def _as_it_is(
@@ -220,7 +261,9 @@ def _point_interval(found: Difference) -> str:
 
 def _others(comparison: Comparison) -> Iterator[str]:
     """The other quantities: the variant's value and what its difference shows."""
-    yield from _values(comparison, [one for one in QUANTITIES if one is not FAILED])
+    yield from _values(
+        comparison, [one for one in known_quantities(comparison) if one is not FAILED]
+    )
     yield "+ better  - worse  > more  < fewer  = no difference shown  ? undecided"
 
 

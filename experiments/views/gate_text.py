@@ -17,7 +17,7 @@ from experiments.views.run_text import (
     shown_threshold,
     wrapped,
 )
-from experiments.views.verdict_text import headline, people_sentence, seats_sentence
+from experiments.views.verdict_text import has_seats, headline, people_sentence, seats_sentence
 
 _WORDS: dict[Outcome, str] = {"pass": "pass", "fail": "FAIL", "inconclusive": "inconclusive"}
 
@@ -34,11 +34,11 @@ def render(result: GateResult, width: int = WIDEST) -> str:
         lines.append("PARTIAL: interrupted; this is what was measured so far")
     verdict = result.get("verdict")
     if verdict is not None:
-        for label, text in (
-            ("verdict   ", headline("", verdict).removeprefix(": ")),
-            ("seats     ", seats_sentence(verdict)),
-            ("people    ", people_sentence(verdict)),
-        ):
+        told = [("verdict   ", headline("", verdict).removeprefix(": "))]
+        if has_seats(verdict):
+            told.append(("seats     ", seats_sentence(verdict)))
+            told.append(("people    ", people_sentence(verdict)))
+        for label, text in told:
             lines += wrapped(label, text.split(), width, " ")
     for check in result["checks"]:
         lines += [f"  {_WORDS[check['outcome']]:<13}{check['name']}", f"  {'':<13}{_found(check)}"]

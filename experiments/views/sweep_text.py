@@ -7,7 +7,14 @@ import io
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from experiments.statistics.quantities import FAILED, QUANTITIES, STEPS_FAILED, SWEPT, Quantity
+from experiments.statistics.quantities import (
+    FAILED,
+    OF_APPLICATIONS,
+    QUANTITIES,
+    STEPS_FAILED,
+    SWEPT,
+    Quantity,
+)
 from experiments.studies.sweep.knee import Knee, Side
 from experiments.studies.sweep.points import (
     MeanAndInterval,
@@ -23,7 +30,7 @@ from experiments.views.run_text import (
     shown_threshold,
     wrapped,
 )
-from experiments.views.verdict_text import WORDS, scale_words
+from experiments.views.verdict_text import WORDS, has_seats, scale_words
 
 _MOST_LINES = 60
 _NOTHING: MeanAndInterval = {"mean": None, "ci95": None}
@@ -74,7 +81,7 @@ def _points(sweep: SweepResult) -> Iterator[str]:
         return
     keys = list(points[0]["values"])
     widths = [max(len(key), *(len(_value(p["values"][key])) for p in points)) for key in keys]
-    others = [quantity for quantity in QUANTITIES if quantity is not FAILED]
+    others = other_quantities(sweep)
     yield (
         "  ".join(f"{key:>{width}}" for key, width in zip(keys, widths, strict=True))
         + f"{'failed':>9}{'95 % interval':>19}"
@@ -95,6 +102,13 @@ def _points(sweep: SweepResult) -> Iterator[str]:
         )
     if len(points) > _MOST_LINES:
         yield f"and {len(points) - _MOST_LINES} more: --json or points.csv in --out"
+
+
+def other_quantities(sweep: SweepResult) -> list[Quantity]:
+    """The quantities that the simulated service has, beside failed requests."""
+    verdicts = [point["verdict"] for point in sweep["points"] if "verdict" in point]
+    sells = not verdicts or any(map(has_seats, verdicts))
+    return [one for one in (QUANTITIES if sells else OF_APPLICATIONS) if one is not FAILED]
 
 
 def _unknown(sweep: SweepResult, width: int) -> Iterator[str]:
@@ -172,6 +186,8 @@ def found_sentences(sweep: SweepResult) -> Iterator[str]:
         yield f"none of {total} points holds"
         return
     yield f"{len(met)} of {total} points hold"
+    if not has_seats(met[0]["verdict"]):
+        return
     best = max(met, key=lambda point: point["quantities"]["bookings"]["mean"] or 0.0)
     values = ", ".join(f"{key} = {_value(value)}" for key, value in best["values"].items())
     yield f"most seats sold among them: {values}"
@@ -220,19 +236,27 @@ def _sale(sweep: SweepResult) -> Iterator[str]:
     keys = list(points[0]["values"])
     widths = [max(len(key), *(len(_value(p["values"][key])) for p in points)) for key in keys]
     steps = "".join(f"{quantity.name.partition('_')[0]:>9}" for quantity in STEPS_FAILED)
+    sells = any(has_seats(point["verdict"]) for point in points)
+    heads = (
+        f"{'sold':>7}{'paid':>7}{'sold out':>9}{'wait p50':>9}{'wait p95':>9}"
+        f"{'lost':>7}{'shut out':>9}{steps}"
+        if sells
+        else f"{'requests failed':>17}{'p95':>11}"
+    )
     yield (
         "  ".join(f"{key:>{width}}" for key, width in zip(keys, widths, strict=True))
-        + f"  {'verdict':<11}{'sold':>7}{'paid':>7}{'sold out':>9}{'wait p50':>9}{'wait p95':>9}"
-        + f"{'lost':>7}{'shut out':>9}{steps}"
+        + f"  {'verdict':<11}{heads}"
     )
     for point in points[:_MOST_LINES]:
         values = "  ".join(
             f"{_value(point['values'][key]):>{width}}"
             for key, width in zip(keys, widths, strict=True)
         )
-        yield values + _sale_cells(point)
+        yield values + (_sale_cells(point) if sells else _answer_cells(point))
     if len(points) > _MOST_LINES:
         yield f"and {len(points) - _MOST_LINES} more: --json or points.csv in --out"
+    if not sells:
+        return
     yield (
         "sold: reserved or paid at the end; sold out: after the opening; lost: lost patience; "
         "shut out: never let in although seats were free; then the failed share of each step"
@@ -254,6 +278,15 @@ def _sale_cells(point: PointResult) -> str:
         + f"{number(round(people['lost_patience'] / size)):>7}"
         f"{number(round(people['shut_out'] / size)):>9}"
         + "".join(f"{'-' if share is None else percent(share):>9}" for share in steps)
+    )
+
+
+def _answer_cells(point: PointResult) -> str:
+    """How an application of the user's own answered: it has no seats that are known here."""
+    p95_ms = point["quantities"]["p95"]["mean"]
+    return (
+        f"  {WORDS[point['verdict']['outcome']]:<11}{_shown(FAILED, point):>17}"
+        f"{'-' if p95_ms is None else duration(p95_ms):>11}"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from experiments.statistics.steps import STEPS
 from experiments.statistics.verdict import Failure, Outcome, ThresholdRow, Verdict
 from experiments.views.report.explanations import broken, explained
 from experiments.views.run_text import duration, number, percent, shown_threshold
@@ -81,7 +82,7 @@ def threshold_row(row: ThresholdRow) -> str:
 
 def has_seats(verdict: Verdict) -> bool:
     """Whether the ticket service was simulated: an application of the user's own sells none."""
-    return verdict["seats"]["on_sale"] > 0
+    return verdict["seats"]["on_sale"] > 0 or bool(STEPS.keys() & verdict["steps"].keys())
 
 
 def seats_sentence(verdict: Verdict) -> str:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from sim.kernel.environment import Environment
+    from sim.redis.engine import Eviction
     from sim.redis.persistence import Fork
-    from sim.redis.server import Eviction, RedisServer
+    from sim.redis.server import RedisServer
 
 _MOST_LINES: Final = 12
 _MOST_KEPT: Final = 10_000

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import redis
 from redis.client import NEVER_DECODE, Pipeline
 
+from sim.redis.connection import ServerConnection
 from sim.redis.plans import Plan, has_subcommands
 
 if TYPE_CHECKING:
-    from sim.redis.connection import ServerConnection
-    from sim.redis.server import RedisServer
+    from sim.redis.engine import RedisEngine
 
 BeforeCommand = Callable[[str, int], None]
 """Called with the command's lower-case name and its server time in ns, before it runs."""
@@ -36,7 +36,7 @@ class DirectRedis(redis.Redis):
 
     def __init__(
         self,
-        server: RedisServer,
+        server: RedisEngine,
         before_command: BeforeCommand | None,
         *,
         decode_responses: bool = False,
@@ -175,7 +175,7 @@ class ClientConnection:
     """A connection to the server for redis-py's pipeline: sends commands, reads replies."""
 
     def __init__(
-        self, server: RedisServer, before_command: BeforeCommand | None, encoder: Any
+        self, server: RedisEngine, before_command: BeforeCommand | None, encoder: Any
     ) -> None:
         self._server = server
         self._before_command = before_command
@@ -242,7 +242,7 @@ class ClientConnection:
     def _open(self) -> ServerConnection:
         connection = self._connection
         if connection is None or connection.is_closed:
-            connection = self._connection = self._server.connect()
+            connection = self._connection = ServerConnection(self._server)
         return connection
 
     def _encoded(self, args: tuple[Any, ...]) -> list[bytes]:

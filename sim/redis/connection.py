@@ -26,7 +26,7 @@ from sim.redis.sorted_set import MeteredZSet
 from sim.redis.values import independent
 
 if TYPE_CHECKING:
-    from sim.redis.server import RedisServer
+    from sim.redis.engine import RedisEngine
 
 OUT_OF_MEMORY: Final = "OOM command not allowed when used memory > 'maxmemory'."
 _RESP3: Final = 3
@@ -45,14 +45,18 @@ class _AnsweredEarly(Exception):  # noqa: N818  (not an error)
 
 
 class ServerConnection(IntrospectionCommands, FakeSocket):
-    """A connection; `call` runs one command and returns its reply as redis-py would read it."""
+    """A connection; `call` runs one command and returns its reply as redis-py would read it.
+
+    Making one raises redis.exceptions.ConnectionError if the server is down.
+    """
 
     _db: Keyspace
 
-    def __init__(self, server: RedisServer) -> None:
+    def __init__(self, server: RedisEngine) -> None:
+        server.accept()
         with server.substitution.active():
             super().__init__(server, 0, client_class=redis.Redis, client_info={"resp": _RESP3})
-        self.server: RedisServer = server
+        self.server: RedisEngine = server
         self.opened_s = server.now_s
         self.active_s = server.now_s
         server.client_memory.opened(self)

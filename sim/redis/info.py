@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sim.redis.server import RedisServer
+    from sim.redis.engine import RedisEngine
 
 _KB = 1024
 
 
-def info_text(server: RedisServer, wanted: set[str]) -> str:
+def info_text(server: RedisEngine, wanted: set[str]) -> str:
     """INFO for the `wanted` sections (empty, or with "all" or "default": all sections)."""
     everything = not wanted or wanted & {"all", "default", "everything"}
     parts = []
@@ -21,7 +21,7 @@ def info_text(server: RedisServer, wanted: set[str]) -> str:
     return "\r\n".join(parts)
 
 
-def _sections(server: RedisServer) -> dict[str, dict[str, object]]:
+def _sections(server: RedisEngine) -> dict[str, dict[str, object]]:
     return {
         "Server": _server(server),
         "Clients": {"connected_clients": server.connected_clients, "blocked_clients": 0},
@@ -32,7 +32,7 @@ def _sections(server: RedisServer) -> dict[str, dict[str, object]]:
     }
 
 
-def _server(server: RedisServer) -> dict[str, object]:
+def _server(server: RedisEngine) -> dict[str, object]:
     settings = server.configuration.settings
     return {
         "redis_version": settings.version,
@@ -46,7 +46,7 @@ def _server(server: RedisServer) -> dict[str, object]:
     }
 
 
-def _memory(server: RedisServer) -> dict[str, object]:
+def _memory(server: RedisEngine) -> dict[str, object]:
     used = server.used_bytes()
     settings = server.configuration.settings
     overhead = used - server.state.data_bytes
@@ -68,7 +68,7 @@ def _memory(server: RedisServer) -> dict[str, object]:
     }
 
 
-def _persistence(server: RedisServer) -> dict[str, object]:
+def _persistence(server: RedisEngine) -> dict[str, object]:
     persistence = server.persistence
     last = persistence.last_fork
     return {
@@ -83,7 +83,7 @@ def _persistence(server: RedisServer) -> dict[str, object]:
     }
 
 
-def _stats(server: RedisServer) -> dict[str, object]:
+def _stats(server: RedisEngine) -> dict[str, object]:
     state = server.state
     last = server.persistence.last_fork
     return {
@@ -100,7 +100,7 @@ def _stats(server: RedisServer) -> dict[str, object]:
     }
 
 
-def _keyspace(server: RedisServer) -> dict[str, object]:
+def _keyspace(server: RedisEngine) -> dict[str, object]:
     return {
         f"db{number}": f"keys={len(db)},expires={len(db.names_with_ttl.keys)},avg_ttl=0"
         for number, db in sorted(server.databases())

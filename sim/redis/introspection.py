@@ -1,25 +1,20 @@
 """Commands about the server and its keys: INFO, CONFIG, MEMORY, OBJECT, DEBUG.
 
-fakeredis has none of them. Their signatures are in `PLANS`, beside those of fakeredis.
+fakeredis has none of them. Their signatures are in `plans`, beside those of fakeredis.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from fakeredis._commands import Signature
 from fakeredis._helpers import OK, SimpleError, SimpleString, compile_pattern
 
 from sim.redis.eviction import idle_s
 from sim.redis.info import info_text
 from sim.redis.keyspace import Entry, Keyspace
-from sim.redis.plans import Plan, plan_of
 
 if TYPE_CHECKING:
-    from sim.redis.server import RedisServer
+    from sim.redis.engine import RedisEngine
 
 _SHARED_REFCOUNT: Final = 2**31 - 1
 """OBJ_SHARED_REFCOUNT."""
@@ -29,7 +24,7 @@ _NO_SUCH_KEY: Final = "ERR no such key"
 class IntrospectionCommands:
     """Mixed into a connection of the server."""
 
-    server: RedisServer
+    server: RedisEngine
     _db: Keyspace
 
     def info_(self, *sections: bytes) -> bytes:
@@ -127,24 +122,3 @@ class IntrospectionCommands:
             return entry
         self._db.expire(key)
         return None
-
-
-@cache
-def introspection_plans() -> Mapping[str, Plan]:
-    """The plans of the commands above, by lower-case name."""
-    none: Any = ()
-    one: Any = (bytes,)
-    two: Any = (bytes, bytes)
-    signatures = (
-        Signature("info", "info_", none, one),
-        Signature("config get", "config_get", one, one),
-        Signature("config set", "config_set", two, one),
-        Signature("config resetstat", "config_resetstat", none),
-        Signature("memory usage", "memory_usage", one, one),
-        Signature("object encoding", "object_encoding", one),
-        Signature("object refcount", "object_refcount", one),
-        Signature("object idletime", "object_idletime", one),
-        Signature("object freq", "object_freq", one),
-        Signature("debug object", "debug_object", one),
-    )
-    return MappingProxyType({sig.name: plan_of(sig) for sig in signatures})

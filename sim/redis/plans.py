@@ -179,6 +179,27 @@ def plans() -> Mapping[str, Plan]:
     return MappingProxyType(found)
 
 
+@cache
+def introspection_plans() -> Mapping[str, Plan]:
+    """The plans of what `introspection` adds to fakeredis, by lower-case name."""
+    none: Any = ()
+    one: Any = (bytes,)
+    two: Any = (bytes, bytes)
+    signatures = (
+        Signature("info", "info_", none, one),
+        Signature("config get", "config_get", one, one),
+        Signature("config set", "config_set", two, one),
+        Signature("config resetstat", "config_resetstat", none),
+        Signature("memory usage", "memory_usage", one, one),
+        Signature("object encoding", "object_encoding", one),
+        Signature("object refcount", "object_refcount", one),
+        Signature("object idletime", "object_idletime", one),
+        Signature("object freq", "object_freq", one),
+        Signature("debug object", "debug_object", one),
+    )
+    return MappingProxyType({sig.name: plan_of(sig) for sig in signatures})
+
+
 def plan_of(signature: Signature, mixin: str = "") -> Plan:
     """The plan for a command with this signature, implemented in this mixin of fakeredis."""
     name = signature.name

@@ -16,7 +16,7 @@ from sim.measure.events import Events
 from sim.measure.requests import RequestLog
 from sim.measure.samples import Samples
 from sim.measure.series import Series
-from sim.redis.server import Eviction
+from sim.redis.engine import Eviction
 from sim.run import play
 
 MOST = 512

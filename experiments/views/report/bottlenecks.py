@@ -43,7 +43,15 @@ def bottlenecks(runs: Sequence[RunResult], world: World) -> list[Bottleneck]:
     measured = [run for run in runs if len(run.series.get("t_s", ())) > 1]
     if not measured:
         return []
-    return [_memory(measured, world), _threads(measured, world), _pool(measured, world)]
+    found = [_memory(measured, world), _threads(measured, world)]
+    # The pools of an application are its own: their limits are not known.
+    return found if world.app.wsgi else [*found, _pool(measured, world)]
+
+
+def threads_of(world: World) -> int:
+    """How many requests the service can be at, at once."""
+    app = world.app
+    return app.workers * app.threads if app.wsgi else world.service.threads
 
 
 def _column(run: RunResult, name: str) -> NDArray[np.float64]:
@@ -85,7 +93,7 @@ def _memory(runs: Sequence[RunResult], world: World) -> Bottleneck:
 
 
 def _threads(runs: Sequence[RunResult], world: World) -> Bottleneck:
-    limit = world.service.threads
+    limit = threads_of(world)
     share = _share_of_time(runs, "threads_busy", limit)
     queue = _most(runs, "requests_queued")
     return Bottleneck(

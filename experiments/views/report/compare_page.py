@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from experiments.statistics.quantities import FAILED, QUANTITIES, Quantity
+from experiments.statistics.quantities import FAILED, Quantity
 from experiments.statistics.verdict import Verdict
 from experiments.studies.compare.differences import Comparison, Row
 from experiments.studies.saved_results import SavedComparison
 from experiments.views import plots
-from experiments.views.compare_text import AS_IT_IS, decision
+from experiments.views.compare_text import AS_IT_IS, decision, known_quantities
 from experiments.views.plots.differences import shown
 from experiments.views.report.content import (
     Level,
@@ -25,7 +25,7 @@ from experiments.views.report.content import (
 )
 from experiments.views.report.run_verdict import LEVELS
 from experiments.views.run_text import number
-from experiments.views.verdict_text import all_failures, headline, seats_sentence
+from experiments.views.verdict_text import all_failures, has_seats, headline, seats_sentence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -90,7 +90,9 @@ def _sentences(comparison: Comparison) -> list[Sentence]:
     best = _best(comparison)
     if best is not None:
         about = f" ({best['description']})" if best["description"] else ""
-        found.append(f"With {best['name']}{about}: {seats_sentence(best['verdict'])}.")
+        told = best["verdict"]
+        what = seats_sentence(told) if has_seats(told) else headline("", told).removeprefix(": ")
+        found.append(f"With {best['name']}{about}: {what}.")
     return [Sentence(text) for text in (*found, _counted(comparison))]
 
 
@@ -125,7 +127,7 @@ def _tiles(comparison: Comparison) -> list[Tile]:
     if best is None:
         return [
             Tile(quantity.label, shown(quantity, comparison["base"][quantity.name]), "as it is")
-            for quantity in QUANTITIES
+            for quantity in known_quantities(comparison)
         ]
     return [
         Tile(
@@ -134,7 +136,7 @@ def _tiles(comparison: Comparison) -> list[Tile]:
             f"with {best['name']}; "
             f"{shown(quantity, best['quantities'][quantity.name]['base'])} as it is",
         )
-        for quantity in QUANTITIES
+        for quantity in known_quantities(comparison)
     ]
 
 
@@ -146,12 +148,15 @@ def _decision_table(comparison: Comparison) -> Iterator[Section]:
     lines = [(comparison.get("base_rank", 0), AS_IT_IS, base)]
     lines += [(row["rank"], row["name"], row["verdict"]) for row in comparison["variants"]]
     lines.sort(key=lambda line: line[0])
+    sells = has_seats(base)
+    seats = "most seats sold (reserved or paid at the end), then " if sells else ""
     yield Section(
         "What to decide by",
-        "Fewest demands broken first, then most seats sold (reserved or paid at the end), then "
-        f"{comparison.get('failing', '')}; the same rank where the runs cannot tell.",
+        f"Fewest demands broken first, then {seats}{comparison.get('failing', '')}; the same rank "
+        "where the runs cannot tell.",
         table=PageTable(
-            ["rank", "variant", "verdict", "not met", "seats sold", "paid", "never let in"],
+            ["rank", "variant", "verdict", "not met"]
+            + ["seats sold", "paid", "never let in"] * sells,
             [_decided(*line) for line in lines],
             frozenset({1, 2, 3}),
             [LEVELS[verdict["outcome"]] for _, _, verdict in lines],
@@ -167,7 +172,7 @@ def _decided(rank: int, name: str, verdict: Verdict) -> list[str]:
         verdict["people"]["shut_out"],
     )
     missing = "; ".join(all_failures(verdict) or verdict["open"])
-    cells = [number(round(count / size)) for count in counts]
+    cells = [number(round(count / size)) for count in counts] if has_seats(verdict) else []
     return [str(rank), name, verdict["outcome"], missing or "-", *cells]
 
 
@@ -178,7 +183,7 @@ def _forests(comparison: Comparison) -> Iterator[Section]:
         "fail. Blue circles are better, red crosses worse; grey means that no difference is shown.",
         draw=functools.partial(_forest, comparison, FAILED),
     )
-    for quantity in QUANTITIES:
+    for quantity in known_quantities(comparison):
         if quantity.name in _DRAWN and _varies(comparison, quantity):
             yield Section(
                 f"{quantity.label[0].upper()}{quantity.label[1:]}: each variant minus the config "
@@ -196,13 +201,13 @@ def _varies(comparison: Comparison, quantity: Quantity) -> bool:
 
 
 def _tables(comparison: Comparison) -> Iterator[Section]:
-    rows = comparison["variants"]
+    rows, known = comparison["variants"], known_quantities(comparison)
     yield Section(
         "Every variant",
         "Values with the variant, and what the difference shows.",
         table=PageTable(
-            ["variant", "what it changes", "runs", *(quantity.label for quantity in QUANTITIES)],
-            [_base(comparison), *map(_variant, rows)],
+            ["variant", "what it changes", "runs", *(quantity.label for quantity in known)],
+            [_base(comparison), *(_variant(row, known) for row in rows)],
             frozenset({0, 1}),
             ["open", *(_LEVELS.get(_failed(row)["verdict"], "open") for row in rows)],
         ),
@@ -210,16 +215,19 @@ def _tables(comparison: Comparison) -> Iterator[Section]:
 
 
 def _base(comparison: Comparison) -> list[str]:
-    values = [shown(quantity, comparison["base"][quantity.name]) for quantity in QUANTITIES]
+    values = [
+        shown(quantity, comparison["base"][quantity.name])
+        for quantity in known_quantities(comparison)
+    ]
     return ["(as it is)", "", "", *values]
 
 
-def _variant(row: Row) -> list[str]:
+def _variant(row: Row, known: Sequence[Quantity]) -> list[str]:
     changes = row["description"] or ", ".join(
         f"{key} = {value}" for key, value in row["changes"].items()
     )
     cells = []
-    for quantity in QUANTITIES:
+    for quantity in known:
         found = row["quantities"][quantity.name]
         value = shown(quantity, found["variant"])
         cells.append(value if value == "-" else f"{value} ({_short(found['verdict'])})")

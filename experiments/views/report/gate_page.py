@@ -13,7 +13,7 @@ from experiments.views.gate_text import in_check_unit
 from experiments.views.report.content import Level, Page, PageTable, Section, Sentence, made_by
 from experiments.views.report.explanations import explained
 from experiments.views.report.run_verdict import causes
-from experiments.views.verdict_text import people_sentence, seats_sentence
+from experiments.views.verdict_text import has_seats, people_sentence, seats_sentence
 
 _LEVELS: Final[Mapping[Outcome, Level]] = {
     "pass": "held",
@@ -66,8 +66,10 @@ def _sentences(gate: GateResult) -> list[Sentence]:
     if not found:
         found.append(f"All {len(gate['checks'])} are met.")
     verdict = gate.get("verdict")
-    told = [] if verdict is None else [Sentence(f"{seats_sentence(verdict)}.", "Seats:")]
-    told += [] if verdict is None else [Sentence(f"{people_sentence(verdict)}.", "People:")]
+    told = []
+    if verdict is not None and has_seats(verdict):
+        told.append(Sentence(f"{seats_sentence(verdict)}.", "Seats:"))
+        told.append(Sentence(f"{people_sentence(verdict)}.", "People:"))
     return [*map(Sentence, found), *told, *_why(gate)]
 
 
@@ -135,11 +137,13 @@ def _runs(gate: GateResult) -> Iterator[Section]:
         )
     states = dict.fromkeys(state for run in runs for state in run["funnel"])
     funnel = {state: mean([run["funnel"].get(state, 0.0) for run in runs]) for state in states}
-    yield Section(
-        "How far people came",
-        "Means over the runs; everyone is counted in every step that they reached.",
-        draw=lambda narrow: plots.funnel(funnel, narrow=narrow),
-    )
+    verdict = gate.get("verdict")
+    if verdict is None or has_seats(verdict):
+        yield Section(
+            "How far people came",
+            "Means over the runs; everyone is counted in every step that they reached.",
+            draw=lambda narrow: plots.funnel(funnel, narrow=narrow),
+        )
     if runs and "http_req_duration" in runs[0]["metrics"]:
         yield Section(
             "How long requests took",

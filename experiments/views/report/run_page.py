@@ -26,12 +26,13 @@ from experiments.views.plots.timeline import (
     mark_opening,
 )
 from experiments.views.remarks import remarks
-from experiments.views.report.bottlenecks import Bottleneck, bottlenecks
+from experiments.views.report.bottlenecks import Bottleneck, bottlenecks, threads_of
 from experiments.views.report.content import Level, Page, PageTable, Section, Tile, made_by
 from experiments.views.report.explanations import CAUSES, broken
 from experiments.views.report.full_size import at_full_size
 from experiments.views.report.run_verdict import BADGES, RULE, causes, level_of, sentences
 from experiments.views.run_text import LIMITS, duration, number, percent, shown_as
+from experiments.views.verdict_text import has_seats
 from sim.load.settings import Loads
 from sim.result import FAILED, Cleanup, RunResult
 from sim.world import Catalogue, World
@@ -79,12 +80,12 @@ def run_page(kept: SavedRun) -> Page:
         level=level,
         badge=BADGES[level],
         sentences=sentences(summary, verdict, runs, full),
-        tiles=_tiles(summary, runs),
+        tiles=_tiles(summary, runs, sells=has_seats(verdict)),
         sections=[
             *_thresholds(verdict),
             *_observed(summary),
             *(_with_opening(one, world) for one in _over_time(runs, world, verdict)),
-            *_totals(summary),
+            *_totals(summary, sells=has_seats(verdict)),
             *_full(full),
             *_tables(summary, runs),
             *_remarks(kept),
@@ -132,7 +133,8 @@ def _partial(summary: RunSummary) -> str:
     )
 
 
-def _tiles(summary: RunSummary, runs: Sequence[RunResult]) -> list[Tile]:
+def _tiles(summary: RunSummary, runs: Sequence[RunResult], *, sells: bool) -> list[Tile]:
+    """The most important numbers; of people only where the service sells seats."""
     people = sum(summary["funnel"].values())
     who = "people" if summary["scale"] == 1 else "people simulated"
     reached = at_least(summary["funnel"])
@@ -151,6 +153,7 @@ def _tiles(summary: RunSummary, runs: Sequence[RunResult]) -> list[Tile]:
                 ("booked a seat", "booked a seat"),
                 ("paid", "paid"),
             )
+            if sells
         ),
         _slowest(summary),
     ]
@@ -283,14 +286,15 @@ def _sold_and_slow(
     runs: Sequence[RunResult], world: World | None, verdict: Verdict
 ) -> Iterator[Section]:
     load = world.load if world else None
-    yield Section(
-        "Sales",
-        "Bookings and payments that were answered, added up since the load began. A booking that "
-        "lapsed stays counted, so bookings can be more than seats.",
-        draw=lambda narrow: plots.sales(
-            runs, load, seats=world.catalogue.seats if world else None, narrow=narrow
-        ),
-    )
+    if has_seats(verdict):
+        yield Section(
+            "Sales",
+            "Bookings and payments that were answered, added up since the load began. A booking "
+            "that lapsed stays counted, so bookings can be more than seats.",
+            draw=lambda narrow: plots.sales(
+                runs, load, seats=world.catalogue.seats if world else None, narrow=narrow
+            ),
+        )
     limits = [row["limit"] for row in verdict["thresholds"] if row["name"].startswith(_P95_NAME)]
     if any(P95 in run.series for run in runs):
         yield Section(
@@ -355,25 +359,29 @@ def _over_time(
         draw=lambda narrow: plots.failures(measured, load, narrow=narrow),
         key="failures",
     )
-    yield Section(
-        "The queue",
-        "People waiting and people let in, after every second; below, the memory that Redis used.",
-        draw=lambda narrow: plots.waiting_room(
-            measured,
-            load,
-            capacity=world.catalogue.capacity if world else None,
-            maxmemory_bytes=world.redis.maxmemory_bytes if world else None,
-            narrow=narrow,
-        ),
-    )
+    if has_seats(verdict):
+        yield Section(
+            "The queue",
+            "People waiting and people let in, after every second; below, the memory that Redis "
+            "used.",
+            draw=lambda narrow: plots.waiting_room(
+                measured,
+                load,
+                capacity=world.catalogue.capacity if world else None,
+                maxmemory_bytes=world.redis.maxmemory_bytes if world else None,
+                narrow=narrow,
+            ),
+        )
+    # The pools of an application are its own: their limits are not known.
+    limited = world is not None and not world.app.wsgi
     yield Section(
         "Threads and database connections",
         "Where a queue stands before a line at its limit, that is what everyone waits for.",
         draw=lambda narrow: plots.occupancy(
             measured,
             load,
-            threads=world.service.threads if world else None,
-            connections=world.pool.connections if world else None,
+            threads=threads_of(world) if world else None,
+            connections=world.pool.connections if world and limited else None,
             narrow=narrow,
         ),
     )
@@ -411,19 +419,20 @@ def _logged(runs: Sequence[RunResult], load: Loads | None) -> Section:
     )
 
 
-def _totals(summary: RunSummary) -> Iterator[Section]:
+def _totals(summary: RunSummary, *, sells: bool) -> Iterator[Section]:
     if any(sum(statuses.values()) for statuses in summary["outcomes"].values()):
         yield Section(
             "What became of the requests of each endpoint",
             draw=lambda narrow: plots.outcomes(summary["outcomes"], narrow=narrow),
         )
-    yield Section(
-        "How far people came",
-        "The figure counts everyone in every step that they reached; the table counts everyone "
-        "once, where they ended.",
-        draw=lambda narrow: plots.funnel(summary["funnel"], narrow=narrow),
-        table=_ended(summary),
-    )
+    if sells:
+        yield Section(
+            "How far people came",
+            "The figure counts everyone in every step that they reached; the table counts everyone "
+            "once, where they ended.",
+            draw=lambda narrow: plots.funnel(summary["funnel"], narrow=narrow),
+            table=_ended(summary),
+        )
     if "http_req_duration" in summary["metrics"]:
         yield Section(
             "How long requests took",

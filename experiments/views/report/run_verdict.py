@@ -27,6 +27,7 @@ from experiments.views.run_text import number, percent
 from experiments.views.verdict_text import (
     SENTENCES,
     all_failures,
+    has_seats,
     people_sentence,
     seats_sentence,
 )
@@ -74,11 +75,12 @@ def sentences(
     full: Sequence[Bottleneck],
 ) -> list[Sentence]:
     """What failed, why, how it began, what was behind it, and what must never have happened."""
+    sells = has_seats(verdict)
     told = [
         *(Sentence(f"{text}.", "Failed:") for text in all_failures(verdict)),
         *(Sentence(f"{text}.", "Not decided:") for text in verdict["open"]),
-        Sentence(f"{seats_sentence(verdict)}.", "Seats:"),
-        Sentence(f"{people_sentence(verdict)}.", "People:"),
+        Sentence(f"{seats_sentence(verdict)}." if sells else "", "Seats:"),
+        Sentence(f"{people_sentence(verdict)}." if sells else "", "People:"),
         Sentence(_what(summary), "Requests:"),
         Sentence(_why(summary), "Why requests failed:"),
         Sentence(_beginning(runs) if verdict["outcome"] == "fails" else "", "How it began:"),

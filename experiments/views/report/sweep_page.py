@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from experiments.statistics.quantities import FAILED, QUANTITIES
+from experiments.statistics.quantities import FAILED, Quantity
 from experiments.statistics.thresholds import criteria
 from experiments.studies.saved_results import SavedSweep
 from experiments.studies.sweep.points import PointResult, SweepResult, cause_and_endpoint
@@ -17,7 +17,7 @@ from experiments.views.report.content import Level, Page, PageTable, Section, Se
 from experiments.views.report.explanations import explained
 from experiments.views.report.run_verdict import RULE, STRAINED_FROM
 from experiments.views.run_text import number
-from experiments.views.sweep_text import found_sentences
+from experiments.views.sweep_text import found_sentences, other_quantities
 from experiments.views.verdict_text import all_failures
 
 _MOST_POINTS = 60
@@ -230,13 +230,13 @@ def _figures(sweep: SweepResult, found: Break | None) -> Iterator[Section]:
 
 def _points(sweep: SweepResult) -> Iterator[Section]:
     shown_points: Sequence[PointResult] = _ladder(sweep) or sweep["points"]
-    keys = _keys(sweep)
+    keys, known = _keys(sweep), other_quantities(sweep)
     table = PageTable(
         [*keys, "failed requests", "95 % interval"]
-        + [quantity.label for quantity in QUANTITIES if quantity is not FAILED]
+        + [quantity.label for quantity in known]
         + ["commonest cause of failure"],
-        [_point(point) for point in shown_points[:_MOST_POINTS]],
-        frozenset({len(keys) + len(QUANTITIES) + 1}),
+        [_point(point, known) for point in shown_points[:_MOST_POINTS]],
+        frozenset({len(keys) + len(known) + 2}),
         ["failed" if _broken(sweep, p) else "held" for p in shown_points[:_MOST_POINTS]],
     )
     more = len(shown_points) - _MOST_POINTS
@@ -247,18 +247,14 @@ def _points(sweep: SweepResult) -> Iterator[Section]:
     )
 
 
-def _point(point: PointResult) -> list[str]:
+def _point(point: PointResult, known: Sequence[Quantity]) -> list[str]:
     interval = point["quantities"][FAILED.name]["ci95"]
     ends = (shown(FAILED, max(0.0, min(1.0, end))) for end in interval or ())
     return [
         *map(_value, point["values"].values()),
         shown(FAILED, point["quantities"][FAILED.name]["mean"]),
         " to ".join(ends) or "-",
-        *(
-            shown(quantity, point["quantities"][quantity.name]["mean"])
-            for quantity in QUANTITIES
-            if quantity is not FAILED
-        ),
+        *(shown(quantity, point["quantities"][quantity.name]["mean"]) for quantity in known),
         point["main_error"],
     ]
 

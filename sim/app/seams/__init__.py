@@ -1,7 +1,7 @@
-"""Where an application's libraries meet the world.
+"""Connections between an application's libraries and the simulated world.
 
-Each seam leads a simulated thread to simulated time, chance or stores, and leaves everybody else
-alone (`runtime` knows whose thread it is).
+Each seam gives a simulated thread simulated time, random numbers or stores, and does not change
+other threads (`runtime` knows which thread is running).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ _installed: list[bool] = []
 
 
 def install() -> None:
-    """Install every seam in this process, once and for good. Raises `VersionError`."""
+    """Install every seam in this process, once and permanently. Raises `VersionError`."""
     if _installed:
         return
     from sim.app.seams import (  # noqa: PLC0415 - they exchange what others import

@@ -1,8 +1,8 @@
 """`time` and `datetime` on simulated time, for simulated threads only.
 
-time-machine redirects, in C, what reads the wall clock, so it does not matter who imported what
-before. Sleeping and the monotonic clocks are exchanged by name, in `time` and wherever a module
-has taken a reference already (`sweep`).
+time-machine redirects the functions that read the wall clock, in C, so the order of imports does
+not matter. Sleeping and the monotonic clocks are replaced by name, in `time` and in every module
+that already has a reference (`sweep`).
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _NAMES: Final = (
 )
 REAL: Final[dict[str, Callable[..., Any]]] = {name: getattr(time, name) for name in _NAMES}
 _BOOT_S: Final = 10_000.0
-"""The monotonic clock does not begin at 0: the machine was running before."""
+"""Start of the monotonic clock; not 0, because the machine was running before."""
 
 
 class _Traveller:
-    """What time-machine's C code asks."""
+    """The object that time-machine's C code asks for the time."""
 
     _destination_tzname = None
 
@@ -79,7 +79,7 @@ STAND_INS: Final[dict[str, Callable[..., Any]]] = {
 
 
 def install() -> None:
-    """Redirect the clocks of this process, for good."""
+    """Redirect the clocks of this process permanently."""
     import _time_machine  # noqa: PLC0415 - an extra that only applications need
     import time_machine  # noqa: PLC0415
 
@@ -87,7 +87,7 @@ def install() -> None:
     traveller: Any = _Traveller(original)
     time_machine.traveller_stack.append(traveller)
     _time_machine.patch()
-    # C code of libuuid reads a clock of its own.
+    # The C code of libuuid reads another clock.
     untyped: Any = uuid
     untyped._generate_time_safe = None
     untyped._UuidCreate = None
@@ -97,7 +97,7 @@ def install() -> None:
 
 
 def sweep() -> int:
-    """Exchange references that modules have taken; return how many there were."""
+    """Replace the references in modules; return the number of replaced references."""
     by_id = {id(real): STAND_INS[name] for name, real in REAL.items()}
     found = 0
     for module_name, module in foreign_modules():

@@ -20,7 +20,7 @@ def urandom(size: int) -> bytes:
 
 
 def install() -> None:
-    """Exchange the source of chance of this process, for good."""
+    """Replace the source of random numbers of this process permanently."""
     os.urandom = urandom
     untyped: Any = random
     untyped._urandom = urandom
@@ -33,7 +33,7 @@ def install() -> None:
 
 
 def seed(number: int) -> None:
-    """Begin anew, from the seed of a run."""
+    """Start the random numbers again, from the seed of a run."""
     _bytes.seed(f"{number}/urandom")
     random.seed(f"{number}/random")
     untyped: Any = uuid

@@ -1,7 +1,8 @@
-"""Stubs of other HTTP services: sockets to a declared host lead to an answer of the config.
+"""Stubs of other HTTP services: a socket to a declared host gets the config's answer.
 
-The socket is real to whoever uses it (requests, httpx, urllib, http.client), what is sent is read
-as HTTP/1.1 and answered after the stub's latency; TLS is taken off, since nothing is sent anywhere.
+Client libraries (requests, httpx, urllib, http.client) use the socket like a real socket. The stub
+reads the sent bytes as HTTP/1.1 and answers after its latency. TLS is switched off, because no byte
+leaves the process.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _NETWORK: Final = "10.255.0."
-"""Addresses that the stubs' names get."""
+"""Addresses that the stubs' host names resolve to."""
 _END: Final = b"\r\n\r\n"
 _socket: Any = socket.socket
 _getaddrinfo: Final = socket.getaddrinfo
@@ -45,7 +46,7 @@ class StubSocket(_socket):  # type: ignore[misc]  # its base is untyped here
         self._due_s: float | None = None
 
     def connect(self, address: Any) -> None:
-        """Connect: to a stub, if the address is that of one."""
+        """Connect to the address; to a stub, if the address belongs to a stub."""
         if RUNTIME.thread is None:
             super().connect(address)
             return
@@ -65,7 +66,7 @@ class StubSocket(_socket):  # type: ignore[misc]  # its base is untyped here
         return 0
 
     def sendall(self, data: Any, *flags: Any) -> None:
-        """Send all of it."""
+        """Send all bytes."""
         if self._stub is None:
             super().sendall(data, *flags)
             return
@@ -101,7 +102,7 @@ class StubSocket(_socket):  # type: ignore[misc]  # its base is untyped here
             ).encode() + body
 
     def _arrive(self) -> None:
-        """Wait until the answer is there, or the timeout of the socket has passed."""
+        """Wait until the answer has come, or the timeout of the socket has passed."""
         stub, env = self._stub, RUNTIME.env
         if self._due_s is None or env is None or stub is None:
             return
@@ -136,7 +137,7 @@ class StubSocket(_socket):  # type: ignore[misc]  # its base is untyped here
         return len(found)
 
     def makefile(self, mode: str = "r", *args: Any, **options: Any) -> Any:
-        """A file over it, as http.client reads answers."""
+        """A file over the socket, from which http.client reads answers."""
         if self._stub is None or "r" not in mode:
             return super().makefile(mode, *args, **options)
         return io.BufferedReader(_Reader(self))
@@ -147,7 +148,7 @@ class _Reader(io.RawIOBase):
         self._socket = stub_socket
 
     def readable(self) -> bool:
-        """It is read."""
+        """Whether the file can be read: always."""
         return True
 
     def readinto(self, buffer: Any) -> int:
@@ -180,7 +181,7 @@ def _wrapped(self: ssl.SSLContext, sock: Any, *args: Any, **options: Any) -> Any
 
 
 def install() -> None:
-    """Exchange the class of sockets, for good."""
+    """Replace the class of sockets permanently."""
     untyped: Any = socket
     untyped.socket = StubSocket
     untyped.getaddrinfo = _resolve
@@ -189,6 +190,6 @@ def install() -> None:
 
 
 def body_of(text: str) -> bytes:
-    """The body of an answer, as the config gives it. Raises ValueError if it is no JSON."""
+    """The body of an answer, from the config. Raises ValueError if the body is no JSON."""
     json.loads(text)
     return text.encode()

@@ -19,7 +19,7 @@ def _call_handlers(self: logging.Logger, record: logging.LogRecord) -> None:
 
 
 class _Stream:
-    """A standard stream that takes what simulated threads print."""
+    """A standard stream that counts the output of simulated threads."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -43,13 +43,13 @@ class _Stream:
 
 
 def install() -> None:
-    """Exchange where log records go, for good."""
+    """Replace the destination of log records permanently."""
     untyped: Any = logging.Logger
     untyped.callHandlers = _call_handlers
 
 
 class Muffled:
-    """While it lasts, what simulated threads print is not shown."""
+    """Inside the block, the output of simulated threads is not shown."""
 
     def __enter__(self) -> None:
         self._before = sys.stdout, sys.stderr

@@ -1,8 +1,8 @@
 """redis-py on the simulated Redis: its pools, pipelines, retries and locks stay as they are.
 
-What a connection would write to its socket runs in the simulated server; what it would read is the
-reply, decoded as the parser would. Methods of classes are exchanged, so it does not matter who
-imported what before.
+Commands that a connection would write to its socket run in the simulated server. The connection
+reads the reply, decoded as by redis-py's parser. Methods of classes are replaced, so the order of
+imports does not matter.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import redis.connection as connections
 
 from sim.app.errors import RefusedCallError, caller
 from sim.app.seams.runtime import RUNTIME
+from sim.redis.connection import ServerConnection
 from sim.redis.errors import UnsupportedCommandError
 from sim.redis.plans import has_subcommands
 
@@ -32,11 +33,11 @@ HELD: Final = (
     "can_read",
     "read_response",
 )
-"""Methods of redis-py's AbstractConnection that are exchanged; `sim.app.versions` checks them."""
+"""Methods of redis-py's AbstractConnection that are replaced; `sim.app.versions` checks them."""
 
 
 class Link:
-    """What a connection has in place of its socket."""
+    """The object that replaces the socket of a connection."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
@@ -72,7 +73,7 @@ class Link:
         single = len(batch) == 1 and resolved[0][0] is not None
         self.endpoint.turn(resolved[0][0].name if single else "pipeline", cost_ns)
         if self.connection is None:
-            self.connection = server.connect()
+            self.connection = ServerConnection(server)
         elif self.connection.is_closed:
             raise ConnectionResetError(104, "Connection reset by peer")
         for plan, fields in resolved:
@@ -101,7 +102,7 @@ class Link:
         """Nothing to do."""
 
     def close(self) -> None:
-        """Close it from the client's side."""
+        """Close the connection from the client's side."""
         if self.connection is not None:
             self.connection.disconnect()
             self.connection = None
@@ -199,7 +200,7 @@ def _read_response(self: Any, disable_decoding: bool = False, **options: Any) ->
 
 
 def install() -> None:
-    """Exchange the methods, for good."""
+    """Replace the methods permanently."""
     kinds: list[Any] = [
         connections.Connection,
         connections.SSLConnection,

@@ -1,7 +1,7 @@
 """EVAL and EVALSHA in the simulated Redis, with fakeredis's own Lua by lupa.
 
-redis-py's Lock releases by a script. What a script calls takes the simulator's own path
-(`ServerConnection`), so memory is metered and expiry is simulated.
+redis-py's Lock uses a script for its release. The commands of a script run in the simulator's own
+code (`ServerConnection`), so memory is metered and expiry is simulated.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an application may not do on simulated time: each call is refused where it stands."""
+"""Calls that an application may not make on simulated time; each is refused at its place."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SQLITE: Final = (
 
 
 def refused(call: str, why: str) -> RefusedCallError:
-    """Make the error that ends the run, and note it."""
+    """Make and note the error that ends the run."""
     error = RefusedCallError(f"{caller(RUNTIME.roots)}: {call}: {why}")
     RUNTIME.refuse(error)
     return error
@@ -40,7 +40,7 @@ def refused(call: str, why: str) -> RefusedCallError:
 def _guarded(real: Callable[..., Any], call: str, why: str) -> Callable[..., Any]:
     def guard(*args: Any, **options: Any) -> Any:
         if RUNTIME.thread is None or (call == "socket.bind" and args[1][1:2] == (0,)):
-            # Libraries bind to any port to see whether there is IPv6.
+            # Libraries bind to any port to find out whether IPv6 is available.
             return real(*args, **options)
         shown = ", ".join(repr(arg) for arg in args if isinstance(arg, str | tuple | list | int))
         raise refused(f"{call}({shown})", why)
@@ -63,7 +63,7 @@ def _guard_sqlite() -> None:
 
 
 def install() -> None:
-    """Guard this process, for good."""
+    """Guard this process permanently."""
     _guard_sqlite()
     sockets: Any = socket.socket
     for name in _SOCKETS:

@@ -1,4 +1,4 @@
-"""Whose thread is this? Every seam asks here, and leaves other threads alone."""
+"""The simulated thread that is running; seams ask here, and do not change other threads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sim.app.errors import ApplicationError
     from sim.app.sql.engine import Database, Dialect
     from sim.kernel.environment import Environment, Thread
-    from sim.network.exchange import Exchange  # noqa: F401 - what a request is
+    from sim.network.exchange import Exchange  # noqa: F401 - the type of a request
 
 real_ident: Final = _thread.get_ident
 
@@ -37,14 +37,14 @@ class Runtime:
         self.roots: tuple[str, ...] = ()
         """Folders of the application's own code."""
         self.is_free = False
-        """Whether what runs takes no simulated time: rows and keys from before the run."""
+        """Whether the running code takes no simulated time: it makes rows from before the run."""
         self.skew_s = 0.0
-        """How far the service's clock is off."""
+        """Error of the service's clock."""
         self._os_thread: int | None = None
         self.on_wait: Callable[[str], None] | None = None
-        """Told what a thread of the application is about to wait for; pays its debt."""
+        """Called with the reason before a thread of the application waits; charges its time."""
         self.on_go_on: Callable[[], None] | None = None
-        """Told that its own code goes on."""
+        """Called when the thread's own code goes on."""
         self.on_refuse: Callable[[ApplicationError], None] | None = None
         self.on_thread: Callable[[Thread], None] | None = None
         self.on_log: Callable[[Any], None] | None = None
@@ -98,7 +98,7 @@ class Runtime:
             self.on_wait(label)
 
     def go_on(self) -> None:
-        """What the current thread waited for is over: its own code goes on."""
+        """The current thread's wait is over: its own code goes on."""
         if self.on_go_on is not None and not self.is_free and self.thread is not None:
             self.on_go_on()
 
@@ -108,12 +108,12 @@ class Runtime:
             self.env.sleep(duration_s)
 
     def refuse(self, error: ApplicationError) -> None:
-        """Note what ends the run, whatever the application does with the exception."""
+        """Note the error that ends the run, even if the application handles the exception."""
         if self.on_refuse is not None:
             self.on_refuse(error)
 
     def database(self, name: str, dialect: Dialect) -> Database:
-        """The simulated database of that name."""
+        """The simulated database of this name."""
         assert self.find_database is not None  # noqa: S101 - only asked during a run
         return self.find_database(name, dialect)
 
@@ -122,7 +122,7 @@ RUNTIME: Final = Runtime()
 
 
 def foreign_modules() -> list[tuple[str, Any]]:
-    """Modules whose names may be exchanged: neither ours nor those that simulate."""
+    """Modules whose names may be replaced: all but the simulator and its libraries."""
     ours = ("sim", "model", "experiments", "ticketsim", "time_machine", "_time_machine", "simpy")
     return [
         (name, module)

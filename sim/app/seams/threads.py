@@ -1,7 +1,7 @@
 """`threading` on simulated threads: locks wait on simulated time, started threads are simulated.
 
-With locks, identities and starts exchanged, Condition, Event, Semaphore, Barrier, Timer, Queue and
-the executors of concurrent.futures work as they are.
+Only locks, identities and starts of threads are replaced. Condition, Event, Semaphore, Barrier,
+Timer, Queue and the executors of concurrent.futures then work unchanged.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _numbers = count(1_000_000)
 
 
 class WouldBlockError(KernelError):
-    """Code outside any simulated thread would wait for one."""
+    """Code outside every simulated thread would wait for a simulated thread."""
 
 
 class SimulatedLock:
-    """threading.Lock; a released lock goes to whoever asks first, as CPython's does."""
+    """threading.Lock; as in CPython, the first thread that asks gets a released lock."""
 
     __slots__ = ("__weakref__", "_locked", "_waiting")
 
@@ -45,7 +45,7 @@ class SimulatedLock:
         self._waiting: deque[Waiter] | None = None
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        """Take it; false if it was not to be had."""
+        """Take the lock; false if it could not be taken."""
         if not self._locked:
             self._locked = True
             return True
@@ -98,7 +98,7 @@ class SimulatedLock:
             self._wake_next()
 
     def locked(self) -> bool:
-        """Whether somebody has it."""
+        """Whether a thread holds the lock."""
         return self._locked
 
     def _at_fork_reinit(self) -> None:
@@ -122,7 +122,7 @@ class SimulatedRLock:
         self._count = 0
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        """Take it, once more if this thread has it."""
+        """Take the lock; a thread that holds the lock takes it once more."""
         me = get_ident()
         if self._owner == me:
             self._count += 1
@@ -133,7 +133,7 @@ class SimulatedRLock:
         return True
 
     def release(self) -> None:
-        """Give it back, as often as it was taken."""
+        """Release the lock once; it is free after as many releases as takes."""
         if self._owner != get_ident():
             raise RuntimeError("cannot release un-acquired lock")
         self._count -= 1
@@ -167,7 +167,7 @@ class SimulatedRLock:
         self._owner, self._count = None, 0
 
 
-class make_lock:  # noqa: N801 - it stands in the place of a function
+class make_lock:  # noqa: N801 - replaces a function
     """A class: `lock_class = threading.Lock` in a class body must not become a method."""
 
     def __new__(cls) -> Any:
@@ -264,7 +264,7 @@ def _join(self: Any, timeout: float | None = None) -> None:
     env = RUNTIME.env
     RUNTIME.wait("join")
     if thread.done:
-        # It ended while this thread paid for its work.
+        # The thread ended while the current thread was charged for its own work.
         return
     waiter = env.waiter()
     thread._joiners.append(waiter)
@@ -283,7 +283,7 @@ def _is_alive(self: Any) -> bool:
 
 
 def install() -> None:
-    """Exchange the primitives of this process, for good."""
+    """Replace the primitives of this process permanently."""
     threading_: Any = threading
     low: Any = _thread
     threading_.Lock = threading_._allocate_lock = low.allocate_lock = low.allocate = make_lock
