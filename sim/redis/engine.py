@@ -1,8 +1,8 @@
 """The simulated Redis server without its clients: time, memory, eviction, saving, restarting.
 
-Nothing runs between commands. What a real server does in the background (expiry, save points) is
-made up for at the next command, at the times at which it would have happened, or by `tick`.
-Memory constants were measured on redis-server 7.0.15 (Debian) and 7.2.5 (upstream build).
+Nothing runs between commands. The background work of a real server (expiry, save points) is done at
+the next command or by `tick`, dated at the times at which a real server would have done it. Memory
+constants were measured on redis-server 7.0.15 (Debian) and 7.2.5 (upstream build).
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ COMMAND_BYTES: Final = 25_050
 EVICTION_LIMIT_NS: Final = 500_000
 """evictionTimeLimitUs at the default maxmemory-eviction-tenacity of 10."""
 _HANDSHAKE: Final = frozenset({"hello"})
-"""What client libraries send on a new connection."""
+"""Commands that client libraries send on a new connection."""
 _NAMES_ITSELF_SINCE: Final = (7, 2)
-"""Version from which on they can also send CLIENT SETINFO."""
+"""Version from which client libraries also send CLIENT SETINFO."""
 _EVICTIONS_PER_LOOK_AT_TIME: Final = 16
 _PROCESS_BYTES: Final = 10 * 1024**2
 """Resident memory of the process besides the data: 12.3 MB resident at 1 MB used."""
@@ -58,7 +58,7 @@ class Eviction:
 
 @dataclass(frozen=True, slots=True)
 class RedisStats:
-    """A look at the server, for time series."""
+    """The server's numbers at one moment, for time series."""
 
     used_memory: int
     """Bytes, as INFO memory reports them."""
@@ -75,9 +75,9 @@ class RedisStats:
 class RedisEngine(FakeServer):
     """One server. `clock` gives epoch seconds; `rng` decides sampling, LFU and random keys.
 
-    `on_fork` is told of every snapshot that starts, `on_evict` of every key evicted, `on_refuse`
-    the name of every command refused at the memory limit. Commands of all clients are atomic: the
-    caller must not let two run at the same time.
+    `on_fork` is called for every snapshot that starts, `on_evict` for every evicted key,
+    `on_refuse` with the name of every command refused at the memory limit. Commands of all clients
+    are atomic: the caller must not run two commands at the same time.
     """
 
     def __init__(
@@ -103,14 +103,14 @@ class RedisEngine(FakeServer):
         self._start(settings)
 
     def _start(self, settings: RedisSettings) -> None:
-        """Begin life as a new process."""
+        """Start as a new process."""
         now_s = self._millisecond(self._clock())
         self.lastsave = int(now_s)
         layout = Layout.of(settings.allocator)
         sizer = Sizer(layout, settings.version_numbers)
         self.state = State(layout, sizer, self._rng, now_s, may_grow=self._may_grow)
         self.keyspaces = _Keyspaces(self.state)
-        self.dbs = self.keyspaces  # type: ignore[assignment]  # what fakeredis's commands use
+        self.dbs = self.keyspaces  # type: ignore[assignment]  # used by fakeredis's commands
         self.frequency = FrequencyClock(self._rng, settings.lfu_log_factor, settings.lfu_decay_time)
         self.expiry = ActiveExpiry()
         self.started_s = now_s
@@ -151,7 +151,7 @@ class RedisEngine(FakeServer):
     # Time
 
     def tick(self) -> None:
-        """Let the background work happen that was due until now."""
+        """Do the background work that was due until now."""
         if not self.up:
             return
         now_s = self._millisecond(self._clock())
@@ -231,7 +231,7 @@ class RedisEngine(FakeServer):
         return self.client_memory.bytes_at(self.now_s)
 
     def resident_bytes(self) -> int:
-        """Memory that the host has to find for the server, a snapshot's copies included."""
+        """Memory that the server takes from the host, including a snapshot's copies."""
         running = self.persistence.running
         return self.used_bytes() + _PROCESS_BYTES + (running.copied_bytes if running else 0)
 
@@ -240,7 +240,7 @@ class RedisEngine(FakeServer):
         return self.used_bytes() > self.limit_bytes
 
     def free_memory(self) -> bool:
-        """Evict until under the limit or out of time; False if nothing may be evicted."""
+        """Evict until memory is below the limit or time is up; False if no key may be evicted."""
         self.evictor.now_s = self.now_s
         spent_ns = evicted = 0
         while self.is_over_limit():
@@ -270,7 +270,7 @@ class RedisEngine(FakeServer):
     # Settings at run time
 
     def apply_settings(self, settings: RedisSettings) -> None:
-        """Put changed settings to work (at start, and by CONFIG SET)."""
+        """Apply changed settings (at start, and by CONFIG SET)."""
         self.limit_bytes = settings.maxmemory_bytes
         self.frequency.log_factor = settings.lfu_log_factor
         self.frequency.decay_minutes = settings.lfu_decay_time
@@ -288,9 +288,9 @@ class RedisEngine(FakeServer):
     # Time per command
 
     def cost_ns(self, plan: Plan, args: list[bytes]) -> int:
-        """Server time of a command, from what the keys hold now, and what is owed so far.
+        """Server time of a command, from the keys' present values, plus the time owed so far.
 
-        Owed is the time spent since the last command on eviction, expiry and forks.
+        The time owed was spent since the last command on eviction, expiry and forks.
         """
         settings = self.configuration.settings
         overhead_ns = int(1000 * settings.command_overhead_us)
@@ -307,7 +307,7 @@ class RedisEngine(FakeServer):
     # Saving and restarting
 
     def start_snapshot(self) -> None:
-        """Fork a child that saves everything as it is now."""
+        """Fork a child that saves the present contents."""
         fork = self.persistence.start(
             self.now_s, self.used_bytes(), self.state.changes, self._contents()
         )
@@ -317,7 +317,7 @@ class RedisEngine(FakeServer):
             self.on_fork(fork)
 
     def save_now(self) -> None:
-        """Write a snapshot in the foreground; everybody waits."""
+        """Write a snapshot in the foreground; all clients wait."""
         writing_s = self.used_bytes() / (self.configuration.settings.save_mb_per_s * 1024**2)
         self._debt_ns += int(writing_s * 1e9)
         self.persistence.put_on_disk(self._contents(), self.now_s)
@@ -338,12 +338,12 @@ class RedisEngine(FakeServer):
         self.up = False
 
     def cut(self) -> None:
-        """Close every client's connection; the next command of each opens another."""
+        """Close every client's connection; a client's next command opens a new connection."""
         for connection in list(self.sockets):
             connection.kill()
 
     def restart(self, *, lose_data: bool, graceful: bool = False) -> None:
-        """End the process and start it again: empty, or with the last snapshot that was finished.
+        """End the process and start it again: empty, or with the last finished snapshot.
 
         Keys that have expired meanwhile are not loaded. All connections are cut.
         """
@@ -383,7 +383,7 @@ class RedisEngine(FakeServer):
         return self.keyspaces.items()
 
     def stats(self, sorted_sets: Iterable[str] = ()) -> RedisStats:
-        """Counters and sizes now; asking changes nothing and counts as no use of a key."""
+        """Counters and sizes now; this changes nothing and does not count as a use of a key."""
         return RedisStats(
             used_memory=self.used_bytes() if self.up else 0,
             resident_bytes=self.resident_bytes() if self.up else 0,
@@ -395,20 +395,20 @@ class RedisEngine(FakeServer):
         )
 
     def members(self, sorted_set: str) -> int:
-        """Members of one sorted set now, 0 if it does not exist; asking counts as no use of it."""
+        """Members of one sorted set now, 0 if it does not exist; this is no use of the key."""
         return _size(self.keyspaces[0].peek(sorted_set.encode())) if self.up else 0
 
     def final_keys(self) -> bytes:
-        """Every key with its value and expiry, in a form that only depends on them.
+        """Every key with its value and expiry, as text that depends only on these.
 
-        Nothing while the server is down.
+        Empty while the server is down.
         """
         if not self.up:
             return b""
         hashes: dict[int, tuple[int, str]] = {}
 
         def shown(value: Any) -> Any:
-            """Shows a value; a long text by its hash, taken once for all keys that share it."""
+            """Shows a value; a long text by its hash, computed once for all its keys."""
             if not isinstance(value, bytes) or len(value) <= _LONG_VALUE_BYTES:
                 return listing(value)
             if id(value) not in hashes:
@@ -425,7 +425,7 @@ class RedisEngine(FakeServer):
 
 
 class _Keyspaces(dict[int, Keyspace]):
-    """Databases come into being when they are first used."""
+    """Databases, each created at its first use."""
 
     def __init__(self, state: State) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ _installed: list[bool] = []
 
 
 def install() -> None:
-    """Install every seam in this process, once and permanently. Raises `VersionError`."""
+    """Install every seam in this process permanently. Raises `VersionError`."""
     if _installed:
         return
     from sim.app.seams import (  # noqa: PLC0415 - they exchange what others import
