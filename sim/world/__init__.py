@@ -11,7 +11,8 @@ docs/how-to/your-own-service.md describes.
 from sim.world.application import Application, HttpStub
 from sim.world.broker import Broker
 from sim.world.catalogue import Catalogue, Earlier
-from sim.world.database import Database, Pool
+from sim.world.connection_pool import Pool
+from sim.world.database import Database
 from sim.world.generator import Generator
 from sim.world.machine import Host, Memory
 from sim.world.network import Network

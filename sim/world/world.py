@@ -16,7 +16,8 @@ from sim.redis.settings import RedisSettings
 from sim.world.application import Application
 from sim.world.broker import Broker
 from sim.world.catalogue import Catalogue
-from sim.world.database import Database, Pool
+from sim.world.connection_pool import Pool
+from sim.world.database import Database
 from sim.world.generator import Generator
 from sim.world.machine import Host, Memory
 from sim.world.network import Network
