@@ -116,7 +116,7 @@ class _Common(DefaultDialect):
         return table_name in _session(connection).database.store.tables
 
     def has_index(self, _connection: Any, _table: str, _index: str, **_: Any) -> bool:
-        """Always false: the simulated database itself skips indexes that exist."""
+        """Always false, so that SQLAlchemy always sends CREATE INDEX."""
         return False
 
     def get_table_names(self, connection: Any, **_: Any) -> list[str]:

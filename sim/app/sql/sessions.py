@@ -1,6 +1,7 @@
 """A session of the application with a database; replaces the driver's connection.
 
-A session takes text in the driver's style and returns rows in the driver's form. Errors are the driver's own classes with the server's own codes (`drivers`).
+A session takes text in the driver's style and returns rows in the driver's form. Errors are the
+driver's own classes with the server's own codes (`drivers`).
 """
 
 from __future__ import annotations
