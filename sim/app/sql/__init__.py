@@ -1,6 +1,6 @@
 """The databases of an application: its SQL, as text, on simulated time.
 
-Start with `engine` (transactions and isolation); `statements` says what a statement locks, reads
-and writes, `schema` what its tables are, `store` what each transaction sees, `driver_modules`
-what the application's libraries connect to.
+Start with `engine` (transactions and isolation). `statements` analyses the locks, reads and writes
+of a statement, `schema` its tables. `store` has each transaction's view of the rows. The
+application's libraries connect to `driver_modules`.
 """

@@ -1,7 +1,8 @@
 """SQLAlchemy on simulated databases: its pool, sessions and unit of work stay as they are.
 
-The dialects are SQLAlchemy's own with another driver below them, named in its public registry, so
-`create_engine` finds them whoever imported what before. No driver has to be installed.
+The dialects are SQLAlchemy's own, with another driver below them. They are named in SQLAlchemy's
+public registry, so `create_engine` finds them in any order of imports. No driver has to be
+installed.
 """
 
 # mypy: disable-error-code="override,misc"
@@ -62,7 +63,7 @@ class _Common(DefaultDialect):
         return QueuePool
 
     def create_connect_args(self, url: Any) -> Any:
-        """Connect by the name of the database alone."""
+        """Connect by the database's name; other parts of the URL are ignored."""
         return [url.database or "main"], {}
 
     def on_connect(self) -> Any:
@@ -88,7 +89,7 @@ class _Common(DefaultDialect):
         return dbapi_conn.database.default_level
 
     def get_isolation_level_values(self, _dbapi_conn: Any) -> Any:
-        """What may be asked for; not all of it is simulated."""
+        """Levels that may be requested; not all of them are simulated."""
         return (
             "AUTOCOMMIT",
             "READ UNCOMMITTED",
@@ -102,7 +103,7 @@ class _Common(DefaultDialect):
         dbapi_connection.set_level(level)
 
     def detect_autocommit_setting(self, dbapi_conn: Any) -> bool:
-        """Whether every statement is a transaction of its own."""
+        """Whether every statement is a separate transaction."""
         return bool(dbapi_conn.autocommit_on)
 
     def do_ping(self, dbapi_connection: Any) -> bool:
@@ -111,11 +112,11 @@ class _Common(DefaultDialect):
         return True
 
     def has_table(self, connection: Any, table_name: str, **_: Any) -> bool:
-        """Whether there is such a table."""
+        """Whether the table exists."""
         return table_name in _session(connection).database.store.tables
 
     def has_index(self, _connection: Any, _table: str, _index: str, **_: Any) -> bool:
-        """Indexes are made when they are not there."""
+        """Always false, so that SQLAlchemy always sends CREATE INDEX."""
         return False
 
     def get_table_names(self, connection: Any, **_: Any) -> list[str]:
@@ -232,7 +233,7 @@ def _refusal(url: URL, why: str) -> RefusedCallError:
 
 
 class _Refused(DefaultDialect):
-    """A driver that is not simulated."""
+    """The dialect of a driver that is not simulated: refuses to connect."""
 
     supports_statement_cache = True
 
@@ -243,14 +244,14 @@ class _Refused(DefaultDialect):
 
 
 class _NoSQLite:
-    """SQLite locks its file, and waits for it, in real time: an application must not bring it.
+    """SQLite waits for locks of its file in real time, so an application must not use it.
 
     Outside a run of an application the dialect is SQLAlchemy's own.
     """
 
     @classmethod
     def get_dialect_cls(cls, url: URL) -> type[Any]:
-        """Say so, if it is the application that asks."""
+        """Refuse SQLite, if the application asks for it."""
         if RUNTIME.simulates:
             raise _refusal(url, "SQLite waits for its locks in real time and is not simulated")
         return cls

@@ -1,4 +1,4 @@
-"""The modules that stand in the place of a driver's own, and connect to simulated databases."""
+"""Modules that replace a driver's own modules and connect to simulated databases."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def module_of(
 
 
 def refuse_driver(name: str) -> Callable[..., Any]:
-    """What stands in the place of the `connect` of a driver that is not simulated."""
+    """The replacement of `connect` in a driver that is not simulated."""
 
     def connect(*_args: Any, **_options: Any) -> Any:
         if RUNTIME.thread is None:

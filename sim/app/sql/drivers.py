@@ -94,7 +94,7 @@ def _errors_of(module: str) -> dict[str, type[Exception]]:
 
 
 class Driver:
-    """One kind of driver: its errors, and what the server says of itself."""
+    """One kind of driver: its errors, and the server's answers about itself."""
 
     def __init__(self, name: str, dialect: Dialect, errors_module: str, version: str) -> None:
         self.name = name
@@ -127,17 +127,17 @@ class Driver:
         return type(name, (parent,), {"pgcode": None, "sqlstate": None})
 
     def interface_error(self, text: str) -> Exception:
-        """A connection that is closed already."""
+        """The error of a call on a closed connection."""
         return self.errors["InterfaceError"](text)
 
     def programming_error(self, text: str) -> Exception:
-        """A call that fits not."""
+        """The error of a call with wrong arguments."""
         return self.errors["ProgrammingError"](text)
 
     def server_answer(
         self, database: Database, sql: str, parameters: Mapping[str, Any]
     ) -> Answer | None:
-        """What the server says of itself and its tables; None if it is no such question."""
+        """The answer to a question about the server or its tables; None for other statements."""
         text = " ".join(sql.split())
         lower = text.lower()
         store = database.store

@@ -1,4 +1,4 @@
-"""SQL functions that SQLite has not, or that must follow simulated time and chance."""
+"""SQL functions that SQLite lacks, or that use simulated time and random numbers."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Functions:
             raw.create_function(name, count, function, deterministic=False)
 
     def begin(self) -> None:
-        """A statement begins: the time stands still for it."""
+        """A statement begins: its time stays the same until it ends."""
         self._now = ""
 
     def _shown_now(self) -> str:
@@ -97,7 +97,7 @@ def _epoch(value: Any) -> float | None:
 
 
 def _rounded(value: Any, digits: int) -> Any:
-    """A time with so many digits of its second, rounded as the database rounds."""
+    """A time with this many digits of its second, rounded as the database rounds."""
     if not isinstance(value, str) or "." not in value:
         return value
     at = datetime.fromisoformat(value)
@@ -108,7 +108,7 @@ def _rounded(value: Any, digits: int) -> Any:
 
 
 def _like(pattern: str | None, value: Any) -> bool | None:
-    """LIKE that tells cases apart."""
+    """LIKE that distinguishes upper and lower case."""
     if pattern is None or value is None:
         return None
     wanted = "".join(

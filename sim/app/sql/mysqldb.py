@@ -73,7 +73,7 @@ def _dsn(*args: Any, **options: Any) -> Connection:
 
 
 def install() -> None:
-    """Lead those who import a driver themselves to simulated databases, for good."""
+    """Give code that imports a driver itself the simulated databases, permanently."""
     sys.modules.update(_mysqldb())
     for name, connect in (("pymysql", _connect), ("psycopg2", _dsn)):
         try:

@@ -1,8 +1,8 @@
-"""Tables as the application's own CREATE TABLE describes them, and how SQLite keeps them.
+"""Tables as the application's CREATE TABLE describes them, and their form in SQLite.
 
-A row is known by SQLite's rowid: the generated key where a table has one integer key, a number of
-ours where it has not. Types decide how a value is kept and given back, as the driver of the
-database would: DECIMAL as Decimal, DATETIME as datetime, BOOLEAN of PostgreSQL as bool.
+SQLite's rowid identifies a row. The rowid is the table's key if the key is one integer column, else
+a number of the simulator. A column's type decides how a value is stored and returned, as by the
+driver of the database: DECIMAL as Decimal, DATETIME as datetime, BOOLEAN of PostgreSQL as bool.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _NOW: Final = frozenset({"NOW", "CURRENT_TIMESTAMP", "UTC_TIMESTAMP", "LOCALTIME
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """How a column's values are kept and given back."""
+    """How a column's values are stored and returned."""
 
     kind: str
     """"int", "text", "bytes", "float", "decimal", "datetime", "timestamptz", "date", "time",
@@ -80,7 +80,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """A foreign key: its columns, what they point at, and what the parent's end does."""
+    """A foreign key: its columns, the parent's columns, and the action ON DELETE."""
 
     columns: tuple[str, ...]
     parent: str
@@ -90,7 +90,7 @@ class Foreign:
 
 @dataclass(slots=True)
 class Table:
-    """One table. `key` is the column that is SQLite's rowid, None if there is none."""
+    """One table. `key` is the column that is SQLite's rowid; None: no column is the rowid."""
 
     name: str
     columns: dict[str, Column]
@@ -172,7 +172,7 @@ def _constrain(table: Table, column: Column, kind: Any, dialect: str) -> None:
 
 
 def default_sql(node: exp.Expression) -> str:
-    """A default as SQLite understands it: literals, and the time by our own clock."""
+    """A default in SQLite's form: literals, and the time from the simulated clock."""
     inner = node.unnest()
     name = str(inner.this) if isinstance(inner, exp.Anonymous) else ""
     if isinstance(inner, exp.CurrentTimestamp) or name.upper() in _NOW:
@@ -315,7 +315,7 @@ def create_sql(table: Table, dialect: str) -> list[str]:
         if column.default:
             line += f" DEFAULT {column.default}"
         if column.type.kind == "text" and dialect == "mysql":
-            # The default collations of MySQL and MariaDB do not tell cases apart.
+            # The default collations of MySQL and MariaDB do not distinguish upper and lower case.
             line += " COLLATE NOCASE"
         lines.append(line)
     lines += [*_limits(table), *(f'CONSTRAINT "check" CHECK ({check})' for check in table.checks)]
@@ -331,7 +331,7 @@ def unique_sql(table: str, group: tuple[str, ...]) -> str:
 
 
 def _limits(table: Table) -> list[str]:
-    """What the database itself would refuse: values too long or out of range."""
+    """Constraints for values that the database would refuse: too long or out of range."""
     found = []
     for column in table.columns.values():
         name, type_ = quoted(column.name), column.type

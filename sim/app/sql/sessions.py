@@ -1,6 +1,6 @@
-"""A session of the application with a database: what its library has in place of a connection.
+"""A session of the application with a database; replaces the driver's connection.
 
-Text in the driver's style goes in, rows as the driver gives them come out; errors are the
+A session takes text in the driver's style and returns rows in the driver's form. Errors are the
 driver's own classes with the server's own codes (`drivers`).
 """
 
@@ -87,7 +87,7 @@ class Connection:
             RUNTIME.sleep(driver.connect_s)
 
     def __getattr__(self, name: str) -> Any:
-        # What a driver can do beyond PEP 249 is not simulated: an error says so, nothing hides it.
+        # Methods of a driver beyond PEP 249 are not simulated: the error says so.
         raise AttributeError(f"{name} of a connection is not simulated ({self.driver.name})")
 
     def transaction(self) -> Transaction:
@@ -123,7 +123,7 @@ class Connection:
         if transaction is None:
             return
         if RUNTIME.thread is None:
-            # Left to the garbage collector: no time can pass.
+            # The garbage collector ends this session, and no time can pass in it.
             transaction.leave()
         else:
             transaction.rollback()
@@ -137,18 +137,18 @@ class Connection:
                 transaction.leave()
 
     def ping(self, *_args: Any, **_options: Any) -> None:
-        """Ask whether the server is there: a way there and back."""
+        """Ask whether the server is up: takes one round trip."""
         if RUNTIME.thread is not None and not RUNTIME.is_free:
             RUNTIME.wait("ping")
 
     def autocommit(self, value: bool) -> None:
-        """Let every statement be a transaction of its own, or not."""
+        """Set whether every statement is a separate transaction."""
         if value and self._transaction is not None:
             self.commit()
         self.autocommit_on = bool(value)
 
     def get_autocommit(self) -> bool:
-        """Whether every statement is a transaction of its own."""
+        """Whether every statement is a separate transaction."""
         return self.autocommit_on
 
     def __enter__(self) -> Self:
@@ -182,7 +182,8 @@ class Connection:
             raise refused from error
         except SqlError as error:
             if error.kind == "deadlock" and self.database.dialect == "mysql":
-                # The server has rolled it back: what comes next is a new transaction.
+                # The server has rolled the transaction back: the next statement begins a new
+                # transaction.
                 transaction, self._transaction = self._transaction, None
                 if transaction is not None:
                     transaction.leave()
@@ -359,7 +360,7 @@ class Cursor:
         return self._listed(found)
 
     def nextset(self) -> None:
-        """There is one result only."""
+        """Return None: there is only one result."""
 
     def setinputsizes(self, *_: Any) -> None:
         """Nothing to do."""
@@ -368,7 +369,7 @@ class Cursor:
         """Nothing to do."""
 
     def close(self) -> None:
-        """Forget the rows."""
+        """Drop the rows."""
         self._rows = ()
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:

@@ -1,7 +1,8 @@
-"""What a statement does, read off its text once: kind, tables, rows it locks, types of its result.
+"""Analysis of a statement's text, once: kind, tables, locked rows, types of its result.
 
-sqlglot parses it in the dialect of the database and writes it for SQLite. What is not on the lists
-here is refused (`UnsupportedSqlError`): a wrong translation would be a wrong result.
+sqlglot parses the statement in the dialect of the database and writes it for SQLite. SQL that is
+not on the lists here is refused (`UnsupportedSqlError`), because a wrong translation would give a
+wrong result.
 """
 
 from __future__ import annotations
@@ -72,14 +73,14 @@ _NOT_KEPT: Final = frozenset({"int", "text", "bytes", "float", "json"})
 
 @dataclass(slots=True)
 class Insert:
-    """Rows of an INSERT: one statement per row, because each has locks of its own."""
+    """Rows of an INSERT: one statement per row, because each row has its own locks."""
 
     columns: tuple[str, ...]
     rows: list[list[exp.Expression]]
     select: str = ""
-    """Where the rows come from, if not from VALUES."""
+    """The source of the rows, if not VALUES."""
     conflict: str = ""
-    """What to do instead where a unique value is there, as SQLite's ON CONFLICT clause."""
+    """The action if a unique value exists already, as SQLite's ON CONFLICT clause."""
     ignores: bool = False
     replaces: bool = False
     row_sql: list[str] = field(default_factory=list)
@@ -222,7 +223,7 @@ class _Reader:
             case exp.Anonymous():
                 return self._renamed(node)
             case exp.ILike():
-                # LIKE of SQLite tells no cases apart; that of PostgreSQL is made GLOB-like below.
+                # SQLite's LIKE ignores case; PostgreSQL's LIKE is made GLOB-like below.
                 return exp.Like(this=node.this, expression=node.expression)
             case exp.Like() if self._dialect == "postgres":
                 return own(this="app_like", expressions=[node.expression, node.this])
@@ -576,7 +577,7 @@ def _is_default(value: Any) -> bool:
 
 
 def stored(value: exp.Expression, column: Column) -> exp.Expression:
-    """The value as the column keeps it: rounded to its digits."""
+    """The value as the column stores it: rounded to the column's digits."""
     type_ = column.type
     if type_.scale is None or isinstance(value, exp.Null):
         return value

@@ -1,6 +1,6 @@
-"""One SQLite database in memory, seen by each transaction in its own way.
+"""One SQLite database in memory, with a separate view for each transaction.
 
-SQLite holds what was committed. The changes of an open transaction are a log of row images that is
+SQLite holds the committed rows. The changes of an open transaction are a log of row images that is
 applied inside a savepoint and rolled back again: at most one transaction's changes are applied at
 any time. For a view of an earlier commit the rows changed since are put back from the history.
 Foreign keys are checked by `engine`, which also locks the parents.
@@ -30,7 +30,7 @@ _STEPS_PER_ROW: Final = 8
 
 
 class Changes:
-    """What one transaction has changed so far."""
+    """The changes of one transaction so far."""
 
     __slots__ = ("before", "log", "tables")
 
@@ -38,11 +38,11 @@ class Changes:
         self.log: list[tuple[str, Any]] = []
         self.tables: set[str] = set()
         self.before: dict[RowKey, Image] = {}
-        """Committed image of each changed row; it is locked, so it stays what it is."""
+        """Committed image of each changed row; the row is locked, so the image stays valid."""
 
 
 class Mark:
-    """How far the changes were at a savepoint, or before a statement."""
+    """The state of the changes at a savepoint, or before a statement."""
 
     __slots__ = ("before", "length", "tables")
 
@@ -53,10 +53,10 @@ class Mark:
 
 
 class Store:
-    """Tables, rows and what each transaction sees of them."""
+    """Tables and rows, and the view of each transaction."""
 
     def __init__(self) -> None:
-        # The garbage collector may close it in another thread.
+        # The garbage collector may close the connection in another thread.
         self.raw: Final = sqlite3.connect(
             ":memory:",
             isolation_level=None,
@@ -133,7 +133,7 @@ class Store:
         return cursor.fetchall(), cursor.description
 
     def _differs(self, names: list[str], changes: Changes, snapshot: int) -> bool:
-        """Whether somebody else has changed a row of these tables since then."""
+        """Whether another transaction has changed a row of these tables since then."""
         for version, before in reversed(self._history):
             if version <= snapshot:
                 return False
@@ -203,7 +203,7 @@ class Store:
         return True
 
     def undo_to(self, changes: Changes, mark: Mark) -> None:
-        """Take changes back to where they were."""
+        """Undo changes back to an earlier state."""
         if self._applied is changes:
             self.hide()
         del changes.log[mark.length :]
@@ -211,7 +211,7 @@ class Store:
         changes.before = dict(mark.before)
 
     def commit(self, changes: Changes, *, keep_history: bool) -> None:
-        """Make changes permanent; `keep_history` if somebody still reads an earlier state."""
+        """Make changes permanent; `keep_history` if a transaction still reads an earlier state."""
         if not changes.log:
             return
         self.apply(changes)
@@ -224,7 +224,7 @@ class Store:
             self._history.append((self.version, changes.before))
 
     def trim(self, oldest: int) -> None:
-        """Nobody reads the state of a commit before `oldest` any more."""
+        """Drop history: no transaction reads a state before commit `oldest` any more."""
         history = self._history
         while history and history[0][0] <= oldest:
             history.popleft()
@@ -244,7 +244,7 @@ class Store:
             self._steps = 0
 
     def hide(self) -> None:
-        """Show what is committed."""
+        """Show only committed rows."""
         if self._applied is not None:
             self._applied = None
             self.raw.execute("ROLLBACK TO view")
@@ -263,7 +263,7 @@ class Store:
     # Outside simulated time
 
     def committed(self, sql: str, values: Any = ()) -> list[tuple[Any, ...]]:
-        """Rows of a SELECT on what is committed."""
+        """Rows of a SELECT on the committed rows."""
         self.hide()
         found = self.raw.execute(sql, values).fetchall()
         self._steps = 0

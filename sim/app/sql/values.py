@@ -1,4 +1,4 @@
-"""Values on their way to SQLite and back, as the driver of the real database gives them."""
+"""Conversion of values to SQLite's and back to those of the real database's driver."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PLAIN: Final = frozenset({int, str, float, bytes, type(None), bool})
 
 
 def given_values(parameters: Mapping[str, Any], dialect: str) -> dict[str, Any]:
-    """Parameters as SQLite takes them."""
+    """Parameters in the form that SQLite accepts."""
     return {
         name: value if value.__class__ in _PLAIN else _given(value, dialect)
         for name, value in parameters.items()
