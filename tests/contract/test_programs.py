@@ -1,11 +1,12 @@
 """Real programs begin, answer, and leave nothing behind; what fails says which program and why."""
 
 import os
+import subprocess
+import sys
 import time
 
 import pytest
 import redis
-import sqlalchemy
 
 from experiments.interop.programs import (
     Program,
@@ -25,11 +26,14 @@ def folder(tmp_path_factory):
 
 
 def version(url):
-    engine = sqlalchemy.create_engine(url)
-    with engine.connect() as connection:
-        found = connection.execute(sqlalchemy.text("select version()")).scalar_one()
-    engine.dispose()
-    return found
+    """Asked in a process of its own: an application that ran here has left simulated drivers."""
+    code = f"""
+import sqlalchemy
+with sqlalchemy.create_engine({url!r}).connect() as connection:
+    print(connection.execute(sqlalchemy.text("select version()")).scalar_one())
+"""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.redis_server

@@ -179,7 +179,9 @@ def over_http(assignments, redis_url, folder):
         [*command, "--database", folder / "served.sqlite"], stderr=subprocess.PIPE, text=True
     ) as process:
         try:
-            line = process.stderr.readline()
+            lines = iter(process.stderr.readline, "")
+            # Before it, warnings of values outside their plausible range.
+            line = next(line for line in lines if line.startswith("serving on"))
             port = int(re.search(r"http://127\.0\.0\.1:(\d+);", line)[1])
             wait_for_first_sweep(redis_url)
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)

@@ -27,7 +27,7 @@ def world(cores, connections, load):
         pool=Pool(connections=connections),
         host=Host(cores=cores),
         # So slow that a single user does not fill the service.
-        generator=Generator(host=Host(cores=64.0, speed=0.375)),
+        generator=Generator(host=Host(cores=64.0, speed=0.25)),
     )
 
 

@@ -1,5 +1,6 @@
 """A config that cannot be is refused with its file, key, value and what is allowed."""
 
+import dataclasses
 import json
 import math
 from dataclasses import replace
@@ -171,6 +172,12 @@ def test_configs_that_extend_one_another_are_refused(written):
     assert "refer to one another" in refusal(path)
 
 
+def without_digests(header):
+    """What is resolved names a file of draws by its digest as well."""
+    unknowns = {name: dataclasses.replace(one, sha256="") for name, one in header.unknowns.items()}
+    return dataclasses.replace(header, unknowns=unknowns)
+
+
 @pytest.mark.parametrize("name", ["smoke", "incident", "incident-as-planned", "incident-fixed"])
 def test_what_is_resolved_says_everything_and_resolves_to_itself(name, written):
     import tomli_w
@@ -178,7 +185,7 @@ def test_what_is_resolved_says_everything_and_resolves_to_itself(name, written):
     loaded = config.load(name)
     again = config.load(written(tomli_w.dumps(loaded.resolved)))
     assert again.world == loaded.world
-    assert again.header == loaded.header
+    assert without_digests(again.header) == without_digests(loaded.header)
     assert again.resolved == loaded.resolved
 
 

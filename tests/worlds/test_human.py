@@ -324,4 +324,5 @@ def test_a_draw_at_the_opening_mixes_the_early_and_keeps_them_before_the_late():
         assert result.funnel["paid"] == 80
         inversions[order] = result.metrics["order_inversions"]["count"]
     # Some forty come early. Who is let in learns of it with the next poll, so some overtake anyway.
-    assert inversions["random_at_opening"] > 200 > 2 * inversions["arrival"]
+    # Drawn places would change places in half of the 40 * 39 / 2 pairs, came all in at once.
+    assert inversions["random_at_opening"] > 1.5 * inversions["arrival"]
