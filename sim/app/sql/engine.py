@@ -12,10 +12,10 @@ lock the parent's row in share mode.
 PostgreSQL, READ COMMITTED or REPEATABLE READ. At READ COMMITTED every statement has its own
 snapshot, at REPEATABLE READ the whole transaction has one snapshot. After a wait for a row, the
 condition is checked again on the row's new version. At REPEATABLE READ, a row that another
-transaction has changed since the snapshot is a serialization failure. After a failed statement every
-further statement of the transaction fails, until the transaction is rolled back, entirely or to a
-savepoint. In a deadlock the transaction that closes the circle of waits fails. Foreign keys take
-FOR KEY SHARE; only a deletion or FOR UPDATE of the parent waits for this lock.
+transaction has changed since the snapshot is a serialization failure. After a failed statement
+every further statement of the transaction fails, until the transaction is rolled back, entirely or
+to a savepoint. In a deadlock the transaction that closes the circle of waits fails. Foreign keys
+take FOR KEY SHARE; only a deletion or FOR UPDATE of the parent waits for this lock.
 
 Differences from the real databases:
 - No gap locks. Phantoms in locking reads of InnoDB's REPEATABLE READ are possible, and two
