@@ -20,7 +20,7 @@ class Earlier:
         Setting(
             "token rows from manual tests, long expired; they belong to the last registered users",
             "rows",
-            "incident: single tries worked, how many nobody says",
+            "incident: single manual tests worked; their number is unknown",
             0,
             100,
         ),
@@ -31,7 +31,7 @@ class Earlier:
         Setting(
             "bookings from manual tests; unpaid bookings are cancelled",
             "rows",
-            "incident: single tries worked, how many nobody says",
+            "incident: single manual tests worked; their number is unknown",
             0,
             100,
         ),
@@ -43,7 +43,7 @@ class Earlier:
             "payments of these bookings, starting with the first booking; the seats of paid "
             "bookings are taken",
             "rows",
-            "incident: single tries worked, how many nobody says",
+            "incident: single manual tests worked; their number is unknown",
             0,
             100,
         ),

@@ -1,22 +1,29 @@
 """The database of an application: transactions, isolation, row locks and errors as documented.
 
-Statements run between two points of simulated time; each takes its row locks (which may block),
-runs, and then costs its time.
+A statement runs at one instant of simulated time: it takes its row locks (this may block), runs,
+and then costs its time.
 
-MySQL and MariaDB (InnoDB), REPEATABLE READ or READ COMMITTED: a plain SELECT shows the state as of
-the transaction's first one (READ COMMITTED: as of itself) and its own changes; UPDATE, DELETE and
-locking SELECTs see and lock the newest committed rows. A failed statement undoes itself only; a
-deadlock rolls the cheapest transaction back; foreign keys lock the parent's row in share mode.
-PostgreSQL, READ COMMITTED or REPEATABLE READ: every statement has a snapshot of its own; after a
-wait for a row the condition is looked at again on its new version; at REPEATABLE READ a row that
-somebody else has changed since is a serialization failure. A failed statement fails the whole
-transaction until it is rolled back, or to a savepoint. A deadlock fails whoever closes the circle.
-Foreign keys take FOR KEY SHARE, which only a deletion or FOR UPDATE of the parent waits for.
+MySQL and MariaDB (InnoDB), REPEATABLE READ or READ COMMITTED. A plain SELECT shows the state as of
+the transaction's first plain SELECT (READ COMMITTED: as of this SELECT), plus the transaction's own
+changes. UPDATE, DELETE and locking SELECTs see and lock the newest committed rows. A failed
+statement undoes only its own changes. A deadlock rolls the cheapest transaction back. Foreign keys
+lock the parent's row in share mode.
 
-What differs: no gap locks (phantoms in locking reads of InnoDB's REPEATABLE READ are possible, and
-two transactions that look for a missing row FOR UPDATE do not deadlock); a statement locks the rows
-that its whole condition selects, not all that a plan without an index visits; PostgreSQL finds a
-deadlock at once, not after a second; no SERIALIZABLE.
+PostgreSQL, READ COMMITTED or REPEATABLE READ. At READ COMMITTED every statement has its own
+snapshot, at REPEATABLE READ the whole transaction has one snapshot. After a wait for a row, the
+condition is checked again on the row's new version. At REPEATABLE READ, a row that another
+transaction has changed since the snapshot is a serialization failure. After a failed statement
+every further statement of the transaction fails, until the transaction is rolled back, entirely or
+to a savepoint. In a deadlock the transaction that closes the circle of waits fails. Foreign keys
+take FOR KEY SHARE; only a deletion or FOR UPDATE of the parent waits for this lock.
+
+Differences from the real databases:
+- No gap locks. Phantoms in locking reads of InnoDB's REPEATABLE READ are possible, and two
+  transactions that look for a missing row FOR UPDATE do not deadlock.
+- A statement locks the rows that its whole condition selects, not all rows that a plan without an
+  index visits.
+- PostgreSQL finds a deadlock at once, not after a second.
+- SERIALIZABLE is not simulated.
 """
 
 from __future__ import annotations
@@ -64,7 +71,7 @@ _statements: dict[tuple[str, str], dict[str, Statement]] = {}
 
 
 class Answer(NamedTuple):
-    """What a statement gives back."""
+    """The result of a statement."""
 
     rows: Sequence[tuple[Any, ...]] | None
     names: tuple[str, ...]
@@ -75,7 +82,7 @@ class Answer(NamedTuple):
 
 
 class Charge(Protocol):
-    """What database work costs: each method blocks the current thread for that time."""
+    """The cost of database work: each method blocks the current thread for the work's time."""
 
     def begin(self, read_only: bool) -> None:
         """A transaction starts."""
@@ -124,7 +131,7 @@ class Database:
         self.functions: Final = Functions(self.store.raw, dialect, epoch_s, random)
         self.open: Final[dict[Transaction, None]] = {}
         self.obstacles: list[Callable[[Transaction, Statement], None]] = []
-        """Called before each statement that writes; raise what the database fails it with."""
+        """Called before each statement that writes; may raise the error of a failed write."""
         self.commits = 0
         self.statements = 0
         self._readers: Final[dict[Transaction, int]] = {}
@@ -161,13 +168,13 @@ class Database:
         return version
 
     def commit(self, changes: Changes, reader: Transaction) -> None:
-        """Make changes visible to all whose view begins from now on."""
+        """Make changes visible to every transaction whose view begins from now on."""
         others = len(self._readers) > (reader in self._readers)
         self.store.commit(changes, keep_history=others)
         self.commits += 1
 
     def forget(self, transaction: Transaction) -> None:
-        """A transaction is over; so is the history that only it needed."""
+        """Remove a transaction, and the history that only this transaction needed."""
         self.open.pop(transaction, None)
         if self._readers.pop(transaction, None) is not None:
             self.store.trim(min(self._readers.values(), default=self.store.version))
@@ -332,7 +339,7 @@ class Transaction(LockOwner):
     # Ends
 
     def commit(self) -> None:
-        """Commit; what failed is rolled back instead, as the database does."""
+        """Commit; as in the real database, a failed transaction is rolled back instead."""
         if self._failed:
             self.rollback()
             return
@@ -352,7 +359,7 @@ class Transaction(LockOwner):
             self.leave()
 
     def leave(self) -> None:
-        """End without a trace and without time: what it has not committed is gone."""
+        """End without time; uncommitted changes are lost."""
         self._undo_all()
         self._database.forget(self)
 
@@ -392,7 +399,7 @@ class Transaction(LockOwner):
             self._failed = ""
 
     def _undo_to_savepoint(self) -> None:
-        """Undo what was done since the last savepoint; in PostgreSQL its locks end as well."""
+        """Undo the changes since the last savepoint; in PostgreSQL the locks since then end too."""
         database = self._database
         _, mark, locks = self._savepoints[-1]
         database.store.undo_to(self._changes, mark)
@@ -400,7 +407,7 @@ class Transaction(LockOwner):
             database.locks.release_newest(self, locks)
 
     def _abort_postgres(self) -> None:
-        """PostgreSQL undoes at once what a failed statement takes with it, and ends its locks."""
+        """After a failed statement PostgreSQL undoes the changes and ends the locks at once."""
         self._failed = "aborted"
         if self._savepoints:
             self._undo_to_savepoint()
@@ -685,7 +692,7 @@ class Transaction(LockOwner):
         return None
 
     def _wait_for_owner(self, table: Table, sql: str, values: dict[str, Any], rowid: int) -> bool:
-        """Somebody has this unique value: wait until their row is certain; true after a wait."""
+        """Another row has this unique value: wait until its transaction ends; true after a wait."""
         other = self._conflicting(table, sql, values, rowid)
         if other is None:
             return False
@@ -885,7 +892,7 @@ class Transaction(LockOwner):
                 return
 
     def _delete(self, table_name: str, rowid: int) -> None:
-        """Delete a locked row and what hangs on it."""
+        """Delete a locked row, and apply the foreign keys that refer to it."""
         store = self._database.store
         table = store.tables[table_name]
         store.begin_write(self._changes)
@@ -901,7 +908,7 @@ class Transaction(LockOwner):
         store.note(self._changes, (table_name, rowid), before)
 
     def _orphan(self, child: Table, foreign: Foreign, parent: Table, image: Any) -> None:
-        """Do to the children of a row that goes what their foreign key says."""
+        """Apply the ON DELETE action of each foreign key to the children of a deleted row."""
         store = self._database.store
         names = list(parent.columns)
         wanted = [image[names.index(name)] for name in foreign.parent_columns]
@@ -942,7 +949,7 @@ def _is_unique(error: sqlite3.IntegrityError) -> bool:
 
 
 def _integrity(error: sqlite3.IntegrityError) -> SqlError:
-    """The database's own words for what SQLite refused."""
+    """The database's own error for a refusal of SQLite."""
     detail = str(error).partition(": ")[2]
     if _is_unique(error):
         return SqlError("unique", f"Duplicate entry for key '{detail}'")
