@@ -117,7 +117,7 @@ def _helps(found: Mapping[str, Any], width: int) -> Iterator[str]:
         line = "Not on record for these worlds: ticketsim compare incident --replications 10"
         yield from wrapped("  ", line.split(), width, " ")
         return
-    single = [one for one in fixes if not one.get("stopgap")]
+    single = [one for one in fixes if not one.get("stopgap") and one["helps"] > one["harms"]]
     for one in single[:_MOST_FIXES]:
         yield from wrapped("  - ", _fix(one).split(), width, " ")
     for one in (one for one in fixes if one.get("stopgap")):
