@@ -24,6 +24,7 @@ from sim.load.settings import (
     RampingVUs,
     SharedIterations,
     Stage,
+    length_s,
     loads_of,
     most_users,
     scenarios,
@@ -117,7 +118,7 @@ def _text(
     constants = {
         "BASE_URL": base_url,
         "TIMEOUT": f"{timeout_s:g}s",
-        "LOAD_S": max(load.start_s + load_s(load) for load in loads_of(world.load)),
+        "LOAD_S": max(load.start_s + length_s(load) for load in loads_of(world.load)),
         "CUSTOMER": {
             **{name: getattr(world.customer, name) for name in _OPTIONS},
             "users": world.catalogue.users,
@@ -199,17 +200,6 @@ def scenario(load: Load) -> Scenario:
         "gracefulStop": _duration(load.graceful_stop_s),
         **({"startTime": _duration(load.start_s)} if load.start_s > 0.0 else {}),
     }
-
-
-def load_s(load: Load) -> float:
-    """The length of the load in seconds, without the graceful stop."""
-    match load:
-        case RampingVUs() | RampingArrivalRate():
-            return sum(stage.duration_s for stage in load.stages)
-        case PerVUIterations() | SharedIterations():
-            return load.max_duration_s
-        case _:
-            return load.duration_s
 
 
 def _pool(load: ConstantArrivalRate | RampingArrivalRate) -> Scenario:

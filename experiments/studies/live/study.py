@@ -22,7 +22,7 @@ from typing_extensions import TypedDict
 from experiments.config.reading import load as load_config
 from experiments.errors import ConfigError, OutputError
 from experiments.interop.k6_output import Output, read_output
-from experiments.interop.k6_script import calibration_script, k6_script, load_s
+from experiments.interop.k6_script import calibration_script, k6_script
 from experiments.statistics.intervals import count_pi95, pi95, ranked_pi95
 from experiments.studies.calibrate.study import calibration
 from experiments.studies.live.numbers import Numbers, of_requests, of_run
@@ -36,6 +36,7 @@ from sim.load.settings import (
     RampingVUs,
     SharedIterations,
     Stage,
+    length_s,
     loads_of,
 )
 from sim.run import simulate
@@ -116,7 +117,7 @@ def live(target: Target, options: LiveOptions, *, told: Told = lambda _text: Non
     """
     world = _world(target, ())
     loads = cut_all(loads_of(world.load), options.at_most_s)
-    length_s = max(load.start_s + load_s(load) for load in loads)
+    total_s = max(load.start_s + length_s(load) for load in loads)
     world = dataclasses.replace(world, load=loads)
     script = _script(world)
     with _folder(options.keep) as folder:
@@ -131,9 +132,9 @@ def live(target: Target, options: LiveOptions, *, told: Told = lambda _text: Non
             for number in range(options.replications)
         ]
         (folder / "prediction.json").write_text(json.dumps(predicted, indent=1), "utf-8")
-        told(f"running the real programs: {length_s:g} s of load")
+        told(f"running the real programs: {total_s:g} s of load")
         with served(target, world, _fresh(folder, "real")) as url:
-            output = drive(script, url, folder, at_most_s=length_s)
+            output = drive(script, url, folder, at_most_s=total_s)
         measured = of_requests(read_output(str(output)).requests)
     rows = compared(predicted, measured)
     judged = [row["inside"] for row in rows if row["inside"] is not None]
@@ -143,7 +144,7 @@ def live(target: Target, options: LiveOptions, *, told: Told = lambda _text: Non
         scale=target.scale,
         seed=options.seed,
         replications=options.replications,
-        load_s=length_s,
+        load_s=total_s,
         calibration=None if fitted is None else list(fitted),
         rows=rows,
         inside=sum(judged),
@@ -213,7 +214,7 @@ def cut(load: Load, at_most_s: float) -> Load:
     Raises:
         ConfigError: the executor has no time at which it could be cut.
     """
-    if load_s(load) <= at_most_s:
+    if length_s(load) <= at_most_s:
         return load
     if isinstance(load, RampingVUs | RampingArrivalRate):
         start = load.start_vus if isinstance(load, RampingVUs) else load.start_rate
@@ -256,7 +257,7 @@ def _calibration_runs(target: Target, folder: Path) -> list[Output]:
         timeout_s = world.generator.request_timeout_s
         script = calibration_script(world, load, base_url=_BASE_URL, timeout_s=timeout_s)
         with served(roomy, world, _fresh(folder, f"calibration-{number}")) as url:
-            path = drive(script, url, folder, at_most_s=load_s(load))
+            path = drive(script, url, folder, at_most_s=length_s(load))
         outputs.append(read_output(str(path)))
     return outputs
 
