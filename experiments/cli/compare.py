@@ -83,9 +83,9 @@ def add_compare(commands: Any) -> argparse.ArgumentParser:
 def _compare(options: argparse.Namespace) -> ExitCode:
     from experiments.config.variants import Variants
     from experiments.studies.compare.study import compare
-    from experiments.views.compare_text import render, render_verbose
     from experiments.views.progress import ProgressDisplay
     from experiments.views.saved_files import keep_comparison
+    from experiments.views.text.compare_text import render, render_verbose
 
     named = _ALL_SHIPPED if options.variants is None and not options.sets_of else options.variants
     variants = Variants().select_with_sets(named or (), options.sets_of, options.set_size)
