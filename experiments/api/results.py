@@ -67,7 +67,7 @@ class RunVerdict:
 
     def __str__(self) -> str:
         """Say the outcome, what failed, and what was sold to whom."""
-        return "\n".join([f"{self.name}: {WORDS[self.outcome]}", *verdict_lines(self.data)])
+        return "\n".join([f"{self.name}: {WORDS[self.outcome]}", *verdict_lines(self.data, WIDEST)])
 
     def __repr__(self) -> str:
         """Say the outcome and the first reason."""

@@ -89,6 +89,8 @@ class Failure(TypedDict):
     """The step of buying in which it failed, or "polls"; empty where it is of no single step."""
     value: float | None
     limit: float | None
+    at_full_size: bool
+    """Whether `value` was extrapolated from a run at a smaller scale."""
     cause: str
     """The most common primary cause of failed requests there, or empty."""
     cause_share: float
@@ -315,7 +317,8 @@ def _failed_thresholds(
             behind = full
         step = _step_of(endpoint)
         value, limit = row["value"], row["limit"]
-        yield _failure("threshold", row["name"], step, value, limit, causes, behind)
+        found = _failure("threshold", row["name"], step, value, limit, causes, behind)
+        yield {**found, "at_full_size": row["at_full_size"]}
 
 
 def _endpoint(criterion: Criterion, runs: Sequence[RunResult]) -> str:
@@ -401,6 +404,7 @@ def _failure(
         "step": step,
         "value": value,
         "limit": limit,
+        "at_full_size": False,
         "cause": cause,
         "cause_share": causes[cause] / total if cause else 0.0,
         "resource": behind,

@@ -27,7 +27,7 @@ from experiments.views.run_text import (
 )
 from experiments.views.verdict_text import WORDS, all_failures, has_seats, headline, scale_words
 
-NARROWEST, WIDEST = 80, 120
+NARROWEST, WIDEST = 40, 120
 AS_IT_IS = "(as it is)"
 """How the config itself is called among its variants."""
 _SHORT = {
