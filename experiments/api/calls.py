@@ -234,7 +234,7 @@ def load(folder: str | Path) -> Run | Comparison | Sweep:
             f"{folder}: no results; allowed: a folder that run, compare or sweep wrote"
         )
     from experiments.config.reading import load as load_config
-    from experiments.runs.store import read_replications
+    from experiments.runs.storage.store import read_replications
 
     config = load_config(str(path / "config.toml"))
     return Run(config, read_replications(path), _read_json(path / "summary.json"))

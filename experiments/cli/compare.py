@@ -66,9 +66,9 @@ def add_compare(commands: Any) -> argparse.ArgumentParser:
 def _compare(options: argparse.Namespace) -> ExitCode:
     from experiments.config.variants import Variants
     from experiments.studies.compare.study import compare
-    from experiments.views.compare_text import render, render_verbose
     from experiments.views.progress import ProgressDisplay
     from experiments.views.saved_files import keep_comparison
+    from experiments.views.text.compare_text import render, render_verbose
 
     variants = Variants().select(options.variants)
     how = run_options(options, ProgressDisplay)

@@ -59,9 +59,9 @@ def add_explain(commands: Any) -> argparse.ArgumentParser:
 
 def _explain(options: argparse.Namespace) -> ExitCode:
     from experiments.studies.explain.study import explain
-    from experiments.views.explain_text import render
     from experiments.views.progress import ProgressDisplay
     from experiments.views.saved_files import keep_explanation
+    from experiments.views.text.explain_text import render
 
     how = run_options(options, ProgressDisplay)
     result = explain(read_config(options), how, full=options.full)

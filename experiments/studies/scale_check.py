@@ -84,8 +84,8 @@ def _agrees(key: str, value: float, full: float) -> bool:
 
 def measure(path: Path) -> None:
     """Run everything and write the file; takes five minutes on two cores, compiled."""
-    from experiments.runs.replications import run_replications
-    from experiments.runs.worker import Task
+    from experiments.runs.workers.replications import run_replications
+    from experiments.runs.workers.worker import Task
 
     world = load("incident-as-planned", ()).world
     rows = []

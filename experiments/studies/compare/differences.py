@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 
 from experiments.runs.campaign import Campaign, Cell
 from experiments.runs.run_reuse import switches_between
-from experiments.runs.store import identity_of
+from experiments.runs.storage.store import identity_of
 from experiments.statistics.intervals import Interval, mean
 from experiments.statistics.quantities import COMPARED, FAILED, Quantity
 from experiments.statistics.stopping import (

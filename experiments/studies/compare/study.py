@@ -10,9 +10,9 @@ from experiments.config.sources import Merged
 from experiments.config.variants import Variant
 from experiments.errors import InterruptedRunError
 from experiments.runs.campaign import Campaign, Cell
-from experiments.runs.journal import Journal
 from experiments.runs.options import RunOptions
-from experiments.runs.store import identity_of
+from experiments.runs.storage.journal import Journal
+from experiments.runs.storage.store import identity_of
 from experiments.runs.study_result import StudyResult
 from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
 from experiments.statistics.summary import combined_digest

@@ -10,10 +10,10 @@ from experiments.config.reading import Reading
 from experiments.config.sources import Merged
 from experiments.errors import InterruptedRunError, OptionError
 from experiments.runs.budget import Budget
-from experiments.runs.journal import Journal
 from experiments.runs.options import RunOptions
 from experiments.runs.runner import Runner
-from experiments.runs.store import identity_of, program_version
+from experiments.runs.storage.journal import Journal
+from experiments.runs.storage.store import identity_of, program_version
 from experiments.runs.study_result import StudyResult
 from experiments.runs.wanted import wanted_run
 from experiments.statistics.intervals import FEWEST_FOR_INTERVALS

@@ -12,7 +12,6 @@ from experiments.statistics.verdict import Verdict
 from experiments.studies.compare.differences import Comparison, Row
 from experiments.studies.saved_results import SavedComparison
 from experiments.views import plots
-from experiments.views.compare_text import AS_IT_IS, decision, known_quantities
 from experiments.views.plots.differences import shown
 from experiments.views.report.content import (
     Level,
@@ -24,8 +23,9 @@ from experiments.views.report.content import (
     made_by,
 )
 from experiments.views.report.run_verdict import LEVELS
-from experiments.views.run_text import number
-from experiments.views.verdict_text import all_failures, has_seats, headline, seats_sentence
+from experiments.views.text.compare_text import AS_IT_IS, decision, known_quantities
+from experiments.views.text.run_text import number
+from experiments.views.text.verdict_text import all_failures, has_seats, headline, seats_sentence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
