@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -58,8 +58,8 @@ class StepCounts(TypedDict):
     refused: float
     """Refused as business: a lost race for a seat, a booking that had lapsed, too few points."""
     failed: float
-    answered_share: float
-    refused_share: float
+    answered_share: NotRequired[float]
+    refused_share: NotRequired[float]
     failed_share: float
     """Means over the runs that have requests of the step, as thresholds are judged; the three
     shares add up to 1."""
@@ -67,6 +67,13 @@ class StepCounts(TypedDict):
     """The largest `failed_share` with which the step holds."""
     causes: dict[str, float]
     """Primary cause -> failed requests, most common first; business refusals left out."""
+
+
+def shares_of(counts: StepCounts) -> tuple[float, float, float]:
+    """(answered, refused, failed) as shares of a step's requests; they add up to 1."""
+    failed = counts["failed_share"]
+    answered = counts.get("answered_share", counts["answered"] / counts["requests"])
+    return answered, counts.get("refused_share", 1.0 - answered - failed), failed
 
 
 def steps_of(run: Measured) -> dict[str, tuple[str, ...]]:

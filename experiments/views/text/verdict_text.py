@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from experiments.statistics.steps import STEPS
+from experiments.statistics.saturation import FEWEST_UNITS, SEATS
+from experiments.statistics.steps import STEPS, shares_of
 from experiments.statistics.verdict import Failure, Outcome, ThresholdRow, Verdict
 from experiments.views.report.explanations import broken, explained
 from experiments.views.text.run_text import duration, number, percent, shown_threshold
@@ -62,7 +63,7 @@ def failure_sentence(failure: Failure) -> str:
         return f"{failure['name']}: {percent(value or 0.0)} failed (limit {limit}){_why(failure)}"
     step = f", at {failure['step']}" if failure["step"] else ""
     shown = shown_threshold(failure["name"], value)
-    size = " at full size" if failure["at_full_size"] else ""
+    size = " at full size" if failure.get("at_full_size") else ""
     return f"{failure['name']}: is {shown}{size}{step}{_why(failure)}"
 
 
@@ -71,7 +72,14 @@ def _why(failure: Failure) -> str:
     if failure["cause"]:
         share = f", {100 * failure['cause_share']:.0f} % of them" if failure["value"] else ""
         parts.append(f"{explained(failure['cause'])}{share}")
-    if failure["resource"]:
+    if failure["resource"] == SEATS:
+        parts.append("every seat was sold and paid for")
+    elif failure.get("rounded"):
+        parts.append(
+            f"{failure['resource']} has fewer than {FEWEST_UNITS} units at this scale: whether it "
+            "is the limit at full size cannot be told"
+        )
+    elif failure["resource"]:
         parts.append(f"the limit is {failure['resource']}")
     return f"; {'; '.join(parts)}" if parts else ""
 
@@ -154,7 +162,7 @@ def step_lines(verdict: Verdict, width: int) -> Iterator[str]:
         yield head
     for name, counts in verdict["steps"].items():
         requests = number(round(counts["requests"]))
-        shares = [counts["answered_share"], counts["refused_share"], counts["failed_share"]]
+        shares = shares_of(counts)
         mark = _ABOVE if counts["failed_share"] > counts["limit"] else ""
         if fits:
             cells = " ".join(f"{percent(share):>9}" for share in shares)
