@@ -102,7 +102,7 @@ class Comparison(TypedDict):
     failing: NotRequired[str]
     """The quantity by which variants rank that sell as many seats."""
     failing_values: NotRequired[dict[str, float | None]]
-    """Of the config as it is and of each variant."""
+    """Of the config as it is and of each variant, at full size."""
     uncertainty: NotRequired[Uncertainty]
     first_choices: NotRequired[list[Choice]]
     """Where something is unknown and variants state a cost: what to take for how much."""
