@@ -1,4 +1,4 @@
-"""A variant in every world that is drawn: in how many it helps, and where it harms."""
+"""A variant in every world that is drawn: in how many and where it helps, and where it harms."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RELATIVE_THAT_COUNTS: Final = 0.02
 _TAIL: Final = 0.05
 _FEWEST: Final = 3
 _TRUSTED: Final = 0.75
-"""Share of harmful worlds that a rule must hold, and share of the worlds it holds that harm."""
+"""Share of the worlds to be told apart that a rule holds, and share of those in what it holds."""
 
 
 class Effect(TypedDict):
@@ -37,10 +37,16 @@ class Effect(TypedDict):
 
 
 class OverWorlds(TypedDict):
-    """What a variant does in every world; `harmful` are numbers of replications."""
+    """What a variant does in every world; `helpful` and `harmful` are numbers of replications.
+
+    `helpful_where` and `harmful_where` say what these worlds have in common, as far as one value
+    of one unknown tells them apart from the others.
+    """
 
     worlds: int
     effects: dict[str, Effect]
+    helpful: list[int]
+    helpful_where: str
     harmful: list[int]
     harmful_where: str
 
@@ -96,25 +102,29 @@ def features(world: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def in_common(worlds: Sequence[Mapping[str, Any]], harmful: Sequence[int]) -> str:
-    """The one comparison that tells harmful worlds best from the others, in words.
+def in_common(worlds: Sequence[Mapping[str, Any]], chosen: Sequence[int]) -> str:
+    """The one comparison that tells some worlds best from the others, in words.
 
-    Empty if there is none, or if none holds three quarters of the harmful worlds with three
-    quarters of what it holds being harmful; and for fewer than three harmful worlds, which always
-    have something in common.
+    Empty if there is none, or if none holds three quarters of these worlds with three quarters of
+    what it holds being among them; and for fewer than three worlds, which always have something in
+    common.
+
+    Args:
+        worlds: the drawn values of each.
+        chosen: numbers of the worlds to be told apart.
     """
-    if len(harmful) < _FEWEST:
+    if len(chosen) < _FEWEST or len(chosen) == len(worlds):
         return ""
     rows = [features(world) for world in worlds]
-    bad = set(harmful)
+    wanted = set(chosen)
     best: tuple[float, str] = (0.0, "")
     for rule, inside in _rules(rows):
-        hits = len(bad & inside)
+        hits = len(wanted & inside)
         if not inside or len(inside) == len(rows):
             continue
-        recall, precision = hits / len(bad), hits / len(inside)
+        recall, precision = hits / len(wanted), hits / len(inside)
         if min(recall, precision) >= _TRUSTED and recall + precision > best[0]:
-            words = f"{rule} ({hits} of the {len(bad)}; {len(inside)} worlds are like that)"
+            words = f"{rule} ({hits} of the {len(wanted)}; {len(inside)} worlds are like that)"
             best = (recall + precision, words)
     return best[1]
 
@@ -154,15 +164,14 @@ def over_worlds(
         deciding: name of the quantity that says whether a world is harmed.
     """
     by_name = {one.name: one for one in quantities}
-    own = pairs.get(deciding, ())
-    harmful = [
-        number
-        for number, (before, after) in enumerate(own)
-        if sign(by_name[deciding], before, after) < 0
-    ]
+    signs = [sign(by_name[deciding], *pair) for pair in pairs.get(deciding, ())]
+    helpful = [number for number, found in enumerate(signs) if found > 0]
+    harmful = [number for number, found in enumerate(signs) if found < 0]
     return {
         "worlds": len(worlds),
         "effects": {name: effect(by_name[name], found) for name, found in pairs.items() if found},
+        "helpful": helpful,
+        "helpful_where": in_common(worlds, helpful),
         "harmful": harmful,
-        "harmful_where": in_common(worlds, harmful) if harmful else "",
+        "harmful_where": in_common(worlds, harmful),
     }

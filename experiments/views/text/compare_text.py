@@ -16,7 +16,7 @@ from experiments.statistics.ranking import broken
 from experiments.statistics.uncertainty import in_words
 from experiments.statistics.verdict import Verdict
 from experiments.studies.compare.differences import Comparison, Difference, Row
-from experiments.studies.compare.over_worlds import Effect
+from experiments.studies.compare.over_worlds import Effect, OverWorlds
 from experiments.views.text.run_text import (
     duration,
     in_unit,
@@ -350,12 +350,19 @@ def _over_worlds(comparison: Comparison, width: int) -> Iterator[str]:
             for name, scale in (("failed", 100.0), ("bookings", 1.0), ("payments", 1.0))
         )
     for row in rows:
-        found = row["over_worlds"]
-        if found["harmful"]:
-            where = found["harmful_where"] or "nothing of what is drawn tells these apart"
-            count = f"{len(found['harmful'])} of {found['worlds']} worlds"
-            line = f"- {row['name']}: more requests fail in {count}: {where}"
+        for line in _where(row["name"], row["over_worlds"]):
             yield from wrapped("", line.split(), width, " ")
+
+
+def _where(name: str, found: OverWorlds) -> Iterator[str]:
+    """What the worlds have in common in which a variant helps, and in which it harms."""
+    worlds = found["worlds"]
+    if found["helpful_where"]:
+        count = f"{len(found['helpful'])} of {worlds} worlds"
+        yield f"- {name}: fewer requests fail in {count}: {found['helpful_where']}"
+    if found["harmful"]:
+        where = found["harmful_where"] or "nothing of what is drawn tells these apart"
+        yield f"- {name}: more requests fail in {len(found['harmful'])} of {worlds} worlds: {where}"
 
 
 def _first_choices(comparison: Comparison, width: int) -> Iterator[str]:
