@@ -22,7 +22,7 @@ import hashlib
 import json
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -88,32 +88,40 @@ def _same(entry: Mapping[str, Any]) -> bool:
 
 
 def record(comparison: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept of a comparison: each fix with its effects over the worlds, best first."""
+    """What is kept of a comparison: the robust choices by cost, and the stopgaps."""
     worlds = load("incident").worlds
     digests = [file.sha256 for file in worlds.files] if worlds else [""]
-    fixes = sorted(_fixes(comparison), key=lambda one: one["failed"])
-    return {"draws_sha256": digests[0], "digest": comparison["digest"], "fixes": fixes}
+    rows = {row["name"]: row for row in comparison["variants"]}
+    chosen = [choice["name"] for choice in comparison["first_choices"]]
+    stopgaps = [name for name in rows if name in _STOPGAPS and name not in chosen]
+    return {
+        "draws_sha256": digests[0],
+        "digest": comparison["digest"],
+        "compared": len(rows),
+        "fixes": [_fix(rows[name], stopgap=name in _STOPGAPS) for name in [*chosen, *stopgaps]],
+    }
 
 
-def _fixes(comparison: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for row in comparison["variants"]:
-        effects = row["over_worlds"]["effects"]
-        failed = effects["failed"]
-        yield {
-            "name": row["name"],
-            "description": row["description"],
-            "keys": len(row["changes"]),
-            "worlds": row["over_worlds"]["worlds"],
-            "helps": failed["helps"],
-            "harms": failed["harms"],
-            "stopgap": row["name"] in _STOPGAPS,
-            "harmful_where": row["over_worlds"]["harmful_where"],
-            **{name: effects[name]["median"] for name in ("failed", "bookings", "payments")},
-            **{
-                f"{name}_90": [effects[name]["low"], effects[name]["high"]]
-                for name in ("failed", "bookings", "payments")
-            },
-        }
+def _fix(row: Mapping[str, Any], *, stopgap: bool) -> dict[str, Any]:
+    effects = row["over_worlds"]["effects"]
+    failed = effects["failed"]
+    return {
+        "name": row["name"],
+        "description": row["description"],
+        "cost": row["cost"],
+        "worlds": row["over_worlds"]["worlds"],
+        "helps": failed["helps"],
+        "harms": failed["harms"],
+        "sells": effects["bookings"]["helps"],
+        "stopgap": stopgap,
+        "helpful_where": row["over_worlds"]["helpful_where"],
+        "harmful_where": row["over_worlds"]["harmful_where"],
+        **{name: effects[name]["median"] for name in ("failed", "bookings", "payments")},
+        **{
+            f"{name}_90": [effects[name]["low"], effects[name]["high"]]
+            for name in ("failed", "bookings", "payments")
+        },
+    }
 
 
 if __name__ == "__main__":

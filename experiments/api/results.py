@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 from experiments.api import tables as api_tables
 from experiments.api.plots import EmptyPlotError, Plot, overlay
@@ -27,7 +28,14 @@ from experiments.views import plots
 from experiments.views.plots.funnel import at_least
 from experiments.views.text.compare_text import decision
 from experiments.views.text.compare_text import render_verbose as render_comparison
-from experiments.views.text.run_text import WIDEST, number, percent, scale_suffix
+from experiments.views.text.run_text import (
+    LIMITS,
+    WIDEST,
+    number,
+    percent,
+    scale_suffix,
+    shown_as,
+)
 from experiments.views.text.summary_text import render_verbose
 from experiments.views.text.sweep_text import render_verbose as render_sweep
 from experiments.views.text.verdict_text import WORDS, all_failures, headline, verdict_lines
@@ -102,8 +110,14 @@ class Run:
 
     @property
     def world(self) -> World:
-        """The world as it was simulated, already scaled."""
-        return self.config.world_at(self.summary["scale"])
+        """The world as it was simulated, already scaled.
+
+        Where something is unknown: that of the only replication; of several, the config's own.
+        """
+        config = self.config
+        if len(self.results) == 1:
+            config = config.drawn(self.summary["seed"], next(iter(self.results)))
+        return config.world_at(self.summary["scale"])
 
     @functools.cached_property
     def verdict(self) -> RunVerdict:
@@ -194,6 +208,11 @@ class Run:
         """One row per replication: seed, how it ended, main numbers, digest."""
         return api_tables.replications(self.summary)
 
+    @functools.cached_property
+    def drawn(self) -> Table:
+        """One row per replication: what was drawn of the unknowns; empty if nothing is unknown."""
+        return api_tables.drawn(self.summary)
+
     def value(self, metric: str, statistic: str) -> float:
         """A statistic of a metric, such as `value("http_req_duration", "p(95)")`.
 
@@ -267,6 +286,30 @@ class Run:
     def plot_funnel(self) -> Plot:
         """How many people came at least as far as each step."""
         return Plot(plots.funnel(self.summary["funnel"]))
+
+    def plot_reproduction(self) -> Plot:
+        """What was observed beside the worlds that are drawn, a strip for each observation."""
+        found = self.summary["reproduction"]["rows"] if "reproduction" in self.summary else {}
+        return Plot(plots.strips([_beside_observed(name, row) for name, row in found.items()]))
+
+    def plot_drawn(self, *names: str) -> Plot:
+        """The values that were drawn of what is unknown, a strip for each.
+
+        Args:
+            names: columns of `drawn`; without any, all columns of numbers that differ.
+        """
+        table = self.drawn
+        columns = names or [
+            name for name in table if table[name].dtype.kind in "if" and table[name].nunique() > 1
+        ]
+        return Plot(
+            plots.strips(
+                [
+                    plots.Strip(name, [float(value) for value in table[name].dropna()], number)
+                    for name in columns
+                ]
+            )
+        )
 
     def _with_series(self) -> list[RunResult]:
         found = [run for run in self.results.values() if len(run.series.get("t_s", ())) > 1]
@@ -448,6 +491,17 @@ class Sweep:
                 _listed(self.data["warnings"]),
             ]
         )
+
+
+def _beside_observed(name: str, row: Mapping[str, Any]) -> plots.Strip:
+    """An observation as a strip."""
+    show = shown_as(row["metric"])
+    limit = LIMITS[None if row["bound"] == "equal" else row["bound"]]
+    between = None if row["low"] is None else (row["low"], row["high"])
+    observed = f"(observed: {limit}{show(row['observed'])})"
+    return plots.Strip(
+        name.replace("_", " "), row["values"], show, between, row["observed"], observed
+    )
 
 
 def plot_together(

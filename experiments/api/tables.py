@@ -17,6 +17,7 @@ from experiments.statistics.outcomes import is_failure
 from experiments.statistics.quantities import COMPARED
 from experiments.statistics.summary import RunSummary
 from experiments.studies.compare.differences import Comparison
+from experiments.studies.compare.over_worlds import features
 from experiments.studies.sweep.points import SweepResult
 from experiments.views.text.run_text import duration, number, percent
 from sim.result import Cleanup, RunResult
@@ -238,6 +239,15 @@ def replications(summary: RunSummary) -> Table:
         for run in summary["runs"]
     }
     return _indexed(rows, "replication")
+
+
+def drawn(summary: RunSummary) -> Table:
+    """One row per replication: the drawn value of each unknown.
+
+    Stages of a load are given as their highest target and their end; other lists are left out.
+    """
+    worlds = summary["uncertainty"]["worlds"] if "uncertainty" in summary else []
+    return _indexed({number: features(world) for number, world in enumerate(worlds)}, "replication")
 
 
 def differences(comparison: Comparison) -> Table:

@@ -24,7 +24,8 @@ _TAIL = 0.025
 class Reproduced(TypedDict):
     """One observation; durations in milliseconds, counts at full size.
 
-    `low` and `high` hold 95 % of the worlds (all of them where there are fewer than 39).
+    `low` and `high` hold 95 % of the worlds (all of them where there are fewer than 39); `values`
+    are those of the worlds that have the number, in rising order.
     """
 
     metric: str
@@ -34,6 +35,7 @@ class Reproduced(TypedDict):
     low: float | None
     high: float | None
     reproduced: bool
+    values: list[float]
 
 
 class Cause(TypedDict):
@@ -93,6 +95,7 @@ def _row(one: Observed, runs: Sequence[RunResult], scale: float) -> Reproduced:
         "low": low,
         "high": high,
         "reproduced": low is not None and high is not None and _holds(one, low, high),
+        "values": values,
     }
 
 

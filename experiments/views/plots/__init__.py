@@ -16,10 +16,12 @@ from experiments.views.plots.redis_keys import redis_keys
 from experiments.views.plots.response import response
 from experiments.views.plots.sales import sales
 from experiments.views.plots.steps import steps
+from experiments.views.plots.strips import Strip, strips
 from experiments.views.plots.style import svg
 from experiments.views.plots.waiting_room import waiting_room
 
 __all__ = [
+    "Strip",
     "differences",
     "exceptions",
     "failures",
@@ -32,6 +34,7 @@ __all__ = [
     "response",
     "sales",
     "steps",
+    "strips",
     "svg",
     "waiting_room",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from experiments.statistics.quantities import QUANTITIES
@@ -117,20 +117,29 @@ def _helps(found: Mapping[str, Any], width: int) -> Iterator[str]:
         line = "Not on record for these worlds: ticketsim compare incident --replications 10"
         yield from wrapped("  ", line.split(), width, " ")
         return
-    single = [one for one in fixes if not one.get("stopgap") and one["helps"] > one["harms"]]
-    for one in single[:_MOST_FIXES]:
-        yield from wrapped("  - ", _fix(one).split(), width, " ")
-    for one in (one for one in fixes if one.get("stopgap")):
+    choices = [one for one in fixes if not one["stopgap"]]
+    for one in _few(choices):
+        start = f"  - for {one['cost']:g} days of work: "
+        yield from wrapped(start, _fix(one).split(), width, " ")
+    for one in (one for one in fixes if one["stopgap"]):
         yield from wrapped("  - stopgap: ", _fix(one).split(), width, " ")
     line = "(as recorded by `ticketsim compare incident` over these worlds; docs/fixes.md)"
     yield from wrapped("  ", line.split(), width, " ")
 
 
+def _few(choices: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The cheapest choice, one in the middle, and the best."""
+    if len(choices) <= _MOST_FIXES:
+        return list(choices)
+    return [choices[0], choices[len(choices) // 2], choices[-1]]
+
+
 def _fix(one: Mapping[str, Any]) -> str:
+    low, high = one["bookings_90"]
     return (
-        f"{one['name']}, {one['description']}: fewer failures in {one['helps']:.0%} of the worlds, "
-        f"more in {one['harms']:.0%}; {100 * one['failed']:+.0f} points, {one['payments']:+.0f} "
-        "payments in the median world"
+        f"{one['name']}, {one['description']}: {one['bookings']:+.0f} seats sold in the median "
+        f"world ({low:+.0f} to {high:+.0f} in 90%), failed requests {100 * one['failed']:+.0f} "
+        f"points; fewer failures in {one['helps']:.0%} of the worlds, more in {one['harms']:.0%}"
     )
 
 
