@@ -93,7 +93,7 @@ def add_live(commands: Any) -> argparse.ArgumentParser:
 def _live(options: argparse.Namespace) -> ExitCode:
     from experiments.studies.live.rig import Target
     from experiments.studies.live.study import LiveOptions, live
-    from experiments.views.live_text import render
+    from experiments.views.text.live_text import render
 
     if options.prediction is not None and (options.calibrate or options.predict_only):
         raise OptionError("prediction", "allowed: without --calibrate and --predict-only")

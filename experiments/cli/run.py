@@ -47,7 +47,7 @@ def _run(options: argparse.Namespace) -> ExitCode:
     from experiments.studies.made_twice import check_made_twice
     from experiments.studies.run import run
     from experiments.views.live_view import LiveDisplay
-    from experiments.views.summary_text import render, render_verbose
+    from experiments.views.text.summary_text import render, render_verbose
 
     given = read_config(options)
     how = run_options(options, LiveDisplay)

@@ -14,10 +14,10 @@ from experiments.config.reading import Config, Reading
 from experiments.config.worlds import TABLE
 from experiments.errors import InterruptedRunError, OutputError
 from experiments.runs.options import RunOptions
-from experiments.runs.replications import processes_here, seed_of, stream_replications
-from experiments.runs.samples import path_of
-from experiments.runs.store import RunFolder, identity_of
-from experiments.runs.worker import Task
+from experiments.runs.storage.samples import path_of
+from experiments.runs.storage.store import RunFolder, identity_of
+from experiments.runs.workers.replications import processes_here, seed_of, stream_replications
+from experiments.runs.workers.worker import Task
 from experiments.statistics.quantities import QUANTITIES
 from experiments.statistics.reproduction import reproduction
 from experiments.statistics.summary import RunSummary, Setup, summarise

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from experiments.views.plots.style import BLUE, GREY, INK, PAPER, new_figure, styled
-from experiments.views.run_text import number, percent
+from experiments.views.text.run_text import number, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

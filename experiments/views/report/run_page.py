@@ -25,14 +25,14 @@ from experiments.views.plots.timeline import (
     is_lost,
     mark_opening,
 )
-from experiments.views.remarks import remarks
 from experiments.views.report.bottlenecks import Bottleneck, bottlenecks, threads_of
 from experiments.views.report.content import Level, Page, PageTable, Section, Tile, made_by
 from experiments.views.report.explanations import CAUSES, broken
 from experiments.views.report.full_size import at_full_size
 from experiments.views.report.run_verdict import BADGES, RULE, causes, level_of, sentences
-from experiments.views.run_text import LIMITS, duration, number, percent, shown_as
-from experiments.views.verdict_text import has_seats
+from experiments.views.text.remarks import remarks
+from experiments.views.text.run_text import LIMITS, duration, number, percent, shown_as
+from experiments.views.text.verdict_text import has_seats
 from sim.load.settings import Loads
 from sim.result import FAILED, Cleanup, RunResult
 from sim.world import Catalogue, World
