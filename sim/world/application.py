@@ -221,6 +221,13 @@ class Application:
             "for their parts. Not given: DATABASE_URL and REDIS_URL"
         ),
     ] = field(default_factory=dict)
+    calibration_env: Annotated[
+        dict[str, str],
+        Setting(
+            "environment variables while ticketsim live --calibrate measures: so that nobody "
+            "waits and nothing is sold out"
+        ),
+    ] = field(default_factory=dict)
     segment_s: Annotated[
         float,
         Ge(0),

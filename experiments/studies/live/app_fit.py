@@ -149,8 +149,14 @@ def _nearer(world: World, measured: Demands) -> World:
     return replace(world, generator=generator, database=database, redis=redis, app=app)
 
 
+def roomy(world: World) -> World:
+    """The world as it is calibrated: `app.calibration_env` holds."""
+    app = world.app
+    return replace(world, app=replace(app, env={**app.env, **app.calibration_env}))
+
+
 def _as_measured(world: World, load: ConstantVUs) -> World:
-    return replace(world, load=load, faults=())
+    return replace(roomy(world), load=load, faults=())
 
 
 def _simulated(world: World) -> Demands:

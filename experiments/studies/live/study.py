@@ -27,16 +27,13 @@ from experiments.interop.k6_script import calibration_script, k6_script
 from experiments.statistics.intervals import count_pi95, pi95, ranked_pi95
 from experiments.studies.calibrate.study import calibration
 from experiments.studies.live import app_fit
+from experiments.studies.live.load_cut import cut_all
 from experiments.studies.live.numbers import Numbers, of_requests, of_run
 from experiments.studies.live.rig import Target, drive, served
 from sim.load.settings import (
     ConstantVUs,
     Load,
-    OpeningCrowd,
-    PerVUIterations,
-    RampingArrivalRate,
     RampingVUs,
-    SharedIterations,
     Stage,
     length_s,
     loads_of,
@@ -235,6 +232,7 @@ def _calibrated(target: Target, world: World, folder: Path) -> tuple[World, tupl
 
 def _measured(target: Target, world: World, load: Load, folder: Path) -> app_fit.Measured:
     """A calibration's load on an application of its own."""
+    world = app_fit.roomy(world)
     timeout_s = world.generator.request_timeout_s
     script = calibration_script(world, load, base_url=_BASE_URL, timeout_s=timeout_s)
     with served(target, world, folder) as url:
@@ -285,53 +283,6 @@ def _row(name: str, predicted: Sequence[Numbers], measured: float | None) -> Row
         measured=measured,
         inside=inside,
     )
-
-
-def cut_all(loads: Sequence[Load], at_most_s: float) -> tuple[Load, ...]:
-    """The loads up to a time; loads that begin later are left out.
-
-    Raises:
-        ConfigError: see `cut`.
-    """
-    return tuple(cut(load, at_most_s - load.start_s) for load in loads if load.start_s < at_most_s)
-
-
-def cut(load: Load, at_most_s: float) -> Load:
-    """The load up to a time; unchanged if it ends before.
-
-    Raises:
-        ConfigError: the executor has no time at which it could be cut.
-    """
-    if length_s(load) <= at_most_s:
-        return load
-    if isinstance(load, RampingVUs | RampingArrivalRate):
-        start = load.start_vus if isinstance(load, RampingVUs) else load.start_rate
-        return dataclasses.replace(load, stages=_cut_stages(load.stages, start, at_most_s))
-    if isinstance(load, OpeningCrowd):
-        raise ConfigError(
-            "",
-            "load.duration_s",
-            f"longer than --at-most {at_most_s:g}s, and a crowd cannot be cut short; "
-            "allowed: a shorter load, or a longer --at-most",
-            value=f"{load.duration_s:g}",
-        )
-    if isinstance(load, PerVUIterations | SharedIterations):
-        return dataclasses.replace(load, max_duration_s=at_most_s)
-    return dataclasses.replace(load, duration_s=at_most_s)
-
-
-def _cut_stages(stages: Sequence[Stage], start: float, at_most_s: float) -> tuple[Stage, ...]:
-    kept: list[Stage] = []
-    left_s, level = at_most_s, start
-    for stage in stages:
-        if stage.duration_s >= left_s:
-            reached = level + (stage.target - level) * left_s / (stage.duration_s or 1.0)
-            kept.append(Stage(left_s, round(reached)))
-            break
-        kept.append(stage)
-        left_s -= stage.duration_s
-        level = stage.target
-    return tuple(kept)
 
 
 def _calibration_runs(target: Target, folder: Path) -> list[Output]:
