@@ -12,6 +12,7 @@ from experiments.statistics.intervals import ci95
 from experiments.statistics.summary import ObservedRow, RunSummary
 from experiments.statistics.verdict import Terms, ThresholdRow, Verdict, verdict_on
 from experiments.studies.saved_results import SavedRun
+from experiments.studies.scale_check import RATE_TOLERANCE, RATIO_TOLERANCE
 from experiments.studies.terms import terms_of
 from experiments.views import plots
 from experiments.views.plots.funnel import at_least
@@ -31,7 +32,7 @@ from experiments.views.report.explanations import CAUSES, broken
 from experiments.views.report.full_size import at_full_size
 from experiments.views.report.run_verdict import BADGES, RULE, causes, level_of, sentences
 from experiments.views.text.remarks import remarks
-from experiments.views.text.run_text import LIMITS, duration, number, percent, shown_as
+from experiments.views.text.run_text import LIMITS, duration, in_unit, number, percent, shown_as
 from experiments.views.text.verdict_text import has_seats
 from sim.load.settings import Loads
 from sim.result import FAILED, Cleanup, RunResult
@@ -88,6 +89,7 @@ def run_page(kept: SavedRun) -> Page:
             *_totals(summary, sells=has_seats(verdict)),
             *_full(full),
             *_tables(summary, runs),
+            *_two_scales(summary),
             *_remarks(kept),
         ],
         footer=_footer(kept),
@@ -534,6 +536,34 @@ def _sweep(sweep: Cleanup) -> list[str]:
         *map(number, members),
         f"lost: {sweep.outcome}" if is_lost(sweep) else late,
     ]
+
+
+def _two_scales(summary: RunSummary) -> Iterator[Section]:
+    """What `--check-scale` found."""
+    check = summary.get("scale_check")
+    if check is None:
+        return
+    outcome = "the same verdict" if check["same_outcome"] else "different verdicts"
+    yield Section(
+        "Does a larger scale tell the same?",
+        f"Both scales give {outcome}. Shares agree within {100 * RATE_TOLERANCE:g} points, "
+        f"durations within {100 * RATIO_TOLERANCE:g} %. What differs cannot be right at the "
+        "smaller scale; what agrees may still differ at full size.",
+        table=PageTable(
+            ["", f"at {check['smaller']:g}", f"at {check['larger']:g}", ""],
+            [
+                [
+                    row["name"],
+                    in_unit(row["smaller"], row["unit"]),
+                    in_unit(row["larger"], row["unit"]),
+                    "agrees" if row["agrees"] else "differs",
+                ]
+                for row in check["rows"]
+            ],
+            frozenset({0, 3}),
+            ["held" if row["agrees"] else "failed" for row in check["rows"]],
+        ),
+    )
 
 
 def _remarks(kept: SavedRun) -> Iterator[Section]:
