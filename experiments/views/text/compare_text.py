@@ -68,6 +68,7 @@ def render(comparison: Comparison, width: int) -> str:
     parts = [
         _decision(comparison, width),
         _ranks(comparison, width),
+        _first_choices(comparison, width),
         _over_worlds(comparison, width),
         _brief_remarks(comparison, width),
     ]
@@ -84,6 +85,7 @@ def render_verbose(comparison: Comparison, width: int) -> str:
         _failures(comparison),
         _others(comparison),
         _waiting_room(comparison, width),
+        _first_choices(comparison, width),
         _over_worlds(comparison, width),
         _measured(comparison),
         _remarks(comparison, width),
@@ -354,6 +356,27 @@ def _over_worlds(comparison: Comparison, width: int) -> Iterator[str]:
             count = f"{len(found['harmful'])} of {found['worlds']} worlds"
             line = f"- {row['name']}: more requests fail in {count}: {where}"
             yield from wrapped("", line.split(), width, " ")
+
+
+def _first_choices(comparison: Comparison, width: int) -> Iterator[str]:
+    """What to take for how much, where something is unknown and variants state a cost."""
+    if "first_choices" not in comparison:
+        return
+    choices = comparison["first_choices"]
+    if not choices:
+        yield "robust choice: no variant that states a cost is better than none"
+        return
+    heading = (
+        "robust choice for each cost: most seats gained at the lower end of the 90 % of the "
+        "worlds, then in the median world, then fewest failed requests"
+    )
+    yield from wrapped("", heading.split(), width, " ")
+    names = max(len("variant"), *(len(choice["name"]) for choice in choices))
+    heads = f"{'booked':>28}{'failed, points':>28}"
+    yield f"{'cost':>6}  {'variant':<{names}}{heads}"
+    for choice in choices:
+        booked, failed = _effect(choice["booked"], 1.0), _effect(choice["failed"], 100.0)
+        yield f"{choice['cost']:>6g}  {choice['name']:<{names}}{booked:>28}{failed:>28}"
 
 
 def _effect(found: Effect | None, scale: float) -> str:
