@@ -21,8 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from experiments.api.results import Comparison, Run, Sweep, plot_together
-from experiments.api.tables import Table, changes_in_words, from_records
+from experiments.api.results import Comparison, Run, Sweep, plot_drawn, plot_together
+from experiments.api.tables import Table, changes_in_words, drawn_values, from_records
 from experiments.config.changes import Change
 from experiments.config.key_table import config_rows
 from experiments.config.reading import Reading
@@ -42,9 +42,11 @@ __all__ = [
     "TicketsimError",
     "compare",
     "configs",
+    "draws",
     "init",
     "keys",
     "load",
+    "plot_drawn",
     "plot_together",
     "show",
     "simulate",
@@ -298,6 +300,25 @@ def keys(containing: str = "") -> Table:
         if containing.lower() in f"{row['key']} {row['meaning']}".lower()
     )
     return from_records(found, "key")
+
+
+def draws(config: str | Path, replications: int | None = None) -> Table:
+    """What is drawn of a config's unknowns, one row for each replication, without a run.
+
+    Args:
+        config: as in `simulate`.
+        replications: as many as the config says when nothing is said.
+
+    Raises:
+        TicketsimError: the config cannot be used, or names nothing that is unknown.
+    """
+    given = _read(config, None, {})
+    found = given.config
+    if found.worlds is None:
+        raise ConfigError(str(config), "unknowns", "nothing is unknown; allowed: at least one")
+    count = found.header.replications if replications is None else replications
+    rows = [found.worlds.settings(found.header.seed, number) for number in range(count)]
+    return drawn_values(rows)
 
 
 class Toml(str):

@@ -285,7 +285,7 @@ class Run:
 
     def plot_funnel(self) -> Plot:
         """How many people came at least as far as each step."""
-        return Plot(plots.funnel(self.summary["funnel"]))
+        return Plot(plots.funnel(self.summary["funnel"], scale=self.summary["scale"]))
 
     def plot_reproduction(self) -> Plot:
         """What was observed beside the worlds that are drawn, a strip for each observation."""
@@ -298,18 +298,7 @@ class Run:
         Args:
             names: columns of `drawn`; without any, all columns of numbers that differ.
         """
-        table = self.drawn
-        columns = names or [
-            name for name in table if table[name].dtype.kind in "if" and table[name].nunique() > 1
-        ]
-        return Plot(
-            plots.strips(
-                [
-                    plots.Strip(name, [float(value) for value in table[name].dropna()], number)
-                    for name in columns
-                ]
-            )
-        )
+        return plot_drawn(self.drawn, *names)
 
     def _with_series(self) -> list[RunResult]:
         found = [run for run in self.results.values() if len(run.series.get("t_s", ())) > 1]
@@ -373,6 +362,15 @@ class Comparison:
         paid per simulated minute; the others are rows in the database.
         """
         return api_tables.differences(self.data)
+
+    @functools.cached_property
+    def over_worlds(self) -> Table:
+        """What each variant does in the worlds that are drawn; empty if nothing is unknown.
+
+        Index: variant, quantity. Columns: helps and harms (shares of the worlds), median, low and
+        high (90 % of the changes).
+        """
+        return api_tables.over_worlds(self.data)
 
     def table(self, quantity: str = "failed") -> Table:
         """The variants by one quantity, units in the column names, as in `differences`."""
@@ -491,6 +489,26 @@ class Sweep:
                 _listed(self.data["warnings"]),
             ]
         )
+
+
+def plot_drawn(table: Table, *names: str) -> Plot:
+    """Drawn values of what is unknown, a strip for each.
+
+    Args:
+        table: `run.drawn`, or what `draws` returns.
+        names: columns of it; without any, all columns of numbers that differ.
+    """
+    columns = names or [
+        name for name in table if table[name].dtype.kind in "if" and table[name].nunique() > 1
+    ]
+    return Plot(
+        plots.strips(
+            [
+                plots.Strip(name, [float(value) for value in table[name].dropna()], number)
+                for name in columns
+            ]
+        )
+    )
 
 
 def _beside_observed(name: str, row: Mapping[str, Any]) -> plots.Strip:

@@ -246,8 +246,23 @@ def drawn(summary: RunSummary) -> Table:
 
     Stages of a load are given as their highest target and their end; other lists are left out.
     """
-    worlds = summary["uncertainty"]["worlds"] if "uncertainty" in summary else []
+    return drawn_values(summary["uncertainty"]["worlds"] if "uncertainty" in summary else [])
+
+
+def drawn_values(worlds: Sequence[Mapping[str, Any]]) -> Table:
+    """One row per world, from its drawn keys."""
     return _indexed({number: features(world) for number, world in enumerate(worlds)}, "replication")
+
+
+def over_worlds(comparison: Comparison) -> Table:
+    """What each variant does in the worlds that are drawn, by variant and quantity."""
+    rows = {
+        (row["name"], name): dict(effect)
+        for row in comparison["variants"]
+        if "over_worlds" in row
+        for name, effect in row["over_worlds"]["effects"].items()
+    }
+    return _indexed(rows, "variant", "quantity")
 
 
 def differences(comparison: Comparison) -> Table:
