@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 
-SEATS = 400
-
-
 BEST = 5
 """People take one of the best seats on the list."""
 
@@ -57,8 +54,9 @@ async def seed():
     from fashop.models import Seat
     from fashop.web import Session
 
+    seats = int(os.environ.get("SHOP_SEATS", "400"))
     async with Session() as rows:
-        rows.add_all(Seat(id=n, name=f"seat {n}", price=100) for n in range(1, SEATS + 1))
+        rows.add_all(Seat(id=n, name=f"seat {n}", price=100) for n in range(1, seats + 1))
         await rows.commit()
 
 

@@ -48,6 +48,16 @@ def test_more_people_are_inside_than_may_and_never_where_admission_is_one_script
     assert most('app.env.SHOP_ADMITS_ATOMICALLY="1"') == 0
 
 
+def test_the_bank_is_a_stub_and_its_failures_are_the_applications_errors():
+    bank = 'app.env.SHOP_BANK_URL="https://bank.example"'
+    asked = run(bank)
+    assert asked.outcomes["POST /bookings/{id}/pay"] == {"200": 20}
+    median_ms = asked.metrics["http_req_duration{endpoint:POST /bookings/{id}/pay}"]["med"]
+    assert 50 < median_ms < 160
+    failed = run(bank, 'app.http."bank.example".fails=1.0')
+    assert set(failed.errors["POST /bookings/{id}/pay"]) == {"HTTPStatusError"}
+
+
 @pytest.mark.parametrize("url", ["mysql+aiomysql://u@h/shop", "mariadb+asyncmy://u@h/shop"])
 def test_other_databases_serve_the_same_shop(url):
     result = run(f'app.env.DATABASE_URL="{url}"')

@@ -282,7 +282,8 @@ def spinning(roots: tuple[str, ...]) -> str:
             untyped: Any = task
             if untyped._fut_waiter is not None:
                 continue
-            found, waits = "", task.get_coro()
+            found = ""
+            waits: Any = task.get_coro()
             while waits is not None:
                 frame = getattr(waits, "cr_frame", None)
                 if frame is not None and frame.f_code.co_filename.startswith(roots):
