@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from experiments.config.reading import Config
 from experiments.statistics.intervals import ci95
 from experiments.statistics.summary import ObservedRow, RunSummary
+from experiments.statistics.thresholds import Measure, criteria
 from experiments.statistics.verdict import Terms, ThresholdRow, Verdict, verdict_on
 from experiments.studies.saved_results import SavedRun
 from experiments.studies.terms import terms_of
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
 _MOST_SWEEPS = 30
 _MOST_CAUSES = 12
 _MOST_KEYS = 20
-_P95_NAME = "http_req_duration: p(95)"
 _MET: Mapping[bool | None, tuple[Level, str]] = {
     True: ("held", "met"),
     False: ("failed", "not met"),
@@ -84,7 +85,7 @@ def run_page(kept: SavedRun) -> Page:
         sections=[
             *_thresholds(verdict),
             *_observed(summary),
-            *(_with_opening(one, world) for one in _over_time(runs, world, verdict)),
+            *(_with_opening(one, world) for one in _over_time(runs, kept, verdict)),
             *_totals(summary, sells=has_seats(verdict)),
             *_full(full),
             *_tables(summary, runs),
@@ -283,8 +284,9 @@ def _threshold(row: ThresholdRow) -> list[str]:
 
 
 def _sold_and_slow(
-    runs: Sequence[RunResult], world: World | None, verdict: Verdict
+    runs: Sequence[RunResult], kept: SavedRun, verdict: Verdict
 ) -> Iterator[Section]:
+    world = kept.config.world if kept.config else None
     load = world.load if world else None
     if has_seats(verdict):
         yield Section(
@@ -295,15 +297,23 @@ def _sold_and_slow(
                 runs, load, seats=world.catalogue.seats if world else None, narrow=narrow
             ),
         )
-    limits = [row["limit"] for row in verdict["thresholds"] if row["name"].startswith(_P95_NAME)]
     if any(P95 in run.series for run in runs):
         yield Section(
             "How long requests took, over time",
             "Of the requests that ended in each second, on a logarithmic axis.",
             draw=lambda narrow: plots.latency_over_time(
-                runs, load, limit_ms=min(limits, default=None), narrow=narrow
+                runs, load, limit_ms=_p95_limit_ms(kept.config), narrow=narrow
             ),
         )
+
+
+def _p95_limit_ms(config: Config | None) -> float | None:
+    """The tightest threshold on the 95th percentile of all requests; None without one."""
+    if config is None:
+        return None
+    of_all_requests = Measure("http_req_duration", (), "p(95)")
+    found = criteria(config.header.thresholds, config.name)
+    return min((each.bound for each in found if each.measure == of_all_requests), default=None)
 
 
 def _redis(runs: Sequence[RunResult], load: Loads | None) -> Iterator[Section]:
@@ -343,14 +353,13 @@ def _redis_key(run: RunResult, name: str) -> list[str]:
     ]
 
 
-def _over_time(
-    runs: Sequence[RunResult], world: World | None, verdict: Verdict
-) -> Iterator[Section]:
+def _over_time(runs: Sequence[RunResult], kept: SavedRun, verdict: Verdict) -> Iterator[Section]:
+    world = kept.config.world if kept.config else None
     measured = [run for run in runs if len(run.series.get("t_s", ())) > 1]
     if not has_series(runs):
         return
     load = world.load if world else None
-    yield from _sold_and_slow(measured, world, verdict)
+    yield from _sold_and_slow(measured, kept, verdict)
     yield Section(
         "When requests failed, and of what",
         "Each colour is one cause; together they are the share of all requests that failed at that "
