@@ -27,7 +27,7 @@ from experiments.views import plots
 from experiments.views.plots.funnel import at_least
 from experiments.views.text.compare_text import decision
 from experiments.views.text.compare_text import render_verbose as render_comparison
-from experiments.views.text.run_text import number, percent, scale_suffix
+from experiments.views.text.run_text import WIDEST, number, percent, scale_suffix
 from experiments.views.text.summary_text import render_verbose
 from experiments.views.text.sweep_text import render_verbose as render_sweep
 from experiments.views.text.verdict_text import WORDS, all_failures, headline, verdict_lines
@@ -67,7 +67,7 @@ class RunVerdict:
 
     def __str__(self) -> str:
         """Say the outcome, what failed, and what was sold to whom."""
-        return "\n".join([f"{self.name}: {WORDS[self.outcome]}", *verdict_lines(self.data)])
+        return "\n".join([f"{self.name}: {WORDS[self.outcome]}", *verdict_lines(self.data, WIDEST)])
 
     def __repr__(self) -> str:
         """Say the outcome and the first reason."""

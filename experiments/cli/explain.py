@@ -27,7 +27,7 @@ defects ([explain.groups]) own which share of the failures.
   ticketsim explain incident --out answer    # the same, kept: goes on where it stopped
   ticketsim explain incident --budget 300    # fewer runs, the same every time
 
-Worlds are compared at --scale (default 0.1), the best of them at full size as well.
+Worlds are compared at --scale (default 1), the best of them at full size as well.
 --budget RUNS decides how much is done; --budget DURATION ends it early.
 --replications is the number of runs of each coalition of defects."""
 _EXIT_CODES: Final = """\

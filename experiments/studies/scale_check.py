@@ -43,8 +43,8 @@ def warnings(config: Config, scale: float) -> list[str]:
         return [
             (
                 f"scale {scale:g}: whether shares and durations of {config.name} agree with full "
-                f"size is not known; ticketsim run {config.name} --scale {scale:g} --check-scale "
-                "compares two scales"
+                f"size is not known; ticketsim run CONFIG --scale {scale:g} --check-scale compares "
+                "two scales"
             )
         ]
     text = resources.files("experiments.shipped").joinpath("data", _FILE).read_text("utf-8")

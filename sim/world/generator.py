@@ -56,6 +56,14 @@ class Generator:
     dial_timeout_s: Annotated[
         float, Gt(0), Setting("longest wait for a connection", "s", "k6: 30 s", 1, 600)
     ] = 30.0
+    dials_outlive_requests: Annotated[
+        bool,
+        Setting(
+            "whether a dial goes on when its request has timed out, and its connection is kept "
+            "for a later request. Off: it ends with its request",
+            source="Go 1.23 and later: net/http transport.go, getConn",
+        ),
+    ] = True
     local_ports: Annotated[
         int,
         Gt(0),

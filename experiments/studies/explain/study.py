@@ -42,7 +42,9 @@ from experiments.studies.explain.results import (
     Explanation,
     FullSizeRow,
     add_full_size,
+    cross_validation,
     draw_rows,
+    influence_rows,
     inputs_of,
     joint_row,
     jointly_missed,
@@ -132,6 +134,9 @@ class _Explain:
         self._attribute(result, field, worlds)
         if self._full:
             self._go_on(result, field.merged)
+        checked = cross_validation(study, found)
+        if checked is not None:
+            result["cross_validation"] = checked
         together = joint_row(study, found.worlds)
         if together is not None:
             result["joint"] = together
@@ -182,6 +187,7 @@ class _Explain:
             "models": model_rows(study, found),
             "unknowns": unknown_rows(study, found.worlds),
             "identifiability": narrowing_rows(study, found),
+            "influence": influence_rows(study, found),
             "predictions": prediction_rows(study, found.worlds),
             "full_size": [],
             "conclusion": [],

@@ -21,7 +21,7 @@ from typing import Final, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from experiments.statistics.full_size import at_full_size
+from experiments.statistics.full_size import at_full_size, grows
 from experiments.statistics.harm import HARM, judge_change
 from experiments.statistics.intervals import FEWEST_FOR_INTERVALS, Interval
 from experiments.statistics.stopping import Bounds, bounds
@@ -51,6 +51,8 @@ class Check(TypedDict):
     limit: float
     replications: int
     reason: str
+    at_full_size: NotRequired[bool]
+    """Whether the numbers were extrapolated from runs at a smaller scale."""
     ratio: NotRequired[float | None]
     """Of a comparison with the baseline: after by before."""
 
@@ -174,7 +176,7 @@ class Judge:
     def _threshold(self, criterion: Criterion, runs: Sequence[RunResult]) -> Check:
         values = [value for run in runs if (value := self._value(criterion, run)) is not None]
         kind: Kind = "default" if criterion.is_default else "threshold"
-        check = _open(criterion, kind, criterion.bound, len(values))
+        check = self._open(criterion, kind, criterion.bound, len(values))
         if not values:
             return Check({**check, "reason": "no samples"})
         if len(values) < len(runs) and criterion.measure.metric != STEP_FAILED:
@@ -219,7 +221,7 @@ class Judge:
             after = self._value(criterion, run)
             if before is not None and after is not None:
                 pairs.append((before, after))
-        check = _open(criterion, "baseline", 0.0, len(pairs))
+        check = self._open(criterion, "baseline", 0.0, len(pairs))
         found = judge_change(
             pairs,
             criterion.worse,
@@ -245,6 +247,21 @@ class Judge:
             }
         )
 
+    def _open(self, criterion: Criterion, kind: Kind, limit: float, count: int) -> Check:
+        """A check that is not decided yet."""
+        against = " against the baseline" if kind == "baseline" else ""
+        return {
+            "name": f"{criterion.name}{against}",
+            "kind": kind,
+            "outcome": "inconclusive",
+            "value": None,
+            "bounds": None,
+            "limit": limit,
+            "at_full_size": self._plan.scale < 1 and grows(criterion.measure),
+            "replications": count,
+            "reason": "",
+        }
+
     def _too_few(self, pairs: Sequence[tuple[float, float]]) -> str:
         """What to do where the baseline itself has too few runs."""
         stored = self._baseline or {}
@@ -261,29 +278,24 @@ def _is_compared(criterion: Criterion) -> bool:
     return bool(criterion.worse) and not criterion.is_default
 
 
-def met_in_worlds(criteria: Sequence[Criterion], runs: Sequence[RunResult]) -> dict[str, float]:
-    """Of each threshold the share of runs that meet it by themselves, of those with samples."""
+def met_in_worlds(
+    criteria: Sequence[Criterion], runs: Sequence[RunResult], scale: float
+) -> dict[str, float]:
+    """Of each threshold the share of runs that meet it by themselves, of those with samples.
+
+    Args:
+        criteria: the thresholds.
+        runs: one for each world.
+        scale: of the runs; thresholds are compared at full size.
+    """
     found: dict[str, float] = {}
     for one in criteria:
         values = [value for run in runs if (value := one.measure.of(run)) is not None]
         if values:
-            met = [holds(value, one.operator, one.bound) for value in values]
+            full = [at_full_size(one.measure, value, scale) for value in values]
+            met = [holds(value, one.operator, one.bound) for value in full]
             found[one.name] = sum(met) / len(met)
     return found
-
-
-def _open(criterion: Criterion, kind: Kind, limit: float, count: int) -> Check:
-    against = " against the baseline" if kind == "baseline" else ""
-    return {
-        "name": f"{criterion.name}{against}",
-        "kind": kind,
-        "outcome": "inconclusive",
-        "value": None,
-        "bounds": None,
-        "limit": limit,
-        "replications": count,
-        "reason": "",
-    }
 
 
 def overall(checks: Sequence[Check]) -> Outcome:

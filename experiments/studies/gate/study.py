@@ -81,7 +81,7 @@ class _Gate:
         uncertainty = campaign.uncertainty(cell, made)
         if uncertainty is not None:
             result["uncertainty"] = uncertainty
-            result["met_in_worlds"] = met_in_worlds(self._terms.criteria, made)
+            result["met_in_worlds"] = met_in_worlds(self._terms.criteria, made, self._terms.scale)
         warnings = list(remarks(self._config))
         if warnings:
             result["warnings"] = warnings

@@ -152,11 +152,10 @@ def _decision_table(comparison: ComparisonResult) -> Iterator[Section]:
     seats = "most seats sold (reserved or paid at the end), then " if sells else ""
     yield Section(
         "What to decide by",
-        f"Fewest demands broken first, then {seats}{comparison.get('failing', '')}; the same rank "
+        f"Fewest demands not met first, then {seats}{comparison.get('failing', '')}; the same rank "
         "where the runs cannot tell.",
         table=PageTable(
-            ["rank", "variant", "verdict", "not met"]
-            + ["seats sold", "paid", "never let in"] * sells,
+            ["rank", "variant", "verdict", "not met"] + ["seats sold", "paid", "shut out"] * sells,
             [_decided(*line) for line in lines],
             frozenset({1, 2, 3}),
             [LEVELS[verdict["outcome"]] for _, _, verdict in lines],

@@ -12,6 +12,7 @@ from experiments.statistics.quantities import (
     WAITING_ROOM,
     Quantity,
 )
+from experiments.statistics.ranking import broken
 from experiments.statistics.uncertainty import in_words
 from experiments.statistics.verdict import Verdict
 from experiments.studies.compare.differences import ComparisonResult, Difference, VariantRow
@@ -23,6 +24,7 @@ from experiments.views.text.run_text import (
     percent,
     scale_suffix,
     shown_threshold,
+    words,
     wrapped,
 )
 from experiments.views.text.verdict_text import (
@@ -33,7 +35,7 @@ from experiments.views.text.verdict_text import (
     scale_words,
 )
 
-NARROWEST, WIDEST = 80, 120
+NARROWEST, WIDEST = 40, 120
 AS_IT_IS = "(as it is)"
 """How the config itself is called among its variants."""
 _SHORT = {
@@ -48,6 +50,8 @@ _SHORT = {
     "places_lost": "places lost",
     "unevenness": "unevenness",
 }
+_TEXTS = frozenset({"variant", "verdict"})
+"""Columns that are read from the left."""
 _MARKS = {
     "better": "+",
     "worse": "-",
@@ -64,6 +68,7 @@ def render(comparison: ComparisonResult, width: int) -> str:
     parts = [
         _decision(comparison, width),
         _ranks(comparison, width),
+        _first_choices(comparison, width),
         _over_worlds(comparison, width),
         _brief_remarks(comparison, width),
     ]
@@ -80,6 +85,7 @@ def render_verbose(comparison: ComparisonResult, width: int) -> str:
         _failures(comparison),
         _others(comparison),
         _waiting_room(comparison, width),
+        _first_choices(comparison, width),
         _over_worlds(comparison, width),
         _measured(comparison),
         _remarks(comparison, width),
@@ -93,12 +99,12 @@ def _joined(parts: Iterable[Iterable[str]]) -> str:
 
 def _decision(comparison: ComparisonResult, width: int) -> Iterator[str]:
     """What is recommended, and the verdict on the config as it is."""
-    yield from wrapped("", f"{comparison['config']}: {decision(comparison)}".split(), width, " ")
+    yield from wrapped("", words(f"{comparison['config']}: {decision(comparison)}"), width, " ")
     if comparison["partial"]:
         yield "PARTIAL: interrupted; this is what was measured so far"
     verdict = comparison.get("base_verdict")
     if verdict is not None:
-        yield from wrapped("", headline("as it is", verdict).split(), width, " ")
+        yield from wrapped("", words(headline("as it is", verdict)), width, " ")
 
 
 def decision(comparison: ComparisonResult) -> str:
@@ -137,41 +143,68 @@ def _ranks(comparison: ComparisonResult, columns: int) -> Iterator[str]:
     verdict = comparison.get("base_verdict")
     if verdict is None:
         return
-    width = max(_name_width(comparison), len(AS_IT_IS))
+    rows = [_base_cells(comparison, verdict)]
+    rows += [
+        _cells(comparison, row["rank"], row["name"], row["verdict"])
+        for row in comparison["variants"]
+    ]
+    rows.sort(key=lambda cells: int(cells["rank"]))
+    yield from _table(rows, columns)
     failing = comparison.get("failing", "")
-    sells = has_seats(verdict)
-    heads = (
-        f"{'seats sold':>10} {'paid':>8} {'never let in':>12}"
-        if sells
-        else f"{'requests failed':>15} {'p95':>10}"
-    )
-    yield f"{'rank':>4}  {'variant':<{width}}  {'verdict':<11} {heads}  {failing}"
-    lines = [(comparison.get("base_rank", 0), AS_IT_IS, verdict)]
-    lines += [(row["rank"], row["name"], row["verdict"]) for row in comparison["variants"]]
-    for rank, name, found in sorted(lines, key=lambda line: line[0]):
-        value = comparison.get("failing_values", {}).get(name)
-        cells = _sold(found) if sells else _answered(_values_of(comparison, name))
-        yield (
-            f"{rank:>4}  {name:<{width}}  {WORDS[found['outcome']]:<11} {cells}  "
-            f"{_failing(failing, value)}"
-        )
-    seats = "most seats sold (reserved or paid at the end), then " if sells else ""
+    seats = "most seats sold (reserved or paid at the end), then " if has_seats(verdict) else ""
     rule = (
-        f"rank: fewest demands broken, then {seats}{failing}; the same rank: the runs cannot tell "
+        f"rank: fewest demands not met, then {seats}{failing}; the same rank: the runs cannot tell "
         "them apart"
     )
-    yield from wrapped("", rule.split(), columns, " ")
+    yield from wrapped("", words(rule), columns, " ")
 
 
-def _sold(verdict: Verdict) -> str:
+def _table(rows: Sequence[Mapping[str, str]], columns: int) -> Iterator[str]:
+    """Rows below the names of their cells; a sentence for each row where they do not fit."""
+    widths = {head: max(len(head), *(len(row[head]) for row in rows)) for head in rows[0]}
+    if sum(widths.values()) + 2 * (len(widths) - 1) > columns:
+        for row in rows:
+            first, *others = row.items()
+            text = ", ".join(f"{head} {cell}" for head, cell in others)
+            yield from wrapped(f"{first[1]:>4}  ", words(text), columns, " ")
+        return
+    for line in (dict(zip(widths, widths, strict=True)), *rows):
+        cells = (
+            f"{line[head]:<{width}}" if head in _TEXTS else f"{line[head]:>{width}}"
+            for head, width in widths.items()
+        )
+        yield "  ".join(cells).rstrip()
+
+
+def _base_cells(comparison: ComparisonResult, verdict: Verdict) -> dict[str, str]:
+    return _cells(comparison, comparison.get("base_rank", 0), AS_IT_IS, verdict)
+
+
+def _cells(comparison: ComparisonResult, rank: int, name: str, verdict: Verdict) -> dict[str, str]:
+    """Name of a cell -> what stands in it."""
+    cells = {
+        "rank": f"{rank:>4}",
+        "variant": name,
+        "verdict": WORDS[verdict["outcome"]],
+        "not met": str(broken(verdict)),
+    }
+    cells |= _sold(verdict) if has_seats(verdict) else _answered(_values_of(comparison, name))
+    failing = comparison.get("failing")
+    if failing:
+        value = comparison.get("failing_values", {}).get(name)
+        cells[failing] = _failing(failing, value)
+    return cells
+
+
+def _sold(verdict: Verdict) -> dict[str, str]:
     """What the ticket service sold, and to whom it sold nothing, at full size."""
     size = min(1.0, verdict["scale"])
-    seats = verdict["seats"]
-    return (
-        f"{number(round(seats['standing'] / size)):>10} "
-        f"{number(round(seats['paid'] / size)):>8} "
-        f"{number(round(verdict['people']['shut_out'] / size)):>12}"
-    )
+    counts = {
+        "seats sold": verdict["seats"]["standing"],
+        "paid": verdict["seats"]["paid"],
+        "shut out": verdict["people"]["shut_out"],
+    }
+    return {head: number(round(count / size)) for head, count in counts.items()}
 
 
 def _values_of(comparison: ComparisonResult, name: str) -> Mapping[str, float | None]:
@@ -182,13 +215,13 @@ def _values_of(comparison: ComparisonResult, name: str) -> Mapping[str, float | 
     return comparison["base"]
 
 
-def _answered(values: Mapping[str, float | None]) -> str:
+def _answered(values: Mapping[str, float | None]) -> dict[str, str]:
     """How an application of the user's own answered: it has no seats that are known here."""
     p95_ms = values["p95"]
-    return (
-        f"{in_unit(values[FAILED.name], FAILED.unit):>15} "
-        f"{'-' if p95_ms is None else duration(p95_ms):>10}"
-    )
+    return {
+        "requests failed": in_unit(values[FAILED.name], FAILED.unit),
+        "p95": "-" if p95_ms is None else duration(p95_ms),
+    }
 
 
 def _failing(name: str, value: float | None) -> str:
@@ -199,10 +232,11 @@ def _failing(name: str, value: float | None) -> str:
 
 def _brief_remarks(comparison: ComparisonResult, width: int) -> Iterator[str]:
     for warning in comparison["warnings"]:
-        yield from wrapped("- ", warning.split(), width, " ")
+        yield from wrapped("- ", words(warning), width, " ")
     scale = scale_words(comparison["scale"])
     runs = f"{comparison['replications']} replications each"
-    yield ", ".join(part for part in (f"seed {comparison['seed']}", runs, scale) if part)
+    about = ", ".join(part for part in (f"seed {comparison['seed']}", runs, scale) if part)
+    yield from wrapped("", words(about), width, " ")
     yield (
         f"digest {comparison['digest'][:16]}   wall time {comparison['wall_seconds']:.1f} s   "
         "every quantity: --verbose"
@@ -324,6 +358,27 @@ def _over_worlds(comparison: ComparisonResult, width: int) -> Iterator[str]:
             yield from wrapped("", line.split(), width, " ")
 
 
+def _first_choices(comparison: ComparisonResult, width: int) -> Iterator[str]:
+    """What to take for how much, where something is unknown and variants state a cost."""
+    if "first_choices" not in comparison:
+        return
+    choices = comparison["first_choices"]
+    if not choices:
+        yield "robust choice: no variant that states a cost is better than none"
+        return
+    heading = (
+        "robust choice for each cost: most seats gained at the lower end of the 90 % of the "
+        "worlds, then in the median world, then fewest failed requests"
+    )
+    yield from wrapped("", heading.split(), width, " ")
+    names = max(len("variant"), *(len(choice["name"]) for choice in choices))
+    heads = f"{'booked':>28}{'failed, points':>28}"
+    yield f"{'cost':>6}  {'variant':<{names}}{heads}"
+    for choice in choices:
+        booked, failed = _effect(choice["booked"], 1.0), _effect(choice["failed"], 100.0)
+        yield f"{choice['cost']:>6g}  {choice['name']:<{names}}{booked:>28}{failed:>28}"
+
+
 def _effect(found: Effect | None, scale: float) -> str:
     if found is None:
         return "-"
@@ -355,6 +410,6 @@ def _beside(row: VariantRow) -> Iterator[str]:
 
 def _remarks(comparison: ComparisonResult, width: int) -> Iterator[str]:
     for warning in comparison["warnings"]:
-        yield from wrapped("- ", warning.split(), width, " ")
+        yield from wrapped("- ", words(warning), width, " ")
     yield from wrapped("", comparison["correction"].split(), width, " ")
     yield f"digest {comparison['digest'][:16]}   wall time {comparison['wall_seconds']:.1f} s"

@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 
 from experiments.studies.explain.attribution import Attribution, Outcome
-from experiments.studies.explain.calibration import Calibration
+from experiments.studies.explain.calibration import Calibration, Coverage
+from experiments.studies.explain.cross_validation import CrossValidation
 from experiments.studies.explain.results import Explanation, ModelRow, PredictionRow, UnknownRow
 from experiments.views.text.run_text import NARROWEST, WIDEST, duration, number, percent
 
@@ -32,7 +33,13 @@ def render(found: Explanation, width: int) -> str:
         _section("the best worlds at full size", _best(found, width)),
         _section("unknowns, before and after (90 %)", _unknowns(found["unknowns"], width)),
         _section("which observation tells of which unknown", _identifiability(found, width)),
+        _section(
+            "which unknown moves which number (share of its variance)", _influence(found, width)
+        ),
         _section("who owns the failures", _attributions(found, width)),
+        _section(
+            "simulated incidents, given back", _cross_validation(found.get("cross_validation"))
+        ),
         _section("calibration of the inference", _calibration(found.get("calibration"))),
         _section("what would change the conclusion", _words(found["would_change_it"], width)),
         _section("remarks", _words(found["warnings"], width)),
@@ -157,6 +164,37 @@ def _identifiability(found: Explanation, width: int) -> Iterator[str]:
         yield from textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="      ")
 
 
+def _influence(found: Explanation, width: int) -> Iterator[str]:
+    """For each unknown the numbers that it moves more than chance would."""
+    moved: dict[str, list[tuple[float, str]]] = {}
+    for row in found["influence"]:
+        own = moved.setdefault(row["unknown"], [])
+        if row["share"] > row["by_chance"]:
+            own.append((row["share"], row["observation"]))
+    for name, own in moved.items():
+        told = [f"{observation} {share:.0%}" for share, observation in sorted(own, reverse=True)]
+        text = f"{name}: {', '.join(told) or 'none more than chance would'}"
+        yield from textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="      ")
+
+
+def _cross_validation(found: CrossValidation | None) -> Iterator[str]:
+    if found is None:
+        return
+    yield (
+        f"  each of {found['worlds']} worlds of the prior taken for the incident, judged by the "
+        f"{found['nearest']} nearest others"
+    )
+    names = [row["model"] for row in found["models"]]
+    heads = "".join(f"{name + ' first':>18}" for name in names)
+    yield f"  {'true account':<16}{'truths':>7}{heads}"
+    for row in found["models"]:
+        yield f"  {row['model']:<16}{row['truths']:>7}" + "".join(
+            f"{row['first'][name]:>18.0%}" for name in names
+        )
+    yield f"  a guess is right in {found['prior']:.0%}; intervals of the unknowns:"
+    yield from _coverage(found["coverage"])
+
+
 def _attributions(found: Explanation, width: int) -> Iterator[str]:
     named: Mapping[str, Attribution | None] = {
         "groups, from all coalitions": found.get("attribution"),
@@ -211,7 +249,12 @@ def _calibration(found: Calibration | None) -> Iterator[str]:
         f"  {found['truths']} worlds with known unknowns, inferred back at scale "
         f"{found['scale']:g}; share of truths within the intervals"
     )
-    for row in found["coverage"]:
+    yield from _coverage(found["coverage"])
+
+
+def _coverage(rows: Iterable[Coverage]) -> Iterator[str]:
+    """The share of truths within the intervals of each unknown."""
+    for row in rows:
         shares = ", ".join(
             f"{nominal:.0%}: {share:.0%} (+-{error:.0%})"
             for nominal, share, error in zip(

@@ -13,11 +13,17 @@ from experiments.views.text.run_text import (
     NARROWEST,
     WIDEST,
     number,
-    scale_suffix,
     shown_threshold,
+    words,
     wrapped,
 )
-from experiments.views.text.verdict_text import has_seats, headline, people_sentence, seats_sentence
+from experiments.views.text.verdict_text import (
+    has_seats,
+    headline,
+    people_sentence,
+    scale_words,
+    seats_sentence,
+)
 
 _WORDS: dict[Outcome, str] = {"pass": "pass", "fail": "FAIL", "inconclusive": "inconclusive"}
 
@@ -25,10 +31,14 @@ _WORDS: dict[Outcome, str] = {"pass": "pass", "fail": "FAIL", "inconclusive": "i
 def render(result: GateResult, width: int = WIDEST) -> str:
     """The whole gate as plain text, for a terminal of so many columns."""
     width = max(NARROWEST, min(width, WIDEST))
-    scale = scale_suffix(result["scale"])
+    about = [
+        f"seed {result['seed']}",
+        f"{result['replications']} replications",
+        scale_words(result["scale"]),
+    ]
     lines = [
         f"{result['config']}: {_WORDS[result['outcome']]}",
-        f"          seed {result['seed']}{scale}, {result['replications']} replications",
+        *wrapped(" " * 10, words(", ".join(part for part in about if part)), width, " "),
     ]
     if result["partial"]:
         lines.append("PARTIAL: interrupted; this is what was measured so far")
@@ -39,14 +49,17 @@ def render(result: GateResult, width: int = WIDEST) -> str:
             told.append(("seats     ", seats_sentence(verdict)))
             told.append(("people    ", people_sentence(verdict)))
         for label, text in told:
-            lines += wrapped(label, text.split(), width, " ")
+            lines += wrapped(label, words(text), width, " ")
     for check in result["checks"]:
-        lines += [f"  {_WORDS[check['outcome']]:<13}{check['name']}", f"  {'':<13}{_found(check)}"]
-    lines.append(
+        label = f"  {_WORDS[check['outcome']]:<13}"
+        lines += wrapped(label, words(check["name"]), width, " ")
+        lines += wrapped(" " * len(label), words(_found(check)), width, " ")
+    rule = (
         f"false alarms and false passes of the whole: at most {result['false_alarm_rate']:.0%}; "
         f"decisions at {', '.join(map(str, result['looks']))} replications"
     )
-    lines += unknown_lines(result)
+    for line in (rule, *unknown_lines(result)):
+        lines += wrapped("", words(line), width, " ")
     lines.append(f"digest {result['digest'][:16]}   wall time {result['wall_seconds']:.1f} s")
     return "\n".join(lines) + "\n"
 
@@ -69,12 +82,16 @@ def _found(check: Check) -> str:
         return check["reason"]
     shown = functools.partial(in_check_unit, check)
     what = "difference" if check["kind"] == "baseline" else "mean"
+    size = " at full size" if check.get("at_full_size") else ""
     bounds = ""
     if check["bounds"] is not None:
         low, high = check["bounds"]
+        if check["kind"] != "baseline" and low < 0.0 <= check["value"]:
+            # Shares, counts and durations are never negative; a bound by Student's t can be.
+            low = 0.0
         bounds = f", bounds {shown(low)} to {shown(high)}"
     return (
-        f"{what} {shown(check['value'])}{_ratio(check)}{bounds}, "
+        f"{what} {shown(check['value'])}{size}{_ratio(check)}{bounds}, "
         f"{check['replications']} replications: {check['reason']}"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,8 @@ from experiments.statistics.uncertainty import in_words
 from experiments.views.text.remarks import remarks
 from sim.result import FAILED
 
-NARROWEST, WIDEST = 60, 120
+NARROWEST, WIDEST = 40, 120
+_WORD = re.compile(r"\S+(?: %\S*)?")
 _TREND = ("avg", "min", "med", "max", "p(90)", "p(95)")
 _EXPECTED = "http_req_duration{expected_response:true}"
 _MOST_SWEEPS = 12
@@ -99,6 +101,11 @@ def size(count: float) -> str:
             return f"{count:.4g} {unit}"
         count /= 1_000
     raise AssertionError
+
+
+def words(text: str) -> list[str]:
+    """The words of a text; a sign of per cent stays with its number."""
+    return _WORD.findall(text)
 
 
 def wrapped(label: str, values: Sequence[str], width: int, gap: str = "  ") -> Iterator[str]:

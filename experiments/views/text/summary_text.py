@@ -15,6 +15,7 @@ from experiments.views.text.run_text import (
     ended_early,
     number,
     percent,
+    words,
     wrapped,
 )
 from experiments.views.text.run_text import render as render_everything
@@ -39,7 +40,7 @@ def render(summary: RunSummary, width: int) -> str:
     width = max(NARROWEST, min(width, WIDEST))
     if "reproduction" in summary:
         return worlds_text.render(summary, width)
-    lines = [part for line in _lines(summary) for part in _fitted(line, width)]
+    lines = [part for line in _lines(summary, width) for part in _fitted(line, width)]
     return "\n".join(lines) + "\n"
 
 
@@ -54,10 +55,10 @@ def _fitted(line: str, width: int) -> Iterator[str]:
         yield line
         return
     label = line[:10] if line[8:10] == "  " else ""
-    yield from wrapped(label or "  ", line[len(label) :].split(), width, " ")
+    yield from wrapped(label or "  ", words(line[len(label) :]), width, " ")
 
 
-def _lines(summary: RunSummary) -> Iterator[str]:
+def _lines(summary: RunSummary, width: int) -> Iterator[str]:
     verdict = summary.get("verdict")
     if verdict is None:
         yield f"{summary['config']}: kept by an older version, without a verdict (--verbose)"
@@ -66,7 +67,7 @@ def _lines(summary: RunSummary) -> Iterator[str]:
     yield f"          {_about(summary)}"
     yield from ended_early(summary)
     if verdict is not None:
-        yield from verdict_lines(verdict)
+        yield from verdict_lines(verdict, width)
         met = [row for row in verdict["thresholds"] if row["met"]]
         for row in met:
             yield f"met       {threshold_row(row)}"

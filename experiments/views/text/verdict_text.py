@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from experiments.statistics.steps import STEPS
+from experiments.statistics.saturation import FEWEST_UNITS, SEATS
+from experiments.statistics.steps import STEPS, shares_of
 from experiments.statistics.verdict import Failure, Outcome, ThresholdRow, Verdict
 from experiments.views.report.explanations import broken, explained
 from experiments.views.text.run_text import duration, number, percent, shown_threshold
@@ -17,15 +18,19 @@ SENTENCES: Final[Mapping[Outcome, str]] = {
     "open": "Whether this on-sale holds is not decided.",
 }
 _MOST_FAILURES: Final = 5
+_ABOVE: Final = "  above its limit"
 
 
-def verdict_lines(verdict: Verdict) -> Iterator[str]:
-    """The failures, what is open, seats, people and steps; the outcome itself is the caller's."""
+def verdict_lines(verdict: Verdict, width: int) -> Iterator[str]:
+    """The failures, what is open, seats, people and steps; the outcome itself is the caller's.
+
+    Lines are those of a terminal of `width` columns; the caller breaks the sentences among them.
+    """
     yield from failure_lines(verdict)
     if has_seats(verdict):
         yield f"seats     {seats_sentence(verdict)}"
         yield f"people    {people_sentence(verdict)}"
-    yield from step_lines(verdict)
+    yield from step_lines(verdict, width)
     if verdict["observed_off"]:
         yield f"observed  not shown by these runs: {', '.join(verdict['observed_off'])}"
 
@@ -58,7 +63,8 @@ def failure_sentence(failure: Failure) -> str:
         return f"{failure['name']}: {percent(value or 0.0)} failed (limit {limit}){_why(failure)}"
     step = f", at {failure['step']}" if failure["step"] else ""
     shown = shown_threshold(failure["name"], value)
-    return f"{failure['name']}: is {shown}{step}{_why(failure)}"
+    size = " at full size" if failure.get("at_full_size") else ""
+    return f"{failure['name']}: is {shown}{size}{step}{_why(failure)}"
 
 
 def _why(failure: Failure) -> str:
@@ -66,7 +72,14 @@ def _why(failure: Failure) -> str:
     if failure["cause"]:
         share = f", {100 * failure['cause_share']:.0f} % of them" if failure["value"] else ""
         parts.append(f"{explained(failure['cause'])}{share}")
-    if failure["resource"]:
+    if failure["resource"] == SEATS:
+        parts.append("every seat was sold and paid for")
+    elif failure.get("rounded"):
+        parts.append(
+            f"{failure['resource']} has fewer than {FEWEST_UNITS} units at this scale: whether it "
+            "is the limit at full size cannot be told"
+        )
+    elif failure["resource"]:
         parts.append(f"the limit is {failure['resource']}")
     return f"; {'; '.join(parts)}" if parts else ""
 
@@ -125,25 +138,41 @@ def scale_words(scale: float) -> str:
     """What a reader must know of counts below full size; nothing at full size."""
     if scale >= 1:
         return ""
-    return f"at {scale:g} of the size, seats and people extrapolated to full size"
+    return (
+        f"at {scale:g} of the size; seats, people and thresholds that grow with size are "
+        "extrapolated to full size"
+    )
 
 
 def _full(count: float, verdict: Verdict) -> str:
     return number(round(count / min(1.0, verdict["scale"])))
 
 
-def step_lines(verdict: Verdict) -> Iterator[str]:
-    """A small table: requests of each step as simulated, and shares of them."""
+def step_lines(verdict: Verdict, width: int) -> Iterator[str]:
+    """A small table: requests of each step as simulated, and shares of them.
+
+    Where the terminal is too narrow for the table, a sentence for each step.
+    """
     if not verdict["steps"]:
         return
-    width = max(8, *map(len, verdict["steps"]))
-    yield f"{'step':<{width}}  {'requests':>9} {'answered':>9} {'refused':>9} {'failed':>9}"
+    names = max(8, *map(len, verdict["steps"]))
+    head = f"{'step':<{names}}  {'requests':>9} {'answered':>9} {'refused':>9} {'failed':>9}"
+    fits = len(head) + len(_ABOVE) <= width
+    if fits:
+        yield head
     for name, counts in verdict["steps"].items():
-        whole = counts["requests"]
-        shares = [counts["answered"] / whole, counts["refused"] / whole, counts["failed_share"]]
-        mark = "  above its limit" if counts["failed_share"] > counts["limit"] else ""
-        cells = " ".join(f"{percent(share):>9}" for share in shares)
-        yield f"{name:<{width}}  {number(round(whole)):>9} {cells}{mark}"
+        requests = number(round(counts["requests"]))
+        shares = shares_of(counts)
+        mark = _ABOVE if counts["failed_share"] > counts["limit"] else ""
+        if fits:
+            cells = " ".join(f"{percent(share):>9}" for share in shares)
+            yield f"{name:<{names}}  {requests:>9} {cells}{mark}"
+        else:
+            answered, refused, failed = map(percent, shares)
+            yield (
+                f"{name:<8}  {requests} requests, {answered} answered, {refused} refused, "
+                f"{failed} failed{mark.replace('  ', ', ')}"
+            )
 
 
 def headline(name: str, verdict: Verdict) -> str:

@@ -116,6 +116,8 @@ def test_names_are_taken_once_and_in_the_order_asked_for():
         ("variants = 3", "variants = 3: allowed: a table"),
         ("[variants]\nx = 3", "variants.x = 3: allowed: a table"),
         ("[variants.x]\ndescription = 3", "description = 3: allowed: text"),
+        ("[variants.x]\ncost = -1", "cost = -1: allowed: a number, 0 or more"),
+        ("[variants.x]\ncost = true", "cost = true: allowed: a number, 0 or more"),
     ],
 )
 def test_a_variant_that_is_not_right_is_one_clear_line(incident, tmp_path, text, says):
@@ -136,3 +138,54 @@ def test_a_variant_leaves_the_base_as_it_was(incident):
     before = check(incident, "incident").resolved
     applied(incident, "all-fixes")
     assert check(incident, "incident").resolved == before
+
+
+def test_a_set_costs_what_its_members_cost_each_once(tmp_path):
+    path = user_file(
+        tmp_path,
+        "[variants.a]\ncost = 1.5\npool.connections = 40\n"
+        "[variants.b]\ncost = 2\nservice.threads = 40\n"
+        '[variants.both]\ninclude = ["a", "b"]\n'
+        '[variants.more]\ninclude = ["both", "a"]\ncost = 0.5\npool.connections = 80\n'
+        "[variants.unknown]\nhost.cores = 2.0\n"
+        '[variants.partly]\ninclude = ["a", "unknown"]\n',
+    )
+    costs = {one.name: one.cost for one in Variants().select([path])}
+    assert costs == {
+        "a": 1.5,
+        "b": 2.0,
+        "both": 3.5,
+        "more": 4.0,
+        "unknown": None,
+        "partly": None,
+    }
+
+
+def test_sets_of_up_to_so_many_members_leave_out_what_overlaps(incident):
+    found = Variants().select_with_sets(["F3"], ["F1", "F3", "F9", "stopgaps"], 3)
+    assert [one.name for one in found] == [
+        "F3",
+        "F1",
+        "F9",
+        "stopgaps",
+        "F1+F3",
+        "F1+F9",
+        "F3+F9",
+        "F3+stopgaps",
+        "F9+stopgaps",
+        "F1+F3+F9",
+        "F3+F9+stopgaps",
+    ]
+    (both,) = [one for one in found if one.name == "F1+F9"]
+    world = both.applied(incident, "incident").world
+    assert world.policy == Policy.incident().with_fix("F1")
+    assert world.customer.picks_random_seat
+
+
+def test_the_groups_are_all_fixes_but_the_shorter_lives():
+    groups = Variants().select(["fix-groups"])
+    (everything,) = Variants().select(["all-fixes"])
+    (shorter,) = Variants().select(["F2"])
+    keys = [key for group in groups for key in group.keys()]  # noqa: SIM118
+    assert sorted([*keys, *shorter.keys()]) == sorted(everything.keys())
+    assert everything.cost == sum(group.cost for group in groups) + shorter.cost

@@ -4,12 +4,16 @@ import dataclasses
 
 import pytest
 
+from experiments.config.reading import load
 from experiments.statistics.ranking import Entry, failing_quantity, ranked, recommended
-from experiments.statistics.steps import STEP_LIMIT, step_counts
+from experiments.statistics.saturation import rounded_limits
+from experiments.statistics.steps import STEP_LIMIT, shares_of, step_counts
 from experiments.statistics.thresholds import criteria
 from experiments.statistics.verdict import Terms, default_criteria, verdict_on
+from experiments.views.text.verdict_text import failure_sentence
 from model.service import BOOKING, CHECK, DATES, GENERATION, PAYMENT, SEATS
 from sim.result import RunResult
+from sim.scale import scaled
 
 
 def sale(seed=1, *, failed=0, races=0, paid=60, cancelled=5, seats=100, polls_failed=0, **changes):
@@ -201,3 +205,43 @@ def test_a_threshold_that_is_not_about_failures_has_no_cause_among_them():
         :1
     ]
     assert failure["cause"] == "DialTimeout"
+
+
+def test_a_limit_of_a_few_units_at_a_scale_is_not_blamed():
+    """8,192 connections at a thousandth are 8: the rounding may be what failed."""
+    failed = [sale(failed=58)]
+    asked = dataclasses.replace(terms(0.001), rounded=frozenset({"service.max_connections"}))
+    (failure,) = verdict_on(failed, asked)["failures"]
+    assert failure["rounded"]
+    assert "the limit is" not in failure_sentence(failure)
+    (failure,) = verdict_on(failed, terms(0.1))["failures"]
+    assert failure_sentence(failure).endswith("the limit is service.max_connections")
+
+
+def test_limits_too_small_to_blame_are_those_that_the_scale_made_small():
+    world = load("incident-as-planned").world
+    assert not rounded_limits(world, world)
+    found = rounded_limits(world, scaled(world, 0.001))
+    assert {"service.max_connections", "service.threads", "pool.connections"} <= found
+    # 28,232 ports at a thousandth are 28.
+    assert "generator.local_ports" not in found
+
+
+def test_a_goodput_that_sold_every_seat_has_nothing_else_to_blame():
+    asked = terms(goodput=["value>1000"])
+    (failure,) = verdict_on([sale(paid=100, cancelled=0)], asked)["failures"]
+    assert "every seat was sold and paid for" in failure_sentence(failure)
+    (failure,) = verdict_on([sale(paid=99, cancelled=0)], asked)["failures"]
+    assert "every seat" not in failure_sentence(failure)
+
+
+def test_shares_of_a_step_add_up_over_runs_of_different_size():
+    small = sale(2, outcomes={BOOKING: {"200": 1, "0": 9}}, errors={BOOKING: {"DialTimeout": 9}})
+    counts = step_counts([sale(failed=10, races=20), small])["booking"]
+    assert sum(shares_of(counts)) == pytest.approx(1.0)
+    assert counts["failed_share"] == pytest.approx((10 / 200 + 9 / 10) / 2)
+
+
+def test_what_is_extrapolated_says_so_where_it_stands():
+    (failure,) = verdict_on([sale()], terms(0.1, goodput=["value>61"]))["failures"]
+    assert failure_sentence(failure).startswith("goodput: value>61: is 60 at full size")
