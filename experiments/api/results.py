@@ -266,7 +266,7 @@ class Run:
 
     def plot_funnel(self) -> Plot:
         """How many people came at least as far as each step."""
-        return Plot(plots.funnel(self.summary["funnel"]))
+        return Plot(plots.funnel(self.summary["funnel"], scale=self.summary["scale"]))
 
     def _with_series(self) -> list[RunResult]:
         found = [run for run in self.results.values() if len(run.series.get("t_s", ())) > 1]

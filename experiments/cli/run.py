@@ -53,11 +53,9 @@ def _run(options: argparse.Namespace) -> ExitCode:
     how = run_options(options, LiveDisplay)
     finished = run(given, how, samples=options.samples)
     if options.check_scale and not finished.summary["partial"]:
-        from experiments.studies.two_scales import check_scale, remarks
+        from experiments.studies.two_scales import add_scale_check
 
-        check = check_scale(given, how, finished.summary)
-        finished.summary["scale_check"] = check
-        finished.summary["warnings"] = list(remarks(check))
+        add_scale_check(given, how, finished)
     show(options, finished.summary, render, render_verbose)
     raise_if_failed(*finished.results.values())
     if options.scale == 1.0 and finished.results:

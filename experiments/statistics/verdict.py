@@ -52,6 +52,10 @@ class ThresholdRow(TypedDict):
     reason: str
     at_full_size: bool
     """Whether `value` was extrapolated from a run at a smaller scale."""
+    metric: NotRequired[str]
+    tags: NotRequired[dict[str, str]]
+    aggregation: NotRequired[str]
+    """What is measured, as in `experiments.statistics.thresholds.Measure`."""
 
 
 class Seats(TypedDict):
@@ -217,6 +221,9 @@ def _threshold(criterion: Criterion, runs: Sequence[RunResult], scale: float) ->
         "met": None,
         "reason": refusal(measure, scale),
         "at_full_size": False,
+        "metric": measure.metric,
+        "tags": dict(measure.tags),
+        "aggregation": measure.aggregation,
     }
     if row["reason"]:
         return row
@@ -258,6 +265,11 @@ def standing(run: RunResult) -> int:
     return run.tables.get("booking", 0) - run.tables.get("booking:CANCELLED", 0)
 
 
+def paid(run: RunResult) -> int:
+    """Seats paid at the end of a run."""
+    return run.tables.get("booking:PAID", 0)
+
+
 def _people(runs: Sequence[RunResult]) -> People:
     def average(values: Sequence[float]) -> float:
         return mean(values)
@@ -265,13 +277,13 @@ def _people(runs: Sequence[RunResult]) -> People:
     came = [sum(run.funnel.values()) - run.funnel.get("never_arrived", 0) for run in runs]
     return {
         "came": average(came),
-        "got_in": average([_got_in(run) for run in runs]),
+        "got_in": average([got_in(run) for run in runs]),
         "lost_patience": average([_count(run, "abandoned") for run in runs]),
         "shut_out": average([_count(run, "shut_out") for run in runs]),
     }
 
 
-def _got_in(run: RunResult) -> float:
+def got_in(run: RunResult) -> float:
     """People let in: by the tokens that the service gave, or by what people did inside."""
     inside = sum(run.funnel.get(state, 0) for state in _INSIDE)
     return max(_count(run, "admissions"), inside)

@@ -59,6 +59,22 @@ def run(given: Reading, options: RunOptions, *, samples: bool = False) -> Finish
         work.close()
 
 
+def keep_summary(given: Reading, options: RunOptions, summary: RunSummary) -> None:
+    """Write a summary to which something was added over the one in `out`, if there is an `out`.
+
+    Raises:
+        OutputError: `out` cannot be written.
+    """
+    setup = _setup(given.config, options)
+    folder = _folder(given.config, setup, options)
+    if folder is None:
+        return
+    try:
+        folder.write(summary, folder.open(), _as_run(given, setup, folder.path))
+    finally:
+        folder.close()
+
+
 class _Work:
     """One run: what is asked for, what there is of it, and where it is kept."""
 

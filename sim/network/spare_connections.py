@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from sim.network.connection import Connection
 
 if TYPE_CHECKING:
-    from sim.kernel.environment import Environment, Waiter
+    from sim.kernel.environment import Environment, Thread, Waiter
     from sim.network.connector import Connector
 
 REQUEST_TIMEOUT: Final = "RequestTimeout"
@@ -26,13 +26,14 @@ _MOST_IDLE: Final = 6
 class SpareConnections:
     """What one user dials, and keeps beside the connection in use."""
 
-    __slots__ = ("_connector", "_env", "_idle", "_patience_s", "_wanting")
+    __slots__ = ("_connector", "_dials", "_env", "_idle", "_patience_s", "_wanting")
 
     def __init__(self, env: Environment, connector: Connector, patience_s: float) -> None:
         self._env = env
         self._connector = connector
         self._patience_s = patience_s
         self._idle: list[Connection] = []
+        self._dials: dict[Thread, None] = {}
         self._wanting: Waiter | None = None
 
     def connect(self) -> Connection | str:
@@ -44,7 +45,7 @@ class SpareConnections:
                 return connection
         env = self._env
         waiter = self._wanting = env.waiter()
-        env.spawn("dial", lambda: self._dial(waiter))
+        self._dials[env.spawn("dial", lambda: self._dial(waiter))] = None
         timer = env.call_in(self._patience_s, lambda: waiter.wake(REQUEST_TIMEOUT))
         try:
             found: Connection | str = waiter.wait()
@@ -57,21 +58,34 @@ class SpareConnections:
         return found
 
     def close(self) -> None:
-        """Close those that are idle."""
+        """End the dials under way, and close what is idle."""
+        for dial in self._dials:
+            dial.kill()
+        self._dials.clear()
         for connection in self._idle:
             self._connector.close(connection)
         self._idle.clear()
 
     def _dial(self, own: Waiter) -> None:
+        thread = self._env.current
+        assert thread is not None  # noqa: S101 - this is the dial's own thread
         connection = Connection()
         reason = self._connector.dial(connection)
+        if thread not in self._dials:
+            # Connected at the very moment at which its client ended.
+            self._connector.close(connection)
+            return
+        del self._dials[thread]
         if reason is not None:
             own.wake(reason)
-            return
-        if own.wake(connection):
-            return
-        if self._wanting is not None and self._wanting.wake(connection):
-            return
+        elif not own.wake(connection) and not self._is_wanted(connection):
+            self._keep(connection)
+
+    def _is_wanted(self, connection: Connection) -> bool:
+        """Give it to a later request that waits for one; return whether there was any."""
+        return self._wanting is not None and self._wanting.wake(connection)
+
+    def _keep(self, connection: Connection) -> None:
         self._idle = [other for other in self._idle if other.open]
         if len(self._idle) < _MOST_IDLE:
             self._idle.append(connection)

@@ -93,6 +93,8 @@ class RedisEngine(FakeServer):
         self.on_fork = on_fork
         self.on_evict: Callable[[Eviction], None] | None = None
         self.on_refuse: Callable[[str], None] | None = None
+        self.refused_commands = 0
+        """Commands refused at the memory limit since the load began, restarts included."""
         self.after_command: list[Callable[[str, Any], None]] = []
         """Called with the name and the arguments (of "exec": the commands) of each command that
         has run; what they raise reaches the caller instead of the reply."""

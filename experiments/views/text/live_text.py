@@ -24,6 +24,8 @@ def _lines(result: LiveResult, width: int) -> Iterator[str]:
             f"{inside} of {judged} measured numbers ({100 * inside / judged:.0f} %) lie inside the "
             "95 % interval that was predicted for them."
         )
+    elif all(row["measured"] is None for row in result["rows"]):
+        yield "The prediction, written down before the real programs run."
     else:
         yield "Nothing could be judged: intervals need at least 3 replications."
     yield (

@@ -82,9 +82,11 @@ def _lines(summary: RunSummary, width: int) -> Iterator[str]:
     if verdict is not None and not has_seats(verdict):
         # Where an application's processor times come from belongs to every result of one.
         remarks += dict.fromkeys(note for run in summary["runs"] for note in run["notes"])
-    for remark in remarks[:_MOST_REMARKS]:
+    # The answer to --check-scale was asked for: all of it is shown.
+    shown = len(remarks) if "scale_check" in summary else _MOST_REMARKS
+    for remark in remarks[:shown]:
         yield f"remark    {remark}"
-    hidden = len(remarks) - _MOST_REMARKS
+    hidden = len(remarks) - shown
     more = f", {hidden} more remark{'s' * (hidden > 1)}" if hidden > 0 else ""
     yield (
         f"digest {summary['digest'][:16]}   wall time {summary['wall_seconds']:.1f} s   "

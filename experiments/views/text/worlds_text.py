@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from experiments.statistics.quantities import QUANTITIES
+from experiments.statistics.reproduction import FEWEST
 from experiments.statistics.summary import RunSummary, unexplained
 from experiments.statistics.uncertainty import in_words
-from experiments.views.text.run_text import LIMITS, number, scale_suffix, shown_as, wrapped
+from experiments.views.text.run_text import LIMITS, number, scale_suffix, shown_as, words, wrapped
 from experiments.views.text.verdict_text import WORDS
 
 _WORDS: Final[Mapping[str, str]] = {
@@ -27,6 +28,8 @@ _WORDS: Final[Mapping[str, str]] = {
     "ExpiredTokenError": "the token had expired",
     "PortsExhausted": "the load generator had no local port left",
 }
+_MARKS: Final = {True: "reproduced", False: "NOT REPRODUCED", None: "not told at this scale"}
+_AT_SCALE: Final = {**_MARKS, True: "within, at this scale"}
 _MOST_FIXES: Final = 3
 _WORTH_TELLING: Final = 0.01
 """Share of the failed requests below which a cause is left out."""
@@ -41,7 +44,7 @@ def render(summary: RunSummary, width: int) -> str:
     found = summary["reproduction"]
     parts = [
         _verdict(summary, found, width),
-        _table(found),
+        _table(found, _MARKS if summary["scale"] >= 1 else _AT_SCALE),
         ["what happened", *_happened(found, width)],
         ["what would help", *_helps(found, width)],
         ["how sure that is", *_sure(summary, width)],
@@ -52,20 +55,32 @@ def render(summary: RunSummary, width: int) -> str:
 
 def _verdict(summary: RunSummary, found: Mapping[str, Any], width: int) -> Iterator[str]:
     rows = found["rows"]
-    missed = [name for name, row in rows.items() if not row["reproduced"]]
+    told = {name: row for name, row in rows.items() if row["reproduced"] is not None}
+    missed = [name for name, row in told.items() if not row["reproduced"]]
     scale = scale_suffix(summary["scale"])
     said = f": {WORDS[summary['verdict']['outcome']]}" if "verdict" in summary else ""
     yield f"{summary['config']}{said} ({found['worlds']} worlds, seed {summary['seed']}{scale})"
     if summary["partial"]:
         yield "PARTIAL: interrupted; this is what was measured so far"
-    line = f"REPRODUCED: {len(rows) - len(missed)} of {len(rows)} observations lie within 95 % of "
-    line += "the worlds."
+    count = f"{len(told) - len(missed)} of {len(rows)} observations lie within 95 % of the worlds."
+    if summary["scale"] < 1:
+        line = f"AT SCALE {summary['scale']:g}, WHICH SHOWS LITTLE OF THE INCIDENT: {count}"
+    else:
+        line = f"REPRODUCED: {count}"
     if missed:
         line += f" NOT REPRODUCED: {', '.join(missed)}."
-    yield from wrapped("", line.split(), width, " ")
+    if len(told) < len(rows):
+        names = ", ".join(name for name in rows if name not in told)
+        line += f" NOT TOLD AT THIS SCALE, as fewer than {FEWEST} events are expected: {names}."
+    if summary["scale"] < 1:
+        line += (
+            " The other counts are extrapolated; whether full size gives the same is not known: "
+            "run without --scale."
+        )
+    yield from wrapped("", words(line), width, " ")
 
 
-def _table(found: Mapping[str, Any]) -> Iterator[str]:
+def _table(found: Mapping[str, Any], marks: Mapping[bool | None, str]) -> Iterator[str]:
     rows = found["rows"]
     longest = max(map(len, rows))
     share = "95 % of worlds" if found["worlds"] > 38 else "all worlds"  # noqa: PLR2004 (by rank)
@@ -74,7 +89,7 @@ def _table(found: Mapping[str, Any]) -> Iterator[str]:
         show = shown_as(row["metric"])
         observed = LIMITS[None if row["bound"] == "equal" else row["bound"]] + show(row["observed"])
         between = "-" if row["low"] is None else f"{show(row['low'])} to {show(row['high'])}"
-        mark = "reproduced" if row["reproduced"] else "NOT REPRODUCED"
+        mark = marks[row["reproduced"]]
         yield f"{name:<{longest}}{observed:>12}{show(row['median']):>12}  {between:<24}{mark}"
 
 

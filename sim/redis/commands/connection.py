@@ -231,6 +231,7 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
         if plan.name == "exec" and self._transaction:
             denied = any(queued.denied_at_limit for queued, _, _ in self._transaction)
         if denied:
+            self.server.refused_commands += 1
             if self.server.on_refuse is not None:
                 self.server.on_refuse(plan.name)
             raise SimpleError(OUT_OF_MEMORY)

@@ -126,7 +126,8 @@ def test_show_prints_a_config_that_can_be_copied_and_changed(capsys):
     assert main(["show", "incident", "--observed"]) == 0
     whole = tomllib.loads(capsys.readouterr().out)
     assert "explain" in whole
-    assert shown == {key: whole[key] for key in whole if key not in {"observed", "explain"}}
+    of_the_incident = {"observed", "explain", "extends_observed"}
+    assert shown == {key: whole[key] for key in whole if key not in of_the_incident}
     assert main(["show", "incidnet"]) == 104
     assert "did you mean incident?" in capsys.readouterr().err
 

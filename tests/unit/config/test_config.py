@@ -153,6 +153,18 @@ def test_extends_merges_table_by_table_and_keeps_where_each_value_came_from(writ
     assert refusal(child).startswith(f"{base}: pool.connections = 0")
 
 
+@pytest.mark.parametrize("base", ["incident", "incident-as-planned", "incident-fixed"])
+def test_observations_of_the_incident_come_only_if_asked_for(written, base):
+    mine = config.load(written(f'extends = "{base}"\nname = "mine"\n'))
+    assert not mine.header.observed
+    asked = written(f'extends = "{base}"\nextends_observed = true\nname = "mine"\n')
+    assert config.load(asked).header.observed == config.load(base).header.observed
+    assert config.load("incident").header.observed
+    assert not config.load("incident-fixed").header.observed
+    wrong = written(f'extends = "{base}"\nextends_observed = "yes"\nname = "mine"\n')
+    assert "extends_observed" in refusal(wrong)
+
+
 def test_a_fragment_is_included_below_the_files_own_keys(written):
     written("[pool]\nconnections = 3\ntimeout_s = 9.0\n", "fragment.toml")
     path = written(f'include = ["fragment.toml"]\n{SMALL}[pool]\nconnections = 5\n')

@@ -10,13 +10,18 @@ from html.parser import HTMLParser
 import pytest
 
 from experiments.cli.main import main
-from experiments.config.reading import read
+from experiments.config.reading import load, read
 from experiments.runs.options import RunOptions
+from experiments.statistics.summary import Setup, summarise
+from experiments.statistics.thresholds import criteria
+from experiments.statistics.verdict import Terms, verdict_on
 from experiments.studies.run import run
-from experiments.studies.saved_results import read_folder
+from experiments.studies.saved_results import SavedRun, read_folder
 from experiments.views.report.explanations import CAUSES, INVARIANTS
 from experiments.views.report.page import page_of
 from experiments.views.report.render import html
+from experiments.views.report.run_page import limits_p95
+from tests.unit.statistics.test_verdict import sale
 from tests.unit.views.report_folders import (
     HOSTILE,
     comparison,
@@ -367,3 +372,30 @@ def test_a_read_only_folder_is_said_in_one_line(tmp_path, capsys):
         assert "cannot be written: Permission denied" in capsys.readouterr().err
     finally:
         folder.chmod(0o755)
+
+
+def test_tiles_and_people_of_a_smaller_run_are_at_full_size(tmp_path):
+    summary = summarise(Setup("smoke", 1, 1, 0.1, {}, terms=Terms(scale=0.1)), {0: sale()}, 0.5)
+    kept = SavedRun(tmp_path, "run", {}, summary, [sale()], load("smoke"), "")
+    told = page_of(kept)
+    tiles = {tile.label: tile for tile in told.tiles}
+    assert (tiles["people let in"].value, tiles["seats paid"].value) == ("2,500", "600")
+    assert tiles["seats sold"].note == "of 1,000; extrapolated"
+    section = next(s for s in told.sections if s.title == "How far people came")
+    counts = [int(row[1].replace(",", "")) for row in section.table.rows]
+    assert sum(counts[:-1]) == counts[-1] == 2_400
+    assert "extrapolated to full size, from 240 simulated" in section.text
+
+
+@pytest.mark.parametrize(
+    ("threshold", "is_drawn"),
+    [
+        ({"http_req_duration": ["p(95)<500"]}, True),
+        ({"http_req_duration": ["p(95.0) < 500"]}, True),
+        ({"http_req_duration": ["p(99)<500"]}, False),
+        ({"http_req_duration{expected_response:true}": ["p(95)<500"]}, False),
+    ],
+)
+def test_the_line_of_a_threshold_is_drawn_for_what_the_threshold_measures(threshold, is_drawn):
+    row = verdict_on([sale()], Terms(tuple(criteria(threshold, "x"))))["thresholds"][0]
+    assert limits_p95(row) is is_drawn

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from experiments.views import plots
+from experiments.views.plots.funnel import at_full_size as at_full_size_people
 from experiments.views.plots.redis_keys import redis_key_names, wiped_s
 from experiments.views.plots.timeline import mark_opening
 from experiments.views.report.drawing import inline
@@ -92,3 +93,47 @@ def test_limits_and_people_of_a_smaller_run_are_shown_at_full_size(run):
     assert np.allclose(shown.series["pool_active"], factor * run.series["pool_active"])
     assert np.array_equal(shown.series["t_s"], run.series["t_s"])
     assert at_full_size([run], world, 1.0) == [run]
+
+
+def test_redis_shows_refusals_and_the_life_of_keys_that_expire(run):
+    times = np.arange(6.0)
+    made = replace(
+        run,
+        series={
+            "t_s": times,
+            "redis_bytes:token (string)": np.full(6, 100.0),
+            "redis_members:token (string)": np.array([1.0, 1, 1, 1, 0, 0]),
+            "redis_ttl_s:token (string)": np.array([40.0, 30, 20, 10, 0, 0]),
+            "redis_refused_commands": np.array([0.0, 0, 3, 3, 7, 7]),
+            # Redis was started again: its own count begins anew.
+            "redis_evicted_keys": np.array([0.0, 2, 5, 0, 0, 1]),
+        },
+    )
+    figure = plots.redis_keys([made])
+    told = figure.get_label()
+    assert "7 commands refused at the memory limit" in told
+    assert "6 keys evicted" in told
+    assert "token (string) had 10s to live at least" in told
+    *_, lives = figure.axes
+    assert list(lives.lines[0].get_ydata()) == [40.0, 30.0, 20.0, 10.0]
+    forever = {**made.series, "redis_ttl_s:token (string)": np.full(6, -1.0)}
+    assert len(plots.redis_keys([replace(made, series=forever)]).axes) == 2
+
+
+def test_commands_that_a_full_redis_refuses_are_counted():
+    redis = replace(SMALL.redis, maxmemory="1mb", maxmemory_policy="noeviction")
+    full = simulate(replace(SMALL, redis=redis), 1)
+    refused = full.series["redis_refused_commands"]
+    assert refused[-1] > 0
+    assert (np.diff(refused) >= 0).all()
+    # The remark counts commands before the load and after the last sample too.
+    assert any("commands refused by Redis" in note for note in full.notes)
+
+
+def test_the_funnel_at_full_size_adds_up():
+    counts = {"waited": 1 / 3, "booked": 10 / 3, "paid": 7.0}
+    shown = at_full_size_people(counts, 0.03)
+    assert sum(shown.values()) == round(sum(counts.values()) / 0.03)
+    assert all(value == int(value) for value in shown.values())
+    assert "Of 356 people" in plots.funnel(counts, scale=0.03).get_label()
+    assert at_full_size_people(counts, 1.0) == counts

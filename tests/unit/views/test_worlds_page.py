@@ -75,6 +75,24 @@ def test_counts_of_a_scaled_run_are_held_beside_full_size():
     assert row["reproduced"]
 
 
+def test_a_count_of_fewer_than_five_events_at_a_scale_is_not_told():
+    observed = {"tokens": Observed("tables.token_history", 17.0)}
+    rows = {scale: reproduction(observed, [run_with(2)], scale)["rows"] for scale in (0.1, 0.3)}
+    assert rows[0.1]["tokens"]["reproduced"] is None
+    assert rows[0.3]["tokens"]["reproduced"] is False
+    few = {"tokens": Observed("tables.token_history", 2.0)}
+    assert reproduction(few, [run_with(2)], 1.0)["rows"]["tokens"]["reproduced"]
+
+
+def test_at_a_scale_nothing_is_called_reproduced(tmp_path, capsys):
+    path = tmp_path / "mine.toml"
+    path.write_text(CONFIG)
+    assert main(["run", str(path), "--workers=1", "--scale=0.5"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "AT SCALE 0.5, WHICH SHOWS LITTLE" in shown
+    assert "REPRODUCED:" not in shown.replace("NOT REPRODUCED:", "")
+
+
 def test_what_is_missed_stands_in_the_first_lines(tmp_path, capsys):
     path = tmp_path / "mine.toml"
     path.write_text(CONFIG)
