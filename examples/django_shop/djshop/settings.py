@@ -1,10 +1,12 @@
 """Settings of the shop."""
 
+import os
+
 SECRET_KEY = "a-shop-of-an-example-and-of-no-one-else"
 INSTALLED_APPS = ["djshop"]
 DATABASES = {
     "default": {
-        "ENGINE": "django.db.backends.mysql",
+        "ENGINE": os.environ.get("SHOP_ENGINE", "django.db.backends.mysql"),
         "NAME": "shop",
         "HOST": "db",
         "USER": "shop",
