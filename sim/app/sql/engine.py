@@ -1020,10 +1020,10 @@ class Transaction(LockOwner):
         try:
             self._do(sql, values, table, rowid)
         except sqlite3.IntegrityError as error:
-            if is_new and self._database.store.image((table.name, rowid)) is None:
+            row = (table.name, rowid)
+            if is_new and row in self.held and self._database.store.image(row) is None:
                 # The row was taken out again: there is nothing left to lock.
-                if (table.name, rowid) in self.held:
-                    locks.release(self, (table.name, rowid))
+                locks.release(self, row)
             if not _is_unique(error) or not (insert.ignores or insert.conflict):
                 if insert.ignores and self._database.dialect == "mysql":
                     raise UnsupportedSqlError(
@@ -1077,16 +1077,22 @@ class Transaction(LockOwner):
         found = self._conflicting(table, sql, values, rowid, insert.arbiter)
         if found is None:
             raise SqlError("unique", f"Duplicate entry for {table.name}")
-        other, _, columns = found
+        other, entry, columns = found
         if other in touched and self._database.dialect == "postgres":
             raise SqlError(
                 "twice_in_one", "ON CONFLICT DO UPDATE command cannot affect row a second time"
             )
-        if self._lock((table.name, other), exclusive=True):
-            # It may be gone by now.
-            return self._insert_row(statement, insert, table, sql, values, rowid, touched)
         key = (table.name, other)
+        if self._database.dialect == "mysql":
+            self._database.locks.acquire(self, entry, exclusive=True)
+        if self._lock(key, exclusive=True):
+            store.begin_write(self._changes)
+            if store.image(key) is None:
+                return self._insert_row(statement, insert, table, sql, values, rowid, touched)
         store.begin_write(self._changes)
+        if columns != (table.key,) and store.image((table.name, rowid)) is not None:
+            # Somebody has taken the new row's own id meanwhile; it is not needed.
+            rowid = -1
         before = store.image(key)
         target = ", ".join(map(quoted, columns))
         text = f"{sql} ON CONFLICT ({target}) DO {insert.conflict}"
