@@ -86,8 +86,8 @@ notebooks-run: $(READY) ## run every notebook again and save what it shows
 scale-check: $(FAST_READY) ## the incident at several scales, five seeds each (minutes)
 	$(FAST_PYTHON) -P -m experiments.studies.scale_check experiments/shipped/data/scale_check.toml
 
-fixes: $(FAST_READY) ## the first fixes in ten of the incident's worlds (a quarter of an hour); resumes
-	$(TICKETSIM) compare incident --variants first-fixes --replications 10 --out runs/fixes
+fixes: $(FAST_READY) ## fixes, and sets of up to three groups of them, in ten of the incident's worlds (a quarter of an hour); resumes
+	$(TICKETSIM) compare incident --variants first-fixes --sets-of fix-groups --replications 10 --out runs/fixes
 
 fixes-planned: $(FAST_READY) ## every shipped fix, the plan's 30,000 people at a tenth of the size; resumes
 	$(TICKETSIM) compare incident-as-planned --scale 0.1 --replications 3 --out runs/fixes-planned

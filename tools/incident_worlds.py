@@ -32,7 +32,7 @@ from experiments.config.reading import check, load, read
 from experiments.config.sources import Merged, merge
 from experiments.config.unknown import put
 from experiments.config.worlds import without_unknowns
-from experiments.runs.store import program_version
+from experiments.runs.storage.store import program_version
 from experiments.studies.explain.observations import Vector, observations_of
 from sim.run import simulate
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from experiments.statistics.stopping import looks
 from experiments.statistics.thresholds import criteria
-from experiments.studies.gate.checks import judge, overall
+from experiments.studies.gate.decision import judge, overall
 from sim.result import RunResult
 
 RATIOS: Final = (1.0, 1.2, 1.5, 2.0, 4.0)

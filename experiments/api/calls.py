@@ -107,6 +107,8 @@ def compare(
     config: str | Path,
     variants: VariantNames,
     *,
+    sets_of: Sequence[str] = (),
+    set_size: int = 3,
     precision: float | None = None,
     seed: int | None = None,
     scale: float = 1.0,
@@ -126,6 +128,8 @@ def compare(
         variants: names of shipped variants or sets (`variants()`) or paths of variant files; or
             name -> what it changes, which is a shipped variant's name or a mapping of keys:
             `{"a larger pool": {"pool.connections": 40}, "sweep by score": "F3"}`.
+        sets_of: names of variants; each of them and every set of up to `set_size` is compared too.
+        set_size: members of the largest of these sets.
         precision: half-width wanted of the difference in failed requests; 0.02 is two points.
         seed: as in `simulate`.
         scale: as in `simulate`.
@@ -153,7 +157,8 @@ def compare(
             budget=budget,
         )
         given = _read(config, changes, keys)
-        result = study.compare(given, options, _variants(variants), precision)
+        chosen = [*_variants(variants), *Variants().select_with_sets((), sets_of, set_size)]
+        result = study.compare(given, options, chosen, precision)
     keep_comparison(result)
     return Comparison(result.document)
 
@@ -234,7 +239,7 @@ def load(folder: str | Path) -> Run | Comparison | Sweep:
             f"{folder}: no results; allowed: a folder that run, compare or sweep wrote"
         )
     from experiments.config.reading import load as load_config
-    from experiments.runs.store import read_replications
+    from experiments.runs.storage.store import read_replications
 
     config = load_config(str(path / "config.toml"))
     return Run(config, read_replications(path), _read_json(path / "summary.json"))

@@ -12,7 +12,7 @@ import numpy as np
 from experiments.errors import TicketsimError
 from experiments.views.plots.style import GREY, SERIES, legend, new_figure, styled, svg
 from experiments.views.plots.timeline import bins_of, clock, counted, finish, level
-from experiments.views.run_text import number
+from experiments.views.text.run_text import number
 from sim.result import RunResult
 
 if TYPE_CHECKING:

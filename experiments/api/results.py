@@ -24,13 +24,13 @@ from experiments.studies.compare.differences import Comparison as ComparisonData
 from experiments.studies.sweep.points import SweepResult
 from experiments.studies.terms import terms_of
 from experiments.views import plots
-from experiments.views.compare_text import decision
-from experiments.views.compare_text import render_verbose as render_comparison
 from experiments.views.plots.funnel import at_least
-from experiments.views.run_text import number, percent, scale_suffix
-from experiments.views.summary_text import render_verbose
-from experiments.views.sweep_text import render_verbose as render_sweep
-from experiments.views.verdict_text import WORDS, all_failures, headline, verdict_lines
+from experiments.views.text.compare_text import decision
+from experiments.views.text.compare_text import render_verbose as render_comparison
+from experiments.views.text.run_text import WIDEST, number, percent, scale_suffix
+from experiments.views.text.summary_text import render_verbose
+from experiments.views.text.sweep_text import render_verbose as render_sweep
+from experiments.views.text.verdict_text import WORDS, all_failures, headline, verdict_lines
 from sim.result import RunResult
 from sim.world import World
 
@@ -67,7 +67,7 @@ class RunVerdict:
 
     def __str__(self) -> str:
         """Say the outcome, what failed, and what was sold to whom."""
-        return "\n".join([f"{self.name}: {WORDS[self.outcome]}", *verdict_lines(self.data)])
+        return "\n".join([f"{self.name}: {WORDS[self.outcome]}", *verdict_lines(self.data, WIDEST)])
 
     def __repr__(self) -> str:
         """Say the outcome and the first reason."""
@@ -266,7 +266,7 @@ class Run:
 
     def plot_funnel(self) -> Plot:
         """How many people came at least as far as each step."""
-        return Plot(plots.funnel(self.summary["funnel"]))
+        return Plot(plots.funnel(self.summary["funnel"], scale=self.summary["scale"]))
 
     def _with_series(self) -> list[RunResult]:
         found = [run for run in self.results.values() if len(run.series.get("t_s", ())) > 1]

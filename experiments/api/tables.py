@@ -18,7 +18,7 @@ from experiments.statistics.quantities import COMPARED
 from experiments.statistics.summary import RunSummary
 from experiments.studies.compare.differences import Comparison
 from experiments.studies.sweep.points import SweepResult
-from experiments.views.run_text import duration, number, percent
+from experiments.views.text.run_text import duration, number, percent
 from sim.result import Cleanup, RunResult
 
 _LONGEST = 60

@@ -57,7 +57,7 @@ def add_calibrate(commands: Any) -> argparse.ArgumentParser:
 def _calibrate(options: argparse.Namespace) -> ExitCode:
     from experiments.interop.k6_output import read_output
     from experiments.interop.names_file import read_names
-    from experiments.runs.whole_file import write_text
+    from experiments.runs.storage.whole_file import write_text
 
     if options.app is not None:
         return _calibrate_application(options)
@@ -65,7 +65,7 @@ def _calibrate(options: argparse.Namespace) -> ExitCode:
         raise OptionError("k6", "allowed: --k6 FILE, or --app CONFIG, or both")
     from experiments.studies.calibrate.fragment import document_of, fragment
     from experiments.studies.calibrate.study import calibration
-    from experiments.views.calibrate_text import render
+    from experiments.views.text.calibrate_text import render
 
     names = read_names(options.names)
     found = calibration([read_output(path) for path in options.k6], names)
@@ -84,7 +84,7 @@ def _calibrate(options: argparse.Namespace) -> ExitCode:
 def _calibrate_application(options: argparse.Namespace) -> ExitCode:
     from experiments.config.reading import load
     from experiments.interop.k6_output import read_output
-    from experiments.runs.whole_file import write_text
+    from experiments.runs.storage.whole_file import write_text
     from experiments.studies.app_segments import fragment, measure, told
 
     found = measure(load(options.app), [read_output(path) for path in options.k6])

@@ -11,12 +11,14 @@ from experiments.cli.options import (
     add_command,
     add_common,
     add_config,
+    positive,
     read_config,
     run_options,
 )
 from experiments.cli.output import show
 from experiments.exit_codes import ExitCode, interrupted_or_ok
 
+SET_SIZE: Final = 3
 _ALL_SHIPPED: Final = ("all-fixes-singly", "combinations", "each-left-out")
 _DESCRIPTION: Final = """\
 Compare variants of a config with the config as it is, by common random numbers:
@@ -30,6 +32,7 @@ itself, together, and each left out of all; your own are a TOML file with
 
 Variants rank by what the verdict demands (thresholds, steps of buying, what must never
 happen), then by seats sold, then by what fails now; --verbose has every quantity.
+Where a config has unknowns and variants state a cost, the robust choice for each cost is named.
 --replications is the first stage; --precision adds as many as its variance asks for. The
 same command with the same --out goes on where it stopped."""
 
@@ -48,9 +51,23 @@ def add_compare(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--variants",
         type=_names,
-        default=_ALL_SHIPPED,
         metavar="A,B,C",
-        help="names of variants or sets, or TOML files of variants (default: all shipped fixes)",
+        help="names of variants or sets, or TOML files of variants (default: all shipped fixes, "
+        "unless --sets-of says what to compare)",
+    )
+    parser.add_argument(
+        "--sets-of",
+        type=_names,
+        default=(),
+        metavar="A,B,C",
+        help="also each of these variants by itself, and every set of up to --set-size of them",
+    )
+    parser.add_argument(
+        "--set-size",
+        type=positive,
+        default=SET_SIZE,
+        metavar="N",
+        help=f"members of the largest sets of --sets-of (default: {SET_SIZE})",
     )
     parser.add_argument(
         "--precision",
@@ -66,11 +83,12 @@ def add_compare(commands: Any) -> argparse.ArgumentParser:
 def _compare(options: argparse.Namespace) -> ExitCode:
     from experiments.config.variants import Variants
     from experiments.studies.compare.study import compare
-    from experiments.views.compare_text import render, render_verbose
     from experiments.views.progress import ProgressDisplay
     from experiments.views.saved_files import keep_comparison
+    from experiments.views.text.compare_text import render, render_verbose
 
-    variants = Variants().select(options.variants)
+    named = _ALL_SHIPPED if options.variants is None and not options.sets_of else options.variants
+    variants = Variants().select_with_sets(named or (), options.sets_of, options.set_size)
     how = run_options(options, ProgressDisplay)
     result = compare(read_config(options), how, variants, options.precision)
     keep_comparison(result)

@@ -27,7 +27,7 @@ defects ([explain.groups]) own which share of the failures.
   ticketsim explain incident --out answer    # the same, kept: goes on where it stopped
   ticketsim explain incident --budget 300    # fewer runs, the same every time
 
-Worlds are compared at --scale (default 0.1), the best of them at full size as well.
+Worlds are compared at --scale (default 1), the best of them at full size as well.
 --budget RUNS decides how much is done; --budget DURATION ends it early.
 --replications is the number of runs of each coalition of defects."""
 _EXIT_CODES: Final = """\
@@ -59,9 +59,9 @@ def add_explain(commands: Any) -> argparse.ArgumentParser:
 
 def _explain(options: argparse.Namespace) -> ExitCode:
     from experiments.studies.explain.study import explain
-    from experiments.views.explain_text import render
     from experiments.views.progress import ProgressDisplay
     from experiments.views.saved_files import keep_explanation
+    from experiments.views.text.explain_text import render
 
     how = run_options(options, ProgressDisplay)
     result = explain(read_config(options), how, full=options.full)

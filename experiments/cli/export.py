@@ -73,7 +73,7 @@ def _export_script(options: argparse.Namespace) -> ExitCode:
     """Write the script into `--out`, or to standard output for a config and into a folder."""
     from experiments.config.reading import load
     from experiments.interop.k6_script import script_of
-    from experiments.runs.whole_file import whole_text
+    from experiments.runs.storage.whole_file import whole_text
 
     folder: Path = options.folder
     is_folder = (folder / "config.toml").is_file()

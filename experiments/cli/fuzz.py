@@ -59,8 +59,8 @@ def add_fuzz(commands: Any) -> argparse.ArgumentParser:
 def _fuzz(options: argparse.Namespace) -> ExitCode:
     """Search and report. Raises ViolationError, when all is written and printed, if any broke."""
     from experiments.studies.fuzz.study import fuzz
-    from experiments.views.fuzz_text import render
     from experiments.views.saved_files import keep_fuzz
+    from experiments.views.text.fuzz_text import render
     from experiments.views.tries_bar import TriesDisplay
 
     config = read_config(options).config

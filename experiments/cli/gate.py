@@ -22,7 +22,7 @@ from experiments.errors import OutputError
 from experiments.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from experiments.studies.gate.checks import GateResult
+    from experiments.studies.gate.decision import GateResult
 
 _EXIT: Final[Mapping[str, ExitCode]] = {
     "pass": ExitCode.OK,
@@ -63,12 +63,12 @@ def add_gate(commands: Any) -> argparse.ArgumentParser:
 
 
 def _gate(options: argparse.Namespace) -> ExitCode:
-    from experiments.runs.whole_file import write_text
+    from experiments.runs.storage.whole_file import write_text
     from experiments.studies.gate.study import gate
     from experiments.studies.scale_check import warnings
-    from experiments.views.gate_text import junit, render
     from experiments.views.progress import ProgressDisplay
     from experiments.views.saved_files import keep_gate
+    from experiments.views.text.gate_text import junit, render
 
     given = read_config(options)
     if options.junit is not None:
@@ -94,7 +94,7 @@ def _check_writable(path: str) -> None:
 
 def _tell_pull_request(result: GateResult, path: str) -> None:
     """Annotations and a job summary where the build server asks for them by its variables."""
-    from experiments.views.gate_text import markdown, workflow_commands
+    from experiments.views.text.gate_text import markdown, workflow_commands
 
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in workflow_commands(result, path):

@@ -32,7 +32,7 @@ def add_keys(commands: Any) -> argparse.ArgumentParser:
 def _keys(options: argparse.Namespace) -> ExitCode:
     import shutil
 
-    from experiments.views.keys_text import matching, no_such_key, render
+    from experiments.views.text.keys_text import matching, no_such_key, render
 
     rows = matching(options.words)
     if not rows:

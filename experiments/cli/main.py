@@ -52,7 +52,7 @@ class _Version(argparse.Action):
     """Prints what results are resumed by; it reads all sources, so only when it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
-        from experiments.runs.store import program_version
+        from experiments.runs.storage.store import program_version
 
         try:
             print(f"ticketsim {program_version()}", flush=True)

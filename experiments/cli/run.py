@@ -47,17 +47,15 @@ def _run(options: argparse.Namespace) -> ExitCode:
     from experiments.studies.made_twice import check_made_twice
     from experiments.studies.run import run
     from experiments.views.live_view import LiveDisplay
-    from experiments.views.summary_text import render, render_verbose
+    from experiments.views.text.summary_text import render, render_verbose
 
     given = read_config(options)
     how = run_options(options, LiveDisplay)
     finished = run(given, how, samples=options.samples)
     if options.check_scale and not finished.summary["partial"]:
-        from experiments.studies.two_scales import check_scale, remarks
+        from experiments.studies.two_scales import add_scale_check
 
-        check = check_scale(given, how, finished.summary)
-        finished.summary["scale_check"] = check
-        finished.summary["warnings"] = list(remarks(check))
+        add_scale_check(given, how, finished)
     show(options, finished.summary, render, render_verbose)
     raise_if_failed(*finished.results.values())
     if options.scale == 1.0 and finished.results:

@@ -15,7 +15,7 @@ DOCUMENTS: Final[Mapping[str, str]] = {
     "run": "experiments.statistics.summary:RunSummary",
     "compare": "experiments.studies.compare.differences:Comparison",
     "sweep": "experiments.studies.sweep.points:SweepResult",
-    "gate": "experiments.studies.gate.checks:GateResult",
+    "gate": "experiments.studies.gate.decision:GateResult",
     "validate": "experiments.studies.validate.comparison:Validation",
     "calibrate": "experiments.studies.calibrate.fragment:CalibrateResult",
     "explain": "experiments.studies.explain.results:Explanation",

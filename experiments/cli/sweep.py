@@ -80,7 +80,7 @@ def _sweep(options: argparse.Namespace) -> ExitCode:
     from experiments.studies.sweep.study import sweep
     from experiments.views.progress import ProgressDisplay
     from experiments.views.saved_files import keep_sweep
-    from experiments.views.sweep_text import render, render_verbose
+    from experiments.views.text.sweep_text import render, render_verbose
 
     given = read_config(options)
     parameters = [parse_parameter(text) for text in options.parameters]

@@ -56,7 +56,7 @@ def _validate(options: argparse.Namespace) -> ExitCode:
     from experiments.studies.validate.study import validate
     from experiments.views.progress import ProgressDisplay
     from experiments.views.saved_files import keep_validation
-    from experiments.views.validate_text import render
+    from experiments.views.text.validate_text import render
 
     result = validate(
         read_config(options),

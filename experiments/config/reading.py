@@ -30,6 +30,7 @@ from experiments.config.sources import (
     read_source,
     show_value,
 )
+from experiments.config.toml_text import EXTENDS_OBSERVED, OF_ONE_EVENT
 from experiments.config.user_code import announce_code
 from experiments.config.worlds import TABLE, Worlds
 from experiments.documents import with_dialect
@@ -377,7 +378,7 @@ def _all_keys() -> dict[str, str]:
     keys = [*keys_of(Header), *keys_of(World)]
     presets = [f"{name}.{_PRESET_KEY}" for name, hint in hints_of(World).items() if _presets(hint)]
     return {key.path: key.unit for key in keys} | dict.fromkeys(
-        [*presets, "extends", "include"], ""
+        [*presets, "extends", EXTENDS_OBSERVED, "include"], ""
     )
 
 
@@ -467,6 +468,11 @@ def json_schema() -> dict[str, Any]:
                 "description": "values to start from; the other keys go over them",
             }
     properties["extends"] = {"type": "string", "description": "a config to start from"}
+    properties[EXTENDS_OBSERVED] = {
+        "type": "boolean",
+        "description": f"take over the tables {' and '.join(OF_ONE_EVENT)} of the extended config, "
+        "which are about one event (default: false)",
+    }
     properties["include"] = {
         "type": "array",
         "items": {"type": "string"},

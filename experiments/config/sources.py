@@ -15,7 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from experiments.config.keys import nearest
-from experiments.config.toml_text import MOST_CHARS, TomlError, parse
+from experiments.config.toml_text import (
+    EXTENDS_OBSERVED,
+    MOST_CHARS,
+    OF_ONE_EVENT,
+    TomlError,
+    parse,
+)
 from experiments.errors import ConfigError
 
 Table = dict[str, Any]
@@ -136,7 +142,15 @@ def _merged(source: Source, above: tuple[Source, ...], known: dict[Path, Merged]
     own = source.parsed()
     table: Table = {}
     origins: dict[str, str] = {}
-    for reference in [*_names(source, own, "extends"), *_names(source, own, "include")]:
+    left_out = () if _flag(source, own, EXTENDS_OBSERVED) else OF_ONE_EVENT
+    for reference in _names(source, own, "extends"):
+        part = _merged(read_source(reference, source.folder), (*above, source), known)
+        merge(table, {key: value for key, value in part.table.items() if key not in left_out})
+        say_later(
+            origins,
+            {p: name for p, name in part.origins.items() if p.partition(".")[0] not in left_out},
+        )
+    for reference in _names(source, own, "include"):
         part = _merged(read_source(reference, source.folder), (*above, source), known)
         merge(table, part.table)
         say_later(origins, part.origins)
@@ -144,6 +158,14 @@ def _merged(source: Source, above: tuple[Source, ...], known: dict[Path, Merged]
     say_later(origins, {".".join(path): source.name for path in leaves(own)})
     known[source.identity] = Merged(table, origins)
     return known[source.identity]
+
+
+def _flag(source: Source, table: Table, key: str) -> bool:
+    """Take a switch out of a table; false where it is not there."""
+    value = table.pop(key, False)
+    if not isinstance(value, bool):
+        raise ConfigError(source.name, key, "allowed: true, false", value=show_value(value))
+    return value
 
 
 def _names(source: Source, table: Table, key: str) -> list[str]:

@@ -21,7 +21,10 @@ _MANY_PARTS: Final = re.compile(
     rf"""(?<![\w"'. \t-])(?:[\w"'-]*[ \t]*\.[ \t]*){{{_MOST_PARTS}}}"""
 )
 _TABLE: Final = re.compile(r"\s*\[+\s*\"?(\w+)")
-_OF_ONE_DAY: Final = frozenset({"observed", "explain"})
+OF_ONE_EVENT: Final = ("observed", "explain")
+"""Tables about one event of the past: a config that extends another one is about something else, so
+it takes them over only if it says so by `EXTENDS_OBSERVED`."""
+EXTENDS_OBSERVED: Final = "extends_observed"
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _NO_TEXT: Final = frozenset({"Cc", "Cn", "Co", "Cs"})
 _SPACES: Final = frozenset("\t\n\r")
@@ -110,10 +113,12 @@ def without_observations(text: str) -> str:
     for line in text.splitlines(keepends=True):
         header = _TABLE.match(line)
         if header:
-            dropping = header[1] in _OF_ONE_DAY
+            dropping = header[1] in OF_ONE_EVENT
         elif not line.strip() or line.startswith("#"):
             # Comments and empty lines belong to the table that follows them.
             waiting.append(line)
+            continue
+        elif line.partition("=")[0].strip() == EXTENDS_OBSERVED:
             continue
         if not dropping:
             kept += [*waiting, line]

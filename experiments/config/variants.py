@@ -7,6 +7,7 @@
     description = "..."                   optional
     include = ["F3"]                      variants or sets below this one
     exclude = ["F9"]                      variants left out of what is included
+    cost = 2.0                            optional; of this one, what it includes is added
     measured = ["D_cap50_fix12"]          measured runs to show beside it
     pool.connections = 40                 any keys of the config
 
@@ -16,6 +17,8 @@ The shipped files (`experiments/shipped/variants/*.toml`) are always known.
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any
@@ -34,7 +37,7 @@ from experiments.config.sources import (
 )
 from experiments.errors import ConfigError
 
-_OWN_KEYS = ("description", "include", "exclude", "measured")
+_OWN_KEYS = ("description", "include", "exclude", "measured", "cost")
 Patch = tuple[str, Table]
 """Where a patch was written, and its keys."""
 
@@ -47,6 +50,14 @@ class Variant:
     description: str
     patches: tuple[Patch, ...]
     measured: tuple[str, ...]
+    costs: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
+    """By name of this variant and of all that it includes; None where a patch states no cost."""
+
+    @property
+    def cost(self) -> float | None:
+        """Of everything together, each once, in the unit of the file; None if one is not known."""
+        known = [cost for cost in self.costs.values() if cost is not None]
+        return math.fsum(known) if known and len(known) == len(self.costs) else None
 
     def keys(self) -> dict[str, Any]:
         """Dotted path -> value of every key that it sets."""
@@ -69,6 +80,32 @@ class Variant:
             merge(table, patch)
             say_later(origins, {".".join(path): source for path in leaves(patch)})
         return check(Merged(table, origins), name)
+
+
+def sets_of(variants: Sequence[Variant], most: int) -> list[Variant]:
+    """The variants, and all sets of two up to `most` of them, small sets first.
+
+    A set applies its members in their order. Two members that include the same variant, or of
+    which one includes the other, make no set: the set would be one of them, or nearly.
+    """
+    sizes = range(2, min(most, len(variants)) + 1)
+    found = [members for size in sizes for members in itertools.combinations(variants, size)]
+    return [*variants, *(_together(members) for members in found if _apart(members))]
+
+
+def _apart(members: Sequence[Variant]) -> bool:
+    names = [name for member in members for name in member.costs]
+    return len(names) == len(set(names))
+
+
+def _together(members: Sequence[Variant]) -> Variant:
+    return Variant(
+        "+".join(member.name for member in members),
+        "; ".join(member.description for member in members if member.description),
+        tuple(patch for member in members for patch in member.patches),
+        (),
+        {name: cost for member in members for name, cost in member.costs.items()},
+    )
 
 
 def _check_world(source: str, patch: Table) -> None:
@@ -136,6 +173,17 @@ class Variants:
                 names += self._expanded(word, asked)
         return [self._variant(name) for name in dict.fromkeys(names)]
 
+    def select_with_sets(
+        self, wanted: Sequence[str], members: Sequence[str], most: int
+    ) -> list[Variant]:
+        """What is wanted, then each member and every set of up to `most` of them, each once.
+
+        Raises:
+            ConfigError: as `select` does.
+        """
+        found = [*self.select(wanted), *sets_of(self.select(members, "--sets-of"), most)]
+        return list({variant.name: variant for variant in found}.values())
+
     def _read(self, source: Source) -> list[str]:
         """Take up the variants of a file and return their names."""
         table = _parsed(source)
@@ -173,12 +221,14 @@ class Variants:
     def _variant(self, name: str) -> Variant:
         entry = self._entries[name]
         patches = self._patches(entry, ())
+        costs = {one: _cost(self._entries[one]) for one in patches}
         description = entry.table.get("description", "")
         if not isinstance(description, str):
             raise ConfigError(
                 entry.source, "description", "allowed: text", value=show_value(description)
             )
-        return Variant(name, description, tuple(patches.values()), tuple(entry.names("measured")))
+        measured = tuple(entry.names("measured"))
+        return Variant(name, description, tuple(patches.values()), measured, costs)
 
     def _patches(self, entry: _Entry, seen: tuple[str, ...]) -> dict[str, Patch]:
         """Variant -> its own patch, of everything that an entry includes and then of itself."""
@@ -199,6 +249,17 @@ class Variants:
                 )
             del patches[name]
         return {**patches, entry.name: entry.patch}
+
+
+def _cost(entry: _Entry) -> float | None:
+    """What an entry costs by itself: 0 if it changes nothing itself, None if it does not say."""
+    cost = entry.table.get("cost", None if entry.patch[1] else 0.0)
+    number = isinstance(cost, int | float) and not isinstance(cost, bool)
+    if cost is not None and not (number and 0 <= cost < math.inf):
+        raise ConfigError(
+            entry.source, "cost", "allowed: a number, 0 or more", value=show_value(cost)
+        )
+    return None if cost is None else float(cost)
 
 
 def _shipped() -> list[Source]:

@@ -127,7 +127,7 @@ def write_csv(file: IO[str], samples: Iterable[CsvRow], run: RunResult, epoch_s:
 
     Args:
         file: where to; opened with newline="".
-        samples: rows of `experiments.runs.samples`.
+        samples: rows of `experiments.runs.storage.samples`.
         run: for the users over time.
         epoch_s: when the load began, in seconds since 1970.
     """

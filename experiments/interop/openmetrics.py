@@ -22,7 +22,10 @@ _COUNTED: Final[Mapping[str, tuple[str, str, str]]] = {
 }
 """Prefix of a column -> family, label and help."""
 _TOTALS: Final = frozenset(
-    {"redis_evicted_keys", "redis_expired_keys", "pool_timeouts", "killed_processes"}
+    {
+        *("redis_evicted_keys", "redis_expired_keys", "redis_refused_commands"),
+        *("pool_timeouts", "killed_processes"),
+    }
 )
 """Gauges of the series that only ever grow."""
 _LEFT_OUT: Final = frozenset({"t_s", "http_reqs", "http_req_failed"})

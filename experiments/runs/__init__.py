@@ -1,5 +1,6 @@
 """Making many runs and keeping their results.
 
-Start reading at `campaign` (which runs are missing, and until when); `replications` makes them in
-processes or on a `cluster`, `store` and `journal` keep them on disk.
+Start reading at `campaign` (which runs are missing, and until when) and `runner` (makes them).
+`workers` holds the processes and the cluster that runs are made in, `storage` the files that keep
+their results.
 """

@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 
 from experiments.config.reading import Config
-from experiments.runs.journal import Journal
 from experiments.runs.options import RunOptions
-from experiments.runs.replications import seed_of
 from experiments.runs.runner import Runner
+from experiments.runs.storage.journal import Journal
 from experiments.runs.wanted import Wanted, wanted_run
+from experiments.runs.workers.replications import seed_of
 from experiments.statistics.quantities import QUANTITIES
 from experiments.statistics.thresholds import watched
 from experiments.statistics.uncertainty import Uncertainty, again, runs_again, splits, world_number

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any, Final
 
 from experiments.config.reading import Config
-from experiments.runs.store import identity_of, key_of
+from experiments.runs.storage.store import identity_of, key_of
 from experiments.runs.wanted import Wanted
 from sim.result import RunResult
 

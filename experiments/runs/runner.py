@@ -9,11 +9,11 @@ from typing import Final
 from experiments.config.memory_check import memory_warning
 from experiments.runs.budget import Budget
 from experiments.runs.failures import raise_if_failed
-from experiments.runs.journal import Journal
 from experiments.runs.options import RunOptions
-from experiments.runs.replications import processes_here, stream_replications
 from experiments.runs.run_reuse import FinishedRuns
+from experiments.runs.storage.journal import Journal
 from experiments.runs.wanted import Wanted
+from experiments.runs.workers.replications import processes_here, stream_replications
 from sim.result import RunResult
 from sim.scale import scaled
 from sim.world import World

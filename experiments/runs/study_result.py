@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
-from experiments.runs.journal import Journal
+from experiments.runs.storage.journal import Journal
 
 Document = TypeVar("Document", bound=Mapping[str, Any])
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from experiments.config.reading import Config
 from experiments.runs.limits import Limits
-from experiments.runs.store import Identity, identity_of, key_of
-from experiments.runs.worker import Task, whole
+from experiments.runs.storage.store import Identity, identity_of, key_of
+from experiments.runs.workers.worker import Task, whole
 from sim.measure.watched import NOTHING, Watched
 from sim.result import RunResult
 

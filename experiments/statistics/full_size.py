@@ -9,6 +9,8 @@ far that holds, so a threshold on them is refused.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Final
 
 from experiments.statistics.thresholds import Measure, kind_of
@@ -31,6 +33,19 @@ def grows(measure: Measure) -> bool:
 def refusal(measure: Measure, scale: float) -> str:
     """Why a number cannot be told of full size at this scale; nothing where it can."""
     return _REFUSED.get(measure.metric, "") if scale < 1 else ""
+
+
+def whole_parts(parts: Sequence[float]) -> list[int]:
+    """Round numbers to whole ones that add up to their rounded sum.
+
+    The largest remainders are rounded up, so no number is off by one or more.
+    """
+    floors = [math.floor(part) for part in parts]
+    missing = round(sum(parts)) - sum(floors)
+    by_remainder = sorted(range(len(parts)), key=lambda one: floors[one] - parts[one])
+    for one in by_remainder[:missing]:
+        floors[one] += 1
+    return floors
 
 
 def at_full_size(measure: Measure, value: float, scale: float) -> float:

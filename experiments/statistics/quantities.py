@@ -58,10 +58,13 @@ def _step(step: str, run: RunResult) -> float | None:
 
 
 FAILED: Final = Quantity("failed", "failed requests", "http_req_failed.rate", -1, "share")
+BOOKED: Final = Quantity(
+    "bookings", "seats standing or paid", "tables.booking", 1, "rows", standing
+)
 QUANTITIES: Final = (
     FAILED,
     Quantity("tokens", "tokens issued", "tables.token_history", 0, "rows"),
-    Quantity("bookings", "seats standing or paid", "tables.booking", 1, "rows", standing),
+    BOOKED,
     Quantity("payments", "payments", "tables.payment", 1, "rows"),
     Quantity("p95", "p95 duration", "http_req_duration.p(95)", -1, "ms"),
     Quantity("goodput", "goodput", "", 1, "per minute", _goodput),

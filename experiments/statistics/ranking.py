@@ -14,7 +14,7 @@ from typing import Final
 
 from experiments.statistics.intervals import ci95, mean
 from experiments.statistics.steps import buying_failed_share, failed_share
-from experiments.statistics.thresholds import Criterion
+from experiments.statistics.thresholds import Criterion, Measure
 from experiments.statistics.verdict import Verdict, standing
 from sim.result import RunResult
 
@@ -33,6 +33,8 @@ class FailingQuantity:
     name: str
     read: Callable[[RunResult], float | None]
     sign: int = 1
+    measure: Measure | None = None
+    """Of the threshold that it comes from, if it comes from one."""
 
     def of(self, run: RunResult) -> float | None:
         """The number with its sign, less is better; None without samples."""
@@ -67,7 +69,7 @@ def failing_quantity(verdict: Verdict, criteria: Sequence[Criterion]) -> Failing
         if failure["kind"] == "threshold" and criterion is not None and criterion.worse:
             measure = criterion.measure
             name = f"{measure.name} {measure.aggregation}"
-            return FailingQuantity(name, measure.of, criterion.worse)
+            return FailingQuantity(name, measure.of, criterion.worse, measure)
         if failure["kind"] == "step":
             return FailingQuantity(f"{failure['name']} failed", _of_step(failure["name"]))
     return FailingQuantity("buying failed", buying_failed_share)

@@ -2,6 +2,10 @@
 
 A number is reproduced when it lies in the interval that holds 95 % of the worlds; a limit that was
 observed, when that interval reaches it.
+
+Of worlds at a smaller scale, a count is held beside what was observed only if at least `FEWEST`
+events of it would have been observed at that scale: one event more or less is a large part of
+fewer. Shares and durations are held beside it as they are.
 """
 
 from __future__ import annotations
@@ -9,7 +13,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, NotRequired
+from typing import Any, Final, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -19,6 +23,8 @@ from experiments.statistics.summary import is_count, number_at
 from sim.result import RunResult
 
 _TAIL = 0.025
+FEWEST: Final = 5
+"""Events expected of a count that is compared, as in chi-squared tests (Cochran 1954)."""
 
 
 class Reproduced(TypedDict):
@@ -33,7 +39,8 @@ class Reproduced(TypedDict):
     median: float | None
     low: float | None
     high: float | None
-    reproduced: bool
+    reproduced: bool | None
+    """None: cannot be told at the scale of the worlds."""
 
 
 class Cause(TypedDict):
@@ -92,8 +99,17 @@ def _row(one: Observed, runs: Sequence[RunResult], scale: float) -> Reproduced:
         "median": statistics.median(values) if values else None,
         "low": low,
         "high": high,
-        "reproduced": low is not None and high is not None and _holds(one, low, high),
+        "reproduced": None if _is_too_small(one, scale) else _reached(one, low, high),
     }
+
+
+def _is_too_small(one: Observed, scale: float) -> bool:
+    """Whether an observed count is too few events at this scale."""
+    return scale < 1 and is_count(one.metric) and one.value * scale < FEWEST
+
+
+def _reached(one: Observed, low: float | None, high: float | None) -> bool:
+    return low is not None and high is not None and _holds(one, low, high)
 
 
 def _interval(values: Sequence[float]) -> tuple[float | None, float | None]:

@@ -30,6 +30,12 @@ CAUSED_BY: Final[Mapping[str, str]] = {
 """Primary cause of a failure -> config key of what there is too little of, where one is certain."""
 
 
+FEWEST_UNITS: Final = 20
+"""At a smaller scale a limit of fewer units is rounded by 2.5 % or more; a failure there may come
+from the rounding."""
+SEATS: Final = "catalogue.seats"
+
+
 class Full(TypedDict):
     """A resource that was full."""
 
@@ -46,6 +52,23 @@ def limits_of(world: World) -> dict[str, float]:
         "service.threads": world.service.threads,
         "pool.connections": world.pool.connections,
     }
+
+
+def rounded_limits(world: World, small: World) -> frozenset[str]:
+    """Config keys of limits that a scale has made too small to blame.
+
+    Args:
+        world: as the config has it.
+        small: the same world at the scale of the runs.
+    """
+    pairs = {
+        "service.max_connections": (world.service.max_connections, small.service.max_connections),
+        "service.accept_count": (world.service.accept_count, small.service.accept_count),
+        "service.threads": (world.service.threads, small.service.threads),
+        "pool.connections": (world.pool.connections, small.pool.connections),
+        "generator.local_ports": (world.generator.local_ports, small.generator.local_ports),
+    }
+    return frozenset(key for key, (whole, part) in pairs.items() if part < min(FEWEST_UNITS, whole))
 
 
 def full_resources(runs: Sequence[RunResult], limits: Mapping[str, float]) -> list[Full]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -58,12 +58,22 @@ class StepCounts(TypedDict):
     refused: float
     """Refused as business: a lost race for a seat, a booking that had lapsed, too few points."""
     failed: float
+    answered_share: NotRequired[float]
+    refused_share: NotRequired[float]
     failed_share: float
-    """Mean over the runs that have requests of the step, as thresholds are judged."""
+    """Means over the runs that have requests of the step, as thresholds are judged; the three
+    shares add up to 1."""
     limit: float
     """The largest `failed_share` with which the step holds."""
     causes: dict[str, float]
     """Primary cause -> failed requests, most common first; business refusals left out."""
+
+
+def shares_of(counts: StepCounts) -> tuple[float, float, float]:
+    """(answered, refused, failed) as shares of a step's requests; they add up to 1."""
+    failed = counts["failed_share"]
+    answered = counts.get("answered_share", counts["answered"] / counts["requests"])
+    return answered, counts.get("refused_share", 1.0 - answered - failed), failed
 
 
 def steps_of(run: Measured) -> dict[str, tuple[str, ...]]:
@@ -120,7 +130,9 @@ def step_counts(
 def _counts(runs: Sequence[RunResult], endpoints: Sequence[str], limit: float) -> StepCounts:
     triples = [counts_of(run, endpoints) for run in runs]
     requests, refused, failed = (sum(column) for column in zip(*triples, strict=True))
-    shares = [bad / whole for whole, _, bad in triples if whole]
+    asked = [triple for triple in triples if triple[0]]
+    refused_share = mean([no / whole for whole, no, _ in asked]) if asked else 0.0
+    failed_share = mean([bad / whole for whole, _, bad in asked]) if asked else 0.0
     causes = Counter[str]()
     for name, count in _failures(runs, endpoints):
         causes[name] += count
@@ -130,7 +142,9 @@ def _counts(runs: Sequence[RunResult], endpoints: Sequence[str], limit: float) -
         "answered": (requests - refused - failed) / size,
         "refused": refused / size,
         "failed": failed / size,
-        "failed_share": mean(shares) if shares else 0.0,
+        "answered_share": 1.0 - refused_share - failed_share if asked else 0.0,
+        "refused_share": refused_share,
+        "failed_share": failed_share,
         "limit": limit,
         "causes": {name: count / size for name, count in causes.most_common()},
     }

@@ -54,9 +54,10 @@ class Failures(TypedDict):
 
 
 class ScaleRow(TypedDict):
-    """One quantity at two scales; durations in milliseconds."""
+    """One quantity at two scales."""
 
     name: str
+    unit: Literal["share", "ms"]
     smaller: float | None
     larger: float | None
     agrees: bool

@@ -18,15 +18,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, Literal
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Final, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
 from experiments.statistics.full_size import at_full_size, refusal
 from experiments.statistics.intervals import mean
 from experiments.statistics.outcomes import POLL
-from experiments.statistics.saturation import CAUSED_BY, Full, full_resources
+from experiments.statistics.saturation import CAUSED_BY, SEATS, Full, full_resources
 from experiments.statistics.steps import STEP_LIMIT, STEPS, StepCounts, step_counts
 from experiments.statistics.thresholds import STEP_FAILED, Criterion, Measure, holds
 from sim.result import RunResult
@@ -52,6 +52,10 @@ class ThresholdRow(TypedDict):
     reason: str
     at_full_size: bool
     """Whether `value` was extrapolated from a run at a smaller scale."""
+    metric: NotRequired[str]
+    tags: NotRequired[dict[str, str]]
+    aggregation: NotRequired[str]
+    """What is measured, as in `experiments.statistics.thresholds.Measure`."""
 
 
 class Seats(TypedDict):
@@ -89,12 +93,16 @@ class Failure(TypedDict):
     """The step of buying in which it failed, or "polls"; empty where it is of no single step."""
     value: float | None
     limit: float | None
+    at_full_size: NotRequired[bool]
+    """Whether `value` was extrapolated from a run at a smaller scale."""
     cause: str
     """The most common primary cause of failed requests there, or empty."""
     cause_share: float
     """Its share of the failed requests there."""
     resource: str
     """Config key of the limit behind it, or empty where none was found."""
+    rounded: NotRequired[bool]
+    """Whether `resource` has so few units at this scale that the rounding may be what failed."""
 
 
 class Verdict(TypedDict):
@@ -126,6 +134,7 @@ class Terms:
         scale: of the runs.
         opens_after_s: when the sale opened, after the load began.
         limits: of the world as simulated, see `experiments.statistics.saturation.limits_of`.
+        rounded: config keys of limits too small at this scale to be blamed for a failure.
         observed_off: see `Verdict`.
     """
 
@@ -133,6 +142,7 @@ class Terms:
     scale: float = 1.0
     opens_after_s: float | None = None
     limits: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    rounded: frozenset[str] = frozenset()
 
 
 def verdict_on(
@@ -158,6 +168,7 @@ def verdict_on(
         *_failed_sale(people, runs, full),
         *_failed_invariants(broken),
     ]
+    failures = [_told_at(failure, terms.rounded) for failure in failures]
     undecided = list(_undecided(rows, runs))
     return {
         "outcome": "fails" if failures else "open" if undecided else "holds",
@@ -210,6 +221,9 @@ def _threshold(criterion: Criterion, runs: Sequence[RunResult], scale: float) ->
         "met": None,
         "reason": refusal(measure, scale),
         "at_full_size": False,
+        "metric": measure.metric,
+        "tags": dict(measure.tags),
+        "aggregation": measure.aggregation,
     }
     if row["reason"]:
         return row
@@ -251,6 +265,11 @@ def standing(run: RunResult) -> int:
     return run.tables.get("booking", 0) - run.tables.get("booking:CANCELLED", 0)
 
 
+def paid(run: RunResult) -> int:
+    """Seats paid at the end of a run."""
+    return run.tables.get("booking:PAID", 0)
+
+
 def _people(runs: Sequence[RunResult]) -> People:
     def average(values: Sequence[float]) -> float:
         return mean(values)
@@ -258,13 +277,13 @@ def _people(runs: Sequence[RunResult]) -> People:
     came = [sum(run.funnel.values()) - run.funnel.get("never_arrived", 0) for run in runs]
     return {
         "came": average(came),
-        "got_in": average([_got_in(run) for run in runs]),
+        "got_in": average([got_in(run) for run in runs]),
         "lost_patience": average([_count(run, "abandoned") for run in runs]),
         "shut_out": average([_count(run, "shut_out") for run in runs]),
     }
 
 
-def _got_in(run: RunResult) -> float:
+def got_in(run: RunResult) -> float:
     """People let in: by the tokens that the service gave, or by what people did inside."""
     inside = sum(run.funnel.get(state, 0) for state in _INSIDE)
     return max(_count(run, "admissions"), inside)
@@ -315,7 +334,19 @@ def _failed_thresholds(
             behind = full
         step = _step_of(endpoint)
         value, limit = row["value"], row["limit"]
-        yield _failure("threshold", row["name"], step, value, limit, causes, behind)
+        found = _failure("threshold", row["name"], step, value, limit, causes, behind)
+        if metric == "goodput" and criterion.worse < 0 and _all_paid(runs):
+            found["resource"] = SEATS
+        yield {**found, "at_full_size": row["at_full_size"]}
+
+
+def _all_paid(runs: Sequence[RunResult]) -> bool:
+    """Whether every seat on sale was paid for in every run."""
+    return all(0 < run.tables.get("seat", 0) <= run.tables.get("booking:PAID", 0) for run in runs)
+
+
+def _told_at(failure: Failure, rounded: Collection[str]) -> Failure:
+    return {**failure, "rounded": failure["resource"] in rounded}
 
 
 def _endpoint(criterion: Criterion, runs: Sequence[RunResult]) -> str:
@@ -401,7 +432,9 @@ def _failure(
         "step": step,
         "value": value,
         "limit": limit,
+        "at_full_size": False,
         "cause": cause,
         "cause_share": causes[cause] / total if cause else 0.0,
         "resource": behind,
+        "rounded": False,
     }

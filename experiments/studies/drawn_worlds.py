@@ -8,7 +8,7 @@ from importlib import resources
 from typing import Any
 
 from experiments.config.reading import Config
-from experiments.runs.store import program_version
+from experiments.runs.storage.store import program_version
 
 
 def remarks(config: Config) -> Iterator[str]:

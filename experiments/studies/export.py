@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from experiments.documents import as_json
 from experiments.errors import ResultsError
-from experiments.runs.samples import path_of
-from experiments.runs.store import read_results
-from experiments.runs.whole_file import check_writable, whole_binary, whole_text
+from experiments.runs.storage.samples import path_of
+from experiments.runs.storage.store import read_results
+from experiments.runs.storage.whole_file import check_writable, whole_binary, whole_text
 from experiments.statistics.thresholds import criteria
 from experiments.studies.saved_results import SavedRun, read_folder
 from sim.result import RunResult
@@ -118,7 +118,7 @@ def _parquet(job: _Job) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from experiments.runs.samples import schema
+    from experiments.runs.storage.samples import schema
 
     paths = {number: _samples(job, number) for number in job.runs}
     wanted = schema().insert(0, pa.field("replication", pa.int64()))

@@ -14,10 +14,10 @@ from experiments.config.reading import Config, Reading
 from experiments.config.worlds import TABLE
 from experiments.errors import InterruptedRunError, OutputError
 from experiments.runs.options import RunOptions
-from experiments.runs.replications import processes_here, seed_of, stream_replications
-from experiments.runs.samples import path_of
-from experiments.runs.store import RunFolder, identity_of
-from experiments.runs.worker import Task
+from experiments.runs.storage.samples import path_of
+from experiments.runs.storage.store import RunFolder, identity_of
+from experiments.runs.workers.replications import processes_here, seed_of, stream_replications
+from experiments.runs.workers.worker import Task
 from experiments.statistics.quantities import QUANTITIES
 from experiments.statistics.reproduction import reproduction
 from experiments.statistics.summary import RunSummary, Setup, summarise
@@ -57,6 +57,22 @@ def run(given: Reading, options: RunOptions, *, samples: bool = False) -> Finish
         return work.done()
     finally:
         work.close()
+
+
+def keep_summary(given: Reading, options: RunOptions, summary: RunSummary) -> None:
+    """Write a summary to which something was added over the one in `out`, if there is an `out`.
+
+    Raises:
+        OutputError: `out` cannot be written.
+    """
+    setup = _setup(given.config, options)
+    folder = _folder(given.config, setup, options)
+    if folder is None:
+        return
+    try:
+        folder.write(summary, folder.open(), _as_run(given, setup, folder.path))
+    finally:
+        folder.close()
 
 
 class _Work:

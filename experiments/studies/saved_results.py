@@ -10,10 +10,10 @@ from typing import Any, cast
 
 from experiments.config.reading import Config, load
 from experiments.errors import ConfigError, ResultsError
-from experiments.runs.store import FORMAT, read_results
+from experiments.runs.storage.store import FORMAT, read_results
 from experiments.statistics.summary import RunSummary
 from experiments.studies.compare.differences import Comparison
-from experiments.studies.gate.checks import GateResult
+from experiments.studies.gate.decision import GateResult
 from experiments.studies.sweep.points import SweepResult
 from sim.result import RunResult
 

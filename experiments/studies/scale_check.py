@@ -43,8 +43,8 @@ def warnings(config: Config, scale: float) -> list[str]:
         return [
             (
                 f"scale {scale:g}: whether shares and durations of {config.name} agree with full "
-                f"size is not known; ticketsim run {config.name} --scale {scale:g} --check-scale "
-                "compares two scales"
+                f"size is not known; ticketsim run CONFIG --scale {scale:g} --check-scale compares "
+                "two scales"
             )
         ]
     text = resources.files("experiments.shipped").joinpath("data", _FILE).read_text("utf-8")
@@ -84,8 +84,8 @@ def _agrees(key: str, value: float, full: float) -> bool:
 
 def measure(path: Path) -> None:
     """Run everything and write the file; takes five minutes on two cores, compiled."""
-    from experiments.runs.replications import run_replications
-    from experiments.runs.worker import Task
+    from experiments.runs.workers.replications import run_replications
+    from experiments.runs.workers.worker import Task
 
     world = load("incident-as-planned", ()).world
     rows = []

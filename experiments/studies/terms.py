@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from experiments.config.reading import Config
-from experiments.statistics.saturation import limits_of
+from experiments.statistics.saturation import limits_of, rounded_limits
 from experiments.statistics.thresholds import criteria
 from experiments.statistics.verdict import Terms
 
@@ -19,9 +19,11 @@ def terms_of(config: Config, scale: float, *, with_limits: bool = False) -> Term
     Raises:
         ConfigError: a threshold of the config is not valid.
     """
+    small = config.world_at(scale)
     return Terms(
         criteria=tuple(criteria(config.header.thresholds, config.name)),
         scale=scale,
         opens_after_s=config.world.catalogue.opens_after_s,
-        limits=limits_of(config.world_at(scale)) if with_limits else {},
+        limits=limits_of(small) if with_limits else {},
+        rounded=rounded_limits(config.world, small),
     )

@@ -8,18 +8,36 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import Final, Literal
 
 from experiments.config.reading import Reading
 from experiments.errors import ConfigError
 from experiments.runs.options import RunOptions
 from experiments.statistics.summary import RunSummary, ScaleCheck, ScaleRow
 from experiments.statistics.verdict import Verdict
-from experiments.studies.run import run
-from experiments.studies.scale_check import RATE_TOLERANCE, RATIO_TOLERANCE
+from experiments.studies.run import Finished, keep_summary, run
+from experiments.studies.scale_check import RATE_TOLERANCE, RATIO_TOLERANCE, warnings
 
 _TIMES: Final = 3.0
 """How much larger the second scale is, up to full size."""
+LARGER: Final = "larger"
+"""Folder of the runs at the larger scale, in the one of the runs that are checked."""
+
+
+def add_scale_check(given: Reading, options: RunOptions, finished: Finished) -> None:
+    """Check a finished run against a larger scale; its summary, kept too, says what came of it.
+
+    Raises as `check_scale`.
+    """
+    summary = finished.summary
+    check = check_scale(given, options, summary)
+    unknown = warnings(given.config, options.scale)
+    summary["scale_check"] = check
+    summary["warnings"] = [
+        *remarks(check),
+        *(warning for warning in summary["warnings"] if warning not in unknown),
+    ]
+    keep_summary(given, options, summary)
 
 
 def check_scale(given: Reading, options: RunOptions, summary: RunSummary) -> ScaleCheck:
@@ -37,7 +55,8 @@ def check_scale(given: Reading, options: RunOptions, summary: RunSummary) -> Sca
     if options.scale >= 1:
         raise ConfigError("--check-scale", "", "needs --scale below 1, to compare with a larger")
     larger = min(1.0, _TIMES * options.scale)
-    again = dataclasses.replace(options, scale=larger, out=None)
+    folder = None if options.out is None else options.out / LARGER
+    again = dataclasses.replace(options, scale=larger, out=folder)
     other = run(given, again).summary
     return compare_scales(summary, other)
 
@@ -69,11 +88,15 @@ def remarks(check: ScaleCheck) -> Iterator[str]:
 def _share_rows(one: Verdict, other: Verdict) -> Iterator[ScaleRow]:
     """Shares agree within three points."""
     for name, read in _SHARES.items():
-        yield _row(name, read(one), read(other), lambda a, b: abs(a - b) <= RATE_TOLERANCE)
+        yield _row(name, "share", read(one), read(other), _same_share)
     for step in dict.fromkeys([*one["steps"], *other["steps"]]):
         shares = [found["steps"].get(step) for found in (one, other)]
         a, b = (None if counts is None else counts["failed_share"] for counts in shares)
-        yield _row(f"{step} failed", a, b, lambda a, b: abs(a - b) <= RATE_TOLERANCE)
+        yield _row(f"{step} failed", "share", a, b, _same_share)
+
+
+def _same_share(a: float, b: float) -> bool:
+    return abs(a - b) <= RATE_TOLERANCE
 
 
 def _share(part: float, whole: float) -> float | None:
@@ -97,6 +120,7 @@ def _duration_rows(one: RunSummary, other: RunSummary) -> Iterator[ScaleRow]:
         a, b = (found["metrics"].get(metric, {}).get(statistic) for found in (one, other))
         yield _row(
             name,
+            "ms",
             a if isinstance(a, int | float) else None,
             b if isinstance(b, int | float) else None,
             lambda a, b: abs(a - b) <= RATIO_TOLERANCE * max(abs(a), abs(b)),
@@ -104,7 +128,11 @@ def _duration_rows(one: RunSummary, other: RunSummary) -> Iterator[ScaleRow]:
 
 
 def _row(
-    name: str, a: float | None, b: float | None, agree: Callable[[float, float], bool]
+    name: str,
+    unit: Literal["share", "ms"],
+    a: float | None,
+    b: float | None,
+    agree: Callable[[float, float], bool],
 ) -> ScaleRow:
     agrees = a is b is None or (a is not None and b is not None and agree(a, b))
-    return {"name": name, "smaller": a, "larger": b, "agrees": agrees}
+    return {"name": name, "unit": unit, "smaller": a, "larger": b, "agrees": agrees}

@@ -1,1 +1,5 @@
-"""What people see of results: texts for the terminal, figures (`plots`), HTML pages (`report`)."""
+"""What people see of results.
+
+`text` is for the terminal, `plots` are figures, `report` are HTML pages, and the live view of a
+run is in `live_view`.
+"""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from experiments.runs.display import Display, Report
 from experiments.views.progress import clock, share
-from experiments.views.run_text import duration, number, percent, wrapped
+from experiments.views.text.run_text import duration, number, percent, wrapped
 from sim.load.settings import Load, Loads, RampingArrivalRate, RampingVUs, length_s
 from sim.run import Progress
 

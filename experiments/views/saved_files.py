@@ -7,17 +7,17 @@ from experiments.runs.study_result import StudyResult
 from experiments.studies.compare.differences import Comparison
 from experiments.studies.explain.results import Explanation
 from experiments.studies.fuzz.result import FuzzResult
-from experiments.studies.gate.checks import GateResult
+from experiments.studies.gate.decision import GateResult
 from experiments.studies.sweep.points import SweepResult
 from experiments.studies.validate.comparison import Validation
-from experiments.views import (
+from experiments.views.draws_file import draws_toml
+from experiments.views.text import (
     compare_text,
     explain_text,
     gate_text,
     sweep_text,
     validate_text,
 )
-from experiments.views.draws_file import draws_toml
 
 _COLUMNS = 120
 """Of texts that are kept."""

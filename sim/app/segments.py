@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sim.machines.cpu import Process
     from sim.network.link import Link
     from sim.service.costs import Costs, Factor
+    from sim.world import Database as DatabaseSettings
     from sim.world.application import Application
 
 SEPARATOR: Final = " | "
@@ -30,6 +31,8 @@ BEGIN: Final = "begin"
 END: Final = "end"
 _thread_time_ns: Final = REAL["thread_time_ns"]
 _LEAST_MEASURED: Final = 20
+_MIDDLE: Final = (0.159, 0.841)
+"""One standard deviation to each side of a normal number."""
 
 
 class Computes(Protocol):
@@ -49,6 +52,7 @@ class ApplicationTask:
 
     __slots__ = (
         "began_ns",
+        "code",
         "database_debt_s",
         "debt_s",
         "error",
@@ -74,6 +78,8 @@ class ApplicationTask:
         self.error: str | None = None
         """Class of the last exception that was logged with a stack trace."""
         self.began_ns: int = _thread_time_ns()
+        self.code: list[tuple[tuple[str, str, str], int]] = []
+        """Segments and their times so far, while they are measured."""
 
 
 class Segments:
@@ -89,6 +95,8 @@ class Segments:
             self._known[endpoint, before, after] = seconds * self._factor(endpoint)
         self.measuring = measuring
         self.measured: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
+        self.requests: list[list[tuple[tuple[str, str, str], int]]] = []
+        """The measured segments of each request."""
         self.charged: Counter[str] = Counter()
         """Endpoint -> segments whose time was measured before."""
         self.missing: Counter[str] = Counter()
@@ -116,6 +124,22 @@ class Segments:
                 rare.append(name)
         return found, rare
 
+    def request_cv(self) -> float | None:
+        """How much the time of a request varies around what its segments' medians say.
+
+        The middle 68 % of the ratios are used: preempted and very first requests are no sign of
+        the spread of the others. None with fewer than 20 requests.
+        """
+        if len(self.requests) < _LEAST_MEASURED:
+            return None
+        typical = {key: median(times) for key, times in self.measured.items()}
+        ratios = sorted(
+            sum(taken for _, taken in request) / max(1.0, sum(typical[key] for key, _ in request))
+            for request in self.requests
+        )
+        low, high = (ratios[int(share * len(ratios))] for share in _MIDDLE)
+        return round((high - low) / 2.0, 3)
+
 
 class ApplicationCharges:
     """Charges a thread's processor time before the thread waits; counts logged exceptions."""
@@ -128,7 +152,7 @@ class ApplicationCharges:
         segments: Segments,
         service: Process,
         database: Process,
-        database_speed: float,
+        database_settings: DatabaseSettings,
     ) -> None:
         self._env = env
         self._settings = settings
@@ -136,7 +160,8 @@ class ApplicationCharges:
         self.segments = segments
         self._service = service
         self._database = database
-        self._database_speed = database_speed
+        self._database_speed = database_settings.speed
+        self._commit_wait_s = database_settings.commit_wait_s
         self.slowdown = 1.0
         self.exceptions: dict[str, Counter[str]] = {}
         self.logged: Counter[str] = Counter()
@@ -173,7 +198,11 @@ class ApplicationCharges:
         segments = self.segments
         if segments.measuring:
             elapsed_ns = _thread_time_ns() - task.began_ns
-            segments.measured[task.label, task.last, label].append(elapsed_ns)
+            key = (task.label, task.last, label)
+            segments.measured[key].append(elapsed_ns)
+            task.code.append((key, elapsed_ns))
+            if label == END:
+                segments.requests.append(task.code)
         else:
             task.debt_s += segments.seconds(task.label, task.last, label) * task.factor.code
         task.last = label
@@ -230,6 +259,8 @@ class ApplicationCharges:
             task.database_debt_s += self._costs.db_commit_write_s / self._database_speed
         self._travel()
         self.settle(task)
+        if committed and wrote and self._commit_wait_s > 0.0:
+            self._env.sleep(self._commit_wait_s)
         self.go_on()
 
     def _travel(self) -> None:

@@ -121,6 +121,8 @@ class ApplicationServer:
         self.env = env
         self.world = world
         self.settings = settings = world.app
+        if settings.request_cv is not None:
+            costs = replace(costs, request_cv=settings.request_cv)
         self.costs = costs
         self.host = host
         self.redis = redis_server
@@ -136,7 +138,7 @@ class ApplicationServer:
             self.segments,
             self.process,
             self.database_process,
-            world.database.speed,
+            world.database,
         )
         self.redis_turn = _Turn(env, self.charges, costs, self.redis_process)
         self.clock = SimulatedClock(env, world.catalogue.opening_epoch_s)

@@ -12,8 +12,8 @@ from sim.measure.answers import Answers
 from sim.measure.funnel import Step
 from sim.measure.pauses import LEAST_PAUSE_S, MOST_IN_A_ROW, Pauses
 from sim.network.connection import Connection
-from sim.network.connector import REQUEST_TIMEOUT
 from sim.network.exchange import Exchange
+from sim.network.spare_connections import REQUEST_TIMEOUT, SpareConnections
 from sim.service.ports import SimulatedClock
 
 if TYPE_CHECKING:
@@ -132,6 +132,7 @@ class User:
         "_rng",
         "_row_began_s",
         "_site",
+        "_spare",
         "_tab",
         "_tabs",
         "id",
@@ -155,6 +156,7 @@ class User:
         self.id = vu.id
         self.memory: Any = None
         self._connection = Connection()
+        self._spare: SpareConnections | None = None
         self._debt_s = 0.0
         self._blocked_s = 0.0
         self._idle_until_s = -1.0
@@ -305,6 +307,8 @@ class User:
     def leave(self) -> None:
         """The user's program ends: its connection is closed."""
         self._site.server.connector.close(self._connection)
+        if self._spare is not None:
+            self._spare.close()
 
     def get(
         self,
@@ -352,10 +356,9 @@ class User:
             site.answers.told(self.id, Step.ARRIVED, self.now_s)
         env = site.env
         site.generator.await_turn()
-        connection = self._connection
-        if not connection.open:
+        if not self._connection.open:
             began_s = env.now
-            refused = site.server.connector.dial(connection)
+            refused = self._connect()
             if refused is None:
                 site.generator.receive(0.0)
             waited_s = self._blocked_s = env.now - began_s
@@ -373,6 +376,21 @@ class User:
         if answer.ok:
             site.answers.came(self.id, self._tab, request.path, answer.body, self.now_s)
         return answer
+
+    def _connect(self) -> str | None:
+        """Get an open connection; return why there is none, or None."""
+        site = self._site
+        connector = site.server.connector
+        if not connector.dials_go_on:
+            return connector.dial(self._connection)
+        if self._spare is None:
+            patience_s = site.generator.settings.request_timeout_s
+            self._spare = SpareConnections(site.env, connector, patience_s)
+        found = self._spare.connect()
+        if isinstance(found, str):
+            return found
+        self._connection = found
+        return None
 
     def _exchange(self, endpoint: str, request: Request, patience_s: float | None) -> Answer:
         site = self._site
@@ -417,9 +435,13 @@ class User:
             patience.done = True
             for timer in timers:
                 timer.cancel()
-        duration_s = env.now - began_s
         if response is None:
             self._abandon()
+            if outcome is TIMEOUT:
+                # Noticing it costs the generator what reading an answer costs.
+                generator.compute(generator.receiving_s)
+        duration_s = env.now - began_s
+        if response is None:
             reason = patience.reason if outcome is TIMEOUT else "ConnectionReset"
             return self._ended(endpoint, None, reason, duration_s, sending_s, 0.0)
         return self._ended(endpoint, response, response.error, duration_s, sending_s, receiving_s)

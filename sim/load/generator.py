@@ -41,6 +41,8 @@ class Generator:
     ) -> None:
         self._env = env
         self.settings = settings
+        if settings.speed != 1.0:
+            costs = costs.at_speed(settings.speed)
         self.costs = costs
         self.sending_s = costs.request_s * costs.sending_share
         """Work of one request until it is sent, the script's not included."""

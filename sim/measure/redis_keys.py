@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from sim.redis.keyspace import Entry
+    from sim.redis.keys.keyspace import Entry
     from sim.redis.server import RedisServer
 
 _MOST_KEYS: Final = 200

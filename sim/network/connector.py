@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from sim.network.connection import Connection
 from sim.network.dial_retries import LOST, SynRetries
 from sim.network.local_ports import LocalPorts
+from sim.network.spare_connections import REQUEST_TIMEOUT
 
 if TYPE_CHECKING:
     from sim.kernel.environment import Environment
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from sim.world import Generator, Network, Service
 
 
-REQUEST_TIMEOUT: Final = "RequestTimeout"
 _JAVA_BACKLOG: Final = 50
 _SOMAXCONN: Final = 4_096
 
@@ -66,8 +66,13 @@ class Connector:
         self.link: Link | None = None
         self._round_trip_s = 2.0 * network.one_way_s
         # A request's time begins with its dial (k6: httpext/request.go, context.WithTimeout).
-        patience_s = min(generator.dial_timeout_s, generator.request_timeout_s)
-        self._request_first = patience_s < generator.dial_timeout_s
+        request_first = generator.request_timeout_s < generator.dial_timeout_s
+        self.dials_go_on = request_first and generator.dials_outlive_requests
+        """Whether users dial through `SpareConnections`."""
+        self._request_first = request_first and not self.dials_go_on
+        patience_s = generator.dial_timeout_s
+        if self._request_first:
+            patience_s = generator.request_timeout_s
         self._retries = SynRetries(env, self, patience_s, self._round_trip_s)
 
     @property

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import redis
 from redis.client import NEVER_DECODE, Pipeline
 
-from sim.redis.connection import ServerConnection
-from sim.redis.plans import Plan, has_subcommands
+from sim.redis.commands.connection import ServerConnection
+from sim.redis.commands.plans import Plan, has_subcommands
 
 if TYPE_CHECKING:
     from sim.redis.engine import RedisEngine

@@ -17,20 +17,20 @@ import redis
 from fakeredis._core import FakeServer
 from fakeredis._socket import FakeSocket
 
-from sim.redis.allocator import Layout
-from sim.redis.client_memory import ClientMemory, OpenConnection
-from sim.redis.config import Config
-from sim.redis.costs import EVICT_NS, QUEUED_COMMAND_NS, free_ns, work_ns
-from sim.redis.eviction import Evictor, FrequencyClock
-from sim.redis.expiry import FAST_NS, SLOW_SHARE, ActiveExpiry
-from sim.redis.keyspace import Entry, Keyspace, State
+from sim.redis.commands.config import Config
+from sim.redis.commands.costs import EVICT_NS, QUEUED_COMMAND_NS, free_ns, work_ns
+from sim.redis.commands.plans import Plan, introspection_plans, plans
+from sim.redis.commands.substitution import Substitution
+from sim.redis.keys.eviction import Evictor, FrequencyClock
+from sim.redis.keys.expiry import FAST_NS, SLOW_SHARE, ActiveExpiry
+from sim.redis.keys.keyspace import Entry, Keyspace, State
+from sim.redis.keys.values import independent, listing, n_elements
+from sim.redis.memory.allocator import Layout
+from sim.redis.memory.client_memory import ClientMemory, OpenConnection
+from sim.redis.memory.sizing import Sizer
+from sim.redis.memory.sorted_set import MeteredZSet
 from sim.redis.persistence import Fork, Persistence, Snapshot
-from sim.redis.plans import Plan, introspection_plans, plans
 from sim.redis.settings import RedisSettings
-from sim.redis.sizing import Sizer
-from sim.redis.sorted_set import MeteredZSet
-from sim.redis.substitution import Substitution
-from sim.redis.values import independent, listing, n_elements
 
 COMMAND_BYTES: Final = 25_050
 """Latency histogram of each command that has been used since the start (latency-tracking)."""
@@ -93,6 +93,8 @@ class RedisEngine(FakeServer):
         self.on_fork = on_fork
         self.on_evict: Callable[[Eviction], None] | None = None
         self.on_refuse: Callable[[str], None] | None = None
+        self.refused_commands = 0
+        """Commands refused at the memory limit since the load began, restarts included."""
         self.after_command: list[Callable[[str, Any], None]] = []
         """Called with the name and the arguments (of "exec": the commands) of each command that
         has run; what they raise reaches the caller instead of the reply."""

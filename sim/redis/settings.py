@@ -9,8 +9,8 @@ from typing import Annotated, Literal, get_args
 from annotated_types import Ge, Gt, Le
 
 from model.setting import Setting
-from sim.redis.allocator import Layout
 from sim.redis.errors import RedisSettingError
+from sim.redis.memory.allocator import Layout
 
 Policy = Literal[
     "volatile-lru",

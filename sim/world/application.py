@@ -200,6 +200,34 @@ class Application:
             "it. `*` stands for all other endpoints"
         ),
     ] = field(default_factory=dict)
+    request_cv: Annotated[
+        float | None,
+        Ge(0),
+        Setting(
+            "coefficient of variation of the processor time of one request around its mean. Not "
+            "given: that of the measured ticket service",
+            "",
+            "ticketsim calibrate --app measures it",
+            0,
+            3,
+        ),
+    ] = None
+    live_env: Annotated[
+        dict[str, str],
+        Setting(
+            "environment variables by which the application finds the real servers of ticketsim "
+            "live. {database} and {redis} stand for URLs; {database_host}, {database_port}, "
+            "{database_user}, {database_password}, {database_name}, {redis_host} and {redis_port} "
+            "for their parts. Not given: DATABASE_URL and REDIS_URL"
+        ),
+    ] = field(default_factory=dict)
+    calibration_env: Annotated[
+        dict[str, str],
+        Setting(
+            "environment variables while ticketsim live --calibrate measures: so that nobody "
+            "waits and nothing is sold out"
+        ),
+    ] = field(default_factory=dict)
     segment_s: Annotated[
         float,
         Ge(0),

@@ -25,6 +25,17 @@ class Generator:
     host: Annotated[
         Host, Setting("the load generator's own machine, used unless it shares the service's")
     ] = field(default_factory=lambda: Host(cores=16.0, memory_mb=262_144.0))
+    speed: Annotated[
+        float,
+        Gt(0),
+        Setting(
+            "speed of the load generator's code against that of the measured k6 and its script",
+            "",
+            "1 = as measured; ticketsim live --calibrate measures it",
+            0.05,
+            20,
+        ),
+    ] = 1.0
     beside_service: Annotated[
         bool,
         Setting(
@@ -56,6 +67,14 @@ class Generator:
     dial_timeout_s: Annotated[
         float, Gt(0), Setting("longest wait for a connection", "s", "k6: 30 s", 1, 600)
     ] = 30.0
+    dials_outlive_requests: Annotated[
+        bool,
+        Setting(
+            "whether a dial goes on when its request has timed out, and its connection is kept "
+            "for a later request. Off: it ends with its request",
+            source="Go 1.23 and later: net/http transport.go, getConn",
+        ),
+    ] = True
     local_ports: Annotated[
         int,
         Gt(0),

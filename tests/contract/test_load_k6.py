@@ -20,7 +20,7 @@ from sim.load.settings import (
     SharedIterations,
     Stage,
 )
-from tests.unit.load_recorder import Recorder
+from tests.unit.load.load_recorder import Recorder
 
 RECORDINGS = sorted((Path(__file__).parents[1] / "data" / "k6" / "recordings").glob("*.json"))
 EXECUTORS = {

@@ -149,8 +149,8 @@ def within(seconds):
 def _nothing_is_simulated():
     """What is valid ends as if it had been interrupted at once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("experiments.runs.replications._Local.run", lambda *_: None)
-        patch.setattr("experiments.runs.replications._Pool.run", lambda *_: None)
+        patch.setattr("experiments.runs.workers.replications._Local.run", lambda *_: None)
+        patch.setattr("experiments.runs.workers.replications._Pool.run", lambda *_: None)
         yield
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 
 from model.errors import DeadlockError, LockTimeoutError
-from tests.unit.database_world import (
+from tests.unit.database.database_world import (
     ADD,
     BALANCE,
     BALANCE_LOCKED,

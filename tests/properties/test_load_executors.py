@@ -15,7 +15,7 @@ from sim.load.settings import (
     SharedIterations,
     Stage,
 )
-from tests.unit.load_recorder import Recorder
+from tests.unit.load.load_recorder import Recorder
 
 lengths = st.integers(1, 40).map(lambda tenths: tenths / 4)
 periods = st.sampled_from([0.0, 0.3, 2.0, 7.5])

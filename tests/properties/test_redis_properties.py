@@ -13,9 +13,9 @@ from fakeredis.model import ZSet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.redis.allocator import Layout
+from sim.redis.memory.allocator import Layout
+from sim.redis.memory.sorted_set import MeteredZSet
 from sim.redis.settings import POLICIES
-from sim.redis.sorted_set import MeteredZSet
 from tests.support.redis_commands import RandomCommands
 from tests.support.redis_simulated import Clock, send, simulated_redis
 

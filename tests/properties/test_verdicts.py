@@ -10,7 +10,7 @@ from experiments.config.reading import load
 from experiments.statistics.ranking import Entry, failing_quantity, ranked, recommended
 from experiments.statistics.thresholds import criteria
 from experiments.statistics.verdict import Terms, verdict_on
-from experiments.studies.gate.judging import judged
+from experiments.studies.gate.verdict_checks import judged
 from model.service import BOOKING, CHECK, DATES, GENERATION, PAYMENT, SEATS
 from sim.load.settings import ConstantVUs
 from sim.run import simulate

@@ -44,3 +44,36 @@ def test_a_long_answer_for_a_client_that_has_left_is_logged():
     # Those whom the end of the load cut off are gone as well.
     assert gone(logged) > gone(patient)
     assert gone(silent) == 0
+
+
+def overcrowded(*, dials_outlive_requests):
+    """A slow service with few places for connections, and people who ask again at once."""
+    return simulate(
+        small(
+            load=during(20.0, 80),
+            customer={
+                "script": "sim.customers.persistent:persistent",
+                "think_low_s": 1.0,
+                "think_high_s": 2.0,
+            },
+            catalogue={"users": 200, "capacity": 200},
+            generator={
+                "request_timeout_s": 2.0,
+                "dials_outlive_requests": dials_outlive_requests,
+            },
+            host={"cores": 1.0, "speed": 0.05},
+            service={"max_connections": 20, "accept_count": 10, "keep_alive_requests": 1},
+        ),
+        seed=1,
+    )
+
+
+def test_connections_of_dials_that_went_on_take_places_and_are_idle():
+    """A user has one connection; with dials that go on, others beside it that nobody uses."""
+    on = overcrowded(dials_outlive_requests=True)
+    off = overcrowded(dials_outlive_requests=False)
+    # All places are taken either way, and work is done in fewer of them.
+    end = slice(10, 20)
+    assert on.series["connections"][end].min() == off.series["connections"][end].min() == 20
+    assert off.series["threads_busy"][end].min() == 20
+    assert on.series["threads_busy"][end].max() < 20

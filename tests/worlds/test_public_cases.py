@@ -17,7 +17,7 @@ from sim.load.settings import (
 )
 from sim.run import simulate
 from tests.support.world_small import small
-from tests.unit.test_local_ports import failures
+from tests.unit.sim.test_local_ports import failures
 
 CUSTOMERS = "tests.support.public_case_customers"
 

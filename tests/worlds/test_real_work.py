@@ -8,7 +8,7 @@ from jwt.algorithms import HMACAlgorithm
 import model.tokens
 from model.tokens import TokenIssuer
 from sim.make_result import make_result
-from sim.redis.connection import ServerConnection
+from sim.redis.commands.connection import ServerConnection
 from sim.run import play
 from sim.service.charges import Charges
 from sim.wiring import Parts

@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 
 from experiments.runs.campaign import Campaign, Cell
 from experiments.runs.run_reuse import switches_between
-from experiments.runs.store import identity_of
+from experiments.runs.storage.store import identity_of
 from experiments.statistics.intervals import Interval, mean
 from experiments.statistics.quantities import COMPARED, FAILED, Quantity
 from experiments.statistics.stopping import (
@@ -31,6 +31,7 @@ from experiments.statistics.summary import combined_digest
 from experiments.statistics.uncertainty import Split, Uncertainty, split
 from experiments.statistics.verdict import Verdict
 from experiments.studies.compare.over_worlds import OverWorlds, over_worlds
+from experiments.studies.compare.robust_choice import Choice
 from sim.result import RunResult
 
 SCHEMA: Final = 1
@@ -69,6 +70,8 @@ class Row(TypedDict):
     digest: str
     ended_early: int
     over_worlds: NotRequired[OverWorlds]
+    cost: NotRequired[float]
+    """In the unit of the file of variants."""
     quantities: dict[str, Difference]
     verdict: NotRequired[Verdict]
     rank: NotRequired[int]
@@ -99,8 +102,10 @@ class Comparison(TypedDict):
     failing: NotRequired[str]
     """The quantity by which variants rank that sell as many seats."""
     failing_values: NotRequired[dict[str, float | None]]
-    """Of the config as it is and of each variant."""
+    """Of the config as it is and of each variant, at full size."""
     uncertainty: NotRequired[Uncertainty]
+    first_choices: NotRequired[list[Choice]]
+    """Where something is unknown and variants state a cost: what to take for how much."""
     warnings: list[str]
     digest: str
     wall_seconds: float
@@ -113,6 +118,7 @@ class Alternative:
     cell: Cell
     description: str
     changes: Mapping[str, Any]
+    cost: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,17 +205,18 @@ def comparison_of(
     rows = []
     for index, alternative in enumerate(present):
         runs = [pair[1] for pair in _pairs(campaign, base, alternative.cell)]
-        rows.append(
-            Row(
-                name=alternative.cell.name,
-                description=alternative.description,
-                changes=dict(alternative.changes),
-                replications=len(runs),
-                digest=combined_digest([run.digest for run in runs]),
-                ended_early=sum(run.ended != "completed" for run in runs),
-                quantities={name: column[index] for name, column in columns.items()},
-            )
+        row = Row(
+            name=alternative.cell.name,
+            description=alternative.description,
+            changes=dict(alternative.changes),
+            replications=len(runs),
+            digest=combined_digest([run.digest for run in runs]),
+            ended_early=sum(run.ended != "completed" for run in runs),
+            quantities={name: column[index] for name, column in columns.items()},
         )
+        if alternative.cost is not None:
+            row["cost"] = alternative.cost
+        rows.append(row)
     _add_worlds(campaign, base, present, rows)
     rows.sort(key=lambda row: row["quantities"][FAILED.name]["difference"] or 0.0)
     means = {quantity.name: _mean(campaign.results(base), quantity) for quantity in COMPARED}

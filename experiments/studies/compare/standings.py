@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from experiments.runs.campaign import Campaign, Cell
+from experiments.statistics.full_size import at_full_size
 from experiments.statistics.intervals import mean
 from experiments.statistics.ranking import (
     Entry,
@@ -67,7 +68,7 @@ def ranking_of(
         base_rank=base_rank,
         recommended=recommended(list(ranks.values()), verdicts, base.name),
         failing=quantity.name,
-        failing_values={one.name: _mean(one, quantity) for one in entries},
+        failing_values={one.name: _mean(one, quantity, scale) for one in entries},
     )
 
 
@@ -76,6 +77,10 @@ def _entry(campaign: Campaign, cell: Cell, scale: float) -> Entry:
     return Entry(cell.name, verdict_on(runs, terms_of(cell.config, scale)), runs)
 
 
-def _mean(entry: Entry, quantity: FailingQuantity) -> float | None:
+def _mean(entry: Entry, quantity: FailingQuantity, scale: float) -> float | None:
+    """The mean over the runs, at full size as in a verdict; None without samples."""
     values = [value for value in map(quantity.read, entry.runs) if value is not None]
-    return mean(values) if values else None
+    if not values:
+        return None
+    measure = quantity.measure
+    return mean(values) if measure is None else at_full_size(measure, mean(values), scale)

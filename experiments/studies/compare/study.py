@@ -10,9 +10,9 @@ from experiments.config.sources import Merged
 from experiments.config.variants import Variant
 from experiments.errors import InterruptedRunError
 from experiments.runs.campaign import Campaign, Cell
-from experiments.runs.journal import Journal
 from experiments.runs.options import RunOptions
-from experiments.runs.store import identity_of
+from experiments.runs.storage.journal import Journal
+from experiments.runs.storage.store import identity_of
 from experiments.runs.study_result import StudyResult
 from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
 from experiments.statistics.summary import combined_digest
@@ -29,6 +29,7 @@ from experiments.studies.compare.differences import (
     never_asked_for,
     run_comparison,
 )
+from experiments.studies.compare.robust_choice import Candidate, first_choices
 from experiments.studies.compare.standings import ranking_of
 from experiments.studies.drawn_worlds import remarks
 from experiments.studies.scale_check import warnings as scale_warnings
@@ -102,6 +103,13 @@ def compare(
     uncertainty = campaign.uncertainty(base, campaign.results(base))
     if uncertainty is not None:
         comparison["uncertainty"] = uncertainty
+    candidates = [
+        Candidate(row["name"], row["cost"], row["over_worlds"]["effects"])
+        for row in rows
+        if "cost" in row and "over_worlds" in row
+    ]
+    if candidates:
+        comparison["first_choices"] = first_choices(candidates)
     return StudyResult(comparison, campaign.interrupted, journal)
 
 
@@ -118,7 +126,8 @@ def _add_measured(
 
 def _alternative(variant: Variant, merged: Merged, config: Config) -> Alternative:
     changed = variant.applied(merged, config.name)
-    return Alternative(Cell(variant.name, changed), variant.description, variant.keys())
+    cell = Cell(variant.name, changed)
+    return Alternative(cell, variant.description, variant.keys(), variant.cost)
 
 
 def _first_stage(config: Config, options: RunOptions) -> int:

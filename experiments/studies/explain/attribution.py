@@ -13,9 +13,9 @@ from experiments.config.reading import Config, check
 from experiments.config.sources import Merged
 from experiments.config.variants import Variants
 from experiments.errors import ConfigError
-from experiments.runs.replications import seed_of
 from experiments.runs.runner import Runner
 from experiments.runs.wanted import wanted_run
+from experiments.runs.workers.replications import seed_of
 from experiments.statistics.intervals import Interval, ci95, mean
 from experiments.statistics.quantities import FAILED, Quantity
 from experiments.studies.explain.shapley import (

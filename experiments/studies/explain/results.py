@@ -10,7 +10,9 @@ from typing_extensions import TypedDict
 from experiments.config.unknown import Unknown
 from experiments.studies.explain.attribution import Attribution
 from experiments.studies.explain.calibration import Calibration
+from experiments.studies.explain.cross_validation import CrossValidation, Drawn, cross_validated
 from experiments.studies.explain.inference import Evidence, Particle, Population
+from experiments.studies.explain.influence import InfluenceRow, influences
 from experiments.studies.explain.observations import Values, Vector
 from experiments.studies.explain.posterior import (
     Belief,
@@ -137,6 +139,8 @@ class Explanation(TypedDict):
     models: list[ModelRow]
     unknowns: list[UnknownRow]
     identifiability: list[NarrowingRow]
+    influence: list[InfluenceRow]
+    cross_validation: NotRequired[CrossValidation]
     predictions: list[PredictionRow]
     joint: NotRequired[Joint]
     draws: NotRequired[list[DrawRow]]
@@ -257,9 +261,9 @@ def _unknown_row(unknown: Unknown, found: Belief | None) -> UnknownRow:
     return row
 
 
-def narrowing_rows(study: Study, answer: Answer) -> list[NarrowingRow]:
-    """What each observation alone tells of each unknown, from the worlds of the priors."""
-    drawn = [
+def _from_the_prior(study: Study, answer: Answer) -> list[tuple[Particle, Values]]:
+    """The worlds of the first level, which are drawn from the priors; rejected ones left out."""
+    return [
         (one, values)
         for population in answer.populations
         for one in population.visited
@@ -267,8 +271,37 @@ def narrowing_rows(study: Study, answer: Answer) -> list[NarrowingRow]:
         for values in [study.seen[one.proposal.label]]
         if values is not None
     ]
-    common = [pair for pair in enumerate(study.unknowns.unknowns) if not pair[1].hypothesis]
-    return [_narrowing_row(one) for one in identifiability(common, drawn, study.vector, study.seed)]
+
+
+def _common(study: Study) -> list[tuple[int, Unknown]]:
+    """Unknowns that matter in every model, with their places among the coordinates."""
+    return [pair for pair in enumerate(study.unknowns.unknowns) if not pair[1].hypothesis]
+
+
+def narrowing_rows(study: Study, answer: Answer) -> list[NarrowingRow]:
+    """What each observation alone tells of each unknown, from the worlds of the priors."""
+    drawn = _from_the_prior(study, answer)
+    found = identifiability(_common(study), drawn, study.vector, study.seed)
+    return [_narrowing_row(one) for one in found]
+
+
+def influence_rows(study: Study, answer: Answer) -> list[InfluenceRow]:
+    """Which unknown moves which observation, from the worlds of the priors."""
+    return list(influences(_common(study), _drawn(study, answer), study.vector, study.seed))
+
+
+def cross_validation(study: Study, answer: Answer) -> CrossValidation | None:
+    """What is found of incidents whose truth is known; None with too few worlds."""
+    common = [(place, unknown.name) for place, unknown in _common(study)]
+    models = list(study.unknowns.models)
+    return cross_validated(_drawn(study, answer), models, common, study.vector)
+
+
+def _drawn(study: Study, answer: Answer) -> list[Drawn]:
+    return [
+        Drawn(one.proposal.model, one.proposal.point, values)
+        for one, values in _from_the_prior(study, answer)
+    ]
 
 
 def _narrowing_row(one: Narrowing) -> NarrowingRow:

@@ -10,10 +10,10 @@ from experiments.config.reading import Reading
 from experiments.config.sources import Merged
 from experiments.errors import InterruptedRunError, OptionError
 from experiments.runs.budget import Budget
-from experiments.runs.journal import Journal
 from experiments.runs.options import RunOptions
 from experiments.runs.runner import Runner
-from experiments.runs.store import identity_of, program_version
+from experiments.runs.storage.journal import Journal
+from experiments.runs.storage.store import identity_of, program_version
 from experiments.runs.study_result import StudyResult
 from experiments.runs.wanted import wanted_run
 from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
@@ -42,7 +42,9 @@ from experiments.studies.explain.results import (
     Explanation,
     FullSizeRow,
     add_full_size,
+    cross_validation,
     draw_rows,
+    influence_rows,
     inputs_of,
     joint_row,
     jointly_missed,
@@ -132,6 +134,9 @@ class _Explain:
         self._attribute(result, field, worlds)
         if self._full:
             self._go_on(result, field.merged)
+        checked = cross_validation(study, found)
+        if checked is not None:
+            result["cross_validation"] = checked
         together = joint_row(study, found.worlds)
         if together is not None:
             result["joint"] = together
@@ -182,6 +187,7 @@ class _Explain:
             "models": model_rows(study, found),
             "unknowns": unknown_rows(study, found.worlds),
             "identifiability": narrowing_rows(study, found),
+            "influence": influence_rows(study, found),
             "predictions": prediction_rows(study, found.worlds),
             "full_size": [],
             "conclusion": [],

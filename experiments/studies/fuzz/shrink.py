@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from experiments.runs.replications import seed_of
+from experiments.runs.workers.replications import seed_of
 from experiments.studies.fuzz.trial import attempt, broken, users_of, with_users
 from sim.kernel.race_search import Search, Stall
 from sim.result import RunResult

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from experiments.config.reading import Config
 from experiments.errors import InterruptedRunError
-from experiments.runs.journal import Journal
 from experiments.runs.options import RunOptions
-from experiments.runs.replications import seed_of
 from experiments.runs.runner import Runner
-from experiments.runs.store import identity_of
+from experiments.runs.storage.journal import Journal
+from experiments.runs.storage.store import identity_of
+from experiments.runs.storage.whole_file import write_text
 from experiments.runs.study_result import StudyResult
 from experiments.runs.wanted import Wanted
-from experiments.runs.whole_file import write_text
+from experiments.runs.workers.replications import seed_of
 from experiments.statistics.summary import combined_digest
 from experiments.studies.fuzz.replay import replay_config
 from experiments.studies.fuzz.result import SCHEMA, Finding, FuzzResult

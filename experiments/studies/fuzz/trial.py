@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from experiments.runs.worker import Task
+from experiments.runs.workers.worker import Task
 from sim.faults.settings import (
     ClockSkew,
     DatabaseDeadlock,

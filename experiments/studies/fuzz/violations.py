@@ -12,7 +12,7 @@ from typing import Final
 
 from experiments.config.reading import Config
 from experiments.errors import ViolationError
-from experiments.runs.whole_file import write_text
+from experiments.runs.storage.whole_file import write_text
 from experiments.studies.fuzz.replay import replay_config
 from experiments.studies.fuzz.shrink import Case, Shrinker
 from experiments.studies.fuzz.trial import broken, users_of

@@ -8,7 +8,7 @@ from typing import Any
 
 from experiments.config.sources import show_value
 from experiments.errors import ConfigError
-from experiments.runs.store import read_plain
+from experiments.runs.storage.store import read_plain
 from experiments.statistics.summary import SCHEMA
 from sim.result import RunResult
 

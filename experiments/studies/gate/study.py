@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from experiments.config.reading import Config, Reading
 from experiments.errors import ConfigError, InterruptedRunError
 from experiments.runs.campaign import Campaign, Cell
-from experiments.runs.journal import Journal
 from experiments.runs.options import RunOptions
-from experiments.runs.store import identity_of
+from experiments.runs.storage.journal import Journal
+from experiments.runs.storage.store import identity_of
 from experiments.runs.study_result import StudyResult
 from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
 from experiments.statistics.stopping import looks
@@ -18,8 +18,15 @@ from experiments.statistics.summary import combined_digest, replication_of
 from experiments.statistics.verdict import Terms, Verdict
 from experiments.studies.drawn_worlds import remarks
 from experiments.studies.gate.baseline import read_baseline
-from experiments.studies.gate.checks import ERROR, SCHEMA, Check, GateResult, met_in_worlds, overall
-from experiments.studies.gate.judging import judged, refuse_untold
+from experiments.studies.gate.decision import (
+    ERROR,
+    SCHEMA,
+    Check,
+    GateResult,
+    met_in_worlds,
+    overall,
+)
+from experiments.studies.gate.verdict_checks import judged, refuse_untold
 from experiments.studies.terms import terms_of
 from sim.result import RunResult
 
@@ -74,7 +81,7 @@ class _Gate:
         uncertainty = campaign.uncertainty(cell, made)
         if uncertainty is not None:
             result["uncertainty"] = uncertainty
-            result["met_in_worlds"] = met_in_worlds(self._terms.criteria, made)
+            result["met_in_worlds"] = met_in_worlds(self._terms.criteria, made, self._terms.scale)
         warnings = list(remarks(self._config))
         if warnings:
             result["warnings"] = warnings

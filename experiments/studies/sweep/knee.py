@@ -14,7 +14,7 @@ from typing import Final, NotRequired
 
 from typing_extensions import TypedDict
 
-from experiments.studies.gate.checks import Check, Outcome
+from experiments.studies.gate.decision import Check, Outcome
 from experiments.studies.sweep.designs import Parameter
 
 RESOLUTION: Final = 64

@@ -13,7 +13,7 @@ from experiments.statistics.quantities import QUANTITIES, SWEPT
 from experiments.statistics.summary import combined_digest
 from experiments.statistics.uncertainty import Uncertainty
 from experiments.statistics.verdict import Terms, Verdict, verdict_on
-from experiments.studies.gate.checks import Outcome
+from experiments.studies.gate.decision import Outcome
 from experiments.studies.sweep.designs import Parameter, Point, morris_shares, unit_problem
 from experiments.studies.sweep.knee import Knee
 from sim.result import RunResult

@@ -10,17 +10,17 @@ from experiments.config.changes import changed
 from experiments.config.reading import Reading, check
 from experiments.errors import ConfigError, InterruptedRunError
 from experiments.runs.campaign import Campaign, Cell
-from experiments.runs.journal import Journal
 from experiments.runs.options import RunOptions
-from experiments.runs.store import identity_of
+from experiments.runs.storage.journal import Journal
+from experiments.runs.storage.store import identity_of
 from experiments.runs.study_result import StudyResult
 from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
 from experiments.statistics.stopping import looks
 from experiments.statistics.summary import combined_digest
 from experiments.statistics.verdict import Terms
 from experiments.studies.drawn_worlds import remarks
-from experiments.studies.gate.checks import ERROR, Check, Outcome, overall
-from experiments.studies.gate.judging import judged, refuse_untold
+from experiments.studies.gate.decision import ERROR, Check, Outcome, overall
+from experiments.studies.gate.verdict_checks import judged, refuse_untold
 from experiments.studies.scale_check import warnings as scale_warnings
 from experiments.studies.sweep.designs import (
     Parameter,

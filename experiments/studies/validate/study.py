@@ -13,9 +13,9 @@ from typing import Final
 from experiments.config.reading import Reading
 from experiments.errors import InterruptedRunError, OptionError
 from experiments.runs.campaign import Campaign, Cell
-from experiments.runs.journal import Journal
 from experiments.runs.options import RunOptions
-from experiments.runs.store import identity_of
+from experiments.runs.storage.journal import Journal
+from experiments.runs.storage.store import identity_of
 from experiments.runs.study_result import StudyResult
 from experiments.statistics.summary import combined_digest
 from experiments.studies.validate.comparison import (

@@ -17,7 +17,7 @@ from experiments.views.plots.style import (
     short,
     styled,
 )
-from experiments.views.run_text import duration, number, percent
+from experiments.views.text.run_text import duration, number, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -23,7 +23,7 @@ from experiments.views.plots.timeline import (
     shares,
     sweep_words,
 )
-from experiments.views.run_text import number, percent
+from experiments.views.text.run_text import number, percent
 from sim.load.settings import Loads
 from sim.result import RunResult
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from experiments.statistics.full_size import whole_parts
 from experiments.views.plots.style import BLUE, GREY, INK, PAPER, new_figure, styled
-from experiments.views.run_text import number, percent
+from experiments.views.text.run_text import number, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,6 +32,14 @@ _AT_LEAST: Mapping[str, tuple[str, ...]] = {
 _STAYED = {"got a token": "got a token, stayed"}
 
 
+def at_full_size(counts: Mapping[str, float], scale: float) -> dict[str, float]:
+    """State -> people at full size, in whole people that add up; as they are at full size."""
+    if scale >= 1:
+        return dict(counts)
+    whole = whole_parts([count / scale for count in counts.values()])
+    return dict(zip(counts, map(float, whole), strict=True))
+
+
 def at_least(counts: Mapping[str, float]) -> dict[str, float]:
     """Step -> people who came at least so far.
 
@@ -48,13 +57,15 @@ def at_least(counts: Mapping[str, float]) -> dict[str, float]:
 
 
 @styled
-def funnel(counts: Mapping[str, float], *, narrow: bool = False) -> Figure:
+def funnel(counts: Mapping[str, float], *, scale: float = 1.0, narrow: bool = False) -> Figure:
     """People who came at least as far as each step, with the share of all who were expected.
 
     Args:
         counts: furthest state -> people, as in a summary's `funnel`.
+        scale: of the run; people are shown at full size.
         narrow: see `style.new_figure`.
     """
+    counts = at_full_size(counts, scale)
     steps = at_least(counts)
     everyone = sum(counts.values()) or 1.0
     figure, (axes,) = new_figure(3.0 if narrow else 2.9, narrow=narrow)
@@ -81,6 +92,8 @@ def funnel(counts: Mapping[str, float], *, narrow: bool = False) -> Figure:
     for side in ("left", "bottom"):
         axes.spines[side].set_visible(False)
     axes.tick_params(axis="y", length=0)
+    if scale < 1:
+        axes.set_xlabel(f"people at full size, extrapolated from {scale:g} of them")
     words = ", ".join(f"{number(people)} {step}" for step, people in steps.items())
     figure.set_label(f"Of {number(sum(counts.values()))} people: {words}.")
     return figure

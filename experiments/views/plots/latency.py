@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from experiments.views.plots.style import BLUE, GREY, INK, VERMILION, new_figure, short, styled
-from experiments.views.run_text import duration
+from experiments.views.text.run_text import duration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -17,7 +17,7 @@ from experiments.views.plots.timeline import (
     finish,
     known_level,
 )
-from experiments.views.run_text import duration
+from experiments.views.text.run_text import duration
 from sim.load.settings import Loads
 from sim.result import RunResult
 

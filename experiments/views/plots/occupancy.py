@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments.views.plots.style import BLUE, GREY, VERMILION, legend, new_figure, styled
 from experiments.views.plots.timeline import band, bins_of, draw_stages, draw_sweeps, finish, level
-from experiments.views.run_text import number
+from experiments.views.text.run_text import number
 from sim.load.settings import Loads
 from sim.result import RunResult
 

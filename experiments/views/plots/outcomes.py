@@ -18,7 +18,7 @@ from experiments.views.plots.style import (
     short,
     styled,
 )
-from experiments.views.run_text import number, percent
+from experiments.views.text.run_text import number, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

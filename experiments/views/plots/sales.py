@@ -18,7 +18,7 @@ from experiments.views.plots.timeline import (
     draw_stages,
     finish,
 )
-from experiments.views.run_text import number
+from experiments.views.text.run_text import number
 from model.service import BOOKING, PAYMENT
 from sim.load.settings import Loads
 from sim.result import RunResult

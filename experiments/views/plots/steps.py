@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.statistics.quantities import FAILED, QUANTITIES, Quantity
 from experiments.views.plots.style import BLUE, GREY, VERMILION, Colour, new_figure, styled
-from experiments.views.run_text import number, percent
+from experiments.views.text.run_text import number, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

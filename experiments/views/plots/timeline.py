@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from experiments.statistics import outcomes
 from experiments.views.plots.style import BAND, FRAME, INK, PAPER, VERMILION
-from experiments.views.run_text import number
+from experiments.views.text.run_text import number
 from sim.load.settings import Load, Loads, RampingArrivalRate, RampingVUs, loads_of
 from sim.result import Cleanup, RunResult
 

@@ -27,7 +27,7 @@ from experiments.views.plots.timeline import (
     level,
     sweep_words,
 )
-from experiments.views.run_text import number, size
+from experiments.views.text.run_text import number, size
 from sim.load.settings import Loads
 from sim.result import RunResult
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.views.run_text import number
+from experiments.views.text.run_text import number
 from sim.result import RunResult
 from sim.world import World
 

@@ -12,7 +12,6 @@ from experiments.statistics.verdict import Verdict
 from experiments.studies.compare.differences import Comparison, Row
 from experiments.studies.saved_results import SavedComparison
 from experiments.views import plots
-from experiments.views.compare_text import AS_IT_IS, decision, known_quantities
 from experiments.views.plots.differences import shown
 from experiments.views.report.content import (
     Level,
@@ -24,8 +23,9 @@ from experiments.views.report.content import (
     made_by,
 )
 from experiments.views.report.run_verdict import LEVELS
-from experiments.views.run_text import number
-from experiments.views.verdict_text import all_failures, has_seats, headline, seats_sentence
+from experiments.views.text.compare_text import AS_IT_IS, decision, known_quantities
+from experiments.views.text.run_text import number
+from experiments.views.text.verdict_text import all_failures, has_seats, headline, seats_sentence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -152,11 +152,10 @@ def _decision_table(comparison: Comparison) -> Iterator[Section]:
     seats = "most seats sold (reserved or paid at the end), then " if sells else ""
     yield Section(
         "What to decide by",
-        f"Fewest demands broken first, then {seats}{comparison.get('failing', '')}; the same rank "
+        f"Fewest demands not met first, then {seats}{comparison.get('failing', '')}; the same rank "
         "where the runs cannot tell.",
         table=PageTable(
-            ["rank", "variant", "verdict", "not met"]
-            + ["seats sold", "paid", "never let in"] * sells,
+            ["rank", "variant", "verdict", "not met"] + ["seats sold", "paid", "shut out"] * sells,
             [_decided(*line) for line in lines],
             frozenset({1, 2, 3}),
             [LEVELS[verdict["outcome"]] for _, _, verdict in lines],

@@ -18,6 +18,7 @@ _THREADS: Final = ("threads_busy", "requests_queued")
 _POOL: Final = ("pool_active", "pool_pending", "pool_timeouts")
 _MEMORY: Final = ("host_memory_mb", "generator_memory_mb")
 _PEOPLE: Final = ("vus", "waiting", "passed", "http_reqs", "http_req_failed")
+_REDIS: Final = ("redis_evicted_keys", "redis_refused_commands")
 _COUNTED: Final = (
     "requests:",
     "failed:",
@@ -36,7 +37,7 @@ def factors(world: World, scale: float) -> dict[str, float]:
         scale: of the run.
     """
     small = scaled(world, scale)
-    found = dict.fromkeys((*_PEOPLE, *_COUNTED), 1.0 / scale)
+    found = dict.fromkeys((*_PEOPLE, *_REDIS, *_COUNTED), 1.0 / scale)
     found |= dict.fromkeys(_THREADS, world.service.threads / small.service.threads)
     found |= dict.fromkeys(_POOL, world.pool.connections / small.pool.connections)
     found |= dict.fromkeys(_MEMORY, world.host.memory_mb / small.host.memory_mb)

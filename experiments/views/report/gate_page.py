@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from experiments.statistics.intervals import mean
-from experiments.studies.gate.checks import Check, GateResult, Outcome
+from experiments.studies.gate.decision import Check, GateResult, Outcome
 from experiments.studies.saved_results import SavedGate
 from experiments.views import plots
-from experiments.views.gate_text import in_check_unit
 from experiments.views.report.content import Level, Page, PageTable, Section, Sentence, made_by
 from experiments.views.report.explanations import explained
 from experiments.views.report.run_verdict import causes
-from experiments.views.verdict_text import has_seats, people_sentence, seats_sentence
+from experiments.views.text.gate_text import in_check_unit
+from experiments.views.text.verdict_text import has_seats, people_sentence, seats_sentence
 
 _LEVELS: Final[Mapping[Outcome, Level]] = {
     "pass": "held",

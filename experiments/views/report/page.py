@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from experiments.runs.whole_file import check_writable, whole_binary
+from experiments.runs.storage.whole_file import check_writable, whole_binary
 from experiments.studies.saved_results import (
     AnySavedResults,
     SavedComparison,

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from experiments.statistics.full_size import whole_parts
 from experiments.statistics.intervals import ci95
 from experiments.statistics.summary import ObservedRow, RunSummary
-from experiments.statistics.verdict import Terms, ThresholdRow, Verdict, verdict_on
+from experiments.statistics.verdict import (
+    Terms,
+    ThresholdRow,
+    Verdict,
+    got_in,
+    paid,
+    standing,
+    verdict_on,
+)
 from experiments.studies.saved_results import SavedRun
+from experiments.studies.scale_check import RATE_TOLERANCE, RATIO_TOLERANCE
 from experiments.studies.terms import terms_of
 from experiments.views import plots
-from experiments.views.plots.funnel import at_least
+from experiments.views.plots.funnel import at_full_size as at_full_size_people
 from experiments.views.plots.latency_over_time import P95
 from experiments.views.plots.redis_keys import redis_key_names, wiped_s
 from experiments.views.plots.timeline import (
@@ -25,14 +35,22 @@ from experiments.views.plots.timeline import (
     is_lost,
     mark_opening,
 )
-from experiments.views.remarks import remarks
 from experiments.views.report.bottlenecks import Bottleneck, bottlenecks, threads_of
 from experiments.views.report.content import Level, Page, PageTable, Section, Tile, made_by
 from experiments.views.report.explanations import CAUSES, broken
 from experiments.views.report.full_size import at_full_size
 from experiments.views.report.run_verdict import BADGES, RULE, causes, level_of, sentences
-from experiments.views.run_text import LIMITS, duration, number, percent, shown_as
-from experiments.views.verdict_text import has_seats
+from experiments.views.text.remarks import remarks
+from experiments.views.text.run_text import (
+    LIMITS,
+    duration,
+    in_unit,
+    number,
+    percent,
+    shown_as,
+    shown_threshold,
+)
+from experiments.views.text.verdict_text import has_seats
 from sim.load.settings import Loads
 from sim.result import FAILED, Cleanup, RunResult
 from sim.world import Catalogue, World
@@ -43,7 +61,7 @@ if TYPE_CHECKING:
 _MOST_SWEEPS = 30
 _MOST_CAUSES = 12
 _MOST_KEYS = 20
-_P95_NAME = "http_req_duration: p(95)"
+_PARTS: tuple[Literal["answered", "refused", "failed"], ...] = ("answered", "refused", "failed")
 _MET: Mapping[bool | None, tuple[Level, str]] = {
     True: ("held", "met"),
     False: ("failed", "not met"),
@@ -80,14 +98,15 @@ def run_page(kept: SavedRun) -> Page:
         level=level,
         badge=BADGES[level],
         sentences=sentences(summary, verdict, runs, full),
-        tiles=_tiles(summary, runs, sells=has_seats(verdict)),
+        tiles=_tiles(summary, runs, verdict),
         sections=[
-            *_thresholds(verdict),
+            *_thresholds(verdict, _as_simulated(summary)),
             *_observed(summary),
             *(_with_opening(one, world) for one in _over_time(runs, world, verdict)),
             *_totals(summary, sells=has_seats(verdict)),
             *_full(full),
             *_tables(summary, runs),
+            *_two_scales(summary),
             *_remarks(kept),
         ],
         footer=_footer(kept),
@@ -133,30 +152,35 @@ def _partial(summary: RunSummary) -> str:
     )
 
 
-def _tiles(summary: RunSummary, runs: Sequence[RunResult], *, sells: bool) -> list[Tile]:
-    """The most important numbers; of people only where the service sells seats."""
-    people = sum(summary["funnel"].values())
-    who = "people" if summary["scale"] == 1 else "people simulated"
-    reached = at_least(summary["funnel"])
-    each = [at_least(run.funnel) for run in runs]
+def _tiles(summary: RunSummary, runs: Sequence[RunResult], verdict: Verdict) -> list[Tile]:
+    """The most important numbers; people and seats, at full size, where the service sells seats."""
     failed = summary["metrics"].get("http_req_failed", {})
+    people, seats = verdict["people"], verdict["seats"]
+    size = min(1.0, summary["scale"])
+    numbers = (
+        ("people let in", people["got_in"], people["came"], got_in),
+        ("seats sold", seats["standing"], seats["on_sale"], standing),
+        ("seats paid", seats["paid"], seats["on_sale"], paid),
+    )
     return [
         Tile("requests failed", percent(summary["failures"]["all"]), _interval(failed.get("ci95"))),
         *(
             Tile(
                 label,
-                number(round(reached[step], 1)),
-                _spread([one[step] for one in each]) or f"of {number(people)} {who}",
+                number(round(count / size)),
+                _note(whole / size, [of(run) / size for run in runs], extrapolated=size < 1),
             )
-            for label, step in (
-                ("got in", "were let in"),
-                ("booked a seat", "booked a seat"),
-                ("paid", "paid"),
-            )
-            if sells
+            for label, count, whole, of in numbers
+            if has_seats(verdict)
         ),
         _slowest(summary),
     ]
+
+
+def _note(whole: float, values: Sequence[float], *, extrapolated: bool) -> str:
+    """Of how many, the interval where there is one, and whether it is extrapolated."""
+    parts = [f"of {number(round(whole))}", _spread(values), "extrapolated" if extrapolated else ""]
+    return "; ".join(part for part in parts if part)
 
 
 def _slowest(summary: RunSummary) -> Tile:
@@ -178,7 +202,7 @@ def _spread(values: Sequence[float]) -> str:
     interval = ci95(values)
     if interval is None:
         return ""
-    low, high = (number(round(max(0.0, end), 1)) for end in interval)
+    low, high = (number(round(max(0.0, end))) for end in interval)
     return f"95 % interval {low} to {high}"
 
 
@@ -233,7 +257,7 @@ def _off(row: ObservedRow, found: float | None) -> str:
     return f"{factor:.1f} times" if factor >= 1 else f"{1 / factor:.1f} times less"
 
 
-def _thresholds(verdict: Verdict) -> Iterator[Section]:
+def _thresholds(verdict: Verdict, counted: str) -> Iterator[Section]:
     """The thresholds of the config, and how each step of buying went."""
     rows = verdict["thresholds"]
     if rows:
@@ -250,16 +274,16 @@ def _thresholds(verdict: Verdict) -> Iterator[Section]:
     if steps:
         yield Section(
             "The steps of buying",
-            "Answered, refused as business and failed add up to all requests of the step.",
+            "Answered, refused as business and failed add up to all requests of the step. Polls of "
+            "the place in the queue are no step. The share that failed is the mean over the runs."
+            f"{counted}",
             table=PageTable(
-                ["step", "requests", "answered", "refused", "failed", "share", "limit"],
+                ["step", "requests", "answered", "refused", "failed", "share failed", "limit"],
                 [
                     [
                         name,
                         number(round(step["requests"])),
-                        number(round(step["answered"])),
-                        number(round(step["refused"])),
-                        number(round(step["failed"])),
+                        *map(number, whole_parts([step[part] for part in _PARTS])),
                         percent(step["failed_share"]),
                         percent(step["limit"]),
                     ]
@@ -278,8 +302,8 @@ def _threshold(row: ThresholdRow) -> list[str]:
     word = _MET[row["met"]][1] if not row["reason"] else f"{_MET[row['met']][1]}: {row['reason']}"
     if row["at_full_size"]:
         word += " (extrapolated to full size)"
-    value = "-" if row["value"] is None else number(round(row["value"], 4))
-    return [row["name"], number(row["limit"]), value, word]
+    limit, value = (shown_threshold(row["name"], one) for one in (row["limit"], row["value"]))
+    return [row["name"], limit, value, word]
 
 
 def _sold_and_slow(
@@ -295,7 +319,7 @@ def _sold_and_slow(
                 runs, load, seats=world.catalogue.seats if world else None, narrow=narrow
             ),
         )
-    limits = [row["limit"] for row in verdict["thresholds"] if row["name"].startswith(_P95_NAME)]
+    limits = [row["limit"] for row in verdict["thresholds"] if limits_p95(row)]
     if any(P95 in run.series for run in runs):
         yield Section(
             "How long requests took, over time",
@@ -306,17 +330,32 @@ def _sold_and_slow(
         )
 
 
+def limits_p95(row: ThresholdRow) -> bool:
+    """Whether a threshold limits the 95th percentile of all requests."""
+    return (
+        row.get("metric") == "http_req_duration"
+        and not row.get("tags")
+        and row.get("aggregation") == "p(95)"
+    )
+
+
 def _redis(runs: Sequence[RunResult], load: Loads | None) -> Iterator[Section]:
     """Every key over time, and a table of what they were at most."""
     names = redis_key_names(runs)
     if not names:
         return
     run = runs[0]
-    which = " Of the first run." if len(runs) > 1 else ""
+    which = " Table, times to live and wipes are of the first run." if len(runs) > 1 else ""
+    evicted, refused = (
+        number(round(float(run.series.get(name, np.zeros(1)).max(initial=0.0))))
+        for name in ("redis_evicted_keys", "redis_refused_commands")
+    )
     yield Section(
         "Redis",
         "The keys as their operator would see them: members above, bytes below. A red line is a "
-        f"moment at which a key lost all of its members; a triangle, keys evicted.{which}",
+        "moment at which a key lost all of its members; a triangle, keys evicted; a cross, writes "
+        f"refused at the memory limit ({evicted} keys evicted, {refused} commands refused). "
+        f"Below, the time to live of keys that expire.{which}",
         draw=lambda narrow: plots.redis_keys(runs, load, narrow=narrow),
         table=PageTable(
             ["key (type)", "members at most", "bytes at most", "shortest time to live", "wiped"],
@@ -423,14 +462,17 @@ def _totals(summary: RunSummary, *, sells: bool) -> Iterator[Section]:
     if any(sum(statuses.values()) for statuses in summary["outcomes"].values()):
         yield Section(
             "What became of the requests of each endpoint",
+            _as_simulated(summary).strip(),
             draw=lambda narrow: plots.outcomes(summary["outcomes"], narrow=narrow),
         )
     if sells:
         yield Section(
             "How far people came",
             "The figure counts everyone in every step that they reached; the table counts everyone "
-            "once, where they ended.",
-            draw=lambda narrow: plots.funnel(summary["funnel"], narrow=narrow),
+            f"once, where they ended.{_extrapolated(summary)}",
+            draw=lambda narrow: plots.funnel(
+                summary["funnel"], scale=summary["scale"], narrow=narrow
+            ),
             table=_ended(summary),
         )
     if "http_req_duration" in summary["metrics"]:
@@ -441,12 +483,28 @@ def _totals(summary: RunSummary, *, sells: bool) -> Iterator[Section]:
         )
 
 
+def _extrapolated(summary: RunSummary) -> str:
+    """A sentence on people at full size; nothing where full size was simulated."""
+    if summary["scale"] >= 1:
+        return ""
+    people = number(round(sum(summary["funnel"].values())))
+    return f" People are extrapolated to full size, from {people} simulated."
+
+
+def _as_simulated(summary: RunSummary) -> str:
+    """A sentence on counts that are not extrapolated; nothing at full size."""
+    if summary["scale"] >= 1:
+        return ""
+    return f" Counts as simulated, at {summary['scale']:g} of the size."
+
+
 def _ended(summary: RunSummary) -> PageTable:
     """Where everyone ended: the rows add up to all people."""
-    people = sum(summary["funnel"].values()) or 1.0
+    funnel = at_full_size_people(summary["funnel"], summary["scale"])
+    people = sum(funnel.values()) or 1.0
     rows = [
         (_ENDED.get(state, state.replace("_", " ")), count)
-        for state, count in summary["funnel"].items()
+        for state, count in funnel.items()
         if count
     ]
     return PageTable(
@@ -477,7 +535,8 @@ def _tables(summary: RunSummary, runs: Sequence[RunResult]) -> Iterator[Section]
     if total:
         yield Section(
             "Causes of failed requests",
-            "One cause for each failed request, so they sum to all of them.",
+            "One cause for each failed request, so they sum to all of them."
+            + _as_simulated(summary),
             table=PageTable(
                 ["cause", "requests", "share", "in plain words"],
                 [
@@ -487,7 +546,7 @@ def _tables(summary: RunSummary, runs: Sequence[RunResult]) -> Iterator[Section]
                 frozenset({0, 3}),
             ),
         )
-    yield from _sweeps(runs)
+    yield from _sweeps(runs, _as_simulated(summary))
     broken_ones = {name: count for name, count in summary["invariants"].items() if count}
     yield Section(
         "What must never happen",
@@ -500,7 +559,7 @@ def _tables(summary: RunSummary, runs: Sequence[RunResult]) -> Iterator[Section]
     )
 
 
-def _sweeps(runs: Sequence[RunResult]) -> Iterator[Section]:
+def _sweeps(runs: Sequence[RunResult], counted: str) -> Iterator[Section]:
     sweeps = runs[0].sweeps if runs else []
     if not sweeps:
         return
@@ -508,7 +567,7 @@ def _sweeps(runs: Sequence[RunResult]) -> Iterator[Section]:
     shown = sweeps if len(sweeps) <= _MOST_SWEEPS else odd[:_MOST_SWEEPS]
     which = " of the first run" if len(runs) > 1 else ""
     late = sum(map(is_late, sweeps))
-    text = f"{len(sweeps)} sweeps{which}: {late} late, {sum(map(is_lost, sweeps))} lost."
+    text = f"{len(sweeps)} sweeps{which}: {late} late, {sum(map(is_lost, sweeps))} lost.{counted}"
     if len(shown) < len(sweeps):
         text += f" Shown are {len(shown)} that were late or lost."
     table = PageTable(
@@ -534,6 +593,34 @@ def _sweep(sweep: Cleanup) -> list[str]:
         *map(number, members),
         f"lost: {sweep.outcome}" if is_lost(sweep) else late,
     ]
+
+
+def _two_scales(summary: RunSummary) -> Iterator[Section]:
+    """What `--check-scale` found."""
+    check = summary.get("scale_check")
+    if check is None:
+        return
+    outcome = "the same verdict" if check["same_outcome"] else "different verdicts"
+    yield Section(
+        "Does a larger scale tell the same?",
+        f"Both scales give {outcome}. Shares agree within {100 * RATE_TOLERANCE:g} points, "
+        f"durations within {100 * RATIO_TOLERANCE:g} %. What differs cannot be right at the "
+        "smaller scale; what agrees may still differ at full size.",
+        table=PageTable(
+            ["", f"at {check['smaller']:g}", f"at {check['larger']:g}", ""],
+            [
+                [
+                    row["name"],
+                    in_unit(row["smaller"], row["unit"]),
+                    in_unit(row["larger"], row["unit"]),
+                    "agrees" if row["agrees"] else "differs",
+                ]
+                for row in check["rows"]
+            ],
+            frozenset({0, 3}),
+            ["held" if row["agrees"] else "failed" for row in check["rows"]],
+        ),
+    )
 
 
 def _remarks(kept: SavedRun) -> Iterator[Section]:

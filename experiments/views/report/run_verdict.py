@@ -23,8 +23,8 @@ from experiments.views.plots.timeline import (
 from experiments.views.report.bottlenecks import Bottleneck
 from experiments.views.report.content import Level, Sentence
 from experiments.views.report.explanations import explained, meaning
-from experiments.views.run_text import number, percent
-from experiments.views.verdict_text import (
+from experiments.views.text.run_text import number, percent
+from experiments.views.text.verdict_text import (
     SENTENCES,
     all_failures,
     has_seats,

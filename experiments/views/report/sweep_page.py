@@ -16,9 +16,9 @@ from experiments.views.plots.steps import P95
 from experiments.views.report.content import Level, Page, PageTable, Section, Sentence, made_by
 from experiments.views.report.explanations import explained
 from experiments.views.report.run_verdict import RULE, STRAINED_FROM
-from experiments.views.run_text import number
-from experiments.views.sweep_text import found_sentences, other_quantities
-from experiments.views.verdict_text import all_failures
+from experiments.views.text.run_text import number
+from experiments.views.text.sweep_text import found_sentences, other_quantities
+from experiments.views.text.verdict_text import all_failures
 
 _MOST_POINTS = 60
 _NO_LIMITS = {FAILED.name: STRAINED_FROM}

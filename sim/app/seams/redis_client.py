@@ -15,9 +15,9 @@ import redis.connection as connections
 
 from sim.app.errors import RefusedCallError, caller
 from sim.app.seams.runtime import RUNTIME
-from sim.redis.connection import ServerConnection
+from sim.redis.commands.connection import ServerConnection
+from sim.redis.commands.plans import has_subcommands
 from sim.redis.errors import UnsupportedCommandError
-from sim.redis.plans import has_subcommands
 
 if TYPE_CHECKING:
     from sim.app.seams.runtime import Endpoint

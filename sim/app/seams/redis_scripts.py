@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from fakeredis._commands import SUPPORTED_COMMANDS
 
-from sim.redis.plans import plan_of
+from sim.redis.commands.plans import plan_of
 
 if TYPE_CHECKING:
     from sim.redis.server import RedisServer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from functools import partial
+from importlib.machinery import ModuleSpec
 from typing import TYPE_CHECKING, Any
 
 from sim.app.errors import RefusedCallError, caller
@@ -30,6 +31,7 @@ def module_of(
 ) -> types.ModuleType:
     """A module with PEP 249's names; without `connect` its own takes a database's name."""
     module = types.ModuleType(name)
+    module.__spec__ = ModuleSpec(name, None, origin="simulated")
     for key, value in {
         **driver.errors,
         "apilevel": "2.0",

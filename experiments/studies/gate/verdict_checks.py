@@ -1,0 +1,82 @@
+"""Checks of a world that agree with its verdict.
+
+Besides the thresholds of the config, the limits of the steps of buying are checked, with the same
+statistics; and what the verdict says failed and no threshold is about, such as an invariant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from experiments.errors import ConfigError
+from experiments.statistics.full_size import refusal
+from experiments.statistics.thresholds import STEP_FAILED
+from experiments.statistics.verdict import Failure, Terms, Verdict, default_criteria, verdict_on
+from experiments.studies.gate.decision import ERROR, Check, judge
+from sim.result import RunResult
+
+
+def refuse_untold(terms: Terms, source: str) -> None:
+    """Raise ConfigError for a threshold that cannot be told at the scale of the runs."""
+    for criterion in terms.criteria:
+        reason = refusal(criterion.measure, terms.scale)
+        if reason:
+            raise ConfigError(
+                source, f'thresholds."{criterion.measure.name}"', f"at --scale below 1: {reason}"
+            )
+
+
+def judged(
+    terms: Terms,
+    looks: Sequence[int],
+    runs: Callable[[int], Sequence[RunResult]],
+    baseline: Mapping[int, RunResult] | None = None,
+    error: float = ERROR,
+) -> tuple[list[Check], Verdict | None]:
+    """The checks of a world, and the verdict on the replications that they rest on.
+
+    Arguments are those of `experiments.studies.gate.decision.judge`, with the terms of the verdict
+    for the thresholds. The verdict is None if there is no replication at all.
+    """
+    made: Sequence[RunResult] = ()
+
+    def kept(number: int) -> Sequence[RunResult]:
+        nonlocal made
+        made = runs(number)
+        return made
+
+    defaults = default_criteria(terms.criteria)
+    checks = judge([*terms.criteria, *defaults], looks, kept, baseline, error, terms.scale)
+    # A step that nobody came to is no failure of that step.
+    checks = [check for check in checks if check["kind"] != "default" or check["value"] is not None]
+    if not made:
+        return checks, None
+    verdict = verdict_on(made, terms)
+    names = [check["name"] for check in checks]
+    others = [failure for failure in verdict["failures"] if not _is_checked(failure, names)]
+    return [*checks, *(_check(failure, len(made)) for failure in others)], verdict
+
+
+def _is_checked(failure: Failure, names: Sequence[str]) -> bool:
+    """Whether a failure of the verdict is what one of the checks is about."""
+    if failure["kind"] == "step":
+        metric = f"{STEP_FAILED}{{step:{failure['name']}}}"
+        return any(name.startswith(metric) for name in names)
+    return failure["kind"] == "threshold"
+
+
+def _check(failure: Failure, replications: int) -> Check:
+    name = {
+        "invariant": f"must never happen: {failure['name']}",
+        "step": f"{failure['name']} failed",
+    }
+    return {
+        "name": name.get(failure["kind"], failure["name"]),
+        "kind": "verdict",
+        "outcome": "fail",
+        "value": failure["value"],
+        "bounds": None,
+        "limit": failure["limit"] or 0.0,
+        "replications": replications,
+        "reason": f"the verdict: {failure['cause'] or failure['kind']}",
+    }

@@ -1,0 +1,415 @@
+"""A comparison for people: which variant to take, then one line per variant, best first."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from experiments.statistics.quantities import (
+    FAILED,
+    OF_APPLICATIONS,
+    QUANTITIES,
+    WAITING_ROOM,
+    Quantity,
+)
+from experiments.statistics.ranking import broken
+from experiments.statistics.uncertainty import in_words
+from experiments.statistics.verdict import Verdict
+from experiments.studies.compare.differences import Comparison, Difference, Row
+from experiments.studies.compare.over_worlds import Effect
+from experiments.views.text.run_text import (
+    duration,
+    in_unit,
+    number,
+    percent,
+    scale_suffix,
+    shown_threshold,
+    words,
+    wrapped,
+)
+from experiments.views.text.verdict_text import (
+    WORDS,
+    all_failures,
+    has_seats,
+    headline,
+    scale_words,
+)
+
+NARROWEST, WIDEST = 40, 120
+AS_IT_IS = "(as it is)"
+"""How the config itself is called among its variants."""
+_SHORT = {
+    "tokens": "tokens",
+    "bookings": "sold",
+    "payments": "paid",
+    "p95": "p95",
+    "goodput": "paid/min",
+    "waiting_median": "wait p50",
+    "waiting_p95": "wait p95",
+    "never_let_in": "never in",
+    "places_lost": "places lost",
+    "unevenness": "unevenness",
+}
+_TEXTS = frozenset({"variant", "verdict"})
+"""Columns that are read from the left."""
+_MARKS = {
+    "better": "+",
+    "worse": "-",
+    "more": ">",
+    "fewer": "<",
+    "no difference shown": "=",
+    "undecided": "?",
+}
+
+
+def render(comparison: Comparison, width: int) -> str:
+    """What to decide by; lines are at most `width` long, between 80 and 120."""
+    width = max(NARROWEST, min(width, WIDEST))
+    parts = [
+        _decision(comparison, width),
+        _ranks(comparison, width),
+        _first_choices(comparison, width),
+        _over_worlds(comparison, width),
+        _brief_remarks(comparison, width),
+    ]
+    return _joined(parts)
+
+
+def render_verbose(comparison: Comparison, width: int) -> str:
+    """The whole comparison: every quantity with its interval and what its difference shows."""
+    width = max(NARROWEST, min(width, WIDEST))
+    parts = [
+        _decision(comparison, width),
+        _ranks(comparison, width),
+        _heading(comparison, width),
+        _failures(comparison),
+        _others(comparison),
+        _waiting_room(comparison, width),
+        _first_choices(comparison, width),
+        _over_worlds(comparison, width),
+        _measured(comparison),
+        _remarks(comparison, width),
+    ]
+    return _joined(parts)
+
+
+def _joined(parts: Iterable[Iterable[str]]) -> str:
+    return "\n\n".join("\n".join(lines) for lines in map(list, parts) if lines) + "\n"
+
+
+def _decision(comparison: Comparison, width: int) -> Iterator[str]:
+    """What is recommended, and the verdict on the config as it is."""
+    yield from wrapped("", words(f"{comparison['config']}: {decision(comparison)}"), width, " ")
+    if comparison["partial"]:
+        yield "PARTIAL: interrupted; this is what was measured so far"
+    verdict = comparison.get("base_verdict")
+    if verdict is not None:
+        yield from wrapped("", words(headline("as it is", verdict)), width, " ")
+
+
+def decision(comparison: Comparison) -> str:
+    """Which variant to take, in a sentence."""
+    best = comparison.get("recommended", [])
+    if len(best) > 1:
+        return f"recommended: {' or '.join(best)}; the runs cannot tell them apart"
+    if best:
+        return f"recommended: {best[0]}"
+    if not comparison["variants"] or "base_verdict" not in comparison:
+        return "compared"
+    return _nothing_recommended(comparison["base_verdict"], comparison["variants"])
+
+
+def _nothing_recommended(base: Verdict, rows: Sequence[Row]) -> str:
+    if base["outcome"] == "holds":
+        return "no variant is shown to be better; as it is, everything is met"
+    if any(map(_meets, rows)):
+        return "no variant that meets everything is shown to be better than the config as it is"
+    better = [row for row in rows if row["against_base"] == "better"]
+    if not better:
+        return "no variant meets everything, and none is shown to be better"
+    nearest = better[0]
+    missing = all_failures(nearest["verdict"]) or nearest["verdict"]["open"]
+    return (
+        f"no variant meets everything; {nearest['name']} comes nearest, not met there: {missing[0]}"
+    )
+
+
+def _meets(row: Row) -> bool:
+    return row["verdict"]["outcome"] == "holds"
+
+
+def _ranks(comparison: Comparison, columns: int) -> Iterator[str]:
+    """One line for the config as it is and each variant: rank, verdict, seats, the rest."""
+    verdict = comparison.get("base_verdict")
+    if verdict is None:
+        return
+    rows = [_base_cells(comparison, verdict)]
+    rows += [
+        _cells(comparison, row["rank"], row["name"], row["verdict"])
+        for row in comparison["variants"]
+    ]
+    rows.sort(key=lambda cells: int(cells["rank"]))
+    yield from _table(rows, columns)
+    failing = comparison.get("failing", "")
+    seats = "most seats sold (reserved or paid at the end), then " if has_seats(verdict) else ""
+    rule = (
+        f"rank: fewest demands not met, then {seats}{failing}; the same rank: the runs cannot tell "
+        "them apart"
+    )
+    yield from wrapped("", words(rule), columns, " ")
+
+
+def _table(rows: Sequence[Mapping[str, str]], columns: int) -> Iterator[str]:
+    """Rows below the names of their cells; a sentence for each row where they do not fit."""
+    widths = {head: max(len(head), *(len(row[head]) for row in rows)) for head in rows[0]}
+    if sum(widths.values()) + 2 * (len(widths) - 1) > columns:
+        for row in rows:
+            first, *others = row.items()
+            text = ", ".join(f"{head} {cell}" for head, cell in others)
+            yield from wrapped(f"{first[1]:>4}  ", words(text), columns, " ")
+        return
+    for line in (dict(zip(widths, widths, strict=True)), *rows):
+        cells = (
+            f"{line[head]:<{width}}" if head in _TEXTS else f"{line[head]:>{width}}"
+            for head, width in widths.items()
+        )
+        yield "  ".join(cells).rstrip()
+
+
+def _base_cells(comparison: Comparison, verdict: Verdict) -> dict[str, str]:
+    return _cells(comparison, comparison.get("base_rank", 0), AS_IT_IS, verdict)
+
+
+def _cells(comparison: Comparison, rank: int, name: str, verdict: Verdict) -> dict[str, str]:
+    """Name of a cell -> what stands in it."""
+    cells = {
+        "rank": f"{rank:>4}",
+        "variant": name,
+        "verdict": WORDS[verdict["outcome"]],
+        "not met": str(broken(verdict)),
+    }
+    cells |= _sold(verdict) if has_seats(verdict) else _answered(_values_of(comparison, name))
+    failing = comparison.get("failing")
+    if failing:
+        value = comparison.get("failing_values", {}).get(name)
+        cells[failing] = _failing(failing, value)
+    return cells
+
+
+def _sold(verdict: Verdict) -> dict[str, str]:
+    """What the ticket service sold, and to whom it sold nothing, at full size."""
+    size = min(1.0, verdict["scale"])
+    counts = {
+        "seats sold": verdict["seats"]["standing"],
+        "paid": verdict["seats"]["paid"],
+        "shut out": verdict["people"]["shut_out"],
+    }
+    return {head: number(round(count / size)) for head, count in counts.items()}
+
+
+def _values_of(comparison: Comparison, name: str) -> Mapping[str, float | None]:
+    """Every quantity of the config as it is, or of a variant."""
+    for row in comparison["variants"]:
+        if row["name"] == name:
+            return {key: found["variant"] for key, found in row["quantities"].items()}
+    return comparison["base"]
+
+
+def _answered(values: Mapping[str, float | None]) -> dict[str, str]:
+    """How an application of the user's own answered: it has no seats that are known here."""
+    p95_ms = values["p95"]
+    return {
+        "requests failed": in_unit(values[FAILED.name], FAILED.unit),
+        "p95": "-" if p95_ms is None else duration(p95_ms),
+    }
+
+
+def _failing(name: str, value: float | None) -> str:
+    if name.endswith(" failed"):
+        return "-" if value is None else percent(value)
+    return shown_threshold(name.partition(" ")[0], value)
+
+
+def _brief_remarks(comparison: Comparison, width: int) -> Iterator[str]:
+    for warning in comparison["warnings"]:
+        yield from wrapped("- ", words(warning), width, " ")
+    scale = scale_words(comparison["scale"])
+    runs = f"{comparison['replications']} replications each"
+    about = ", ".join(part for part in (f"seed {comparison['seed']}", runs, scale) if part)
+    yield from wrapped("", words(about), width, " ")
+    yield (
+        f"digest {comparison['digest'][:16]}   wall time {comparison['wall_seconds']:.1f} s   "
+        "every quantity: --verbose"
+    )
+
+
+def _heading(comparison: Comparison, width: int) -> Iterator[str]:
+    scale = scale_suffix(comparison["scale"])
+    yield (
+        f"{comparison['config']}: seed {comparison['seed']}{scale}, "
+        f"{len(comparison['variants'])} variants, each minus the config as it is"
+    )
+    if comparison["partial"]:
+        yield "PARTIAL: interrupted; this is what was measured so far"
+    yield from _as_it_is("as it is: ", comparison, known_quantities(comparison), width)
+
+
+def known_quantities(comparison: Comparison) -> Sequence[Quantity]:
+    """The quantities that the simulated service has."""
+    base = comparison.get("base_verdict")
+    return QUANTITIES if base is None or has_seats(base) else OF_APPLICATIONS
+
+
+def _as_it_is(
+    label: str, comparison: Comparison, quantities: Sequence[Quantity], width: int
+) -> Iterator[str]:
+    base = comparison["base"]
+    values = [f"{one.label} {in_unit(base[one.name], one.unit)}," for one in quantities]
+    yield from wrapped(label, [*values[:-1], values[-1].rstrip(",")], width, " ")
+
+
+def _name_width(comparison: Comparison) -> int:
+    return max(len("variant"), *(len(row["name"]) for row in comparison["variants"]))
+
+
+def _failures(comparison: Comparison) -> Iterator[str]:
+    """The deciding quantity, with intervals and verdicts."""
+    width = _name_width(comparison)
+    yield (
+        f"{'variant':<{width}} {'failed':>9} {'points':>8} {'95 % interval':>18} {'runs':>5}"
+        "  verdict"
+    )
+    for row in comparison["variants"]:
+        found = row["quantities"][FAILED.name]
+        yield (
+            f"{row['name']:<{width}} {in_unit(found['variant'], FAILED.unit):>9} "
+            f"{_points(found['difference']):>8} {_point_interval(found):>18} "
+            f"{row['replications']:>5}  {found['verdict']}"
+        )
+
+
+def _points(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:+.2f}"
+
+
+def _point_interval(found: Difference) -> str:
+    if found["ci95"] is None:
+        return "-"
+    low, high = found["ci95"]
+    return f"{_points(low)} to {_points(high)}"
+
+
+def _others(comparison: Comparison) -> Iterator[str]:
+    """The other quantities: the variant's value and what its difference shows."""
+    yield from _values(
+        comparison, [one for one in known_quantities(comparison) if one is not FAILED]
+    )
+    yield "+ better  - worse  > more  < fewer  = no difference shown  ? undecided"
+
+
+def _waiting_room(comparison: Comparison, width: int) -> Iterator[str]:
+    """The same of who waits, and for whom in vain, where anybody waits."""
+    found = [row["quantities"][one.name] for row in comparison["variants"] for one in WAITING_ROOM]
+    if all(one["base"] is None and one["variant"] is None for one in found):
+        return
+    yield from _as_it_is("waiting room as it is: ", comparison, WAITING_ROOM, width)
+    yield from _values(comparison, WAITING_ROOM)
+
+
+def _values(comparison: Comparison, quantities: Sequence[Quantity]) -> Iterator[str]:
+    width = _name_width(comparison)
+    yield f"{'variant':<{width}}" + "".join(f"{_SHORT[one.name]:>12}" for one in quantities)
+    for row in comparison["variants"]:
+        yield f"{row['name']:<{width}}" + "".join(
+            f"{_marked(one, row['quantities'][one.name]):>12}" for one in quantities
+        )
+
+
+def _marked(quantity: Quantity, found: Difference) -> str:
+    if found["variant"] is None:
+        return "no sample ?"
+    return f"{in_unit(found['variant'], quantity.unit)} {_MARKS[found['verdict']]}"
+
+
+def _over_worlds(comparison: Comparison, width: int) -> Iterator[str]:
+    """Where something is unknown: in how many worlds each variant helps, and where it harms."""
+    uncertainty = comparison.get("uncertainty")
+    rows = [row for row in comparison["variants"] if "over_worlds" in row]
+    if uncertainty is None or not rows:
+        return
+    yield from wrapped("", " ".join(in_words(uncertainty, QUANTITIES)).split(), width, " ")
+    names = _name_width(comparison)
+    yield "share of worlds in which it helps / harms; median change (90 % of worlds)"
+    yield f"{'variant':<{names}}" + "".join(
+        f"{label:>28}" for label in ("failed, points", "booked", "paid")
+    )
+    for row in rows:
+        effects = row["over_worlds"]["effects"]
+        yield f"{row['name']:<{names}}" + "".join(
+            f"{_effect(effects.get(name), scale):>28}"
+            for name, scale in (("failed", 100.0), ("bookings", 1.0), ("payments", 1.0))
+        )
+    for row in rows:
+        found = row["over_worlds"]
+        if found["harmful"]:
+            where = found["harmful_where"] or "nothing of what is drawn tells these apart"
+            count = f"{len(found['harmful'])} of {found['worlds']} worlds"
+            line = f"- {row['name']}: more requests fail in {count}: {where}"
+            yield from wrapped("", line.split(), width, " ")
+
+
+def _first_choices(comparison: Comparison, width: int) -> Iterator[str]:
+    """What to take for how much, where something is unknown and variants state a cost."""
+    if "first_choices" not in comparison:
+        return
+    choices = comparison["first_choices"]
+    if not choices:
+        yield "robust choice: no variant that states a cost is better than none"
+        return
+    heading = (
+        "robust choice for each cost: most seats gained at the lower end of the 90 % of the "
+        "worlds, then in the median world, then fewest failed requests"
+    )
+    yield from wrapped("", heading.split(), width, " ")
+    names = max(len("variant"), *(len(choice["name"]) for choice in choices))
+    heads = f"{'booked':>28}{'failed, points':>28}"
+    yield f"{'cost':>6}  {'variant':<{names}}{heads}"
+    for choice in choices:
+        booked, failed = _effect(choice["booked"], 1.0), _effect(choice["failed"], 100.0)
+        yield f"{choice['cost']:>6g}  {choice['name']:<{names}}{booked:>28}{failed:>28}"
+
+
+def _effect(found: Effect | None, scale: float) -> str:
+    if found is None:
+        return "-"
+    shares = f"{found['helps'] or 0.0:.0%}/{found['harms'] or 0.0:.0%}"
+    middle, low, high = (scale * found[key] for key in ("median", "low", "high"))
+    return f"{shares} {middle:+.0f} ({low:+.0f} to {high:+.0f})"
+
+
+def _measured(comparison: Comparison) -> Iterator[str]:
+    rows = [row for row in comparison["variants"] if row.get("measured")]
+    if not rows:
+        return
+    yield "beside runs of the real system: as it was > with the fix"
+    for row in rows:
+        yield f"  {row['name']}"
+        yield from _beside(row)
+
+
+def _beside(row: Row) -> Iterator[str]:
+    by_name = {quantity.name: quantity for quantity in QUANTITIES}
+    for measured in row.get("measured", []):
+        quantity = by_name[measured["quantity"]]
+        show = functools.partial(in_unit, unit=quantity.unit)
+        found = row["quantities"][quantity.name]
+        simulated = f"{show(found['base'])} > {show(found['variant'])}"
+        real = f"{show(measured['base'])} > {show(measured['variant'])}"
+        yield f"    {quantity.label:<16} simulated {simulated:<22} measured {real}"
+
+
+def _remarks(comparison: Comparison, width: int) -> Iterator[str]:
+    for warning in comparison["warnings"]:
+        yield from wrapped("- ", words(warning), width, " ")
+    yield from wrapped("", comparison["correction"].split(), width, " ")
+    yield f"digest {comparison['digest'][:16]}   wall time {comparison['wall_seconds']:.1f} s"

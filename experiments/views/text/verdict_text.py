@@ -1,0 +1,183 @@
+"""The verdict in words: what holds or fails, in which step and why, and what was sold to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from experiments.statistics.saturation import FEWEST_UNITS, SEATS
+from experiments.statistics.steps import STEPS, shares_of
+from experiments.statistics.verdict import Failure, Outcome, ThresholdRow, Verdict
+from experiments.views.report.explanations import broken, explained
+from experiments.views.text.run_text import duration, number, percent, shown_threshold
+
+WORDS: Final[Mapping[Outcome, str]] = {"holds": "HOLDS", "fails": "FAILS", "open": "NOT DECIDED"}
+SENTENCES: Final[Mapping[Outcome, str]] = {
+    "holds": "This on-sale holds.",
+    "fails": "This on-sale fails.",
+    "open": "Whether this on-sale holds is not decided.",
+}
+_MOST_FAILURES: Final = 5
+_ABOVE: Final = "  above its limit"
+
+
+def verdict_lines(verdict: Verdict, width: int) -> Iterator[str]:
+    """The failures, what is open, seats, people and steps; the outcome itself is the caller's.
+
+    Lines are those of a terminal of `width` columns; the caller breaks the sentences among them.
+    """
+    yield from failure_lines(verdict)
+    if has_seats(verdict):
+        yield f"seats     {seats_sentence(verdict)}"
+        yield f"people    {people_sentence(verdict)}"
+    yield from step_lines(verdict, width)
+    if verdict["observed_off"]:
+        yield f"observed  not shown by these runs: {', '.join(verdict['observed_off'])}"
+
+
+def failure_lines(verdict: Verdict) -> Iterator[str]:
+    """One line for each failure, the first five, and one for each thing that is not decided."""
+    failures = verdict["failures"]
+    for failure in failures[:_MOST_FAILURES]:
+        yield f"failed    {failure_sentence(failure)}"
+    if len(failures) > _MOST_FAILURES:
+        yield f"failed    and {len(failures) - _MOST_FAILURES} more (--verbose)"
+    for reason in verdict["open"]:
+        yield f"open      {reason}"
+
+
+def all_failures(verdict: Verdict) -> list[str]:
+    """Every failure as a sentence."""
+    return [failure_sentence(failure) for failure in verdict["failures"]]
+
+
+def failure_sentence(failure: Failure) -> str:
+    """What failed, by how much, and why."""
+    value = failure["value"]
+    if failure["kind"] == "invariant":
+        return f"must never happen: {number(value)} {broken(failure['name'])}"
+    if failure["kind"] == "sale":
+        return failure["name"] + _why(failure)
+    if failure["kind"] == "step":
+        limit = percent(failure["limit"] or 0.0)
+        return f"{failure['name']}: {percent(value or 0.0)} failed (limit {limit}){_why(failure)}"
+    step = f", at {failure['step']}" if failure["step"] else ""
+    shown = shown_threshold(failure["name"], value)
+    size = " at full size" if failure.get("at_full_size") else ""
+    return f"{failure['name']}: is {shown}{size}{step}{_why(failure)}"
+
+
+def _why(failure: Failure) -> str:
+    parts = []
+    if failure["cause"]:
+        share = f", {100 * failure['cause_share']:.0f} % of them" if failure["value"] else ""
+        parts.append(f"{explained(failure['cause'])}{share}")
+    if failure["resource"] == SEATS:
+        parts.append("every seat was sold and paid for")
+    elif failure.get("rounded"):
+        parts.append(
+            f"{failure['resource']} has fewer than {FEWEST_UNITS} units at this scale: whether it "
+            "is the limit at full size cannot be told"
+        )
+    elif failure["resource"]:
+        parts.append(f"the limit is {failure['resource']}")
+    return f"; {'; '.join(parts)}" if parts else ""
+
+
+def threshold_row(row: ThresholdRow) -> str:
+    """One threshold: met or not, and its number."""
+    if row["met"] is None:
+        return f"{row['name']}: not decided: {row['reason']}"
+    size = " at full size" if row["at_full_size"] else ""
+    met = "met" if row["met"] else "NOT MET"
+    return f"{row['name']}: {met}: {shown_threshold(row['name'], row['value'])}{size}"
+
+
+def has_seats(verdict: Verdict) -> bool:
+    """Whether the ticket service was simulated: an application of the user's own sells none."""
+    return verdict["seats"]["on_sale"] > 0 or bool(STEPS.keys() & verdict["steps"].keys())
+
+
+def seats_sentence(verdict: Verdict) -> str:
+    """Seats sold of those on sale, the four numbers, and when they were sold out."""
+    seats = verdict["seats"]
+    standing, on_sale, paid, reserved, held, cancelled = (
+        _full(count, verdict)
+        for count in (
+            seats["standing"],
+            seats["on_sale"],
+            seats["paid"],
+            seats["standing"] - seats["paid"],
+            seats["held"],
+            seats["cancelled"],
+        )
+    )
+    text = (
+        f"{standing} of {on_sale} sold at the end ({paid} paid, {reserved} reserved); "
+        f"held {held} times, {cancelled} cancelled"
+    )
+    after_s = seats["sold_out_after_s"]
+    if after_s is None:
+        return text
+    runs = verdict["replications"]
+    some = f" in {seats['sold_out_runs']} of {runs} runs" if seats["sold_out_runs"] < runs else ""
+    return f"{text}; none free for the first time {duration(1e3 * after_s)} after the opening{some}"
+
+
+def people_sentence(verdict: Verdict) -> str:
+    """What became of the people."""
+    people = verdict["people"]
+    return (
+        f"{_full(people['came'], verdict)} came, {_full(people['got_in'], verdict)} got in, "
+        f"{_full(people['lost_patience'], verdict)} lost patience; "
+        f"{_full(people['shut_out'], verdict)} shut out while seats were free"
+    )
+
+
+def scale_words(scale: float) -> str:
+    """What a reader must know of counts below full size; nothing at full size."""
+    if scale >= 1:
+        return ""
+    return (
+        f"at {scale:g} of the size; seats, people and thresholds that grow with size are "
+        "extrapolated to full size"
+    )
+
+
+def _full(count: float, verdict: Verdict) -> str:
+    return number(round(count / min(1.0, verdict["scale"])))
+
+
+def step_lines(verdict: Verdict, width: int) -> Iterator[str]:
+    """A small table: requests of each step as simulated, and shares of them.
+
+    Where the terminal is too narrow for the table, a sentence for each step.
+    """
+    if not verdict["steps"]:
+        return
+    names = max(8, *map(len, verdict["steps"]))
+    head = f"{'step':<{names}}  {'requests':>9} {'answered':>9} {'refused':>9} {'failed':>9}"
+    fits = len(head) + len(_ABOVE) <= width
+    if fits:
+        yield head
+    for name, counts in verdict["steps"].items():
+        requests = number(round(counts["requests"]))
+        shares = shares_of(counts)
+        mark = _ABOVE if counts["failed_share"] > counts["limit"] else ""
+        if fits:
+            cells = " ".join(f"{percent(share):>9}" for share in shares)
+            yield f"{name:<{names}}  {requests:>9} {cells}{mark}"
+        else:
+            answered, refused, failed = map(percent, shares)
+            yield (
+                f"{name:<8}  {requests} requests, {answered} answered, {refused} refused, "
+                f"{failed} failed{mark.replace('  ', ', ')}"
+            )
+
+
+def headline(name: str, verdict: Verdict) -> str:
+    """One line: the config, the outcome and the first reason."""
+    reasons: Sequence[str] = all_failures(verdict) or verdict["open"]
+    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    reason = f": {reasons[0]}{more}" if reasons else ""
+    return f"{name}: {WORDS[verdict['outcome']]}{reason}"

@@ -1,0 +1,4 @@
+"""Bytes that values, keys and connections of the Redis server occupy.
+
+Start reading at `sizing`; `allocator` rounds sizes up as jemalloc does.
+"""
