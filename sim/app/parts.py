@@ -15,7 +15,7 @@ from sim.app.seams.output import Muffled
 from sim.app.seams.runtime import RUNTIME
 from sim.app.server import ApplicationServer
 from sim.app.watch import ApplicationWatch
-from sim.app.watchdog import Watchdog
+from sim.app.watchdog import ApplicationWatchdog
 from sim.customers.customer_function import customer_function
 from sim.wiring import Parts
 
@@ -95,7 +95,7 @@ class ApplicationParts(Parts):
             stack.enter_context(_environment(settings.env))
             stack.enter_context(Muffled())
             stack.enter_context(Imports(self.server.code))
-            stack.enter_context(Watchdog(self.env, settings))
+            stack.enter_context(ApplicationWatchdog(self.env, settings))
             yield
 
     def close(self) -> None:

@@ -25,7 +25,7 @@ _clock: Final = time.CLOCK_MONOTONIC
 _MB: Final = 1e6
 
 
-class Watchdog:
+class ApplicationWatchdog:
     """Checks twice per second of real time; it uses a signal, to see which code is running.
 
     Signals exist only in a program's main thread; a run in another thread is not watched.

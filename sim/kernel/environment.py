@@ -23,6 +23,9 @@ from sim.kernel.tie_order import Bits, InHeap, shuffled
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
+    Steps = Generator[simpy.Event, Any, None]
+    """What a SimPy process of the world is: a generator of the events that it waits for."""
+
 _INFINITY: Final = float("inf")
 # SimPy's priorities, of which the smaller one goes first.
 _URGENT: Final = 0

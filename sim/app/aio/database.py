@@ -13,6 +13,7 @@ from sqlalchemy.util import concurrency
 
 from sim.app.aio.loop import SimulatedLoop
 from sim.app.seams.runtime import RUNTIME
+from sim.app.sql.errors import SqlError
 from sim.app.sql.sessions import Connection, asks_server
 
 if TYPE_CHECKING:
@@ -70,7 +71,11 @@ class AsyncConnection(Connection):
     def _label(self, sql: str) -> str:
         if asks_server(sql):
             return "ask server"
-        statement = self.database.statement(sql)
+        try:
+            statement = self.database.statement(sql)
+        except SqlError:
+            # The server says so, after the round trip.
+            return "statement"
         table = f" {statement.tables[0]}" if statement.tables else ""
         return f"{statement.kind}{table}"
 

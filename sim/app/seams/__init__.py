@@ -24,7 +24,7 @@ def install() -> None:
         refusals,
         threads,
     )
-    from sim.app.sql import dialects, mysqldb  # noqa: PLC0415
+    from sim.app.sql import dialects, mysqldb, psycopg  # noqa: PLC0415
 
     clock.install()
     threads.install()
@@ -33,6 +33,7 @@ def install() -> None:
     redis_client.install()
     dialects.install()
     mysqldb.install()
+    psycopg.install()
     refusals.install()
     http.install()
     loop.install()
