@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import text, update
 
 from model.schema import concert
-from sim.faults.database import LockedRows
+from sim.faults.database import hold_rows
 from sim.processes.outside_connection import NoCharge, NoPool
 from sim.service.initial_data import CONCERT_ID
 
@@ -312,8 +312,8 @@ class WorldView:
         if table not in tables:
             raise ValueError(f"table: {table}; allowed: {', '.join(sorted(tables))}")
         _check("seconds", for_s, low=0.0, high=1e6)
-        rows = LockedRows(self._server.database)
-        return self._in_thread("locks", lambda: rows.hold(self._env, table, for_s))
+        database = self._server.database
+        return self._in_thread("locks", lambda: hold_rows(database, self._env, table, for_s))
 
     def _in_thread(self, what: str, work: Callable[[], Any]) -> simpy.Event:
         """Do blocking work in a thread of its own; the event happens with its value."""

@@ -22,7 +22,7 @@ def install() -> None:
         refusals,
         threads,
     )
-    from sim.app.sql import dialects, mysqldb  # noqa: PLC0415
+    from sim.app.sql import dialects, mysqldb, psycopg  # noqa: PLC0415
 
     clock.install()
     threads.install()
@@ -31,6 +31,7 @@ def install() -> None:
     redis_client.install()
     dialects.install()
     mysqldb.install()
+    psycopg.install()
     refusals.install()
     http.install()
     _installed.append(True)

@@ -24,6 +24,7 @@ from sim.app.errors import RefusedCallError, caller
 from sim.app.seams.runtime import RUNTIME
 from sim.app.sql.driver_modules import module_of
 from sim.app.sql.drivers import Driver
+from sim.app.sql.psycopg import PSYCOPG, PSYCOPG2
 
 if TYPE_CHECKING:
     import types
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 MYSQL: Final = Driver("PyMySQL", "mysql", "pymysql.err", "8.0.36")
 MARIADB: Final = Driver("PyMySQL", "mysql", "pymysql.err", "10.11.6-MariaDB")
-POSTGRES: Final = Driver("psycopg2", "postgres", "psycopg2", "PostgreSQL 15.5")
+POSTGRES: Final = PSYCOPG2
 _MYSQL_DRIVERS: Final = ("pymysql", "mysqldb", "mysqlconnector")
 _POSTGRES_DRIVERS: Final = ("psycopg2", "psycopg", "pg8000")
 _REFUSED: Final = (
@@ -220,6 +221,19 @@ class _Postgres(_Common, PGDialect):
         return True
 
 
+class _Psycopg(_Postgres):
+    """PostgreSQL as psycopg reaches it."""
+
+    supports_statement_cache = True
+    driver = "psycopg"
+    _simulated = PSYCOPG
+
+    @classmethod
+    def import_dbapi(cls) -> types.ModuleType:
+        """The driver: ours."""
+        return module_of("psycopg", cls._simulated)
+
+
 def _refusal(url: URL, why: str) -> RefusedCallError:
     """Make the error that ends the run, and note it."""
     error = RefusedCallError(
@@ -271,7 +285,7 @@ def _registered() -> dict[str, str]:
         found[f"mysql.{driver}"] = "_MySQL"
         found[f"mariadb.{driver}"] = "_MariaDB"
     for driver in _POSTGRES_DRIVERS:
-        found[f"postgresql.{driver}"] = "_Postgres"
+        found[f"postgresql.{driver}"] = "_Psycopg" if driver == "psycopg" else "_Postgres"
     found.update(dict.fromkeys(_REFUSED, "_Refused"))
     found |= {"sqlite": "_SQLite", "sqlite.pysqlite": "_SQLite", "sqlite.aiosqlite": "_AsyncSQLite"}
     return found

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sim.app.errors import RefusedCallError, caller
 from sim.app.seams.runtime import RUNTIME
+from sim.app.sql.psycopg import PostgresConnection
 from sim.app.sql.sessions import Connection
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ def connect_with(driver: Driver, database: str, *, autocommit: bool = False) -> 
     """Connect the application to one of its databases. Raises the driver's OperationalError."""
     if not RUNTIME.simulates:
         raise driver.errors["OperationalError"](2003, "no simulation is running")
-    return Connection(RUNTIME.database(database, driver.dialect), driver, autocommit=autocommit)
+    kind = PostgresConnection if driver.dialect == "postgres" else Connection
+    return kind(RUNTIME.database(database, driver.dialect), driver, autocommit=autocommit)
 
 
 def module_of(

@@ -142,6 +142,10 @@ class Connection:
             RUNTIME.wait("ping")
 
     def autocommit(self, value: bool) -> None:
+        """PyMySQL's name of `set_autocommit`."""
+        self.set_autocommit(value)
+
+    def set_autocommit(self, value: bool) -> None:
         """Set whether every statement is a separate transaction."""
         if value and self._transaction is not None:
             self.commit()
@@ -190,7 +194,12 @@ class Connection:
             raise self.driver.error(error) from error
 
     def _statement(self, sql: str, parameters: Mapping[str, Any]) -> Answer:
-        statement = self.database.statement(sql)
+        try:
+            statement = self.database.statement(sql)
+        except SqlError as error:
+            if self.database.dialect == "postgres" and (self._begun or not self.autocommit_on):
+                self.transaction().refuse(error)
+            raise
         if statement.kind == "schema":
             self.commit()
             self.database.change_schema(sql)
@@ -255,7 +264,7 @@ class Connection:
             self._set_level(part)
             words = part.replace("=", " ").lower().split()
             if words[:2] == ["set", "autocommit"]:
-                self.autocommit(words[2] in {"1", "on", "true"})
+                self.set_autocommit(words[2] in {"1", "on", "true"})
 
     def _set_level(self, sql: str) -> None:
         match = _LEVEL.search(sql)
@@ -268,7 +277,7 @@ class Connection:
         if wanted == "READ UNCOMMITTED" and self.database.dialect == "postgres":
             wanted = "READ COMMITTED"
         if wanted == "AUTOCOMMIT":
-            self.autocommit(True)
+            self.set_autocommit(True)
         elif wanted in _LEVELS:
             self.autocommit_on = False
             self.level = _LEVELS[wanted]
@@ -315,6 +324,8 @@ class Cursor:
         self._at = 0
         self.rowcount = answer.changed
         self.lastrowid = answer.last_id
+        if answer.last_id is None and self.connection.database.dialect == "mysql":
+            self.lastrowid = 0
         if answer.rows is None:
             self.description, self._rows = None, ()
         else:
