@@ -47,7 +47,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Output:
-    """What one file says. `users` is second -> virtual users; empty when it does not say."""
+    """The contents of a file. `users` is second -> virtual users; empty without samples of vus."""
 
     path: str
     requests: list[Request]

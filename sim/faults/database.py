@@ -1,4 +1,4 @@
-"""What other sessions, and a full disk, do to the database's transactions."""
+"""Faults of the database: sessions of others and a full disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process of the user's own sees of the world, and what it may change in it.
+"""The world as a process of the user's own sees it, and the changes that it may make.
 
 It may change what an operator could change during a sale, and use what another program on the same
 machines could use. Everything is counted at full size, whatever the scale of the run: at scale 0.1
@@ -331,7 +331,7 @@ class WorldView:
         return done
 
     def _full(self, count: float) -> int:
-        """What a count of the run is at full size."""
+        """A count of the run, extrapolated to full size."""
         return round(count / self.scale)
 
 

@@ -124,7 +124,7 @@ class Statement:
     """Columns that an UPDATE sets."""
     insert: Insert | None = None
     returning: str = ""
-    """What a write returns, as a SELECT on the rows in `ROWS`."""
+    """The RETURNING part of a write, as a SELECT on the rows in `ROWS`."""
     tree: Any = None
 
 

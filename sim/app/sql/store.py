@@ -118,7 +118,7 @@ class Store(TransactionViews):
         return cursor.fetchall(), cursor.description
 
     def _inserted(self, changes: Changes) -> list[tuple[str, Any]]:
-        """What puts the rows that a transaction has inserted."""
+        """The part of the log that puts the rows that the transaction has inserted."""
         tables = {self._put_sql[name]: name for name in changes.tables}
         return [
             (sql, values)
