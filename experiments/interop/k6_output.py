@@ -224,7 +224,9 @@ class _Reader:
             time_s = number * unit_s
         self._time_format = self._time_format or found
         if found != self._time_format:
-            raise _BadFileError(f"the time {text} is {found}, those before are {self._time_format}")
+            raise _BadFileError(
+                f"the time {text} is {found}, the times before are {self._time_format}"
+            )
         return time_s
 
 

@@ -115,7 +115,7 @@ class Code:
             raise CannotImportError(self._told(error)) from error
         if not callable(found):
             raise CannotImportError(
-                f"app.wsgi {self._wsgi}: {type(found).__name__} is no WSGI application (it is not "
+                f"app.wsgi {self._wsgi}: {type(found).__name__} is not a WSGI application (not "
                 "callable); allowed: package.module:name, or package.module:factory()"
             )
         modules = {

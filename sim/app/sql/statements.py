@@ -133,7 +133,9 @@ def parse(text: str, dialect: str) -> exp.Expression:
     try:
         found = [tree for tree in sqlglot.parse(text, read=dialect) if tree is not None]
     except sqlglot.errors.SqlglotError as error:
-        raise UnsupportedSqlError(f"it cannot be read: {str(error).splitlines()[0]}") from error
+        raise UnsupportedSqlError(
+            f"the statement cannot be read: {str(error).splitlines()[0]}"
+        ) from error
     if len(found) != 1:
         raise UnsupportedSqlError(f"{len(found)} statements in one text")
     tree: Any = found[0]
