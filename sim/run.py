@@ -86,7 +86,7 @@ def _parts_of(world: World, size: float, seed: int, watched: Watched = NOTHING) 
 
 def _kind(world: World) -> type[Parts]:
     """The kind of parts for this world: the ticket service's, or an application's."""
-    if not world.app.wsgi:
+    if not world.app.path:
         return Parts
     from sim.app.parts import ApplicationParts  # noqa: PLC0415 - its libraries are an extra
 

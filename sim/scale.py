@@ -40,7 +40,7 @@ def scaled(world: World, scale: float) -> World:
     _check(scale)
     if scale == 1.0:
         return world
-    if world.app.wsgi:
+    if world.app.path:
         raise NotAllowedError(
             f"scale: {scale}: an application has its sizes in its own code",
             "1, and fewer users by --set load",

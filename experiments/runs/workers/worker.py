@@ -52,7 +52,7 @@ class Task:
             hear: asked in the thread of the run.
             stopped: asked from another thread, whether the user wants to stop.
         """
-        if self.world.app.wsgi:
+        if self.world.app.path:
             # An application has a watchdog of its own.
             return self.keeps(self.perform(hear, lambda _kernel: None))
         watchdog = StuckCodeWatchdog(stopped)

@@ -212,14 +212,14 @@ def _predicted(world: World, options: LiveOptions) -> list[Numbers]:
     for number in range(options.replications):
         result = simulate(world, options.seed + number)
         if result.failure:
-            raise ConfigError("", "app.wsgi" if world.app.wsgi else "customer", result.failure)
+            raise ConfigError("", world.app.key if world.app.path else "customer", result.failure)
         found.append(of_run(result))
     return found
 
 
 def _calibrated(target: Target, world: World, folder: Path) -> tuple[World, tuple[str, ...]]:
     """The target's world with what one user on the real service tells, and what to tell of that."""
-    if not world.app.wsgi:
+    if not world.app.path:
         fitted = _fitted(_calibration_runs(target, folder))
         return _world(target, fitted), fitted
     single, busy = (
