@@ -13,6 +13,8 @@ def install() -> None:
     """Install every seam in this process permanently. Raises `VersionError`."""
     if _installed:
         return
+    from sim.app.aio import loop, streams  # noqa: PLC0415
+    from sim.app.aio import redis_client as async_redis_client  # noqa: PLC0415
     from sim.app.seams import (  # noqa: PLC0415 - they exchange what others import
         clock,
         entropy,
@@ -34,4 +36,7 @@ def install() -> None:
     psycopg.install()
     refusals.install()
     http.install()
+    loop.install()
+    streams.install()
+    async_redis_client.install()
     _installed.append(True)

@@ -70,6 +70,11 @@ def named(sql: str, *, percents: bool) -> tuple[str, int]:
     return result
 
 
+def asks_server(sql: str) -> bool:
+    """Whether a statement asks about the server or its tables."""
+    return _ASKS_SERVER.search(sql) is not None
+
+
 class Connection:
     """PEP 249's connection."""
 
@@ -82,9 +87,13 @@ class Connection:
         self.encoders: dict[Any, Any] = {}
         self._transaction: Transaction | None = None
         self._begun = False
+        self._connect()
+
+    def _connect(self) -> None:
+        """Spend the time that it takes to connect."""
         if RUNTIME.thread is not None and not RUNTIME.is_free:
             RUNTIME.wait("connect")
-            RUNTIME.sleep(driver.connect_s)
+            RUNTIME.sleep(self.driver.connect_s)
 
     def __getattr__(self, name: str) -> Any:
         # Methods of a driver beyond PEP 249 are not simulated: the error says so.
@@ -171,11 +180,7 @@ class Connection:
         if _CONTROL.match(sql):
             return self._control(sql)
         try:
-            if _ASKS_SERVER.search(sql):
-                answer = self.driver.server_answer(self.database, sql, parameters)
-                if answer is not None:
-                    return answer
-            return self._statement(sql, parameters)
+            return self._answer(sql, parameters)
         except UnsupportedSqlError as error:
             refused = UnsupportedSqlError(
                 f"{caller(RUNTIME.roots)}: the statement is not simulated: {error}. Statement: "
@@ -192,6 +197,14 @@ class Connection:
                 if transaction is not None:
                     transaction.leave()
             raise self.driver.error(error) from error
+
+    def _answer(self, sql: str, parameters: Mapping[str, Any]) -> Answer:
+        """Run a statement, or a question about the server. Raises SqlError, UnsupportedSqlError."""
+        if asks_server(sql):
+            answer = self.driver.server_answer(self.database, sql, parameters)
+            if answer is not None:
+                return answer
+        return self._statement(sql, parameters)
 
     def _statement(self, sql: str, parameters: Mapping[str, Any]) -> Answer:
         try:
