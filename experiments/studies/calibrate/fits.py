@@ -282,6 +282,10 @@ def fit_capacity(ramp: Sequence[LoadLevel], alone_ms: float) -> Estimate:
     if users.max() < _SATURATED * knee:
         why = f"throughput still grows: {users.max():.0f} users, saturation from about {knee:.0f}"
         return Estimate(name, None, None, None, why)
+    if users.min() > _SATURATED * knee:
+        # Every level is beyond the knee: rates are the capacity, and nothing tells R and p, whose
+        # errors would be in the fitted one.
+        sigma = float(np.log(rates).std(ddof=1))
     if sigma > MODEL_ERROR:
         why = "throughput changes by itself, not with the users: the service was warming up"
         return Estimate(name, None, None, None, why)
