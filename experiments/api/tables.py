@@ -16,7 +16,7 @@ import pandas as pd
 from experiments.statistics.outcomes import is_failure
 from experiments.statistics.quantities import COMPARED
 from experiments.statistics.summary import RunSummary
-from experiments.studies.compare.differences import Comparison
+from experiments.studies.compare.differences import ComparisonResult
 from experiments.studies.compare.over_worlds import features
 from experiments.studies.sweep.points import SweepResult
 from experiments.views.text.run_text import duration, number, percent
@@ -254,7 +254,7 @@ def drawn_values(worlds: Sequence[Mapping[str, Any]]) -> Table:
     return _indexed({number: features(world) for number, world in enumerate(worlds)}, "replication")
 
 
-def over_worlds(comparison: Comparison) -> Table:
+def over_worlds(comparison: ComparisonResult) -> Table:
     """What each variant does in the worlds that are drawn, by variant and quantity."""
     rows = {
         (row["name"], name): dict(effect)
@@ -265,7 +265,7 @@ def over_worlds(comparison: Comparison) -> Table:
     return _indexed(rows, "variant", "quantity")
 
 
-def differences(comparison: Comparison) -> Table:
+def differences(comparison: ComparisonResult) -> Table:
     """Every variant against the config as it is, in every quantity.
 
     Index: variant, quantity. Columns: base, variant, difference (variant minus base), low, high
