@@ -27,6 +27,9 @@ _TRIES: Final = 10
 class Coverage(TypedDict):
     """One unknown: the share of truths within the intervals, beside what it should be.
 
+    Among n worlds a truth has one of n + 1 ranks, so that an interval of nearly 90 % is the most
+    that few worlds give: `nominal` is what equally likely ranks would give.
+
     `p_uniform` is the probability of ranks at least as uneven as these (Kolmogorov and Smirnov).
     """
 
@@ -54,22 +57,27 @@ def ranks(truth: Point, particles: Sequence[Point]) -> list[float]:
     return [float(share) for share in (points < np.array(truth)).mean(axis=0)]
 
 
-def coverage(names: Sequence[str], found: Sequence[Sequence[float]]) -> list[Coverage]:
+def coverage(
+    names: Sequence[str], found: Sequence[Sequence[float]], particles: int
+) -> list[Coverage]:
     """What the ranks of many truths say of each unknown.
 
     Args:
         names: of the unknowns.
         found: for each truth the rank of each unknown, from 0 to 1.
+        particles: worlds among which each truth was ranked.
     """
     from scipy.stats import kstest
 
     table = np.array(found)
+    ranks_of_chance = np.linspace(0.0, 1.0, particles + 1)
+    nominal = [_within(ranks_of_chance, level) for level in LEVELS]
     return [
         {
             "unknown": name,
-            "nominal": list(LEVELS),
+            "nominal": nominal,
             "found": [_within(table[:, index], level) for level in LEVELS],
-            "error": [math.sqrt(level * (1 - level) / len(table)) for level in LEVELS],
+            "error": [math.sqrt(level * (1 - level) / len(table)) for level in nominal],
             "p_uniform": float(kstest(table[:, index], "uniform").pvalue),
         }
         for index, name in enumerate(names)

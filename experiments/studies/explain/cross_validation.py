@@ -98,7 +98,7 @@ def cross_validated(
         "nearest": count,
         "prior": 1.0 / len(models),
         "models": [_row(model, drawn, answers, models) for model in models],
-        "coverage": coverage([name for _, name in unknowns], found) if unknowns else [],
+        "coverage": coverage([name for _, name in unknowns], found, count) if unknowns else [],
     }
 
 

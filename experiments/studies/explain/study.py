@@ -318,6 +318,7 @@ class _Explain:
             "coverage": coverage(
                 [self._unknowns.unknowns[place].name for place in places],
                 [[row[place] for place in places] for row in found],
+                THOROUGH.calibration.particles,
             ),
         }
 

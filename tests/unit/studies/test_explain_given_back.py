@@ -6,6 +6,7 @@ import pytest
 from experiments.config.explain_settings import Prior
 from experiments.config.reading import Observed
 from experiments.config.unknown import Unknown
+from experiments.studies.explain.calibration import coverage
 from experiments.studies.explain.cross_validation import Drawn, cross_validated
 from experiments.studies.explain.influence import influences
 from experiments.studies.explain.observations import Observation, Vector
@@ -98,3 +99,10 @@ def test_the_unknown_that_makes_a_number_has_its_variance_and_the_other_none():
     assert rows["choice", "failed"]["by_chance"] < 0.1
     # A number that is the same in all worlds is moved by nothing.
     assert {observation for _, observation in rows} == {"failed"}
+
+
+def test_intervals_among_few_worlds_are_held_against_what_few_worlds_can_give():
+    # Among eight worlds a truth has nine ranks; seven of them lie within the 90 % interval.
+    (row,) = coverage(["x"], [[0.5], [1.0]], 8)
+    assert row["nominal"] == pytest.approx([5 / 9, 7 / 9])
+    assert row["found"] == [0.5, 0.5]

@@ -160,7 +160,7 @@ def test_intervals_of_a_noisy_model_hold_the_truth_as_often_as_they_say():
 
         points = infer_back("one", 2, Plan(40, 3), judge, len(found))
         found.append(ranks(truth.point, points))
-    x, y = coverage(["x", "y"], found)
+    x, y = coverage(["x", "y"], found, 40)
     for row in (x, y):
         for nominal, share, error in zip(row["nominal"], row["found"], row["error"], strict=True):
             assert share >= nominal - 3 * error
@@ -183,5 +183,5 @@ def test_relatives_do_not_make_an_unobserved_unknown_look_known():
 
         points = infer_back("one", dimensions, Plan(54, 7), judge, number)
         found.append(ranks(tuple(truth), points))
-    rows = coverage([str(place) for place in range(dimensions)], found)
+    rows = coverage([str(place) for place in range(dimensions)], found, 54)
     assert np.mean([row["found"][1] for row in rows[1:]]) > 0.75
