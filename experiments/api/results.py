@@ -95,7 +95,8 @@ class Run:
         self, config: Config, results: Mapping[int, RunResult], summary: RunSummary
     ) -> None:
         self.config = config
-        self.results = dict(results)
+        # Worlds that are run again to tell chance from what is unknown have numbers below 0.
+        self.results = {number: run for number, run in results.items() if number >= 0}
         self.summary = summary
 
     @property
