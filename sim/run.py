@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sim.world import World
 
 _PROGRESS_INTERVAL_S = 1.0
+_JUDGED_EVERY_S = 10.0
 _DRAIN_S = 60.0
 _ALLOCATIONS_PER_COLLECTION = 200_000
 
@@ -161,7 +162,7 @@ def _judge(parts: Parts) -> None:
     As in k6 what is under way is interrupted, without a graceful period.
     """
     now_s = parts.env.now - parts.site.start_s
-    so_far = UnderWay(now_s, parts.log, parts.loads.logs, lambda: other_metrics(parts, now_s))
+    so_far = _so_far(parts, now_s)
     for stop in parts.watched.stops:
         if stop.not_before_s <= now_s and stop.is_crossed(so_far):
             parts.crossed = (
@@ -173,10 +174,17 @@ def _judge(parts: Parts) -> None:
     parts.env.call_in(EVERY_S, lambda: _judge(parts))
 
 
+def _so_far(parts: Parts, now_s: float) -> UnderWay:
+    return UnderWay(now_s, parts.log, parts.loads.logs, lambda: other_metrics(parts, now_s))
+
+
 def _report(parts: Parts, progress: OnProgress | None) -> None:
     """Tell how far the run is, now and once per simulated second; end the run if asked to."""
     if progress is None:
         return
+    judge, now_s = parts.watched.judge, parts.env.now - parts.site.start_s
+    if judge and now_s >= _JUDGED_EVERY_S and now_s % _JUDGED_EVERY_S < _PROGRESS_INTERVAL_S:
+        parts.failing = judge(_so_far(parts, now_s))
     if progress(_progress_of(parts)):
         parts.end.early(INTERRUPTED)
         return
@@ -194,6 +202,7 @@ def _progress_of(parts: Parts) -> Progress:
         vus=parts.executor.active_vus,
         waiting=parts.watch.waiting(),
         top_exception=exceptions.most_common(1)[0][0] if exceptions else "",
+        failing=parts.failing,
     )
 
 
