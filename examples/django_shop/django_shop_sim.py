@@ -1,6 +1,7 @@
 """What ticketsim needs to know beside the shop: its customers, its rows, what must hold."""
 
-SEATS = 100
+import os
+
 BEST = 3
 
 
@@ -27,7 +28,8 @@ def seed():
     with connection.schema_editor() as editor:
         editor.create_model(Seat)
         editor.create_model(Booking)
-    Seat.objects.bulk_create(Seat(name=f"seat {n}") for n in range(1, SEATS + 1))
+    seats = int(os.environ.get("SHOP_SEATS", "100"))
+    Seat.objects.bulk_create(Seat(name=f"seat {n}") for n in range(1, seats + 1))
 
 
 def check(rows, keys):

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 
-SEATS = 400
-
-
 BEST = 5
 """People take one of the best seats on the list."""
 
@@ -57,7 +54,8 @@ def seed():
     from shop.models import Seat
     from shop.web import Session
 
-    Session.add_all(Seat(id=n, name=f"seat {n}", price=100) for n in range(1, SEATS + 1))
+    seats = int(os.environ.get("SHOP_SEATS", "400"))
+    Session.add_all(Seat(id=n, name=f"seat {n}", price=100) for n in range(1, seats + 1))
     Session.commit()
     Session.remove()
 

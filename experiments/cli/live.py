@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from experiments.cli.options import add_command, add_config, duration, positive, scale, seed
 from experiments.cli.output import show
+from experiments.errors import OptionError
 from experiments.exit_codes import ExitCode
 
 _DESCRIPTION: Final = """\
@@ -18,6 +19,8 @@ made first. Then a table says which measured numbers lie inside the predicted in
 
   ticketsim live smoke --at-most 60s
   ticketsim live incident-fixed --scale 0.02 --calibrate
+  ticketsim live shop.toml --calibrate --predict-only --out first
+  ticketsim live shop.toml --prediction first/prediction.json --out second
 
 It needs redis-server, k6 and a database server on the path (or `--database sqlite`);
 nothing is downloaded. Only addresses of this machine are allowed as targets."""
@@ -57,6 +60,17 @@ def add_live(commands: Any) -> argparse.ArgumentParser:
         help="first measure one user and a ramp, and fit the service's speed to them",
     )
     parser.add_argument(
+        "--predict-only",
+        action="store_true",
+        help="stop after the prediction is written to --out",
+    )
+    parser.add_argument(
+        "--prediction",
+        type=Path,
+        metavar="FILE",
+        help="judge this prediction.json of an earlier --predict-only instead of a new one",
+    )
+    parser.add_argument(
         "--database",
         default="mariadb",
         metavar="D",
@@ -81,6 +95,10 @@ def _live(options: argparse.Namespace) -> ExitCode:
     from experiments.studies.live.study import LiveOptions, live
     from experiments.views.text.live_text import render
 
+    if options.prediction is not None and (options.calibrate or options.predict_only):
+        raise OptionError("prediction", "allowed: without --calibrate and --predict-only")
+    if options.predict_only and options.out is None:
+        raise OptionError("predict-only", "allowed: with --out DIR")
     target = Target(
         options.config,
         tuple(options.assignments),
@@ -94,6 +112,8 @@ def _live(options: argparse.Namespace) -> ExitCode:
         at_most_s=options.at_most,
         calibrates=options.calibrate,
         keep=options.out,
+        only_predicts=options.predict_only,
+        prediction=options.prediction,
     )
     result = live(target, how, told=_silent if options.quiet else _say)
     show(options, result, render)

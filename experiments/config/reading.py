@@ -36,6 +36,7 @@ from experiments.config.worlds import TABLE, Worlds
 from experiments.documents import with_dialect
 from experiments.errors import ConfigError, OptionError
 from model.setting import Setting
+from sim.kernel.errors import NotAllowedError
 from sim.scale import scaled
 from sim.world import World
 
@@ -92,7 +93,7 @@ class Threshold:
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What a config says besides the world."""
+    """The settings of a config besides the world."""
 
     name: Annotated[str, at.MinLen(1), Setting("how results and messages call it")]
     description: Annotated[str, Setting("one sentence for the list of configs")] = ""
@@ -179,7 +180,7 @@ class Config:
         try:
             return scaled(self.world, scale)
         except ValueError as error:
-            reason = str(error).partition(";")[0]
+            reason = error.problem if isinstance(error, NotAllowedError) else str(error)
             problem = f"{scale:g}: too small for {self.name} ({reason}); allowed: a larger one"
             raise OptionError("scale", problem) from error
 
@@ -421,7 +422,7 @@ def _siblings(key: str, keys: Mapping[str, str]) -> str:
 
 
 def _allowed(detail: Any) -> str:
-    """What pydantic says, as what is allowed."""
+    """The message of pydantic as a statement of the allowed values."""
     if detail["type"] == "missing":
         return "this key is required"
     if detail["type"] == "value_error":

@@ -1,7 +1,8 @@
 """The load of a config as a k6 script: the same executors, the same customer, the same thresholds.
 
 The shipped customers `buyer` and `visitor` are written out in JavaScript, with the switches and
-times of the config. A customer of the user's own is a Python function, which k6 cannot run.
+times of the config. The customers of an application are Python functions, which are translated
+(`k6_customer`). Other functions of the user's own cannot be run by k6.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Final
 
 from experiments.config.reading import Config, Threshold
 from experiments.errors import ConfigError
+from experiments.interop.k6_customer import translated
 from sim.load.settings import (
     ConstantArrivalRate,
     ConstantVUs,
@@ -68,6 +70,10 @@ def k6_script(
     Raises:
         ConfigError: the customer or the load cannot be written as a k6 script.
     """
+    if world.app.path:
+        scenarios, customers = _translated_scenarios(world)
+        options = _options(scenarios, thresholds)
+        return _application_text(world, options, customers, base_url, timeout_s)
     return _text(world, _scenarios(world), thresholds, base_url, timeout_s)
 
 
@@ -97,8 +103,17 @@ def _expression(threshold: str | Threshold) -> Any:
 def calibration_script(world: World, load: Load, *, base_url: str, timeout_s: float) -> str:
     """A script whose users ask every endpoint in turn, without pauses, under a load.
 
-    The other arguments are those of `k6_script`.
+    The customers of an application do what they always do, without pauses, and each iteration is
+    another person. The other arguments are those of `k6_script`.
     """
+    if world.app.path:
+        text, (name,) = translated([world.customer.script])
+        asked = {"load": {**scenario(load), "exec": "load"}}
+        customers = f"{text}\nexport function load() {{\n  iterate({name});\n}}\n"
+        world = dataclasses.replace(world, load=load)
+        return _application_text(
+            world, _options(asked, {}), customers, base_url, timeout_s, calibrates=True
+        )
     asked = {"load": {**scenario(load), "exec": "calibration"}}
     return _text(world, asked, {}, base_url, timeout_s)
 
@@ -110,27 +125,73 @@ def _text(
     base_url: str,
     timeout_s: float,
 ) -> str:
-    options = {
+    customer = {
+        **{name: getattr(world.customer, name) for name in _OPTIONS},
+        "users": world.catalogue.users,
+    }
+    constants = {**_constants(world, base_url, timeout_s), "CUSTOMER": customer}
+    return _filled("customers.js", _options(scenarios, thresholds), constants)
+
+
+def _application_text(
+    world: World,
+    options: Scenario,
+    customers: str,
+    base_url: str,
+    timeout_s: float,
+    *,
+    calibrates: bool = False,
+) -> str:
+    constants = {
+        **_constants(world, base_url, timeout_s),
+        "PAUSES": 0.0 if calibrates else 1.0,
+        "EACH_IS_NEW": calibrates,
+    }
+    # A person keeps cookies from one iteration to the next, as in the simulation.
+    text = _filled("k6_app.js", {**options, "noCookiesReset": True}, constants)
+    return text.replace("/* CUSTOMERS */", customers)
+
+
+def _options(
+    scenarios: Mapping[str, Scenario], thresholds: Mapping[str, Sequence[Any]]
+) -> Scenario:
+    return {
         "scenarios": scenarios,
         "thresholds": {name: list(held) for name, held in thresholds.items() if _of_k6(name)},
         "summaryTrendStats": ["avg", "min", "med", "max", "p(90)", "p(95)", "p(99)"],
     }
-    constants = {
+
+
+def _constants(world: World, base_url: str, timeout_s: float) -> Scenario:
+    return {
         "BASE_URL": base_url,
         "TIMEOUT": f"{timeout_s:g}s",
         "LOAD_S": max(load.start_s + length_s(load) for load in loads_of(world.load)),
-        "CUSTOMER": {
-            **{name: getattr(world.customer, name) for name in _OPTIONS},
-            "users": world.catalogue.users,
-        },
         "ARRIVALS": _arrivals(world),
     }
+
+
+def _filled(file: str, options: Scenario, constants: Scenario) -> str:
     lines = [
         f"export const options = {json.dumps(options, indent=2)};",
         *(f"const {name} = {json.dumps(value)};" for name, value in constants.items()),
     ]
-    customers = (resources.files(__package__) / "customers.js").read_text("utf-8")
-    return customers.replace("/* OPTIONS AND CONSTANTS */", "\n".join(lines))
+    text = (resources.files(__package__) / file).read_text("utf-8")
+    return text.replace("/* OPTIONS AND CONSTANTS */", "\n".join(lines))
+
+
+def _translated_scenarios(world: World) -> tuple[dict[str, Scenario], str]:
+    """The scenarios of an application's load, and the JavaScript of their customers."""
+    loads = loads_of(world.load)
+    if len(loads) > 1 and any(isinstance(load, OpeningCrowd) for load in loads):
+        raise ConfigError("", "load", "a crowd beside another load cannot be written for k6")
+    names = scenarios(world.load) or ["load"]
+    text, functions = translated([load.script or world.customer.script for load in loads])
+    found = {}
+    for number, (name, load) in enumerate(zip(names, loads, strict=True), 1):
+        text += f"\nexport function load{number}() {{\n  iterate({functions[number - 1]});\n}}\n"
+        found[name] = {**scenario(load), "exec": f"load{number}"}
+    return found, text
 
 
 def _scenarios(world: World) -> dict[str, Scenario]:

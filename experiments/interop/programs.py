@@ -25,12 +25,18 @@ LOOPBACK: Final = "127.0.0.1"
 _READY_S: Final = 30.0
 _END_S: Final = 10.0
 _POLL_S: Final = 0.05
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+_PROC: Final = Path("/proc")
 _SERVERS: Final = (Path("/usr/sbin"), Path("/usr/lib/postgresql"))
 """Where Debian puts servers that are not on everybody's path."""
 
 
 class ProgramError(TicketsimError):
     """A real program is missing, did not begin, or ended by itself."""
+
+
+_running: dict[str, Program] = {}
+"""The programs that have begun and not ended, by name."""
 
 
 class Program:
@@ -60,6 +66,7 @@ class Program:
                 # Ctrl-C goes to this program alone; we end the others in order.
                 start_new_session=True,
             )
+        _running[name] = self
 
     def __enter__(self) -> Self:
         """Begin the block."""
@@ -112,6 +119,7 @@ class Program:
 
     def end(self) -> None:
         """End the program's process group: first asked, after 10 s by force."""
+        _running.pop(self.name, None)
         for sign in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, sign)
@@ -125,6 +133,23 @@ class Program:
     def _last_words(self) -> str:
         lines = self.log.read_text("utf-8", "replace").strip().splitlines()
         return f": {lines[-1].strip()}" if lines else ""
+
+
+def processor_s() -> dict[str, float]:
+    """Processor time of each running program so far, in seconds, with its child processes.
+
+    Linux only; elsewhere empty.
+    """
+    sessions = {str(program.process_id): name for name, program in _running.items()}
+    found = dict.fromkeys(_running, 0.0)
+    for stat in _PROC.glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # The name in brackets may have spaces; after it: state, parent, group, session, ...
+            fields = stat.read_text("utf-8", "replace").rpartition(")")[2].split()
+            name = sessions.get(fields[3])
+            if name is not None:
+                found[name] += (int(fields[11]) + int(fields[12])) / _TICKS
+    return found if _PROC.is_dir() else {}
 
 
 def free_port() -> int:

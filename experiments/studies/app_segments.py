@@ -39,6 +39,8 @@ class SegmentTimes:
     factors: dict[str, float]
     remarks: list[str]
     runs: int
+    request_cv: float | None
+    """Variation of the time of a request; None where it was met too seldom."""
 
 
 def measure(config: Config, k6: Sequence[Output] = (), users: int = USERS) -> SegmentTimes:
@@ -50,17 +52,22 @@ def measure(config: Config, k6: Sequence[Output] = (), users: int = USERS) -> Se
     from sim.app.parts import measuring
 
     world = config.world
-    if not world.app.wsgi:
+    if not world.app.path:
         raise ConfigError(config.name, "app.wsgi", "calibrate --app needs an application")
-    few = _with_users(world, users)
+    few = with_users(world, users)
     times: dict[str, list[float]] = {}
     counts: dict[str, int] = {}
+    spreads: list[float] = []
     for seed in range(1, MOST_RUNS + 1):
         with measuring() as tables:
             result = simulate(few, seed)
         if result.failure:
-            raise ConfigError(config.name, "app.wsgi", result.failure)
+            raise ConfigError(config.name, world.app.key, result.failure)
         found, _ = tables[0].medians()
+        spread = tables[0].request_cv()
+        # The first run imports and compiles.
+        if spread is not None and seed > 1:
+            spreads.append(spread)
         for key, measured in tables[0].measured.items():
             name = " | ".join(key)
             counts[name] = counts.get(name, 0) + len(measured)
@@ -71,11 +78,12 @@ def measure(config: Config, k6: Sequence[Output] = (), users: int = USERS) -> Se
     # The first run imports and compiles; its medians are of warm code all the same.
     segments = {name: round(median(found), 8) for name, found in sorted(times.items())}
     rare = [name for name, count in sorted(counts.items()) if count < 20]  # noqa: PLR2004 - likewise
-    factors, remarks = _factors(world, segments, k6)
-    return SegmentTimes(segments, rare, factors, remarks, seed)
+    found, remarks = factors(world, segments, k6)
+    return SegmentTimes(segments, rare, found, remarks, seed, median(spreads) if spreads else None)
 
 
-def _with_users(world: World, users: int) -> World:
+def with_users(world: World, users: int) -> World:
+    """The world with so many users who come once, with none of its segments and faults."""
     return replace(
         world,
         load=PerVUIterations("per-vu-iterations", vus=users, iterations=1, max_duration_s=_MAX_S),
@@ -85,15 +93,21 @@ def _with_users(world: World, users: int) -> World:
     )
 
 
-def _factors(
+def factors(
     world: World, segments: dict[str, float], k6: Sequence[Output]
 ) -> tuple[dict[str, float], list[str]]:
-    """Factor per endpoint by which its code is slower in the true service, by its median."""
+    """Factor per endpoint by which its code is slower in the true service, and remarks.
+
+    Args:
+        world: the application's world.
+        segments: seconds by name, timed here.
+        k6: output of k6 with one user against the true service.
+    """
     if not k6:
         return {}, []
     requests = [request for output in k6 for request in output.requests]
     real = _medians((request.name, request.duration_ms * _MS) for request in requests)
-    factors: dict[str, float] = {}
+    found: dict[str, float] = {}
     remarks: list[str] = []
     simulated = [_simulated(world, segments, scale) for scale in (1.0, 2.0)]
     for endpoint, seconds in sorted(real.items()):
@@ -111,11 +125,12 @@ def _factors(
                 f"{(first - code_s) * 1e3:.2f} ms that the simulated waits take alone; the factor "
                 f"is held at {_LEAST_FACTOR}"
             )
-        factors[endpoint] = round(max(_LEAST_FACTOR, factor), 4)
-    return factors, remarks
+        found[endpoint] = round(max(_LEAST_FACTOR, factor), 4)
+    return found, remarks
 
 
 _LEAST_FACTOR: Final = 0.1
+_SINGLE_RUNS: Final = 20
 
 
 def _medians(pairs: Any) -> dict[str, float]:
@@ -127,10 +142,10 @@ def _medians(pairs: Any) -> dict[str, float]:
 
 def _simulated(world: World, segments: dict[str, float], scale: float) -> dict[str, float]:
     """Median duration of each endpoint with a single user, its code `scale` times as slow."""
-    one = _with_users(world, 1)
+    one = with_users(world, 1)
     settings = replace(one.app, segments=segments, factors={"*": scale})
     pairs: list[tuple[str, float]] = []
-    for seed in range(1, 11):
+    for seed in range(1, 1 + _SINGLE_RUNS):
         simulate(
             replace(one, app=settings),
             seed,
@@ -142,6 +157,8 @@ def _simulated(world: World, segments: dict[str, float], scale: float) -> dict[s
 def fragment(found: SegmentTimes) -> str:
     """The TOML that a config names under `include`."""
     table: dict[str, Any] = {"app": {"segments": found.segments}}
+    if found.request_cv is not None:
+        table["app"]["request_cv"] = found.request_cv
     if found.factors:
         table["app"]["factors"] = found.factors
     return tomli_w.dumps(table)

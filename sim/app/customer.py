@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import contextmanager
 from http.cookies import SimpleCookie
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
 
 from model.http import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from sim.app.wsgi import Body
     from sim.customers.user import Answer, User
@@ -73,16 +75,16 @@ class Customer:
     `id` counts from 1. `memory` keeps the function's data between iterations.
     """
 
-    __slots__ = ("_user", "cookies")
+    __slots__ = ("_pauses", "_user", "cookies", "id")
 
-    def __init__(self, user: User, cookies: dict[str, str]) -> None:
+    def __init__(
+        self, user: User, cookies: dict[str, str], *, number: int | None = None, pauses: float = 1.0
+    ) -> None:
         self._user = user
+        self._pauses = pauses
         self.cookies = cookies
-
-    @property
-    def id(self) -> int:
-        """Number of this user, from 1."""
-        return self._user.id
+        self.id = user.id if number is None else number
+        """Number of this person, from 1."""
 
     @property
     def rng(self) -> Stream:
@@ -105,11 +107,13 @@ class Customer:
 
     def sleep(self, duration_s: float) -> None:
         """Pause for this time."""
-        self._user.sleep(duration_s)
+        if duration_s * self._pauses > 0.0:
+            self._user.sleep(duration_s * self._pauses)
 
     def finish(self) -> None:
         """Finish for good: make no further iteration."""
-        self._user.finish(spin=False)
+        if self._pauses:
+            self._user.finish(spin=False)
 
     def get(self, path: str, **options: Any) -> Reply:
         """`request` with GET."""
@@ -223,4 +227,23 @@ def iterating(function: Callable[[Customer], None]) -> Callable[[User], None]:
     def iterate(user: User) -> None:
         function(Customer(user, jars.setdefault(user.id, {})))
 
-    return iterate
+    if not _hurried:
+        return iterate
+    numbers = count(1)
+    return lambda user: function(Customer(user, {}, number=next(numbers), pauses=0.0))
+
+
+_hurried: list[bool] = []
+
+
+@contextmanager
+def hurried() -> Iterator[None]:
+    """In the runs inside each iteration is another person, who makes no pauses.
+
+    That is how `ticketsim live` drives the real application for a calibration.
+    """
+    _hurried.append(True)
+    try:
+        yield
+    finally:
+        _hurried.pop()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import redis
 
+from sim.app import background
 from sim.app.databases import Databases
 from sim.app.modules import Code, imported
 from sim.app.seams import entropy, redis_scripts
@@ -33,8 +34,10 @@ from sim.service.ports import SimulatedBroker, SimulatedClock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sim.app.background import BackgroundProcess
     from sim.kernel.environment import Environment, Thread, Timer
     from sim.kernel.random_streams import Stream, Streams
+    from sim.machines.cpu import Process
     from sim.machines.host import Host
     from sim.network.connection import Connection
     from sim.network.exchange import Exchange
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
     from sim.service.costs import Costs
     from sim.world import HttpStub, World
 
-_MANY_REQUESTS: Final = 1_000_000_000
+MANY_REQUESTS: Final = 1_000_000_000
 _MOST_KNOWN: Final = 200_000
 
 
@@ -54,6 +57,7 @@ class _Turn:
         self, env: Environment, charges: ApplicationCharges, costs: Costs, process: RedisProcess
     ) -> None:
         self.server = process.server
+        self.blocked: list[Any] = []
         self._env = env
         self._charges = charges
         self._costs = costs
@@ -121,6 +125,8 @@ class ApplicationServer:
         self.env = env
         self.world = world
         self.settings = settings = world.app
+        if settings.request_cv is not None:
+            costs = replace(costs, request_cv=settings.request_cv)
         self.costs = costs
         self.host = host
         self.redis = redis_server
@@ -136,7 +142,7 @@ class ApplicationServer:
             self.segments,
             self.process,
             self.database_process,
-            world.database.speed,
+            world.database,
         )
         self.redis_turn = _Turn(env, self.charges, costs, self.redis_process)
         self.clock = SimulatedClock(env, world.catalogue.opening_epoch_s)
@@ -164,18 +170,20 @@ class ApplicationServer:
         self.on_sweep: Callable[[Any], None] = lambda _run: None
         scripts = [world.customer.script, *(load.script or "" for load in loads_of(world.load))]
         self.code = Code(
-            settings.wsgi,
+            settings.path,
             roots,
+            key=settings.key,
             keeps=settings.keep_modules,
             customers=frozenset(path.partition(":")[0] for path in scripts),
         )
         self._workers = [
-            Worker(self, number + 1, host.cpu.process()) for number in range(settings.workers)
+            self._new_worker(number + 1, host.cpu.process()) for number in range(settings.workers)
         ]
         self._of: dict[Connection, tuple[int, Worker]] = {}
         self._waiting: list[Exchange] = []
         self._next = 0
         self._prepared = False
+        self.background = background.made(self)
         self._stubs = {
             host: Stub(host, partial(_answer, stub, streams.stream(f"http {host}")))
             for host, stub in settings.http.items()
@@ -183,6 +191,9 @@ class ApplicationServer:
         redis_scripts.install(redis_server)
         entropy.seed(seed)
         self._connect_seams()
+
+    def _new_worker(self, number: int, process: Process) -> Worker:
+        return Worker(self, number, process)
 
     def _socket_settings(self) -> Any:
         settings = self.settings
@@ -193,7 +204,7 @@ class ApplicationServer:
             max_connections=settings.workers * (1 if sync else settings.worker_connections),
             accept_count=settings.backlog,
             connection_timeout_s=max(settings.keepalive_s, 1e-3),
-            keep_alive_requests=1 if sync or not settings.keepalive_s else _MANY_REQUESTS,
+            keep_alive_requests=1 if sync or not settings.keepalive_s else MANY_REQUESTS,
         )
 
     def _connect_seams(self) -> None:
@@ -229,10 +240,23 @@ class ApplicationServer:
             for worker in self._workers:
                 self._load(worker)
                 self._prepare()
+            for process in self.background:
+                self._load_background(process)
         finally:
             RUNTIME.is_free = False
         self.up = self.booted = True
+        self._start_background()
         self._hand_out()
+
+    def _load_background(self, process: BackgroundProcess) -> None:
+        thread = self.env.current
+        if thread is not None and thread.local is not None:
+            thread.local.worker = process
+        process.load()
+
+    def _start_background(self) -> None:
+        for process in self.background:
+            process.start()
 
     def _load(self, worker: Worker) -> None:
         thread = self.env.current
@@ -255,6 +279,8 @@ class ApplicationServer:
         for worker in self._workers:
             for exchange in worker.end():
                 exchange.waiter.wake(None)
+        for process in self.background:
+            process.end()
         for exchange in self._waiting:
             exchange.waiter.wake(None)
         self._waiting.clear()
@@ -269,6 +295,7 @@ class ApplicationServer:
         for worker in self._workers:
             self._load(worker)
         self.up = True
+        self._start_background()
         self.connector.listen()
         self._hand_out()
 
@@ -289,7 +316,7 @@ class ApplicationServer:
         self.second = takes_requests
         first = len(self._workers)
         for number in range(self.settings.workers):
-            worker = Worker(self, first + number + 1, self.host.cpu.process())
+            worker = self._new_worker(first + number + 1, self.host.cpu.process())
             self._load(worker)
             if takes_requests:
                 self._workers.append(worker)
@@ -386,6 +413,10 @@ class ApplicationServer:
         digits = "".join(letter for letter in name if letter.isdigit())
         return int(digits[:9] or 0)
 
+    def remarks(self) -> list[str]:
+        """Notes on how the server ran."""
+        return []
+
     # Read by other parts of the simulator
 
     @property
@@ -416,8 +447,9 @@ class ApplicationServer:
     @property
     def used_s(self) -> float:
         """Processor time of all workers so far."""
-        return self.process.used_s + sum(worker.process.used_s for worker in self._workers)
+        processes = [*self._workers, *self.background]
+        return self.process.used_s + sum(each.process.used_s for each in processes)
 
     def resident_mb(self) -> float:
         """Return the memory that the processes hold."""
-        return len(self._workers) * self.settings.worker_mb
+        return (len(self._workers) + len(self.background)) * self.settings.worker_mb

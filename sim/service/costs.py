@@ -1,4 +1,4 @@
-"""What work costs: processor seconds on one core of the machine that was measured.
+"""The cost of work: processor seconds on one core of the measured machine.
 
 Every number comes from `sim/data/costs.toml`, which `python -m tools.fit_costs` fits to the
 measurements in `sim/data/measured/`; docs/calibration.md says how and how well. Costs are work,
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -196,6 +196,17 @@ class GeneratorCosts:
     response_header_bytes: float
     """Bytes received per answer beyond its body."""
 
+    def at_speed(self, speed: float) -> GeneratorCosts:
+        """Return the costs of a generator whose code is `speed` times as fast."""
+        work = (
+            "request_s",
+            "body_byte_s",
+            "vu_start_s",
+            "script_error_s",
+            "spin_iteration_s",
+        )
+        return replace(self, **{name: getattr(self, name) / speed for name in work})
+
 
 @dataclass(frozen=True, slots=True)
 class Costs:
@@ -216,7 +227,7 @@ class Costs:
     jvm_event_s: float
     """One outbox event: handing it to the broker, and the service's own listener receiving it."""
     jvm_background_cores: float
-    """What the service uses while nothing is asked of it."""
+    """Cores that the service uses while no request is under way."""
     db_borrow_s: float
     """Begin, options, commit or rollback of one transaction."""
     db_statement_s: float
@@ -232,7 +243,7 @@ class Costs:
     redis_command_s: float
     """One command on a small key: reading, executing and answering."""
     redis_background_cores: float
-    """What the Redis server uses by itself."""
+    """Cores that the Redis server uses without any command."""
     request_wait_s: float
     """Time of a request that is neither CPU nor queueing: loopback and wake-ups."""
     redis_wait_s: float

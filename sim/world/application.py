@@ -56,6 +56,26 @@ class HttpStub:
 
 
 @dataclass(frozen=True, slots=True)
+class Background:
+    """Processes beside the web server: workers of a queue, a scheduler."""
+
+    run: Annotated[
+        str,
+        Setting(
+            "package.module:function that a process runs on simulated time, such as a loop over "
+            "BLPOP or the start of a scheduler; also an `async def`. A process whose function "
+            "raises is started again after app.boot_s; one whose function returns is over"
+        ),
+    ]
+    name: Annotated[
+        str, Setting('name; its code is charged as the segments of the endpoint "background NAME"')
+    ] = "worker"
+    processes: Annotated[
+        int, Gt(0), Le(64), Setting("how many of them", "processes", "assumed: one", 1, 64)
+    ] = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
     """The application, the server that runs it, and what its own code costs."""
 
@@ -63,7 +83,14 @@ class Application:
         str,
         Setting(
             "import path of the WSGI application, package.module:name; package.module:name() "
-            "calls a factory. Empty: the ticket service is simulated"
+            "calls a factory. With neither wsgi nor asgi the ticket service is simulated"
+        ),
+    ] = ""
+    asgi: Annotated[
+        str,
+        Setting(
+            "import path of the ASGI application (FastAPI, Starlette), package.module:name; "
+            "package.module:name() calls a factory"
         ),
     ] = ""
     workers: Annotated[
@@ -126,6 +153,36 @@ class Application:
             3_600,
         ),
     ] = 30.0
+    timeout_keep_alive_s: Annotated[
+        float,
+        Ge(0),
+        Setting(
+            "idle time after which the server of an ASGI application closes a connection",
+            "s",
+            "uvicorn: timeout_keep_alive",
+            0,
+            300,
+        ),
+    ] = 5.0
+    limit_concurrency: Annotated[
+        int,
+        Ge(0),
+        Setting(
+            "open connections or requests of one worker of an ASGI application, from which on the "
+            "worker answers 503; 0: no limit",
+            "connections",
+            "uvicorn: limit_concurrency",
+            0,
+            1e6,
+        ),
+    ] = 0
+    lifespan: Annotated[
+        Literal["auto", "on", "off"],
+        Setting(
+            "whether an ASGI application's startup is run before the first request, as "
+            "uvicorn: lifespan. auto: an application that does not know it is served without"
+        ),
+    ] = "auto"
     max_requests: Annotated[
         int,
         Ge(0),
@@ -182,6 +239,10 @@ class Application:
             "these"
         ),
     ] = field(default_factory=dict)
+    background: Annotated[
+        tuple[Background, ...],
+        Setting("processes beside the web server, each with its own copy of the code"),
+    ] = ()
     http: Annotated[
         dict[str, HttpStub], Setting("other HTTP services that the application calls, by host name")
     ] = field(default_factory=dict)
@@ -198,6 +259,34 @@ class Application:
             "factor on the processor time of an endpoint's segments: that of the real "
             "service, divided by that measured here; `ticketsim calibrate --app --k6` finds "
             "it. `*` stands for all other endpoints"
+        ),
+    ] = field(default_factory=dict)
+    request_cv: Annotated[
+        float | None,
+        Ge(0),
+        Setting(
+            "coefficient of variation of the processor time of one request around its mean. Not "
+            "given: that of the measured ticket service",
+            "",
+            "ticketsim calibrate --app measures it",
+            0,
+            3,
+        ),
+    ] = None
+    live_env: Annotated[
+        dict[str, str],
+        Setting(
+            "environment variables by which the application finds the real servers of ticketsim "
+            "live. {database} and {redis} stand for URLs; {database_host}, {database_port}, "
+            "{database_user}, {database_password}, {database_name}, {redis_host} and {redis_port} "
+            "for their parts. Not given: DATABASE_URL and REDIS_URL"
+        ),
+    ] = field(default_factory=dict)
+    calibration_env: Annotated[
+        dict[str, str],
+        Setting(
+            "environment variables while ticketsim live --calibrate measures: so that nobody "
+            "waits and nothing is sold out"
         ),
     ] = field(default_factory=dict)
     segment_s: Annotated[
@@ -289,3 +378,13 @@ class Application:
             "application's modules are in Django's registry"
         ),
     ] = "auto"
+
+    @property
+    def path(self) -> str:
+        """Import path of the application; empty where the ticket service is simulated."""
+        return self.asgi or self.wsgi
+
+    @property
+    def key(self) -> str:
+        """The key that names the application, as messages show it."""
+        return "app.asgi" if self.asgi else "app.wsgi"

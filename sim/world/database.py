@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Gt
+from annotated_types import Ge, Gt
 
 from model.setting import Setting
 
@@ -19,6 +19,19 @@ class Database:
         Gt(0),
         Setting("longest wait for a row lock", "s", "InnoDB: innodb_lock_wait_timeout", 1, 3_600),
     ] = 50.0
+    commit_wait_s: Annotated[
+        float,
+        Ge(0),
+        Setting(
+            "time that a commit that wrote waits for the disk, beside its processor time. Only "
+            "an application's databases have this wait",
+            "s",
+            "measured system: none is told apart from its processor time; "
+            "ticketsim live --calibrate measures it",
+            0,
+            0.1,
+        ),
+    ] = 0.0
     speed: Annotated[
         float,
         Gt(0),

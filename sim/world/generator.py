@@ -25,6 +25,17 @@ class Generator:
     host: Annotated[
         Host, Setting("the load generator's own machine, used unless it shares the service's")
     ] = field(default_factory=lambda: Host(cores=16.0, memory_mb=262_144.0))
+    speed: Annotated[
+        float,
+        Gt(0),
+        Setting(
+            "speed of the load generator's code against that of the measured k6 and its script",
+            "",
+            "1 = as measured; ticketsim live --calibrate measures it",
+            0.05,
+            20,
+        ),
+    ] = 1.0
     beside_service: Annotated[
         bool,
         Setting(

@@ -11,8 +11,9 @@ import pytest
 
 from experiments.cli.main import main
 from experiments.studies.live import rig
+from experiments.studies.live.load_cut import cut
 from experiments.studies.live.numbers import of_requests
-from experiments.studies.live.study import compared, cut
+from experiments.studies.live.study import compared
 from sim.load.settings import ConstantVUs, OpeningCrowd, PerVUIterations, RampingVUs, Stage
 
 SMALL = [

@@ -2,8 +2,8 @@
 
 Replication k of the base and of every variant has the same seed, and each purpose and user its own
 random stream, so that a difference shows what the variant changes and not what chance does.
-The statistics are those of `experiments.statistics.stopping`: two-stage intervals, and verdicts
-corrected by Holm's method over the variants compared, for each quantity.
+The intervals are those of two stages in `experiments.statistics.intervals`. The verdicts are
+corrected by Holm's method over the variants compared, for each quantity (`stopping`).
 """
 
 from __future__ import annotations
@@ -17,16 +17,9 @@ from typing_extensions import TypedDict
 from experiments.runs.campaign import Campaign, Cell
 from experiments.runs.run_reuse import switches_between
 from experiments.runs.storage.store import identity_of
-from experiments.statistics.intervals import Interval, mean
+from experiments.statistics.intervals import Interval, MeanEstimate, mean, two_stage
 from experiments.statistics.quantities import COMPARED, FAILED, Quantity
-from experiments.statistics.stopping import (
-    Estimate,
-    Finding,
-    holm,
-    replications_needed,
-    two_stage,
-    verdict_of,
-)
+from experiments.statistics.stopping import Finding, holm, replications_needed, verdict_of
 from experiments.statistics.summary import combined_digest
 from experiments.statistics.uncertainty import Split, Uncertainty, split
 from experiments.statistics.verdict import Verdict
@@ -60,7 +53,7 @@ class Difference(TypedDict):
     """Of the paired difference, where something is unknown: how much is that, how much chance."""
 
 
-class Row(TypedDict):
+class VariantRow(TypedDict):
     """One variant."""
 
     name: str
@@ -81,7 +74,7 @@ class Row(TypedDict):
     measured: NotRequired[list[dict[str, Any]]]
 
 
-class Comparison(TypedDict):
+class ComparisonResult(TypedDict):
     """What `ticketsim compare --json` prints; the variants best first."""
 
     schema: Literal[1]
@@ -93,7 +86,7 @@ class Comparison(TypedDict):
     partial: bool
     correction: str
     base: dict[str, float | None]
-    variants: list[Row]
+    variants: list[VariantRow]
     base_verdict: NotRequired[Verdict]
     base_rank: NotRequired[int]
     recommended: NotRequired[list[str]]
@@ -196,7 +189,7 @@ def _differences(campaign: Campaign, base: Cell, cell: Cell, quantity: Quantity)
 
 def comparison_of(
     campaign: Campaign, base: Cell, alternatives: Sequence[Alternative], design: Design
-) -> tuple[dict[str, float | None], list[Row]]:
+) -> tuple[dict[str, float | None], list[VariantRow]]:
     """The base's means, and a row for each alternative that has at least one pair, by effect."""
     present = [one for one in alternatives if _pairs(campaign, base, one.cell)]
     columns = {
@@ -205,7 +198,7 @@ def comparison_of(
     rows = []
     for index, alternative in enumerate(present):
         runs = [pair[1] for pair in _pairs(campaign, base, alternative.cell)]
-        row = Row(
+        row = VariantRow(
             name=alternative.cell.name,
             description=alternative.description,
             changes=dict(alternative.changes),
@@ -224,7 +217,7 @@ def comparison_of(
 
 
 def _add_worlds(
-    campaign: Campaign, base: Cell, present: Sequence[Alternative], rows: Sequence[Row]
+    campaign: Campaign, base: Cell, present: Sequence[Alternative], rows: Sequence[VariantRow]
 ) -> None:
     """Where something is unknown: what each variant does in every world."""
     uncertainty = campaign.uncertainty(base, campaign.results(base))
@@ -299,7 +292,7 @@ def _column(
     quantity: Quantity,
 ) -> list[Difference]:
     """One quantity of all alternatives, corrected for their number."""
-    estimates: list[Estimate | None] = []
+    estimates: list[MeanEstimate | None] = []
     for alternative in alternatives:
         pairs = _pairs(campaign, base, alternative.cell)
         values = _differences(campaign, base, alternative.cell, quantity)
@@ -319,7 +312,7 @@ def _difference(
     quantity: Quantity,
     design: Design,
     pairs: Sequence[tuple[RunResult, RunResult]],
-    estimate: Estimate | None,
+    estimate: MeanEstimate | None,
     adjusted_p: float | None,
 ) -> Difference:
     base = _mean([pair[0] for pair in pairs], quantity)
@@ -346,13 +339,13 @@ def _difference(
     return row
 
 
-def _interval(estimate: Estimate) -> Interval:
+def _interval(estimate: MeanEstimate) -> Interval:
     if estimate.low is None or estimate.high is None:
         return None
     return (estimate.low, estimate.high)
 
 
-def extrapolate(rows: Sequence[Row], scale: float) -> None:
+def extrapolate(rows: Sequence[VariantRow], scale: float) -> None:
     """Add to each count what it would be at full size."""
     for row in rows:
         for quantity in COMPARED:

@@ -24,12 +24,25 @@ from experiments.interop.programs import (
     required_program,
 )
 from experiments.interop.serve import SERVE_VARIABLE
+from experiments.studies.live.application import served_application
+from experiments.studies.live.demands import Account, accounts
 from sim.world import World
 
 DATABASES: Final = {"mariadb": mariadb_server, "postgresql": postgresql_server}
 """Word for a database that is started here -> what starts it."""
 _GRACE_S: Final = 60.0
 """What k6 may need beyond the load: its start, the graceful stop, writing its files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """What a load on the real programs left behind.
+
+    `output` is the file of k6's raw output, `taken` the processor time of the programs meanwhile.
+    """
+
+    output: Path
+    taken: list[Account]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +88,10 @@ def served(target: Target, world: World, folder: Path) -> Iterator[str]:
         else:
             allowed = ", ".join([*DATABASES, "sqlite"])
             raise ProgramError(f"--database {target.database}: allowed: {allowed} or a URL")
+        if world.app.path:
+            with served_application(world.app, database, redis_url, folder) as url:
+                yield url
+            return
         port = free_port()
         service = stack.enter_context(_service(target, world, redis_url, database, port, folder))
         service.wait_until_listening(port)
@@ -107,8 +124,8 @@ def _service(
 
 def drive(
     script: str, url: str, folder: Path, *, at_most_s: float, arguments: Sequence[str] = ()
-) -> Path:
-    """Run k6 with a script against the service; return the file of its raw output.
+) -> Driven:
+    """Run k6 with a script against the service.
 
     Args:
         script: the script's text; its target is `url`.
@@ -128,9 +145,10 @@ def drive(
     command = [k6, "run", "--quiet", "--no-usage-report", "--no-color", "--address", ""]
     command += ["--out", f"csv={output}", *arguments, str(path)]
     log = folder / f"k6-{number}.log"
-    with Program("k6", command, log, environment={"BASE_URL": url}) as program:
+    environment = {"BASE_URL": url, "K6_CSV_TIME_FORMAT": "unix_nano"}
+    with Program("k6", command, log, environment=environment) as program, accounts() as taken:
         code = program.wait(at_most_s + _GRACE_S)
     # 99: a threshold was crossed, which is a result.
     if code not in {0, 99}:
         raise ProgramError(f"k6: failed with code {code}, see {log}")
-    return output
+    return Driven(output, taken)

@@ -19,22 +19,21 @@ from typing import Final
 
 from typing_extensions import TypedDict
 
+from experiments.config.reading import Config
 from experiments.config.reading import load as load_config
-from experiments.errors import ConfigError, OutputError
+from experiments.errors import ConfigError, OptionError, OutputError
 from experiments.interop.k6_output import Output, read_output
 from experiments.interop.k6_script import calibration_script, k6_script
 from experiments.statistics.intervals import count_pi95, pi95, ranked_pi95
 from experiments.studies.calibrate.study import calibration
-from experiments.studies.live.numbers import Numbers, of_requests, of_run
+from experiments.studies.live import app_fit
+from experiments.studies.live.load_cut import cut_all
+from experiments.studies.live.numbers import Numbers, kind_of, of_requests, of_run
 from experiments.studies.live.rig import Target, drive, served
 from sim.load.settings import (
     ConstantVUs,
     Load,
-    OpeningCrowd,
-    PerVUIterations,
-    RampingArrivalRate,
     RampingVUs,
-    SharedIterations,
     Stage,
     length_s,
     loads_of,
@@ -58,7 +57,7 @@ _BASE_URL: Final = "http://127.0.0.1"
 _FITTED: Final = frozenset({"host.speed"})
 
 
-class Row(TypedDict):
+class LiveNumber(TypedDict):
     """One number; durations in milliseconds, failures as shares."""
 
     name: str
@@ -68,6 +67,13 @@ class Row(TypedDict):
     measured: float | None
     inside: bool | None
     """None where there is no interval or no measured number."""
+
+
+class Prediction(TypedDict):
+    """What is written down before the real programs run."""
+
+    calibration: list[str] | None
+    runs: list[Numbers]
 
 
 class LiveResult(TypedDict):
@@ -82,7 +88,7 @@ class LiveResult(TypedDict):
     """How long the load was, on both sides."""
     calibration: list[str] | None
     """What the calibration fitted, as assignments of config keys; None without a calibration."""
-    rows: list[Row]
+    rows: list[LiveNumber]
     inside: int
     judged: int
 
@@ -97,8 +103,12 @@ class LiveOptions:
     calibrates: bool = False
     keep: Path | None = None
     """A folder for the prediction, the scripts, the raw output and the logs; None keeps none."""
+    only_predicts: bool = False
+    prediction: Path | None = None
+    """A prediction of before; None predicts now."""
 
 
+PREDICTION: Final = "prediction.json"
 Told = Callable[[str], None]
 
 
@@ -120,36 +130,57 @@ def live(target: Target, options: LiveOptions, *, told: Told = lambda _text: Non
     total_s = max(load.start_s + length_s(load) for load in loads)
     world = dataclasses.replace(world, load=loads)
     script = _script(world)
+    measured: Numbers | None = None
     with _folder(options.keep) as folder:
-        fitted: tuple[str, ...] | None = None
-        if options.calibrates:
-            told("measuring one user, then a ramp, on the real service")
-            fitted = _fitted(_calibration_runs(target, folder))
-        told(f"predicting: {options.replications} replications")
-        predicted_world = dataclasses.replace(_world(target, fitted or ()), load=loads)
-        predicted = [
-            of_run(simulate(predicted_world, options.seed + number))
-            for number in range(options.replications)
-        ]
-        (folder / "prediction.json").write_text(json.dumps(predicted, indent=1), "utf-8")
-        told(f"running the real programs: {total_s:g} s of load")
-        with served(target, world, _fresh(folder, "real")) as url:
-            output = drive(script, url, folder, at_most_s=total_s)
-        measured = of_requests(read_output(str(output)).requests)
-    rows = compared(predicted, measured)
+        if options.prediction is not None:
+            prediction = _read_prediction(options.prediction)
+        else:
+            prediction = _predict(target, world, options, folder, told)
+        (folder / PREDICTION).write_text(json.dumps(prediction, indent=1), "utf-8")
+        if not options.only_predicts:
+            told(f"running the real programs: {total_s:g} s of load")
+            with served(target, world, _fresh(folder, "real")) as url:
+                driven = drive(script, url, folder, at_most_s=total_s)
+            measured = of_requests(read_output(str(driven.output)).requests)
+    rows = compared(prediction["runs"], measured)
     judged = [row["inside"] for row in rows if row["inside"] is not None]
     return LiveResult(
         schema=1,
         config=target.config,
         scale=target.scale,
         seed=options.seed,
-        replications=options.replications,
+        replications=len(prediction["runs"]),
         load_s=total_s,
-        calibration=None if fitted is None else list(fitted),
+        calibration=prediction["calibration"],
         rows=rows,
         inside=sum(judged),
         judged=len(judged),
     )
+
+
+def _predict(
+    target: Target, world: World, options: LiveOptions, folder: Path, told: Told
+) -> Prediction:
+    """Simulate the world's load, after a calibration if one is wanted."""
+    fitted: tuple[str, ...] | None = None
+    predicted = world
+    if options.calibrates:
+        told("measuring one user, then several, on the real service")
+        predicted, fitted = _calibrated(target, world, folder)
+        for line in fitted:
+            told(line)
+    told(f"predicting: {options.replications} replications")
+    runs = _predicted(dataclasses.replace(predicted, load=world.load), options)
+    return Prediction(calibration=None if fitted is None else list(fitted), runs=runs)
+
+
+def _read_prediction(path: Path) -> Prediction:
+    try:
+        found: Prediction = json.loads(path.read_text("utf-8"))
+        _ = [dict(run) for run in found["runs"]], found["calibration"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise OptionError("prediction", f"{path}: no {PREDICTION} of ticketsim live") from error
+    return found
 
 
 def _world(target: Target, fitted: Sequence[str]) -> World:
@@ -157,9 +188,56 @@ def _world(target: Target, fitted: Sequence[str]) -> World:
 
     The service is Python: its code does not get faster with use, as the measured system's does.
     """
-    here = [f"host.cores={float(os.cpu_count() or 1)}", "service.warm=true"]
-    config = load_config(target.config, [*target.assignments, *here, *fitted])
-    return with_fewer_people(config.world, target.scale)
+    return with_fewer_people(_config(target, fitted).world, target.scale)
+
+
+def _config(target: Target, fitted: Sequence[str] = ()) -> Config:
+    here = [
+        f"host.cores={float(os.cpu_count() or 1)}",
+        "host.speed_varies=true",
+        "service.warm=true",
+        "generator.shares_host=true",
+        "generator.console_lines=false",
+    ]
+    return load_config(target.config, [*target.assignments, *here, *fitted])
+
+
+def _predicted(world: World, options: LiveOptions) -> list[Numbers]:
+    """The numbers of each replication.
+
+    Raises:
+        ConfigError: a run ended with an error, such as one of the application.
+    """
+    found = []
+    for number in range(options.replications):
+        result = simulate(world, options.seed + number)
+        if result.failure:
+            raise ConfigError("", world.app.key if world.app.path else "customer", result.failure)
+        found.append(of_run(result))
+    return found
+
+
+def _calibrated(target: Target, world: World, folder: Path) -> tuple[World, tuple[str, ...]]:
+    """The target's world with what one user on the real service tells, and what to tell of that."""
+    if not world.app.path:
+        fitted = _fitted(_calibration_runs(target, folder))
+        return _world(target, fitted), fitted
+    single, busy = (
+        _measured(target, world, load, _fresh(folder, f"calibration-{load.vus}-users"))
+        for load in (app_fit.SINGLE, app_fit.BUSY)
+    )
+    fit = app_fit.fitted(_config(target), world, single, busy, folder)
+    return fit.world, tuple(fit.told)
+
+
+def _measured(target: Target, world: World, load: Load, folder: Path) -> app_fit.Measured:
+    """A calibration's load on an application of its own."""
+    world = app_fit.roomy(world)
+    timeout_s = world.generator.request_timeout_s
+    script = calibration_script(world, load, base_url=_BASE_URL, timeout_s=timeout_s)
+    with served(target, world, folder) as url:
+        driven = drive(script, url, folder, at_most_s=length_s(load))
+    return app_fit.Measured(read_output(str(driven.output)), driven.taken)
 
 
 def _fitted(outputs: Sequence[Output]) -> tuple[str, ...]:
@@ -171,79 +249,41 @@ def _fitted(outputs: Sequence[Output]) -> tuple[str, ...]:
     )
 
 
-def compared(predicted: Sequence[Numbers], measured: Numbers) -> list[Row]:
-    """Each number of either side: the prediction's median and interval, and the measured value."""
-    names = list(dict.fromkeys([*measured, *(name for run in predicted for name in run)]))
-    return [_row(name, predicted, measured.get(name)) for name in names]
+def compared(predicted: Sequence[Numbers], measured: Numbers | None) -> list[LiveNumber]:
+    """Each number of either side: the prediction's median and interval, and the measured value.
+
+    Without measured numbers nothing is judged.
+    """
+    real = measured or {}
+    names = list(dict.fromkeys([*real, *(name for run in predicted for name in run)]))
+    rows = [_row(name, predicted, real.get(name)) for name in names]
+    if measured is None:
+        for row in rows:
+            row["measured"] = row["inside"] = None
+    return rows
 
 
-def _row(name: str, predicted: Sequence[Numbers], measured: float | None) -> Row:
-    counted = name.startswith(("requests", "failed"))
+def _row(name: str, predicted: Sequence[Numbers], measured: float | None) -> LiveNumber:
+    kind = kind_of(name)
+    counted = kind != "duration"
     # No request of a kind is a count of zero, but it is no latency.
     values = [run.get(name, 0.0) for run in predicted] if counted else []
     values = values or [run[name] for run in predicted if name in run]
     interval = ranked_pi95(values)
     if interval is None:
-        interval = count_pi95(values) if name.startswith("requests") else pi95(values)
+        interval = count_pi95(values) if kind == "count" else pi95(values)
     if measured is None and counted:
         measured = 0.0
     inside = None
     if interval is not None and measured is not None:
         inside = interval[0] <= measured <= interval[1]
-    return Row(
+    return LiveNumber(
         name=name,
         simulated=statistics.median(values) if values else None,
         pi95=interval,
         measured=measured,
         inside=inside,
     )
-
-
-def cut_all(loads: Sequence[Load], at_most_s: float) -> tuple[Load, ...]:
-    """The loads up to a time; loads that begin later are left out.
-
-    Raises:
-        ConfigError: see `cut`.
-    """
-    return tuple(cut(load, at_most_s - load.start_s) for load in loads if load.start_s < at_most_s)
-
-
-def cut(load: Load, at_most_s: float) -> Load:
-    """The load up to a time; unchanged if it ends before.
-
-    Raises:
-        ConfigError: the executor has no time at which it could be cut.
-    """
-    if length_s(load) <= at_most_s:
-        return load
-    if isinstance(load, RampingVUs | RampingArrivalRate):
-        start = load.start_vus if isinstance(load, RampingVUs) else load.start_rate
-        return dataclasses.replace(load, stages=_cut_stages(load.stages, start, at_most_s))
-    if isinstance(load, OpeningCrowd):
-        raise ConfigError(
-            "",
-            "load.duration_s",
-            f"longer than --at-most {at_most_s:g}s, and a crowd cannot be cut short; "
-            "allowed: a shorter load, or a longer --at-most",
-            value=f"{load.duration_s:g}",
-        )
-    if isinstance(load, PerVUIterations | SharedIterations):
-        return dataclasses.replace(load, max_duration_s=at_most_s)
-    return dataclasses.replace(load, duration_s=at_most_s)
-
-
-def _cut_stages(stages: Sequence[Stage], start: float, at_most_s: float) -> tuple[Stage, ...]:
-    kept: list[Stage] = []
-    left_s, level = at_most_s, start
-    for stage in stages:
-        if stage.duration_s >= left_s:
-            reached = level + (stage.target - level) * left_s / (stage.duration_s or 1.0)
-            kept.append(Stage(left_s, round(reached)))
-            break
-        kept.append(stage)
-        left_s -= stage.duration_s
-        level = stage.target
-    return tuple(kept)
 
 
 def _calibration_runs(target: Target, folder: Path) -> list[Output]:
@@ -257,8 +297,8 @@ def _calibration_runs(target: Target, folder: Path) -> list[Output]:
         timeout_s = world.generator.request_timeout_s
         script = calibration_script(world, load, base_url=_BASE_URL, timeout_s=timeout_s)
         with served(roomy, world, _fresh(folder, f"calibration-{number}")) as url:
-            path = drive(script, url, folder, at_most_s=length_s(load))
-        outputs.append(read_output(str(path)))
+            driven = drive(script, url, folder, at_most_s=length_s(load))
+        outputs.append(read_output(str(driven.output)))
     return outputs
 
 

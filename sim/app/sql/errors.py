@@ -1,4 +1,4 @@
-"""What a database answers with an error, by kind; `drivers` turns it into the driver's own."""
+"""The errors of a database, by kind; `drivers` makes the driver's own error of each."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ ErrorKind = Literal[
     "no_column",
     "disk_full",
     "syntax",
+    "no_savepoint",
+    "no_transaction",
+    "twice_in_one",
+    "division_by_zero",
+    "not_supported",
+    "no_arbiter",
     "gone",
 ]
 

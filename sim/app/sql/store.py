@@ -1,44 +1,26 @@
-"""One SQLite database in memory, with a separate view for each transaction.
+"""The rows of an application's database: SQLite, with a separate view for each transaction.
 
-SQLite holds the committed rows. The changes of an open transaction are a log of row images that is
-applied inside a savepoint and rolled back again: at most one transaction's changes are applied at
-any time. For a view of an earlier commit the rows changed since are put back from the history.
-Foreign keys are checked by `engine`, which also locks the parents.
+See `sim.database.views` for the views. `engine` checks foreign keys and locks the parents.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from sim.app.sql.schema import quoted
+from sim.database.views import Changes, Image, RowKey, TransactionViews
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sim.app.sql.schema import Table
 
-RowKey = tuple[str, int]
-Image = tuple[Any, ...] | None
-"""A row's columns as SQLite keeps them; None if there is no row."""
 _STATEMENTS: Final = 2_000
 _STEPS: Final = 100
 """SQLite's virtual machine is asked after so many of its steps how far it is."""
 _STEPS_PER_ROW: Final = 8
 """Steps of a scan that compares a column and goes on: Rewind, Column, Ne, ..., Next."""
-
-
-class Changes:
-    """The changes of one transaction so far."""
-
-    __slots__ = ("before", "log", "tables")
-
-    def __init__(self) -> None:
-        self.log: list[tuple[str, Any]] = []
-        self.tables: set[str] = set()
-        self.before: dict[RowKey, Image] = {}
-        """Committed image of each changed row; the row is locked, so the image stays valid."""
 
 
 class Mark:
@@ -52,23 +34,19 @@ class Mark:
         self.before = dict(changes.before)
 
 
-class Store:
+class Store(TransactionViews):
     """Tables and rows, and the view of each transaction."""
 
     def __init__(self) -> None:
         # The garbage collector may close the connection in another thread.
-        self.raw: Final = sqlite3.connect(
+        raw = sqlite3.connect(
             ":memory:",
             isolation_level=None,
             cached_statements=_STATEMENTS,
             check_same_thread=False,
         )
+        super().__init__(raw)
         self.tables: Final[dict[str, Table]] = {}
-        self.version = 0
-        """Commits so far."""
-        self._applied: Changes | None = None
-        self._changed_at: Final[dict[str, int]] = {}
-        self._history: Final[deque[tuple[int, dict[RowKey, Image]]]] = deque()
         self._image_sql: Final[dict[str, str]] = {}
         self._put_sql: Final[dict[str, str]] = {}
         self._steps = 0
@@ -119,8 +97,15 @@ class Store:
         tables: Iterable[str],
         changes: Changes,
         snapshot: int,
+        others: Sequence[Changes] = (),
     ) -> tuple[list[tuple[Any, ...]], Any]:
-        """Rows and description of a SELECT on the state of a commit, plus the own changes."""
+        """Rows and description of a SELECT on the state of a commit, plus the own changes.
+
+        `others`: changes of other transactions, whose new rows are shown too.
+        """
+        inserted = [row for each in others for row in self._inserted(each)]
+        if inserted:
+            return self._read_with(sql, values, changes, inserted)
         names = [name for name in tables if name in self.tables]
         changed_at = max((self._changed_at[name] for name in names), default=0)
         if changed_at > snapshot and self._differs(names, changes, snapshot):
@@ -131,6 +116,34 @@ class Store:
             self.hide()
         cursor = self.raw.execute(sql, values)
         return cursor.fetchall(), cursor.description
+
+    def _inserted(self, changes: Changes) -> list[tuple[str, Any]]:
+        """The part of the log that puts the rows that the transaction has inserted."""
+        tables = {self._put_sql[name]: name for name in changes.tables}
+        return [
+            (sql, values)
+            for sql, values in changes.log
+            if sql in tables and changes.before.get((tables[sql], values[0]), ()) is None
+        ]
+
+    def _read_with(
+        self,
+        sql: str,
+        values: Mapping[str, Any],
+        changes: Changes,
+        inserted: list[tuple[str, Any]],
+    ) -> tuple[list[tuple[Any, ...]], Any]:
+        self.apply(changes)
+        self.raw.execute("SAVEPOINT more")
+        try:
+            for put, row in inserted:
+                self.raw.execute(put, row)
+            self._steps = 0
+            cursor = self.raw.execute(sql, values)
+            return cursor.fetchall(), cursor.description
+        finally:
+            self.raw.execute("ROLLBACK TO more")
+            self.raw.execute("RELEASE more")
 
     def _differs(self, names: list[str], changes: Changes, snapshot: int) -> bool:
         """Whether another transaction has changed a row of these tables since then."""
@@ -149,34 +162,10 @@ class Store:
         changes: Changes,
         snapshot: int,
     ) -> tuple[list[tuple[Any, ...]], Any]:
-        self.apply(changes)
-        own = [(row, self.image(row)) for row in changes.before if row[0] in names]
-        self.hide()
-        self.raw.execute("SAVEPOINT view")
-        try:
-            for version, before in reversed(self._history):
-                if version <= snapshot:
-                    break
-                for row, image in reversed(before.items()):
-                    if row[0] in names and row not in changes.before:
-                        self._put(row, image)
-            for row, image in own:
-                self._put(row, image)
+        with self.as_of(snapshot, changes, names):
             self._steps = 0
             cursor = self.raw.execute(sql, values)
             return cursor.fetchall(), cursor.description
-        finally:
-            self.raw.execute("ROLLBACK TO view")
-            self.raw.execute("RELEASE view")
-
-    def changed_since(self, row: RowKey, snapshot: int) -> bool:
-        """Whether a commit after `snapshot` has changed the row."""
-        for version, before in reversed(self._history):
-            if version <= snapshot:
-                return False
-            if row in before:
-                return True
-        return False
 
     def image(self, row: RowKey) -> Image:
         """The row as the connection sees it now."""
@@ -185,17 +174,13 @@ class Store:
 
     # Writing
 
-    def begin_write(self, changes: Changes) -> None:
-        """Show what is committed plus the changes, inside a savepoint that takes more of them."""
-        self.apply(changes)
-        if self._applied is None:
-            self.raw.execute("SAVEPOINT view")
-            self._applied = changes
+    def note(self, changes: Changes, row: RowKey, image: Image, *, always: bool = False) -> bool:
+        """Log that a row was changed, `image` being what it was; false if it is as before.
 
-    def note(self, changes: Changes, row: RowKey, image: Image) -> bool:
-        """Log that a row was changed, `image` being what it was; false if it is as before."""
+        `always`: log it also if it is as before.
+        """
         now = self.image(row)
-        if now == image:
+        if now == image and not always:
             return False
         changes.before.setdefault(row, image)
         changes.tables.add(row[0])
@@ -215,50 +200,17 @@ class Store:
         if not changes.log:
             return
         self.apply(changes)
-        self.raw.execute("RELEASE view")
-        self._applied = None
-        self.version += 1
-        for table in changes.tables:
-            self._changed_at[table] = self.version
-        if keep_history:
-            self._history.append((self.version, changes.before))
+        self.make_permanent(changes, keep_history=keep_history)
 
-    def trim(self, oldest: int) -> None:
-        """Drop history: no transaction reads a state before commit `oldest` any more."""
-        history = self._history
-        while history and history[0][0] <= oldest:
-            history.popleft()
-
-    # Views
-
-    def apply(self, changes: Changes) -> None:
-        """Show exactly what is committed plus these changes."""
-        if self._applied is changes:
-            return
-        self.hide()
-        if changes.log:
-            self.raw.execute("SAVEPOINT view")
-            self._applied = changes
-            for sql, values in changes.log:
-                self.raw.execute(sql, values)
-            self._steps = 0
-
-    def hide(self) -> None:
-        """Show only committed rows."""
-        if self._applied is not None:
-            self._applied = None
-            self.raw.execute("ROLLBACK TO view")
-            self.raw.execute("RELEASE view")
-
-    def _put(self, row: RowKey, image: Image) -> None:
-        sql, values = self._physical(row, image)
-        self.raw.execute(sql, values)
+    def _replay(self, changes: Changes) -> None:
+        super()._replay(changes)
+        self._steps = 0
 
     def _physical(self, row: RowKey, image: Image) -> tuple[str, Any]:
-        name, number = row
+        table, key = row
         if image is None:
-            return f"DELETE FROM {quoted(name)} WHERE rowid = ?", (number,)  # noqa: S608
-        return self._put_sql[name], (number, *image)
+            return f"DELETE FROM {quoted(table)} WHERE rowid = ?", (key,)  # noqa: S608
+        return self._put_sql[table], (key, *image)
 
     # Outside simulated time
 

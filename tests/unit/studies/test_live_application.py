@@ -1,0 +1,59 @@
+"""What `live` knows of an application: its server, its environment, its processor time."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from experiments.interop.k6_output import Request
+from experiments.interop.programs import Program, ProgramError, processor_s
+from experiments.studies.live.application import environment_of, gunicorn
+from experiments.studies.live.demands import Account, demands
+from sim.world import Application
+
+DATABASE = "mysql+pymysql://u:p@127.0.0.1:33/d"
+REDIS = "redis://127.0.0.1:77/0"
+
+
+def test_an_application_is_told_where_the_real_servers_are():
+    plain = environment_of(Application(env={"SHOP": "1"}), DATABASE, REDIS)
+    assert plain == {"SHOP": "1", "DATABASE_URL": DATABASE, "REDIS_URL": REDIS}
+    own = Application(
+        live_env={"AT": "{database_host}:{database_port}/{database_name}", "R": "{redis_port}"}
+    )
+    assert environment_of(own, DATABASE, REDIS) == {"AT": "127.0.0.1:33/d", "R": "77"}
+    with pytest.raises(ProgramError, match=r"live_env\.X = '\{oracle\}': allowed: \{database\}"):
+        environment_of(Application(live_env={"X": "{oracle}"}), DATABASE, REDIS)
+
+
+def test_gunicorn_is_started_as_the_config_says():
+    words = gunicorn(Application(workers=3, threads=1, backlog=64, keepalive_s=5.0))
+    pairs = dict(zip(words[3::2], words[4::2], strict=True))
+    assert pairs["--workers"] == "3"
+    assert pairs["--worker-class"] == "sync"
+    assert (pairs["--backlog"], pairs["--keep-alive"]) == ("64", "5")
+    assert "gthread" in gunicorn(Application(threads=2))
+
+
+def test_a_demand_is_busy_time_over_requests_in_the_middle_of_a_load():
+    requests = [Request(100.0 + n / 10, "a", "200", 1.0) for n in range(101)]
+    taken = [Account(100.0 + s, {"k6": 5.0 + 0.02 * s, "db": 1.0}) for s in range(-2, 14)]
+    found = demands(taken, requests)
+    assert found["k6"] == pytest.approx(0.02 * 7 / 71)
+    assert found["db"] == 0.0
+    assert demands(taken[:1], requests) == {}
+    assert demands(taken, []) == {}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+def test_the_processor_time_of_a_program_includes_its_children(tmp_path):
+    burn = "import time\nend = time.time() + 20\nwhile time.time() < end: pass"
+    code = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {burn!r}])"
+    with Program("burns", [sys.executable, "-c", code], tmp_path / "log"):
+        deadline_s = time.monotonic() + 15.0
+        while processor_s()["burns"] < 0.2 and time.monotonic() < deadline_s:
+            time.sleep(0.1)
+        assert processor_s()["burns"] >= 0.2
+    assert "burns" not in processor_s()
+    assert subprocess.run(["pgrep", "-f", "time.time() + 20"], check=False).returncode
