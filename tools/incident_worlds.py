@@ -114,8 +114,6 @@ def _fix(row: Mapping[str, Any], *, stopgap: bool) -> dict[str, Any]:
         "harms": failed["harms"],
         "sells": effects["bookings"]["helps"],
         "stopgap": stopgap,
-        "helpful_where": row["over_worlds"]["helpful_where"],
-        "harmful_where": row["over_worlds"]["harmful_where"],
         **{name: effects[name]["median"] for name in ("failed", "bookings", "payments")},
         **{
             f"{name}_90": [effects[name]["low"], effects[name]["high"]]

@@ -16,7 +16,7 @@ _COUNT_THAT_COUNTS: Final = 1.0
 _RELATIVE_THAT_COUNTS: Final = 0.02
 """Of everything else, durations and the like."""
 _TAIL: Final = 0.05
-_FEWEST: Final = 3
+_ERROR: Final = 0.05
 _TRUSTED: Final = 0.75
 """Share of the worlds to be told apart that a rule holds, and share of those in what it holds."""
 
@@ -105,28 +105,41 @@ def features(world: Mapping[str, Any]) -> dict[str, Any]:
 def in_common(worlds: Sequence[Mapping[str, Any]], chosen: Sequence[int]) -> str:
     """The one comparison that tells some worlds best from the others, in words.
 
-    Empty if there is none, or if none holds three quarters of these worlds with three quarters of
-    what it holds being among them; and for fewer than three worlds, which always have something in
-    common.
+    Empty if there is none: if no comparison holds three quarters of these worlds with three
+    quarters of what it holds being among them, or if chance would find one as good among as many
+    comparisons in more than 5 of 100 cases (Fisher's exact test, corrected by Bonferroni). Few
+    worlds have no such comparison.
 
     Args:
         worlds: the drawn values of each.
         chosen: numbers of the worlds to be told apart.
     """
-    if len(chosen) < _FEWEST or len(chosen) == len(worlds):
+    if not 0 < len(chosen) < len(worlds):
         return ""
-    rows = [features(world) for world in worlds]
     wanted = set(chosen)
+    rules = _rules([features(world) for world in worlds])
     best: tuple[float, str] = (0.0, "")
-    for rule, inside in _rules(rows):
+    for rule, inside in rules:
         hits = len(wanted & inside)
-        if not inside or len(inside) == len(rows):
+        if not inside or len(inside) == len(worlds):
             continue
         recall, precision = hits / len(wanted), hits / len(inside)
-        if min(recall, precision) >= _TRUSTED and recall + precision > best[0]:
-            words = f"{rule} ({hits} of the {len(wanted)}; {len(inside)} worlds are like that)"
-            best = (recall + precision, words)
+        if min(recall, precision) < _TRUSTED or recall + precision <= best[0]:
+            continue
+        if len(rules) * _by_chance(hits, len(inside), len(wanted), len(worlds)) > _ERROR:
+            continue
+        words = f"{rule} ({hits} of the {len(wanted)}; {len(inside)} worlds are like that)"
+        best = (recall + precision, words)
     return best[1]
+
+
+def _by_chance(hits: int, inside: int, wanted: int, worlds: int) -> float:
+    """Probability of so many hits or more, were the wanted worlds drawn at random."""
+    ways = sum(
+        math.comb(inside, k) * math.comb(worlds - inside, wanted - k)
+        for k in range(hits, min(inside, wanted) + 1)
+    )
+    return ways / math.comb(worlds, wanted)
 
 
 def _rules(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, set[int]]]:

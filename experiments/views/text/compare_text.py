@@ -356,13 +356,13 @@ def _over_worlds(comparison: ComparisonResult, width: int) -> Iterator[str]:
 
 def _where(name: str, found: OverWorlds) -> Iterator[str]:
     """What the worlds have in common in which a variant helps, and in which it harms."""
-    worlds = found["worlds"]
-    if found["helpful_where"]:
-        count = f"{len(found['helpful'])} of {worlds} worlds"
-        yield f"- {name}: fewer requests fail in {count}: {found['helpful_where']}"
-    if found["harmful"]:
-        where = found["harmful_where"] or "nothing of what is drawn tells these apart"
-        yield f"- {name}: more requests fail in {len(found['harmful'])} of {worlds} worlds: {where}"
+    for said, chosen, where in (
+        ("fewer", found["helpful"], found["helpful_where"]),
+        ("more", found["harmful"], found["harmful_where"]),
+    ):
+        if where:
+            count = f"{len(chosen)} of {found['worlds']} worlds"
+            yield f"- {name}: {said} requests fail in {count}: {where}"
 
 
 def _first_choices(comparison: ComparisonResult, width: int) -> Iterator[str]:

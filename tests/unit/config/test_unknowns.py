@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from experiments.cli.main import main
@@ -240,7 +241,16 @@ def test_few_replications_say_nothing_of_chance():
 
 
 def test_what_harmful_worlds_have_in_common_is_named_or_nothing_is():
-    worlds = [{"host.cores": float(number), "x": number % 2 == 0} for number in range(8)]
-    assert in_common(worlds, [0, 1, 2]).startswith("host.cores below 3")
-    assert in_common(worlds, [1, 3, 5, 7]).startswith("x = false")
-    assert in_common(worlds, [0, 3, 6]) == ""
+    worlds = [{"host.cores": float(number), "x": number % 2 == 0} for number in range(40)]
+    assert in_common(worlds, list(range(10))).startswith("host.cores below 10")
+    assert in_common(worlds, list(range(1, 40, 2))).startswith("x = false")
+    assert in_common(worlds, list(range(0, 40, 3))) == ""
+    assert in_common(worlds, list(range(40))) == ""
+    assert in_common(worlds, []) == ""
+
+
+def test_few_worlds_have_something_in_common_by_chance_and_it_is_not_told():
+    # Among 50 unknowns one tells any four of eight worlds apart, whatever they have in common.
+    rng = np.random.default_rng(1)
+    worlds = [{f"unknown{n}": float(rng.random()) for n in range(50)} for _ in range(8)]
+    assert in_common(worlds, [0, 2, 5, 7]) == ""
