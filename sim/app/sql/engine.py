@@ -52,10 +52,11 @@ from sim.app.sql.schema import (
     unique_sql,
 )
 from sim.app.sql.statements import ROW, ROWS, Insert, Statement, analyse, parse
-from sim.app.sql.store import Changes, Mark, RowKey, Store
+from sim.app.sql.store import Mark, Store
 from sim.app.sql.values import given_values
 from sim.database.costs import StatementWork
 from sim.database.locks import LockOwner, LockTable
+from sim.database.views import Changes, RowKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
