@@ -1,0 +1,1 @@
+"""A flash sale: two minutes to confirm what is held."""
