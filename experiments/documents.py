@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any, Final
 
@@ -9,8 +10,11 @@ _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
 def as_json(document: Any) -> str:
-    """A document as it is printed and kept, with a newline at its end."""
-    return json.dumps(document, indent=2) + "\n"
+    """A document as it is printed and kept, with a newline at its end.
+
+    Dataclasses in it become objects.
+    """
+    return json.dumps(document, indent=2, default=dataclasses.asdict) + "\n"
 
 
 def with_dialect(schema: dict[str, Any]) -> dict[str, Any]:

@@ -47,7 +47,8 @@ class ConfigError(TicketsimError):
     Args:
         source: the file, the shipped config or the option that holds the wrong value.
         key: dotted path of the key, or "line N" where the text is not TOML; may be empty.
-        problem: what is wrong and what is allowed.
+        problem: what is wrong and, where `allowed` is left out, what is allowed.
+        allowed: what is allowed; left out where `problem` says so.
         value: the value as written; left out when there is none.
         nearest: the valid key that was probably meant.
     """
@@ -55,17 +56,26 @@ class ConfigError(TicketsimError):
     exit_code = ExitCode.INVALID_CONFIG
 
     def __init__(
-        self, source: str, key: str, problem: str, *, value: str = "", nearest: str = ""
+        self,
+        source: str,
+        key: str,
+        problem: str,
+        *,
+        allowed: str = "",
+        value: str = "",
+        nearest: str = "",
     ) -> None:
         if len(key) > _LONGEST_KEY:
             key = f"{key[: _LONGEST_KEY - 3]}..."
         place = f"{key} = {value}" if value else key
         hint = f"; did you mean {nearest}?" if nearest else ""
-        text = f"{': '.join(part for part in (source, place, problem) if part)}{hint}"
+        told = "; ".join(part for part in (problem, allowed and f"allowed: {allowed}") if part)
+        text = f"{': '.join(part for part in (source, place, told) if part)}{hint}"
         super().__init__(one_line(text))
         self.source = source
         self.key = key
         self.problem = problem
+        self.allowed = allowed
         self.nearest = nearest
 
 

@@ -22,7 +22,7 @@ from sim.wiring import Parts
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sim.kernel.environment import Environment
+    from sim.kernel.environment import Environment, Steps
     from sim.kernel.race_search import Stall
     from sim.measure.requests import Listener, Sample
     from sim.progress import OnProgress
@@ -86,7 +86,7 @@ def _parts_of(world: World, size: float, seed: int, watched: Watched = NOTHING) 
 
 def _kind(world: World) -> type[Parts]:
     """What a run of this world is made of: the ticket service, or an application."""
-    if not world.app.wsgi:
+    if not world.app.path:
         return Parts
     from sim.app.parts import ApplicationParts  # noqa: PLC0415 - its libraries are an extra
 
@@ -109,9 +109,10 @@ def play(parts: Parts, progress: OnProgress | None = None) -> None:
     try:
         _start_programs(parts)
         _start_load(parts)
-        _report(parts, progress)
+        if progress is not None:
+            parts.env.process(_report(parts, progress))
         if parts.watched.stops:
-            parts.env.call_in(EVERY_S, lambda: _judge(parts))
+            parts.env.process(_judge(parts))
         parts.env.run(until=parts.executor.all_done)
     except (UserCodeError, StuckCodeError, ApplicationError) as error:
         parts.end.failed(error)
@@ -155,32 +156,35 @@ def _drain(parts: Parts) -> None:
         env.run(until=env.now + 1.0)
 
 
-def _judge(parts: Parts) -> None:
-    """Look at the thresholds that end the load, as often as k6 does, and end it if one is crossed.
+def _judge(parts: Parts) -> Steps:
+    """Look at the thresholds that end the load, as often as k6 does, until one is crossed.
 
-    As in k6 what is under way is interrupted, without a graceful period.
+    As in k6 the load ends there, and what is under way is interrupted, without a graceful period.
     """
+    while not parts.crossed:
+        yield parts.env.timeout(EVERY_S)
+        parts.crossed = _crossed(parts)
+    parts.end.early(THRESHOLD_CROSSED)
+
+
+def _crossed(parts: Parts) -> str:
+    """The threshold that is crossed now, and when; empty if none is."""
     now_s = parts.env.now - parts.site.start_s
     so_far = UnderWay(now_s, parts.log, parts.loads.logs, lambda: other_metrics(parts, now_s))
     for stop in parts.watched.stops:
         if stop.not_before_s <= now_s and stop.is_crossed(so_far):
-            parts.crossed = (
+            return (
                 f"{stop.name}: crossed after {now_s:g} s; abortOnFail ended the load there, and "
                 "interrupted what was under way"
             )
-            parts.end.early(THRESHOLD_CROSSED)
-            return
-    parts.env.call_in(EVERY_S, lambda: _judge(parts))
+    return ""
 
 
-def _report(parts: Parts, progress: OnProgress | None) -> None:
-    """Tell how far the run is, now and once per simulated second; end the run if asked to."""
-    if progress is None:
-        return
-    if progress(_progress_of(parts)):
-        parts.end.early(INTERRUPTED)
-        return
-    parts.env.call_in(_PROGRESS_INTERVAL_S, lambda: _report(parts, progress))
+def _report(parts: Parts, progress: OnProgress) -> Steps:
+    """Tell how far the run is, now and once per simulated second, until asked to end the run."""
+    while not progress(_progress_of(parts)):
+        yield parts.env.timeout(_PROGRESS_INTERVAL_S)
+    parts.end.early(INTERRUPTED)
 
 
 def _progress_of(parts: Parts) -> Progress:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sim.faults.settings import Fault, GeneratorStarved, HostMemoryHog, RedisMemoryHog
+from sim.kernel.errors import NotAllowedError
 from sim.load.settings import (
     ConstantArrivalRate,
     ConstantVUs,
@@ -35,14 +36,14 @@ _EMPTY_REDIS_BYTES: Final = 1_064_000
 
 
 def scaled(world: World, scale: float) -> World:
-    """Return `world` at `scale` (0 < scale <= 1) times its size. Raises ValueError otherwise."""
+    """Return `world` at `scale` times its size. Raises NotAllowedError unless 0 < scale <= 1."""
     _check(scale)
     if scale == 1.0:
         return world
-    if world.app.wsgi:
-        raise ValueError(
-            f"scale: {scale}; an application has its sizes in its own code; allowed: 1, and fewer "
-            "users by --set load"
+    if world.app.path:
+        raise NotAllowedError(
+            f"scale: {scale}: an application has its sizes in its own code",
+            "1, and fewer users by --set load",
         )
     pool = world.pool
     wanted = pool.connections * scale
@@ -86,7 +87,7 @@ def with_fewer_people(world: World, scale: float) -> World:
     """Return `world` with `scale` times the people, seats and places, on the machines as they are.
 
     Raises:
-        ValueError: `scale` is not more than 0 and at most 1.
+        NotAllowedError: `scale` is not more than 0 and at most 1.
     """
     _check(scale)
     if scale == 1.0:
@@ -100,7 +101,7 @@ def with_fewer_people(world: World, scale: float) -> World:
 
 def _check(scale: float) -> None:
     if not 0.0 < scale <= 1.0:
-        raise ValueError(f"scale: {scale}; allowed: more than 0, at most 1")
+        raise NotAllowedError(f"scale: {scale}", "more than 0, at most 1")
 
 
 def _catalogue(catalogue: Catalogue, scale: float) -> Catalogue:

@@ -20,7 +20,7 @@ from experiments.errors import ConfigError
 from experiments.statistics.quantities import QUANTITIES, Quantity
 from experiments.statistics.summary import RunSummary
 from experiments.statistics.verdict import Outcome, Verdict, verdict_on
-from experiments.studies.compare.differences import Comparison as ComparisonData
+from experiments.studies.compare.differences import ComparisonResult
 from experiments.studies.sweep.points import SweepResult
 from experiments.studies.terms import terms_of
 from experiments.views import plots
@@ -314,7 +314,7 @@ class Comparison:
         data: what `ticketsim compare --json` prints.
     """
 
-    def __init__(self, data: ComparisonData) -> None:
+    def __init__(self, data: ComparisonResult) -> None:
         self.data = data
 
     @property
@@ -485,7 +485,7 @@ def _quantity(name: str) -> Quantity:
     return QUANTITIES[names.index(name)]
 
 
-def _heading(data: RunSummary | ComparisonData | SweepResult) -> str:
+def _heading(data: RunSummary | ComparisonResult | SweepResult) -> str:
     """Config, seed, scale and replications."""
     scale = scale_suffix(data["scale"])
     runs = data["replications"]

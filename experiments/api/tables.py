@@ -16,7 +16,7 @@ import pandas as pd
 from experiments.statistics.outcomes import is_failure
 from experiments.statistics.quantities import COMPARED
 from experiments.statistics.summary import RunSummary
-from experiments.studies.compare.differences import Comparison
+from experiments.studies.compare.differences import ComparisonResult
 from experiments.studies.sweep.points import SweepResult
 from experiments.views.text.run_text import duration, number, percent
 from sim.result import Cleanup, RunResult
@@ -240,7 +240,7 @@ def replications(summary: RunSummary) -> Table:
     return _indexed(rows, "replication")
 
 
-def differences(comparison: Comparison) -> Table:
+def differences(comparison: ComparisonResult) -> Table:
     """Every variant against the config as it is, in every quantity.
 
     Index: variant, quantity. Columns: base, variant, difference (variant minus base), low, high

@@ -36,7 +36,7 @@ def add_init(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--app",
         metavar="MODULE:APP",
-        help="look at a WSGI application in DIR and write app.toml and app_sim.py beside it",
+        help="look at a WSGI or ASGI application in DIR; write app.toml and app_sim.py beside it",
     )
     return parser
 

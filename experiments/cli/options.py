@@ -141,7 +141,7 @@ def read_config(options: argparse.Namespace) -> Reading:
             source = given.merged.origin(tuple(found.key.split(".")), given.source)
             raise ConfigError(source, "", f"{found} (--strict)")
         sys.stderr.write(f"warning: {found}\n")
-    if given.config.world.app.wsgi:
+    if given.config.world.app.path:
         from sim.app.versions import untried_versions
 
         for remark in untried_versions():

@@ -13,7 +13,7 @@ from experiments.exit_codes import ExitCode
 
 DOCUMENTS: Final[Mapping[str, str]] = {
     "run": "experiments.statistics.summary:RunSummary",
-    "compare": "experiments.studies.compare.differences:Comparison",
+    "compare": "experiments.studies.compare.differences:ComparisonResult",
     "sweep": "experiments.studies.sweep.points:SweepResult",
     "gate": "experiments.studies.gate.decision:GateResult",
     "validate": "experiments.studies.validate.comparison:Validation",

@@ -59,7 +59,7 @@ def _unit(setting: Setting) -> str:
 
 def _load(world: World) -> Iterator[Impossible]:
     users = virtual_users(world)
-    if users > world.catalogue.users and not world.app.wsgi:
+    if users > world.catalogue.users and not world.app.path:
         yield Impossible(
             "catalogue.users", f"allowed: at least {users}, one for each virtual user of the load"
         )
@@ -123,20 +123,22 @@ def _script(path: str, key: str) -> Iterator[Impossible]:
 def _application(world: World) -> Iterator[Impossible]:
     """An application of the user's own: its libraries, and where its code is."""
     settings = world.app
-    if not settings.wsgi:
+    if settings.wsgi and settings.asgi:
+        yield Impossible("app.asgi", "allowed: either app.wsgi or app.asgi, not both")
+    if not settings.path:
         return
     missing = [name for name in _APP_LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:
         yield Impossible(
-            "app.wsgi",
+            settings.key,
             f"simulating an application needs {', '.join(missing)}: pip install 'ticketsim[app]'",
         )
         return
     try:
-        roots_of(settings.wsgi)
+        roots_of(settings.path, settings.key)
         check_versions()
     except ApplicationError as error:
-        yield Impossible("app.wsgi", str(error))
+        yield Impossible(settings.key, str(error))
         return
     for key in ("prepare", "invariants"):
         path = getattr(settings, key)

@@ -36,6 +36,7 @@ from experiments.config.worlds import TABLE, Worlds
 from experiments.documents import with_dialect
 from experiments.errors import ConfigError, OptionError
 from model.setting import Setting
+from sim.kernel.errors import NotAllowedError
 from sim.scale import scaled
 from sim.world import World
 
@@ -179,7 +180,7 @@ class Config:
         try:
             return scaled(self.world, scale)
         except ValueError as error:
-            reason = str(error).partition(";")[0]
+            reason = error.problem if isinstance(error, NotAllowedError) else str(error)
             problem = f"{scale:g}: too small for {self.name} ({reason}); allowed: a larger one"
             raise OptionError("scale", problem) from error
 

@@ -20,6 +20,7 @@ KEYS: Final = (
     ("customer", "script"),
     ("service", "code"),
     ("app", "wsgi"),
+    ("app", "asgi"),
     ("app", "prepare"),
     ("app", "invariants"),
 )

@@ -70,7 +70,7 @@ def k6_script(
     Raises:
         ConfigError: the customer or the load cannot be written as a k6 script.
     """
-    if world.app.wsgi:
+    if world.app.path:
         scenarios, customers = _translated_scenarios(world)
         options = _options(scenarios, thresholds)
         return _application_text(world, options, customers, base_url, timeout_s)
@@ -106,7 +106,7 @@ def calibration_script(world: World, load: Load, *, base_url: str, timeout_s: fl
     The customers of an application do what they always do, without pauses, and each iteration is
     another person. The other arguments are those of `k6_script`.
     """
-    if world.app.wsgi:
+    if world.app.path:
         text, (name,) = translated([world.customer.script])
         asked = {"load": {**scenario(load), "exec": "load"}}
         customers = f"{text}\nexport function load() {{\n  iterate({name});\n}}\n"

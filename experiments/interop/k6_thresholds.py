@@ -150,7 +150,7 @@ def _translated(
     try:
         criteria({found: (threshold,)}, source)
     except ConfigError as error:
-        raise _NotCarriedOverError(error.problem.partition("; allowed")[0]) from error
+        raise _NotCarriedOverError(error.problem or f"allowed: {error.allowed}") from error
     return found
 
 

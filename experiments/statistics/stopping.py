@@ -24,7 +24,7 @@ Finding = Literal["better", "worse", "more", "fewer", "no difference shown", "un
 
 
 @dataclasses.dataclass(frozen=True)
-class Estimate:
+class MeanEstimate:
     """A mean over replications with its interval.
 
     `low`, `high` and `p_value` (two-sided, against 0) are None below three replications.
@@ -55,7 +55,7 @@ def deviation(values: Sequence[float]) -> float:
     return math.sqrt(math.fsum((value - centre) ** 2 for value in values) / (len(values) - 1))
 
 
-def two_stage(values: Sequence[float], first: int, level: float = LEVEL) -> Estimate:
+def two_stage(values: Sequence[float], first: int, level: float = LEVEL) -> MeanEstimate:
     """The mean of all values, its error judged by the first `first` of them alone.
 
     Args:
@@ -69,10 +69,10 @@ def two_stage(values: Sequence[float], first: int, level: float = LEVEL) -> Esti
     mean = math.fsum(values) / count
     first = min(first, count)
     if first < FEWEST_FOR_INTERVALS:
-        return Estimate(mean, None, None, None, count)
+        return MeanEstimate(mean, None, None, None, count)
     error = deviation(values[:first]) / math.sqrt(count)
     half = t_quantile((1 + level) / 2, first - 1) * error
-    return Estimate(mean, mean - half, mean + half, _p_value(mean, error, first - 1), count)
+    return MeanEstimate(mean, mean - half, mean + half, _p_value(mean, error, first - 1), count)
 
 
 def _p_value(mean: float, error: float, degrees: int) -> float:
@@ -115,7 +115,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def verdict_of(
-    difference: Estimate, adjusted_p: float | None, tolerance: float, better: Literal[-1, 0, 1]
+    difference: MeanEstimate, adjusted_p: float | None, tolerance: float, better: Literal[-1, 0, 1]
 ) -> Finding:
     """What a difference shows.
 

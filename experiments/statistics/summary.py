@@ -175,7 +175,7 @@ def summarise(setup: Setup, results: Mapping[int, RunResult], wall_seconds: floa
             name: _observed_row(observed, runs, setup.scale)
             for name, observed in setup.observed.items()
         }
-        summary["warnings"] += _unexplained(summary["observed"])
+        summary["warnings"] += unexplained(summary["observed"])
     if setup.scale < 1:
         summary["extrapolated"] = _extrapolated(summary, setup.scale)
     off = [
@@ -313,7 +313,7 @@ def is_count(path: str) -> bool:
     }
 
 
-def _unexplained(rows: Mapping[str, ObservedRow]) -> list[str]:
+def unexplained(rows: Mapping[str, ObservedRow]) -> list[str]:
     """What these guesses of the unknowns do not show, in words."""
     remarks = []
     for name, row in rows.items():

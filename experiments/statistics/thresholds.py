@@ -18,7 +18,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from experiments.config.keys import nearest
 from experiments.config.reading import Config, Threshold
@@ -289,8 +289,8 @@ def _criterion(name: str, threshold: Threshold, source: str) -> Criterion:
         raise ConfigError(
             source,
             key,
-            f"{aggregation} is not measured of the {_KINDS[metric]} {metric}; "
-            f"allowed: {', '.join(allowed)}",
+            f"{aggregation} is not measured of the {_KINDS[metric]} {metric}",
+            allowed=", ".join(allowed),
             value=f'"{text}"',
         )
     return Criterion(
@@ -330,12 +330,13 @@ def _selector(name: str, key: str, source: str) -> tuple[str, tuple[tuple[str, s
         raise ConfigError(
             source,
             key,
-            f"no such metric; allowed: {', '.join(_KINDS)}",
+            "no such metric",
+            allowed=", ".join(_KINDS),
             nearest=nearest(metric, _KINDS),
         )
     if not brace:
-        for problem in _problems(metric, ()) if metric == STEP_FAILED else ():
-            raise ConfigError(source, key, problem)
+        for wrong in _problems(metric, ()) if metric == STEP_FAILED else ():
+            raise ConfigError(source, key, wrong.problem, allowed=wrong.allowed)
         return metric, ()
     if not rest.endswith("}"):
         raise ConfigError(source, key, "allowed: metric{tag:value,tag:value}")
@@ -347,54 +348,62 @@ def _selector(name: str, key: str, source: str) -> tuple[str, tuple[tuple[str, s
             raise ConfigError(source, key, "allowed: metric{tag:value,tag:value}")
         tags.append((tag, value))
     ordered = tuple(sorted(tags, key=lambda one: _TAGS.index(one[0]) if one[0] in _TAGS else 0))
-    for problem in _problems(metric, ordered):
-        raise ConfigError(source, key, problem)
+    for wrong in _problems(metric, ordered):
+        raise ConfigError(source, key, wrong.problem, allowed=wrong.allowed)
     return metric, ordered
 
 
-def _problems(metric: str, tags: Sequence[tuple[str, str]]) -> Iterator[str]:
+class _Wrong(NamedTuple):
+    """A fault of a selector, and what is allowed; either may be empty, not both."""
+
+    problem: str
+    allowed: str = ""
+
+
+def _problems(metric: str, tags: Sequence[tuple[str, str]]) -> Iterator[_Wrong]:
     """What is wrong with the tags of a metric."""
     yield from _wrong_values(tags)
     names = [tag for tag, _ in tags]
     if len(set(names)) < len(names):
-        yield "a tag stands twice"
+        yield _Wrong("a tag stands twice")
     if metric == STEP_FAILED:
         if names != ["step"] or tags[0][1] not in STEPS:
-            yield f"allowed: {STEP_FAILED}{{step:NAME}} with one of {', '.join(STEPS)}"
+            yield _Wrong("", f"{STEP_FAILED}{{step:NAME}} with one of {', '.join(STEPS)}")
     elif "step" in names:
-        yield f"only {STEP_FAILED} is measured by step"
+        yield _Wrong(f"only {STEP_FAILED} is measured by step")
     elif metric not in _COUNTED:
         yield from _not_measured(metric, tags)
 
 
-def _wrong_values(tags: Sequence[tuple[str, str]]) -> Iterator[str]:
+def _wrong_values(tags: Sequence[tuple[str, str]]) -> Iterator[_Wrong]:
     """Which tags do not exist, or cannot have their values."""
     for tag, value in tags:
         yield from _wrong_value(tag, value)
 
 
-def _not_measured(metric: str, tags: Sequence[tuple[str, str]]) -> Iterator[str]:
+def _not_measured(metric: str, tags: Sequence[tuple[str, str]]) -> Iterator[_Wrong]:
     """Which tags a metric that is not counted request by request does not have."""
     names = [tag for tag, _ in tags]
     if names[-1:] == ["scenario"] and metric in _BY_SCENARIO:
         names = names[:-1]
     measured = (["endpoint"], ["endpoint", "status"], ["expected_response"])
     if names and (metric != "http_req_duration" or names not in measured):
-        yield (
-            f"{metric} is not measured by {', '.join(names)}; allowed: http_req_duration by "
-            f"endpoint, by endpoint and status, or by expected_response:true, "
-            f"{' and '.join(_COUNTED)} by any tags, and metrics of k6 by scenario"
+        yield _Wrong(
+            f"{metric} is not measured by {', '.join(names)}",
+            "http_req_duration by endpoint, by endpoint and status, or by "
+            f"expected_response:true, {' and '.join(_COUNTED)} by any tags, and metrics of k6 by "
+            "scenario",
         )
     if metric == "http_req_duration" and ("expected_response", "false") in tags:
-        yield "durations are measured by expected_response:true only"
+        yield _Wrong("durations are measured by expected_response:true only")
 
 
-def _wrong_value(tag: str, value: str) -> Iterator[str]:
+def _wrong_value(tag: str, value: str) -> Iterator[_Wrong]:
     if tag not in _TAGS:
-        yield f"no tag {tag}; allowed: {', '.join(_TAGS)}"
+        yield _Wrong(f"no tag {tag}", ", ".join(_TAGS))
     if tag == "endpoint" and value not in ENDPOINTS:
-        yield f"no endpoint {value}; allowed: {', '.join(ENDPOINTS)}"
+        yield _Wrong(f"no endpoint {value}", ", ".join(ENDPOINTS))
     if tag == "status" and not value.isdecimal():
-        yield f"status {value}; allowed: a number such as 500, 0 for no answer"
+        yield _Wrong(f"status {value}", "a number such as 500, 0 for no answer")
     if tag == "expected_response" and value not in {"true", "false"}:
-        yield f"expected_response {value}; allowed: true, false"
+        yield _Wrong(f"expected_response {value}", "true, false")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from experiments.errors import OptionError, OutputError
-from sim.app.errors import ApplicationError
+from sim.app.errors import ApplicationError, NoWsgiError
 from sim.load.settings import PerVUIterations
 from sim.world import Application, Service, World
 
@@ -25,36 +26,47 @@ class Look:
     tables: dict[str, list[str]] = field(default_factory=dict)
     databases: list[str] = field(default_factory=list)
     uses_redis: bool = False
+    is_asgi: bool = False
 
 
-def look_at(wsgi: str) -> Look:
+def look_at(path: str) -> Look:
     """Import the application as a run would, and see what it has.
 
     Raises:
         OptionError: it cannot be imported, or does what cannot be simulated.
     """
+    try:
+        try:
+            return _look(Application(wsgi=path))
+        except NoWsgiError:
+            return _look(Application(asgi=path))
+    except ApplicationError as error:
+        raise OptionError("app", str(error)) from error
+
+
+def _look(application: Application) -> Look:
+    """`look_at` an application of a known kind. Raises ApplicationError."""
     from sim.app.parts import ApplicationParts
 
     base = World()
     world = replace(
         base,
-        app=Application(wsgi=wsgi),
+        app=application,
         load=PerVUIterations("per-vu-iterations", vus=1, iterations=1, max_duration_s=1.0),
         service=Service(started_before_s=1.0),
     )
+    parts = ApplicationParts(world, 1.0, 1)
     try:
-        parts = ApplicationParts(world, 1.0, 1)
-        try:
-            with parts.alive():
-                parts.server.start()
-                parts.env.run(until=_BOOT_S)
-                if parts.end.failure:
-                    raise OptionError("app", parts.end.failure)
-                return _seen(parts.server)
-        finally:
-            parts.close()
-    except ApplicationError as error:
-        raise OptionError("app", str(error)) from error
+        with parts.alive():
+            parts.server.start()
+            parts.env.run(until=_BOOT_S)
+            if parts.end.failure:
+                raise OptionError("app", parts.end.failure)
+            seen = _seen(parts.server)
+    finally:
+        parts.close()
+    seen.is_asgi = bool(application.asgi)
+    return seen
 
 
 def _seen(server: Any) -> Look:
@@ -76,17 +88,32 @@ def _routes(application: Any) -> list[tuple[str, str]]:
             for method in sorted(rule.methods - {"HEAD", "OPTIONS"})
             if rule.endpoint != "static"
         ]
+    routes = getattr(application, "routes", None)
+    if routes is not None:
+        return list(_starlette_routes(routes, ""))
     if "django.urls" in sys.modules:
         patterns = sys.modules["django.urls"].get_resolver().url_patterns
         return [("GET", "/" + str(pattern.pattern)) for pattern in patterns]
     return []
 
 
-def write_project(wsgi: str, folder: str) -> Path:
+def _starlette_routes(routes: Any, before: str) -> Iterator[tuple[str, str]]:
+    """Routes of Starlette and FastAPI, mounted applications' too, without the documentation."""
+    for route in routes:
+        path = f"{before}{getattr(route, 'path', '')}"
+        inner = getattr(route, "routes", None)
+        if inner:
+            yield from _starlette_routes(inner, path)
+        elif getattr(route, "include_in_schema", True):
+            for method in sorted((getattr(route, "methods", None) or set()) - {"HEAD", "OPTIONS"}):
+                yield method, path
+
+
+def write_project(path: str, folder: str) -> Path:
     """Look at an application and write a config and a module beside it.
 
     Args:
-        wsgi: package.module:name of the application.
+        path: package.module:name of the application.
         folder: where the package is.
 
     Returns:
@@ -101,17 +128,23 @@ def write_project(wsgi: str, folder: str) -> Path:
     if there:
         raise OutputError(f"{target / there[0]}: there already; nothing was written")
     sys.path.insert(0, str(target.resolve()))
-    seen = look_at(wsgi)
+    seen = look_at(path)
     try:
-        for name, text in zip(_NAMES, (_config(wsgi, seen), _module(seen)), strict=True):
+        for name, text in zip(_NAMES, (_config(path, seen), _module(seen)), strict=True):
             (target / name).write_text(text, "utf-8")
     except OSError as error:
         raise OutputError(f"{target}: {error.strerror}") from error
     return target / _NAMES[0]
 
 
-def _config(wsgi: str, seen: Look) -> str:
-    return f"""name = "{wsgi.partition(":")[0].partition(".")[0]}"
+def _config(path: str, seen: Look) -> str:
+    server = (
+        f'asgi = "{path}"\nworkers = 1                 # as in your uvicorn command'
+        if seen.is_asgi
+        else f'wsgi = "{path}"\nworkers = 2                 # as in your gunicorn command\n'
+        "threads = 8"
+    )
+    return f"""name = "{path.partition(":")[0].partition(".")[0]}"
 description = "an application on simulated time"
 # Seen: {len(seen.routes)} routes, databases {", ".join(seen.databases) or "none"}, Redis \
 {"imported" if seen.uses_redis else "not imported"}.
@@ -119,9 +152,7 @@ python_path = "."           # where the application and app_sim.py are
 # include = ["segments.toml"]   # what ticketsim calibrate --app app.toml --out segments.toml wrote
 
 [app]
-wsgi = "{wsgi}"
-workers = 2                 # as in your gunicorn command
-threads = 8
+{server}
 prepare = "app_sim:seed"
 invariants = "app_sim:check"
 
@@ -151,7 +182,7 @@ http_req_duration = ["p(95)<500"]
 
 
 def _module(seen: Look) -> str:
-    gets = [path for method, path in seen.routes if method == "GET" and "<" not in path]
+    gets = [path for method, path in seen.routes if method == "GET" and not {"<", "{"} & {*path}]
     calls = "\n".join(f'    user.get("{path}")' for path in gets[:5]) or '    user.get("/")'
     rest = "\n".join(
         f"#   {method} {path}"

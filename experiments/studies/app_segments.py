@@ -52,7 +52,7 @@ def measure(config: Config, k6: Sequence[Output] = (), users: int = USERS) -> Se
     from sim.app.parts import measuring
 
     world = config.world
-    if not world.app.wsgi:
+    if not world.app.path:
         raise ConfigError(config.name, "app.wsgi", "calibrate --app needs an application")
     few = with_users(world, users)
     times: dict[str, list[float]] = {}
@@ -62,7 +62,7 @@ def measure(config: Config, k6: Sequence[Output] = (), users: int = USERS) -> Se
         with measuring() as tables:
             result = simulate(few, seed)
         if result.failure:
-            raise ConfigError(config.name, "app.wsgi", result.failure)
+            raise ConfigError(config.name, world.app.key, result.failure)
         found, _ = tables[0].medians()
         spread = tables[0].request_cv()
         # The first run imports and compiles.

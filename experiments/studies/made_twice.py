@@ -36,7 +36,7 @@ def check_made_twice(config: Config, result: RunResult) -> bool:
         NotRepeatableError: the digests differ, with the first request that does.
     """
     world = config.world
-    if not world.app.wsgi or result.failure or result.partial:
+    if not world.app.path or result.failure or result.partial:
         return False
     marker = _marker(config)
     if marker is not None and marker.exists():
@@ -62,7 +62,7 @@ def _marker(config: Config) -> Path | None:
     except RuntimeError:
         return None
     digest = blake2b(json.dumps(config.resolved, sort_keys=True, default=str).encode())
-    for name, module in sorted(own_modules(roots_of(config.world.app.wsgi)).items()):
+    for name, module in sorted(own_modules(roots_of(config.world.app.path)).items()):
         with suppress(OSError):
             digest.update(name.encode() + Path(str(module.__file__)).read_bytes())
     return cache / "ticketsim" / "made-twice" / digest.hexdigest()[:32]

@@ -12,14 +12,14 @@ from experiments.config.reading import Config, load
 from experiments.errors import ConfigError, ResultsError
 from experiments.runs.storage.store import FORMAT, read_results
 from experiments.statistics.summary import RunSummary
-from experiments.studies.compare.differences import Comparison
+from experiments.studies.compare.differences import ComparisonResult
 from experiments.studies.gate.decision import GateResult
 from experiments.studies.sweep.points import SweepResult
 from sim.result import RunResult
 
 _FILES: Mapping[str, tuple[str, Any]] = {
     "run": ("summary.json", RunSummary),
-    "compare": ("comparison.json", Comparison),
+    "compare": ("comparison.json", ComparisonResult),
     "sweep": ("sweep.json", SweepResult),
     "gate": ("gate.json", GateResult),
 }
@@ -49,7 +49,7 @@ class SavedRun(SavedResults):
 class SavedComparison(SavedResults):
     """A folder of `compare`."""
 
-    comparison: Comparison
+    comparison: ComparisonResult
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +89,7 @@ def read_folder(folder: Path) -> AnySavedResults:
     kept = (folder, command, manifest)
     match command:
         case "compare":
-            return SavedComparison(*kept, cast("Comparison", content))
+            return SavedComparison(*kept, cast("ComparisonResult", content))
         case "sweep":
             return SavedSweep(*kept, cast("SweepResult", content))
         case "gate":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from experiments.documents import as_json
 from experiments.runs.study_result import StudyResult
-from experiments.studies.compare.differences import Comparison
+from experiments.studies.compare.differences import ComparisonResult
 from experiments.studies.explain.results import Explanation
 from experiments.studies.fuzz.result import FuzzResult
 from experiments.studies.gate.decision import GateResult
@@ -23,7 +23,7 @@ _COLUMNS = 120
 """Of texts that are kept."""
 
 
-def keep_comparison(result: StudyResult[Comparison]) -> None:
+def keep_comparison(result: StudyResult[ComparisonResult]) -> None:
     """Keep what `compare` found, if there is a folder. So do the others."""
     result.journal.write("comparison.json", as_json(result.document))
     result.journal.write("comparison.txt", compare_text.render_verbose(result.document, _COLUMNS))

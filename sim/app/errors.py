@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import greenlet
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -32,7 +34,15 @@ class UnsupportedSqlError(ApplicationError):
 
 
 class CannotImportError(ApplicationError):
-    """The application cannot be imported, or is no WSGI application."""
+    """The application cannot be imported, or is no WSGI or ASGI application."""
+
+
+class NoWsgiError(CannotImportError):
+    """The application under the name of WSGI is an ASGI application."""
+
+
+class LifespanError(ApplicationError):
+    """An ASGI application refuses to start, or fails before it has started."""
 
 
 class MemoryFloodError(ApplicationError):
@@ -55,4 +65,10 @@ def place(frame: FrameType | None, roots: tuple[str, ...]) -> str:
 
 def caller(roots: tuple[str, ...]) -> str:
     """`place` of the code that is running now."""
-    return place(sys._getframe(1), roots)
+    found = place(sys._getframe(1), roots)
+    current: Any = greenlet.getcurrent()
+    if found.startswith(roots) or not getattr(current, "__sqlalchemy_greenlet_provider__", False):
+        return found
+    # SQLAlchemy's asyncio runs its own code in a greenlet that the coroutine waits for.
+    outer = place(current.parent.gr_frame, roots)
+    return outer if outer.startswith(roots) else found

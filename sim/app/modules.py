@@ -8,12 +8,14 @@ from __future__ import annotations
 import builtins
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sim.app.errors import ApplicationError, CannotImportError
+from sim.app.errors import ApplicationError, CannotImportError, NoWsgiError
 from sim.app.seams.runtime import RUNTIME
 from sim.customers.customer_function import customer_function
 
@@ -26,16 +28,16 @@ _OURS: Final = frozenset({"sim", "model", "experiments", "tests"})
 _import: Final = builtins.__import__
 
 
-def roots_of(wsgi: str) -> tuple[str, ...]:
+def roots_of(path: str, key: str = "app.wsgi") -> tuple[str, ...]:
     """Folders of the application's code. Raises `CannotImportError` if there is no such module."""
-    top = wsgi.partition(":")[0].partition(".")[0]
+    top = path.partition(":")[0].partition(".")[0]
     try:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError) as error:
-        raise CannotImportError(f"app.wsgi {wsgi}: {error}") from error
+        raise CannotImportError(f"{key} {path}: {error}") from error
     if spec is None:
         raise CannotImportError(
-            f"app.wsgi {wsgi}: there is no module {top}; python_path in the config says where the "
+            f"{key} {path}: there is no module {top}; python_path in the config says where the "
             f"application's code is (searched: {', '.join(filter(None, sys.path[:6]))}, ...)"
         )
     if spec.submodule_search_locations:
@@ -68,9 +70,16 @@ class Code:
     """The application's code in one run: a copy of its modules for each worker."""
 
     def __init__(
-        self, wsgi: str, roots: tuple[str, ...], *, keeps: str, customers: frozenset[str]
+        self,
+        path: str,
+        roots: tuple[str, ...],
+        *,
+        keeps: str,
+        customers: frozenset[str],
+        key: str = "app.wsgi",
     ) -> None:
-        self._wsgi = wsgi
+        self._path = path
+        self._key = key
         self._roots = roots
         self._keeps = keeps
         self._customers = customers
@@ -101,7 +110,7 @@ class Code:
             for name in own_modules(self._roots):
                 if name not in self._customers:
                     del sys.modules[name]
-        module_name, _, attribute = self._wsgi.partition(":")
+        module_name, _, attribute = self._path.partition(":")
         try:
             found: Any = importlib.import_module(module_name)
             called = attribute.endswith("()")
@@ -113,11 +122,7 @@ class Code:
             raise
         except Exception as error:
             raise CannotImportError(self._told(error)) from error
-        if not callable(found):
-            raise CannotImportError(
-                f"app.wsgi {self._wsgi}: {type(found).__name__} is no WSGI application (it is not "
-                "callable); allowed: package.module:name, or package.module:factory()"
-            )
+        self._check(found)
         modules = {
             name: module
             for name, module in own_modules(self._roots).items()
@@ -126,7 +131,30 @@ class Code:
         self._current = modules
         return found, modules
 
-    def _told(self, error: BaseException) -> str:
+    def _check(self, found: Any) -> None:
+        """Refuse what cannot be an application of the wanted kind. Raises `CannotImportError`."""
+        kind = self._key.removeprefix("app.").upper()
+        if not callable(found):
+            raise CannotImportError(
+                f"{self._key} {self._path}: {type(found).__name__} is no {kind} application (it is "
+                "not callable); allowed: package.module:name, or package.module:factory()"
+            )
+        takes = _takes(found)
+        if kind == "ASGI" and 3 not in takes:  # noqa: PLR2004 - scope, receive, send
+            other = f'; it takes 2, as WSGI: wsgi = "{self._path}"' if 2 in takes else ""  # noqa: PLR2004
+            raise CannotImportError(
+                f"{self._key} {self._path}: {type(found).__name__} is no ASGI application (it does "
+                f"not take scope, receive and send){other}; a class or a factory is called by "
+                f'asgi = "{self._path.removesuffix("()")}()"'
+            )
+        if kind == "WSGI" and 3 in takes and 2 not in takes:  # noqa: PLR2004 - environ, start_response
+            raise NoWsgiError(
+                f"{self._key} {self._path}: {type(found).__name__} is no WSGI application (it "
+                f'takes 3 arguments); an ASGI application is named by asgi = "{self._path}"'
+            )
+
+    def place_of(self, error: BaseException) -> str:
+        """`FILE:LINE: ` of the application's innermost line in an error's traceback; or nothing."""
         place = ""
         traceback = error.__traceback__
         while traceback is not None:
@@ -134,6 +162,9 @@ class Code:
             if name.startswith(self._roots):
                 place = f"{name}:{traceback.tb_lineno}: "
             traceback = traceback.tb_next
+        return place
+
+    def _told(self, error: BaseException) -> str:
         hint = ""
         if isinstance(error, ModuleNotFoundError):
             hint = (
@@ -141,13 +172,28 @@ class Code:
                 "application by python_path"
             )
         told = f"{type(error).__name__}: {error}{hint}"
-        return f"{place}app.wsgi {self._wsgi} cannot be imported: {told}"
+        place = self.place_of(error)
+        return f"{place}{self._key} {self._path} cannot be imported: {told}"
 
     def switch_to(self, modules: Mapping[str, ModuleType]) -> None:
         """Make imports find the modules of this worker."""
         if modules is not self._current:
             self._current = modules
             sys.modules.update(modules)
+
+
+def _takes(function: Callable[..., Any]) -> set[int]:
+    """The numbers of positional arguments, of 2 and 3, that it can be called with."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return {2, 3}
+    found = set()
+    for count in (2, 3):
+        with suppress(TypeError):
+            signature.bind(*range(count))
+            found.add(count)
+    return found
 
 
 class Imports:

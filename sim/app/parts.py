@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sim.app import seams
+from sim.app.aio.server import AsgiApplicationServer
 from sim.app.customer import iterating
 from sim.app.errors import ApplicationError
 from sim.app.modules import Imports, roots_of
@@ -14,7 +15,7 @@ from sim.app.seams.output import Muffled
 from sim.app.seams.runtime import RUNTIME
 from sim.app.server import ApplicationServer
 from sim.app.watch import ApplicationWatch
-from sim.app.watchdog import Watchdog
+from sim.app.watchdog import ApplicationWatchdog
 from sim.customers.customer_function import customer_function
 from sim.wiring import Parts
 
@@ -58,10 +59,11 @@ class ApplicationParts(Parts):
     def _make_server(self, costs: Costs, streams: Streams, size: float) -> Any:  # noqa: ARG002 - always full size
         settings = self.world.app
         seams.install()
-        roots = roots_of(settings.wsgi)
+        roots = roots_of(settings.path, settings.key)
         RUNTIME.begin(self.env, float(self.world.catalogue.opening_epoch_s), roots)
         RUNTIME.on_refuse = self._refused
-        server = ApplicationServer(
+        kind = AsgiApplicationServer if settings.asgi else ApplicationServer
+        server = kind(
             self.env,
             self.world,
             costs,
@@ -93,13 +95,15 @@ class ApplicationParts(Parts):
             stack.enter_context(_environment(settings.env))
             stack.enter_context(Muffled())
             stack.enter_context(Imports(self.server.code))
-            stack.enter_context(Watchdog(self.env, settings))
+            stack.enter_context(ApplicationWatchdog(self.env, settings))
             yield
 
     def close(self) -> None:
         """End every remaining thread, and route no further call to this run."""
         with Muffled():
             self.env.close()
+            for loop in RUNTIME.loops:
+                loop.abandon()
         RUNTIME.end()
 
     def remarks(self) -> list[str]:
@@ -109,6 +113,7 @@ class ApplicationParts(Parts):
         unknown = [name for name in segments.missing if not segments.charged[name]]
         if unknown and segments.charged:
             notes.append(f"never measured: {', '.join(sorted(unknown))}")
+        notes += self.server.remarks()
         logged = self.server.charges.logged
         if logged:
             levels = ", ".join(f"{level} {count:,}" for level, count in sorted(logged.items()))

@@ -11,8 +11,9 @@ from collections import Counter, defaultdict
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from sim.app.aio.blocking import BLOCKED
 from sim.app.seams.clock import REAL
-from sim.app.seams.runtime import RUNTIME
+from sim.app.seams.runtime import CURRENT, RUNTIME
 from sim.kernel.errors import ThreadKilled
 
 if TYPE_CHECKING:
@@ -60,12 +61,20 @@ class ApplicationTask:
         "killed",
         "label",
         "last",
+        "owner",
         "request",
+        "spent_ns",
         "worker",
     )
 
     def __init__(
-        self, label: str, factor: Factor, worker: Computes | None, *, request: bool = False
+        self,
+        label: str,
+        factor: Factor,
+        worker: Computes | None,
+        *,
+        request: bool = False,
+        owner: ApplicationTask | None = None,
     ) -> None:
         self.label = label
         self.factor = factor
@@ -74,7 +83,11 @@ class ApplicationTask:
         self.killed = False
         self.worker = worker
         self.request = request
+        self.owner = owner
+        """Task of the coroutine that waits for this one, and whose loop computes for both."""
         self.last = BEGIN
+        self.spent_ns = 0
+        """Processor time of the segment before its coroutine was last interrupted; measured."""
         self.error: str | None = None
         """Class of the last exception that was logged with a stack trace."""
         self.began_ns: int = _thread_time_ns()
@@ -171,9 +184,12 @@ class ApplicationCharges:
 
     @property
     def task(self) -> Any:
-        """The current thread's task."""
+        """The task of the request that a coroutine works on, or of the current thread."""
         thread = self._env.current
-        return None if thread is None else thread.local
+        if thread is None:
+            return None
+        found = CURRENT.get()
+        return thread.local if found is None else found
 
     def exception_counts(self) -> Counter[str]:
         """Exception class -> logged events so far."""
@@ -185,9 +201,13 @@ class ApplicationCharges:
         if isinstance(task, ApplicationTask):
             self._end_segment(task, label)
             self.settle(task)
+            if self.segments.measuring:
+                task.began_ns = _thread_time_ns()
 
     def go_on(self) -> None:
         """Begin a segment: the application's code goes on."""
+        if BLOCKED.since:
+            BLOCKED.over()
         task = self.task
         if isinstance(task, ApplicationTask):
             task.began_ns = _thread_time_ns()
@@ -197,7 +217,8 @@ class ApplicationCharges:
             return
         segments = self.segments
         if segments.measuring:
-            elapsed_ns = _thread_time_ns() - task.began_ns
+            elapsed_ns = task.spent_ns + _thread_time_ns() - task.began_ns
+            task.spent_ns = 0
             key = (task.label, task.last, label)
             segments.measured[key].append(elapsed_ns)
             task.code.append((key, elapsed_ns))
@@ -211,8 +232,14 @@ class ApplicationCharges:
         """Pay the debt of `task`, the current thread's: blocks until the work is done."""
         if task.killed:
             raise ThreadKilled
-        for hold in self.holds:
-            hold()
+        thread = self._env.current
+        if thread is None or thread.aside is None:
+            # The search for races holds up single operations, not a whole event loop.
+            for hold in self.holds:
+                hold()
+        if task.owner is not None:
+            task.owner.debt_s += task.debt_s
+            task.debt_s = 0.0
         own_s, database_s = task.debt_s * self.slowdown, task.database_debt_s
         task.debt_s = task.database_debt_s = 0.0
         if own_s > 0.0:

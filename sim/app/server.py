@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from sim.kernel.environment import Environment, Thread, Timer
     from sim.kernel.random_streams import Stream, Streams
+    from sim.machines.cpu import Process
     from sim.machines.host import Host
     from sim.network.connection import Connection
     from sim.network.exchange import Exchange
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from sim.service.costs import Costs
     from sim.world import HttpStub, World
 
-_MANY_REQUESTS: Final = 1_000_000_000
+MANY_REQUESTS: Final = 1_000_000_000
 _MOST_KNOWN: Final = 200_000
 
 
@@ -166,13 +167,14 @@ class ApplicationServer:
         self.on_sweep: Callable[[Any], None] = lambda _run: None
         scripts = [world.customer.script, *(load.script or "" for load in loads_of(world.load))]
         self.code = Code(
-            settings.wsgi,
+            settings.path,
             roots,
+            key=settings.key,
             keeps=settings.keep_modules,
             customers=frozenset(path.partition(":")[0] for path in scripts),
         )
         self._workers = [
-            Worker(self, number + 1, host.cpu.process()) for number in range(settings.workers)
+            self._new_worker(number + 1, host.cpu.process()) for number in range(settings.workers)
         ]
         self._of: dict[Connection, tuple[int, Worker]] = {}
         self._waiting: list[Exchange] = []
@@ -186,6 +188,9 @@ class ApplicationServer:
         entropy.seed(seed)
         self._connect_seams()
 
+    def _new_worker(self, number: int, process: Process) -> Worker:
+        return Worker(self, number, process)
+
     def _socket_settings(self) -> Any:
         settings = self.settings
         sync = settings.threads == 1
@@ -195,7 +200,7 @@ class ApplicationServer:
             max_connections=settings.workers * (1 if sync else settings.worker_connections),
             accept_count=settings.backlog,
             connection_timeout_s=max(settings.keepalive_s, 1e-3),
-            keep_alive_requests=1 if sync or not settings.keepalive_s else _MANY_REQUESTS,
+            keep_alive_requests=1 if sync or not settings.keepalive_s else MANY_REQUESTS,
         )
 
     def _connect_seams(self) -> None:
@@ -291,7 +296,7 @@ class ApplicationServer:
         self.second = takes_requests
         first = len(self._workers)
         for number in range(self.settings.workers):
-            worker = Worker(self, first + number + 1, self.host.cpu.process())
+            worker = self._new_worker(first + number + 1, self.host.cpu.process())
             self._load(worker)
             if takes_requests:
                 self._workers.append(worker)
@@ -387,6 +392,10 @@ class ApplicationServer:
         name = exchange.waiter.thread.name
         digits = "".join(letter for letter in name if letter.isdigit())
         return int(digits[:9] or 0)
+
+    def remarks(self) -> list[str]:
+        """Notes on how the server ran."""
+        return []
 
     # Read by other parts of the simulator
 

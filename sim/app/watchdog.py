@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from sim.app.aio.loop import spinning
 from sim.app.errors import MemoryFloodError, StuckError, place
 from sim.app.seams.runtime import RUNTIME
 
@@ -24,7 +25,7 @@ _clock: Final = time.CLOCK_MONOTONIC
 _MB: Final = 1e6
 
 
-class Watchdog:
+class ApplicationWatchdog:
     """Checks twice per second of real time; it uses a signal, to see which code is running.
 
     Signals exist only in a program's main thread; a run in another thread is not watched.
@@ -69,9 +70,12 @@ class Watchdog:
             task = None if self._env.current is None else self._env.current.local
             label = getattr(task, "label", "the start of the application")
             inner = "" if frame is None else f" (in {frame.f_code.co_filename}:{frame.f_lineno})"
+            at = place(frame, RUNTIME.roots)
+            if not at.startswith(RUNTIME.roots):
+                at = spinning(RUNTIME.roots) or at
             raise self._noted(
                 StuckError(
-                    f"{place(frame, RUNTIME.roots)}{inner}: {label}: simulated time has "
+                    f"{at}{inner}: {label}: simulated time has "
                     f"stood still for {settings.patience_s:g} s of real time (app.patience_s). "
                     "Either the code computes or loops without a wait, or it waits for a lock of "
                     "the operating system that another simulated thread holds: make locks when "

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sim.network.exchange import Exchange
     from sim.world.application import Application
 
-_LOWEST_FAILED: Final = 400
+LOWEST_FAILED: Final = 400
 _SERVER_ERROR: Final = 500
 _CRASHED: Final = b"<html><head><title>Internal Server Error</title></head></html>"
 _PLAIN: Final = Factor(1.0, 1.0, 1.0)
@@ -126,7 +126,7 @@ class Worker:
         thread.local = None
         if timer is not None:
             timer.cancel()
-        error = None if status < _LOWEST_FAILED else task.error or f"Status{status}"
+        error = None if status < LOWEST_FAILED else task.error or f"Status{status}"
         exchange.response = Response(status, body, error)
         exchange.body_bytes = float(len(body.content))
         server.answer(exchange)

@@ -435,9 +435,13 @@ class User:
             patience.done = True
             for timer in timers:
                 timer.cancel()
-        duration_s = env.now - began_s
         if response is None:
             self._abandon()
+            if outcome is TIMEOUT:
+                # Noticing it costs the generator what reading an answer costs.
+                generator.compute(generator.receiving_s)
+        duration_s = env.now - began_s
+        if response is None:
             reason = patience.reason if outcome is TIMEOUT else "ConnectionReset"
             return self._ended(endpoint, None, reason, duration_s, sending_s, 0.0)
         return self._ended(endpoint, response, response.error, duration_s, sending_s, receiving_s)

@@ -144,10 +144,30 @@ class _Request:
 
 
 class LockTable:
-    """Every row lock of one database. `timeout_s` is the longest wait for one lock."""
+    """Every row lock of one database.
 
-    def __init__(self, env: Environment, timeout_s: float) -> None:
+    Args:
+        env: the kernel.
+        timeout_s: the longest wait for one lock.
+        raises_at_once: a holder that raises its lock waits for the other holders only, not for
+            those that wait already (PostgreSQL).
+        deadlock_timeout_s: a request looks for a circle of waits once, after this time, and is
+            then the one that is rolled back (PostgreSQL); None: at once (InnoDB).
+    """
+
+    def __init__(
+        self,
+        env: Environment,
+        timeout_s: float,
+        *,
+        raises_at_once: bool = False,
+        deadlock_timeout_s: float | None = None,
+    ) -> None:
         self._env = env
+        self._looks: Deadlines | None = None
+        if deadlock_timeout_s is not None:
+            self._looks = Deadlines(env, deadlock_timeout_s)
+        self._raises_at_once = raises_at_once
         self._locks: dict[Hashable, _Lock] = {}
         self._deadlines: Final = Deadlines(env, timeout_s)
         self.waits = 0
@@ -172,7 +192,7 @@ class LockTable:
         held = lock.holders.get(owner)
         if held is not None and (held or not exclusive):
             return False
-        if not lock.refuses(owner, exclusive):
+        if not self._refuses(lock, owner, exclusive, held):
             lock.holders[owner] = exclusive
             owner.held[key] = lock
             return False
@@ -187,7 +207,12 @@ class LockTable:
         held = lock.holders.get(owner)
         if held is not None and (held or not exclusive):
             return True
-        return not lock.refuses(owner, exclusive)
+        return not self._refuses(lock, owner, exclusive, held)
+
+    def _refuses(self, lock: _Lock, owner: LockOwner, exclusive: bool, held: bool | None) -> bool:
+        if held is not None and self._raises_at_once:
+            return lock.held_against(owner, exclusive)
+        return lock.refuses(owner, exclusive)
 
     def release_all(self, owner: LockOwner) -> None:
         """Release every lock of `owner` and grant each lock to the next request."""
@@ -198,14 +223,18 @@ class LockTable:
                 del self._locks[key]
         owner.held.clear()
 
+    def release(self, owner: LockOwner, key: Hashable) -> None:
+        """Release one lock of `owner`."""
+        lock = owner.held.pop(key)
+        del lock.holders[owner]
+        lock.grant()
+        if not lock.holders:
+            del self._locks[key]
+
     def release_newest(self, owner: LockOwner, kept: int) -> None:
         """Release the locks of `owner`, except the first `kept` locks that it took."""
         for key in list(owner.held)[kept:]:
-            lock = owner.held.pop(key)
-            del lock.holders[owner]
-            lock.grant()
-            if not lock.holders:
-                del self._locks[key]
+            self.release(owner, key)
 
     def withdraw(self, owner: LockOwner) -> None:
         """Withdraw the request that `owner` waits for, if any."""
@@ -219,28 +248,40 @@ class LockTable:
         lock.append(request)
         owner.waiting = request
         self.waits += 1
-        self._resolve_deadlocks(owner)
+        if self._looks is None:
+            self._resolve_deadlocks(owner)
         if request.granted:
             return
-        request.waiter = waiter = self._env.waiter()
-        self._deadlines.add(waiter)
         self.waiting += 1
         try:
-            outcome = waiter.wait()
-        except BaseException:
-            waiter.done = True
-            if not request.granted:
-                self.withdraw(owner)
-            raise
+            outcome = self._wait_once(request, self._looks or self._deadlines)
+            if outcome is TIMEOUT and self._looks is not None and not request.granted:
+                if self._circle(owner):
+                    self.deadlocks += 1
+                    self.withdraw(owner)
+                    owner.abort()
+                    raise DeadlockError("deadlock detected")
+                outcome = self._wait_once(request, self._deadlines)
         finally:
             self.waiting -= 1
-        if outcome is TIMEOUT:
+        if outcome is TIMEOUT and not request.granted:
             self.timeouts += 1
             self.withdraw(owner)
             raise LockTimeoutError(
                 f"Lock wait timeout exceeded: {request.key} not free "
                 f"within {self._deadlines.timeout_s:g} s"
             )
+
+    def _wait_once(self, request: _Request, deadlines: Deadlines) -> object:
+        request.waiter = waiter = self._env.waiter()
+        deadlines.add(waiter)
+        try:
+            return waiter.wait()
+        except BaseException:
+            waiter.done = True
+            if not request.granted:
+                self.withdraw(request.owner)
+            raise
 
     def _resolve_deadlocks(self, owner: LockOwner) -> None:
         """Roll back transactions until `owner` is in no circle of waits."""

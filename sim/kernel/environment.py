@@ -23,6 +23,9 @@ from sim.kernel.tie_order import Bits, InHeap, shuffled
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
+    Steps = Generator[simpy.Event, Any, None]
+    """What a SimPy process of the world is: a generator of the events that it waits for."""
+
 _INFINITY: Final = float("inf")
 # SimPy's priorities, of which the smaller one goes first.
 _URGENT: Final = 0
@@ -146,11 +149,24 @@ class Waiter:
         return True
 
 
+class Aside(Protocol):
+    """State of the interpreter that belongs to a thread: put aside while the thread is blocked."""
+
+    def leave(self) -> None:
+        """The thread blocks: other threads run."""
+        ...
+
+    def enter(self) -> None:
+        """The thread goes on."""
+        ...
+
+
 class Thread:
     """A simulated thread: a name and a blocking function that runs on simulated time."""
 
     __slots__ = (
         "_joiners",
+        "aside",
         "done",
         "env",
         "error",
@@ -178,6 +194,8 @@ class Thread:
         self.error: BaseException | None = None
         """The error that the blocking call raises instead."""
         self.local: Any = None
+        self.aside: Aside | None = None
+        """Of a thread that runs an asyncio loop: the loop. None while the thread is blocked."""
         self.glet: greenlet.greenlet = greenlet.greenlet(self._run, env.hub)
         self._joiners: list[Waiter] = []
 
@@ -499,7 +517,10 @@ class Environment:
         threads, self.threads = list(self.threads), {}
         for thread in threads:
             if thread.glet:
+                # What the thread does at its end must find itself in its own thread.
+                self.current = thread
                 thread.glet.throw(greenlet.GreenletExit)
+        self.current = None
 
     def step(self) -> None:
         """Process the next event only. Raises SimPy's `EmptySchedule` when there is none."""
@@ -584,6 +605,8 @@ class Environment:
         """Process events until `me` is woken; with `me` None (the hub), until the run is over."""
         if self._closed:
             raise greenlet.GreenletExit
+        if me is not None and me.aside is not None:
+            return self._drive_aside(me, me.aside)
         queue, ready, sources = self._queue, self._ready, self._sources
         entry: _Entry
         what: Any
@@ -647,6 +670,19 @@ class Environment:
                 raise error
             value, me.value = me.value, None
             return value
+
+    def _drive_aside(self, me: Thread, aside: Aside) -> Any:
+        """As `_drive`, for a thread that may block inside a nested greenlet (SQLAlchemy's)."""
+        outer = me.glet
+        me.aside = None
+        me.glet = greenlet.getcurrent()
+        aside.leave()
+        try:
+            return self._drive(me)
+        finally:
+            aside.enter()
+            me.glet = outer
+            me.aside = aside
 
     def _hand_over(self, thread: Thread | None, me: Thread | None) -> None:
         """Switch to `thread` (None: to the hub) until `me` is resumed."""

@@ -3,9 +3,29 @@
 They have a module of their own: classes of compiled modules cannot have subclasses elsewhere.
 """
 
+from __future__ import annotations
+
 
 class KernelError(RuntimeError):
     """The caller asked the kernel for the impossible, such as blocking in a callback."""
+
+
+class NotAllowedError(ValueError):
+    """A setting has a value that is not allowed.
+
+    Args:
+        problem: the setting, its value, and what is wrong with it.
+        allowed: the values that are allowed.
+    """
+
+    def __init__(self, problem: str, allowed: str) -> None:
+        super().__init__(f"{problem}; allowed: {allowed}")
+        self.problem = problem
+        self.allowed = allowed
+
+    def __reduce__(self) -> tuple[type[NotAllowedError], tuple[str, str]]:
+        """Make the error again in another process."""
+        return type(self), (self.problem, self.allowed)
 
 
 class ThreadKilled(BaseException):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from sim.load.go_scheduler import GoScheduler
 
 if TYPE_CHECKING:
-    from sim.kernel.environment import Environment
+    from sim.kernel.environment import Environment, Steps
     from sim.kernel.random_streams import Stream
     from sim.machines.host import Host
     from sim.service.costs import GeneratorCosts
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # The share from which on the measured service felt its neighbour (docs/calibration.md).
 _FULL: Final = 0.8
+_LOOK_S: Final = 1.0
 # Iterations of spinning users on two processors, in those on one (measured: generator_spin.csv,
 # 1.3 to 1.6). The log's mutex, the channel of samples and what both cost do not allow more.
 _PARALLEL: Final = 1.4
@@ -80,11 +81,15 @@ class Generator:
             )
 
     def start(self) -> None:
-        """Look after its own load from now on, once a second."""
-        used_s = self.process.used_s + self.process.background_s
-        self.full = used_s - self._used_s > _FULL * self._cores
-        self._used_s = used_s
-        self._env.call_in(1.0, self.start)
+        """Look after its own load from now on."""
+        self._env.process(self._look_after_load())
+
+    def _look_after_load(self) -> Steps:
+        while True:
+            used_s = self.process.used_s + self.process.background_s
+            self.full = used_s - self._used_s > _FULL * self._cores
+            self._used_s = used_s
+            yield self._env.timeout(_LOOK_S)
 
     def await_turn(self) -> None:
         """Block until a request may be sent: as many a second as `max_rps` allows, in order."""

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 from annotated_types import Ge, Gt, Le, MinLen
 
 from model.setting import Setting
+from sim.kernel.errors import NotAllowedError
 
 Seconds = float
 MOST_USERS: Final = 1_000_000
@@ -62,7 +63,7 @@ Script = Annotated[
 
 def _check(field: str, value: object, allowed: str, *, ok: bool) -> None:
     if not ok:
-        raise ValueError(f"{field}: value {value}; allowed: {allowed}")
+        raise NotAllowedError(f"{field}: value {value}", allowed)
 
 
 def _check_seconds(field: str, value: float, *, positive: bool = False) -> None:
@@ -96,8 +97,8 @@ def _check_changes(stages: tuple[Stage, ...], start: float) -> None:
     levels = [start, *(stage.target for stage in stages)]
     changes = sum(abs(after - before) for before, after in pairwise(levels))
     if changes > MOST_CHANGES:
-        raise ValueError(
-            f"stages: {changes:,.0f} users come and go; allowed: up to {MOST_CHANGES:,}"
+        raise NotAllowedError(
+            f"stages: {changes:,.0f} users come and go", f"up to {MOST_CHANGES:,}"
         )
 
 
@@ -116,10 +117,10 @@ def _check_max_vus(max_vus: int | None, pre_allocated_vus: int) -> None:
 def _check_stages(stages: tuple[Stage, ...], start: float, name_of_start: str) -> None:
     total_s = sum(stage.duration_s for stage in stages)
     if total_s <= 0:
-        raise ValueError(f"stages: total length is {total_s} s; allowed: more than 0 s")
+        raise NotAllowedError(f"stages: total length is {total_s} s", "more than 0 s")
     if start == 0 and all(stage.target == 0 for stage in stages):
-        raise ValueError(
-            f"stages: every target is 0; allowed: {name_of_start} or a target more than 0"
+        raise NotAllowedError(
+            "stages: every target is 0", f"{name_of_start} or a target more than 0"
         )
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sim.machines.cpu import Cpu
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sim.kernel.environment import Environment
+    from sim.kernel.environment import Environment, Steps
     from sim.world import Host as HostSettings
+
+_LOOK_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Host:
     def start(self, on_memory_exhausted: Callable[[], None]) -> None:
         """Look after memory from now on; the callback is the operator's end of the run."""
         self._on_end = on_memory_exhausted
-        self._look_again()
+        self._env.process(self._look_again_and_again())
 
     def remove(self, name: str) -> None:
         """Take a process that has ended off this machine; no effect if it is not there."""
@@ -70,9 +72,10 @@ class Host:
         measure = self._resident_mb.get(name)
         return 0.0 if measure is None else measure()
 
-    def _look_again(self) -> None:
-        self._env.call_in(1.0, self._look_again)
-        self.look()
+    def _look_again_and_again(self) -> Steps:
+        while True:
+            self.look()
+            yield self._env.timeout(_LOOK_S)
 
     def look(self) -> None:
         """Compare what is needed with what there is, and act on it. Does not block."""

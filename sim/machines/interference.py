@@ -9,7 +9,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from sim.kernel.environment import Environment
+    from sim.kernel.environment import Environment, Steps
     from sim.kernel.random_streams import Stream
     from sim.load.generator import Generator
     from sim.service.charges import Charges
@@ -48,9 +48,9 @@ class Interference:
     def start(self) -> None:
         """Begin, unless there is nothing that could interfere."""
         if self._cv:
-            self._redraw()
+            self._env.process(self._vary())
         if self._cv or self._beside > 1.0:
-            self._look()
+            self._env.process(self._slow_down())
 
     def _factor(self, cv: float, tail: float = 1.0) -> float:
         """Draw a log-normal factor of mean 1; `tail` widens it about the same median."""
@@ -66,11 +66,15 @@ class Interference:
         chi_square = math.fsum(self._rng.normal() ** 2 for _ in range(round(degrees)))
         return math.sqrt(degrees / chi_square * (1.0 + 1.0 / (degrees + 1.0)))
 
-    def _redraw(self) -> None:
-        self._drift = self._run * self._factor(self._cv)
-        self._env.call_in(_REDRAW_S, self._redraw)
+    def _vary(self) -> Steps:
+        """Draw the speed of the machine again and again."""
+        while True:
+            self._drift = self._run * self._factor(self._cv)
+            yield self._env.timeout(_REDRAW_S)
 
-    def _look(self) -> None:
-        neighbour = self._beside if self._generator.full else 1.0
-        self._charges.slowdown = self._drift * neighbour
-        self._env.call_in(_LOOK_S, self._look)
+    def _slow_down(self) -> Steps:
+        """Set the factor on the service's work."""
+        while True:
+            neighbour = self._beside if self._generator.full else 1.0
+            self._charges.slowdown = self._drift * neighbour
+            yield self._env.timeout(_LOOK_S)

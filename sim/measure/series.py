@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sim.kernel.environment import Environment
+    from sim.kernel.environment import Environment, Steps
 
 
 class Series:
@@ -45,7 +45,12 @@ class Series:
     def start(self) -> None:
         """Take the first sample one interval from now."""
         self._start_s = self._env.now
-        self._env.call_in(self._interval_s, self._sample)
+        self._env.process(self._sample_again_and_again())
+
+    def _sample_again_and_again(self) -> Steps:
+        while True:
+            yield self._env.timeout(self._interval_s)
+            self._sample()
 
     def _sample(self) -> None:
         self._rows.append(
@@ -56,7 +61,6 @@ class Series:
             self._rows = self._rows[1::2]
             self._tallied = self._tallied[1::2]
             self._interval_s *= 2.0
-        self._env.call_in(self._interval_s, self._sample)
 
     def columns(self) -> dict[str, NDArray[np.float64]]:
         """Return column -> values; "t_s" counts from `start`."""

@@ -63,7 +63,14 @@ class Application:
         str,
         Setting(
             "import path of the WSGI application, package.module:name; package.module:name() "
-            "calls a factory. Empty: the ticket service is simulated"
+            "calls a factory. With neither wsgi nor asgi the ticket service is simulated"
+        ),
+    ] = ""
+    asgi: Annotated[
+        str,
+        Setting(
+            "import path of the ASGI application (FastAPI, Starlette), package.module:name; "
+            "package.module:name() calls a factory"
         ),
     ] = ""
     workers: Annotated[
@@ -126,6 +133,36 @@ class Application:
             3_600,
         ),
     ] = 30.0
+    timeout_keep_alive_s: Annotated[
+        float,
+        Ge(0),
+        Setting(
+            "idle time after which the server of an ASGI application closes a connection",
+            "s",
+            "uvicorn: timeout_keep_alive",
+            0,
+            300,
+        ),
+    ] = 5.0
+    limit_concurrency: Annotated[
+        int,
+        Ge(0),
+        Setting(
+            "open connections or requests of one worker of an ASGI application, from which on the "
+            "worker answers 503; 0: no limit",
+            "connections",
+            "uvicorn: limit_concurrency",
+            0,
+            1e6,
+        ),
+    ] = 0
+    lifespan: Annotated[
+        Literal["auto", "on", "off"],
+        Setting(
+            "whether an ASGI application's startup is run before the first request, as "
+            "uvicorn: lifespan. auto: an application that does not know it is served without"
+        ),
+    ] = "auto"
     max_requests: Annotated[
         int,
         Ge(0),
@@ -317,3 +354,13 @@ class Application:
             "application's modules are in Django's registry"
         ),
     ] = "auto"
+
+    @property
+    def path(self) -> str:
+        """Import path of the application; empty where the ticket service is simulated."""
+        return self.asgi or self.wsgi
+
+    @property
+    def key(self) -> str:
+        """The key that names the application, as messages show it."""
+        return "app.asgi" if self.asgi else "app.wsgi"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 
@@ -30,7 +31,8 @@ def run_app(tmp_path, monkeypatch):
         (tmp_path / f"{script}.py").write_text(dedent(customer))
         for old in (name, script):
             sys.modules.pop(old, None)
-        settings = {"wsgi": f"{name}:app", "threads": 4} | app
+        kind = "asgi" if app.pop("is_asgi", False) else "wsgi"
+        settings = {kind: f"{name}:app", "threads": 4} | app
         for key in ("prepare", "invariants"):
             if settings.get(key, "").startswith(":"):
                 settings[key] = name + settings[key]
@@ -50,3 +52,9 @@ def run_app(tmp_path, monkeypatch):
         )
 
     return run
+
+
+@pytest.fixture
+def run_asgi(run_app):
+    """Run an ASGI application written as text, as `run_app`."""
+    return partial(run_app, is_asgi=True)

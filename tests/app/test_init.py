@@ -11,6 +11,21 @@ from experiments.cli.main import main
 from tests.app.conftest import EXAMPLES
 
 
+def forget(*packages):
+    """The next import finds the package in its other place."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in packages]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def fashop(tmp_path, monkeypatch):
+    shutil.copytree(EXAMPLES / "fastapi_shop" / "fashop", tmp_path / "fashop")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    forget("fashop", "app_sim")
+    yield tmp_path
+    forget("fashop", "app_sim")
+
+
 @pytest.fixture
 def shop(tmp_path, monkeypatch):
     shutil.copytree(EXAMPLES / "flask_shop" / "shop", tmp_path / "shop")
@@ -30,6 +45,19 @@ def test_what_it_writes_runs_and_shows_routes_and_tables(shop, capsys):
     capsys.readouterr()
     assert main(["init", "--app", "shop.web:app", str(shop)]) == 1
     assert "there already" in capsys.readouterr().err
+
+
+def test_an_asgi_application_is_recognized(fashop, capsys):
+    assert main(["init", "--app", "fashop.web:app", str(fashop)]) == 0
+    config = (fashop / "app.toml").read_text()
+    assert 'asgi = "fashop.web:app"' in config
+    assert "6 routes, databases postgres: shop" in config
+    module = (fashop / "app_sim.py").read_text()
+    assert "POST /seats/{seat_id}/book" in module
+    assert "tokens: id, user_id" in module
+    capsys.readouterr()
+    assert main(["run", str(fashop / "app.toml"), "--set", "load.vus=2", "--quiet"]) in {0, 99}
+    capsys.readouterr()
 
 
 def test_an_application_that_is_not_there_is_an_invalid_option(shop, capsys):

@@ -35,7 +35,7 @@ def app(body, before=""):
             "socket.getaddrinfo('api.example'",
         ),
         (
-            "import sqlalchemy; sqlalchemy.create_engine('postgresql+asyncpg://h/d').connect()",
+            "import sqlalchemy; sqlalchemy.create_engine('mysql+pyodbc://h/d').connect()",
             "postgresql with",
         ),
         (
@@ -44,7 +44,7 @@ def app(body, before=""):
         ),
         ("import sqlalchemy; sqlalchemy.create_engine('sqlite://')", "MariaDB or PostgreSQL URL"),
         ("import sqlite3; sqlite3.connect('shop.db')", "sqlite3.connect('shop.db')"),
-        ("import redis; redis.Redis().pubsub().subscribe('x')", "subscribe"),
+        ("import redis; redis.Redis().pubsub().subscribe('x')", "SUBSCRIBE"),
     ],
 )
 def test_a_refused_call_names_the_line_and_what_to_do(run_app, body, words):

@@ -118,7 +118,7 @@ def postgres(folder):
     )
     command = [
         *(find("postgres"), "-D", str(data), "-p", str(port), "-c", "listen_addresses=127.0.0.1"),
-        *("-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "deadlock_timeout=10ms"),
+        *("-c", "unix_socket_directories=", "-c", "fsync=off"),
     ]
 
     def connect():

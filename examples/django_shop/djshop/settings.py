@@ -6,7 +6,7 @@ SECRET_KEY = "a-shop-of-an-example-and-of-no-one-else"
 INSTALLED_APPS = ["djshop"]
 DATABASES = {
     "default": {
-        "ENGINE": "django.db.backends.mysql",
+        "ENGINE": os.environ.get("DB_ENGINE", "django.db.backends.mysql"),
         "NAME": os.environ.get("DB_NAME", "shop"),
         "HOST": os.environ.get("DB_HOST", "db"),
         "PORT": os.environ.get("DB_PORT", "3306"),

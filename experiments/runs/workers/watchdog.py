@@ -2,6 +2,8 @@
 
 A run is one thread of the operating system, in which a customer function that never blocks keeps
 everything else from happening, the answer to Ctrl-C too. The watchdog looks from another thread.
+Applications have another watchdog, `sim.app.watchdog`: a signal, which also reaches code that waits
+for a lock of the operating system, and which counts memory.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ _LIBRARIES: Final = tuple(
 )
 
 
-class Watchdog:
+class StuckCodeWatchdog:
     """Looks every second whether the run in the thread that made this gets on.
 
     Args:
@@ -47,6 +49,8 @@ class Watchdog:
         self._thread_id = threading.get_ident()
         self._env: Environment | None = None
         self._over = threading.Event()
+        self.ended_on_request = False
+        """Whether the watchdog has ended the code after the user asked to stop."""
 
     def follow(self, env: Environment) -> None:
         """Take over the kernel to look at."""
@@ -68,8 +72,10 @@ class Watchdog:
             now = None if self._env is None else (self._env.now, self._env.events)
             looks = looks + 1 if now == before else 0
             before = now
-            most = MOST_LOOKS_WHEN_STOPPED if self._stopped() else MOST_LOOKS
+            stopped = self._stopped()
+            most = MOST_LOOKS_WHEN_STOPPED if stopped else MOST_LOOKS
             if now is not None and looks >= most:
+                self.ended_on_request = stopped
                 self._end(looks)
 
     def _end(self, looks: int) -> None:

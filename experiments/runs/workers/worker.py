@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from experiments.runs.limits import HopelessWatch, Limits
-from experiments.runs.workers.watchdog import Watchdog
+from experiments.runs.workers.watchdog import StuckCodeWatchdog
 from sim.kernel.environment import Environment
 from sim.measure.watched import NOTHING, Watched
 from sim.progress import OnProgress, Progress
-from sim.result import RunResult
+from sim.result import INTERRUPTED, RunResult
 from sim.run import simulate
 from sim.world import World
 
@@ -52,12 +52,16 @@ class Task:
             hear: asked in the thread of the run.
             stopped: asked from another thread, whether the user wants to stop.
         """
-        if self.world.app.wsgi:
+        if self.world.app.path:
             # An application has a watchdog of its own.
             return self.keeps(self.perform(hear, lambda _kernel: None))
-        watchdog = Watchdog(stopped)
+        watchdog = StuckCodeWatchdog(stopped)
         with watchdog.watching():
-            return self.keeps(self.perform(hear, watchdog.follow))
+            run = self.perform(hear, watchdog.follow)
+        if watchdog.ended_on_request:
+            notes = [*run.notes, run.failure]
+            run = dataclasses.replace(run, ended=INTERRUPTED, failure="", notes=notes)
+        return self.keeps(run)
 
     def perform(self, hear: OnProgress, on_kernel: Callable[[Environment], None]) -> RunResult:
         """Run it, as `simulate` does; `on_kernel` is given the kernel of the run."""

@@ -43,7 +43,7 @@ _LEAST_KNEE: Final = 0.1
 
 
 @dataclass(frozen=True)
-class Estimate:
+class FittedParameter:
     """One parameter: identified with its 95 % interval, or the reason why it is not."""
 
     name: str
@@ -52,10 +52,13 @@ class Estimate:
     high: float | None
     why: str
 
-    @property
-    def identified(self) -> bool:
-        """Whether these files tell it."""
-        return self.value is not None
+    identified: bool = True
+    """Whether these files tell its value."""
+
+    @classmethod
+    def unknown(cls, name: str, why: str) -> FittedParameter:
+        """A parameter whose value these files do not tell."""
+        return cls(name, None, None, None, why, identified=False)
 
 
 @dataclass(frozen=True)
@@ -242,7 +245,7 @@ def levels(output: Output) -> list[LoadLevel]:
     return found
 
 
-def fit_capacity(ramp: Sequence[LoadLevel], alone_ms: float) -> Estimate:
+def fit_capacity(ramp: Sequence[LoadLevel], alone_ms: float) -> FittedParameter:
     """Requests per second at which throughput stops growing with the users.
 
     X(N) = ((1/C)^p + (R/N)^p)^(-1/p), between the asymptotes N / R and C of a closed loop; R is
@@ -254,7 +257,7 @@ def fit_capacity(ramp: Sequence[LoadLevel], alone_ms: float) -> Estimate:
     users = np.array([level.users for level in ramp])
     rates = np.array([level.throughput for level in ramp])
     if len(ramp) < 5:  # noqa: PLR2004 (three parameters and a residual)
-        return Estimate(name, None, None, None, "no ramp of at least five levels")
+        return FittedParameter.unknown(name, "no ramp of at least five levels")
     alone_s = alone_ms * 1e-3
 
     def throughput(
@@ -278,14 +281,14 @@ def fit_capacity(ramp: Sequence[LoadLevel], alone_ms: float) -> Estimate:
             f"throughput would stop growing at {knee:.2g} users: it does not depend on them, or "
             "times are misread"
         )
-        return Estimate(name, None, None, None, why)
+        return FittedParameter.unknown(name, why)
     if users.max() < _SATURATED * knee:
         why = f"throughput still grows: {users.max():.0f} users, saturation from about {knee:.0f}"
-        return Estimate(name, None, None, None, why)
+        return FittedParameter.unknown(name, why)
     if sigma > MODEL_ERROR:
         why = "throughput changes by itself, not with the users: the service was warming up"
-        return Estimate(name, None, None, None, why)
-    return Estimate(
+        return FittedParameter.unknown(name, why)
+    return FittedParameter(
         name,
         value,
         value * math.exp(-_Z * sigma),
@@ -296,14 +299,14 @@ def fit_capacity(ramp: Sequence[LoadLevel], alone_ms: float) -> Estimate:
 
 def fit_pool(
     ramp: Sequence[LoadLevel], alone_ms: Mapping[str, float], cases: Mapping[str, ServiceTime]
-) -> Estimate:
+) -> FittedParameter:
     """Connections of the pool, if waits for one can be told from a shared processor."""
     from scipy.optimize import nnls
 
     name = "pool.connections"
     known = [e for e in alone_ms if e in cases]
     if len(known) < 2:  # noqa: PLR2004 (two unknowns per level)
-        return Estimate(name, None, None, None, "needs two kinds of requests, also from one user")
+        return FittedParameter.unknown(name, "needs two kinds of requests, also from one user")
     in_use = []
     for level in ramp:
         kinds = [e for e in known if e in level.mean_ms]
@@ -321,12 +324,12 @@ def fit_pool(
         in_use.append(math.fsum(held))
     if len(in_use) < max(3, len(ramp) // 3):
         why = "no wait for a connection in most of the ramp: it never fills the pool"
-        return Estimate(name, None, None, None, why)
+        return FittedParameter.unknown(name, why)
     value = statistics.median(in_use)
     spread = statistics.stdev(in_use) / math.sqrt(len(in_use)) / value
     half = _Z * math.hypot(spread, MODEL_ERROR)
     why = f"every borrow waits in {len(in_use)} of {len(ramp)} levels"
-    return Estimate(name, value, value * math.exp(-half), value * math.exp(half), why)
+    return FittedParameter(name, value, value * math.exp(-half), value * math.exp(half), why)
 
 
 def _held_share(case: ServiceTime) -> float:
@@ -334,7 +337,7 @@ def _held_share(case: ServiceTime) -> float:
     return min(1.0, case.hold_ms / case.mean_ms)
 
 
-def fit_timeout(outputs: Sequence[Output]) -> Estimate:
+def fit_timeout(outputs: Sequence[Output]) -> FittedParameter:
     """The pool's timeout: the shortest of the long failures with status 500."""
     name = "pool.timeout_s"
     failed = [r.duration_ms for output in outputs for r in output.requests if r.status == "500"]
@@ -342,8 +345,8 @@ def fit_timeout(outputs: Sequence[Output]) -> Estimate:
     usual = statistics.median(others) if others else 0.0
     long = sorted(f for f in failed if f > max(1e3, 20 * usual))
     if len(long) < 3 or long[0] < 0.5 * statistics.median(long):  # noqa: PLR2004 (a few)
-        return Estimate(name, None, None, None, "no failures after one long and equal time")
+        return FittedParameter.unknown(name, "no failures after one long and equal time")
     # The pool waits no less than its timeout; a request has had other waits before.
-    return Estimate(
+    return FittedParameter(
         name, long[0] * 1e-3, 0.9 * long[0] * 1e-3, long[0] * 1e-3, f"{len(long)} failures"
     )

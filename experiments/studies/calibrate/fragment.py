@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import defaultdict
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 from typing_extensions import TypedDict
 
 from experiments.errors import one_line
-from experiments.studies.calibrate.fits import Distribution, Estimate
-from experiments.studies.calibrate.study import Calibration
+from experiments.studies.calibrate.fits import Distribution, FittedParameter
+from experiments.studies.calibrate.study import FittedService
 from sim.world import Host
 
 
-def fragment(found: Calibration) -> str:
+def fragment(found: FittedService) -> str:
     """The TOML that a config can include: keys of what was identified, all else as comments."""
     tables: defaultdict[str, list[str]] = defaultdict(list)
     names = ", ".join(Path(path).name for path in found.files)
@@ -33,14 +32,14 @@ def fragment(found: Calibration) -> str:
     return "\n".join([*notes, *body, ""])
 
 
-def _setting(estimate: Estimate) -> str:
+def _setting(estimate: FittedParameter) -> str:
     value = estimate.value or 0.0
     if estimate.name == "pool.connections":
         return str(max(1, round(value)))
     return f"{value:.4g}"
 
 
-def interval_of(estimate: Estimate) -> str:
+def interval_of(estimate: FittedParameter) -> str:
     """The value and its interval in words."""
     return f"{estimate.value:.3g}, 95 % interval {estimate.low:.3g} to {estimate.high:.3g}"
 
@@ -54,40 +53,13 @@ def described(fit: Distribution) -> str:
     )
 
 
-class Fitted(TypedDict):
-    """One distribution of service times, in milliseconds, and its 95 % intervals."""
-
-    name: str
-    requests: int
-    family: str
-    mean_ms: float
-    mean_low_ms: float
-    mean_high_ms: float
-    cv: float
-    cv_low: float
-    cv_high: float
-    ks: float
-    """Kolmogorov-Smirnov distance."""
-
-
-class Parameter(TypedDict):
-    """One parameter, and its 95 % interval if these files tell it."""
-
-    name: str
-    value: float | None
-    low: float | None
-    high: float | None
-    why: str
-    identified: bool
-
-
 class CalibrateResult(TypedDict):
     """What `calibrate --json` prints."""
 
     schema: Literal[1]
     files: list[str]
-    service_times: list[Fitted]
-    parameters: list[Parameter]
+    service_times: list[Distribution]
+    parameters: list[FittedParameter]
     host_cores_kept: float
     remarks: list[str]
     """What of the files could not be used, and why."""
@@ -95,23 +67,14 @@ class CalibrateResult(TypedDict):
     """TOML that a config can include."""
 
 
-def document_of(found: Calibration, text: str) -> CalibrateResult:
+def document_of(found: FittedService, text: str) -> CalibrateResult:
     """What `calibrate --json` prints; `text` is the fragment."""
     return {
         "schema": 1,
         "files": found.files,
-        "service_times": [_fitted(fit) for fit in found.service_times],
-        "parameters": [_parameter(estimate) for estimate in found.parameters],
+        "service_times": found.service_times,
+        "parameters": found.parameters,
         "host_cores_kept": Host().cores,
         "remarks": found.remarks,
         "fragment": text,
     }
-
-
-def _fitted(fit: Distribution) -> Fitted:
-    return cast("Fitted", dataclasses.asdict(fit))
-
-
-def _parameter(estimate: Estimate) -> Parameter:
-    fields = {**dataclasses.asdict(estimate), "identified": estimate.identified}
-    return cast("Parameter", fields)

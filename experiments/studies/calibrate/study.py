@@ -18,7 +18,7 @@ from experiments.studies.calibrate.fits import (
     FEWEST,
     MODEL_ERROR,
     Distribution,
-    Estimate,
+    FittedParameter,
     LoadLevel,
     fit_capacity,
     fit_distribution,
@@ -51,17 +51,17 @@ _NO_NAMES: Final = Names()
 
 
 @dataclasses.dataclass(frozen=True)
-class Calibration:
+class FittedService:
     """What the files tell."""
 
     files: list[str]
     service_times: list[Distribution]
-    parameters: list[Estimate]
+    parameters: list[FittedParameter]
     remarks: list[str] = dataclasses.field(default_factory=list)
     """What of the files could not be used, and why."""
 
 
-def calibration(outputs: Sequence[Output], names: Names = _NO_NAMES) -> Calibration:
+def calibration(outputs: Sequence[Output], names: Names = _NO_NAMES) -> FittedService:
     """Fit everything that the files can tell.
 
     Args:
@@ -86,7 +86,7 @@ def calibration(outputs: Sequence[Output], names: Names = _NO_NAMES) -> Calibrat
     parameters += _stations(steps, alone, known, _alone_of_all(single, times))
     parameters.append(fit_timeout(outputs))
     parameters.append(_threads(outputs))
-    return Calibration(
+    return FittedService(
         [output.path for output in outputs],
         list(times.values()),
         [_trusted(estimate) for estimate in parameters],
@@ -126,7 +126,7 @@ def _remarks(outputs: Sequence[Output], single: Sequence[Output]) -> Iterator[st
         yield "no file is known to be of one user, so there are no service times"
 
 
-def _trusted(estimate: Estimate) -> Estimate:
+def _trusted(estimate: FittedParameter) -> FittedParameter:
     """The estimate, unless its numbers cannot be: one value is no interval."""
     value, low, high = estimate.value, estimate.low, estimate.high
     if value is None or low is None or high is None:
@@ -134,7 +134,7 @@ def _trusted(estimate: Estimate) -> Estimate:
     if all(map(math.isfinite, (value, low, high))) and 0.0 < low < high and low <= value <= high:
         return estimate
     why = "the fit has no interval: what the files say contradicts itself"
-    return Estimate(estimate.name, None, None, None, why)
+    return FittedParameter.unknown(estimate.name, why)
 
 
 def _alone_of_all(
@@ -170,8 +170,8 @@ def _service_times(single: Sequence[Output]) -> dict[tuple[str, str], Distributi
     }
 
 
-_WARMING: Final = Estimate(
-    "host.speed", None, None, None, "one user's requests still get faster: the service warms up"
+_WARMING: Final = FittedParameter.unknown(
+    "host.speed", "one user's requests still get faster: the service warms up"
 )
 _STEADY: Final = 1.1
 
@@ -196,19 +196,19 @@ def _kind(request: Request) -> tuple[str, str]:
     return request.name, request.status
 
 
-def _speed(alone: Mapping[str, float], cases: Mapping[str, ServiceTime]) -> Estimate:
+def _speed(alone: Mapping[str, float], cases: Mapping[str, ServiceTime]) -> FittedParameter:
     """How fast a core is against the measured machine: the times of one user against its own."""
     name = "host.speed"
     logs = [math.log(cases[e].mean_ms / alone[e]) for e in alone if e in cases]
     if len(logs) < 2:  # noqa: PLR2004 (a spread needs two)
-        return Estimate(name, None, None, None, "needs one user and two kinds of known requests")
+        return FittedParameter.unknown(name, "needs one user and two kinds of known requests")
     value = math.exp(statistics.fmean(logs))
     half = _Z * math.hypot(statistics.stdev(logs) / math.sqrt(len(logs)), MODEL_ERROR)
     if half > _VAGUE:
         why = "kinds of requests disagree: colder code than the cost table's, or another service"
-        return Estimate(name, None, None, None, why)
+        return FittedParameter.unknown(name, why)
     why = f"service times of {len(logs)} kinds of requests against the cost table's"
-    return Estimate(name, value, value * math.exp(-half), value * math.exp(half), why)
+    return FittedParameter(name, value, value * math.exp(-half), value * math.exp(half), why)
 
 
 def _stations(
@@ -216,19 +216,15 @@ def _stations(
     alone: Mapping[str, float],
     cases: Mapping[str, ServiceTime],
     alone_of_all: Mapping[str, float],
-) -> Iterator[Estimate]:
-    cores = Estimate(
-        "host.cores",
-        None,
-        None,
-        None,
-        "cores and work per request appear only as their ratio, the capacity",
+) -> Iterator[FittedParameter]:
+    cores = FittedParameter.unknown(
+        "host.cores", "cores and work per request appear only as their ratio, the capacity"
     )
     rate = {e: sum(level.rate.get(e, 0.0) for level in steps) for e in alone_of_all}
     reason = _why_no_stations(steps, alone_of_all, rate)
     if reason:
         for name in ("capacity_rps", "pool.connections"):
-            yield Estimate(name, None, None, None, reason)
+            yield FittedParameter.unknown(name, reason)
         yield cores
         return
     whole = math.fsum(rate.values())
@@ -239,7 +235,7 @@ def _stations(
             f"only {100 * busy:.1f} % of the users have a request under way: they pause, so what "
             "the service can do does not show"
         )
-        yield Estimate("capacity_rps", None, None, None, why)
+        yield FittedParameter.unknown("capacity_rps", why)
     else:
         yield fit_capacity(steps, alone_ms)
     yield fit_pool(steps, alone, cases)
@@ -273,12 +269,12 @@ def _busy_share(level: LoadLevel) -> float:
     return under_way / level.users if level.users > 0.0 else math.inf
 
 
-def _threads(outputs: Sequence[Output]) -> Estimate:
+def _threads(outputs: Sequence[Output]) -> FittedParameter:
     most = max(output.most_users for output in outputs)
     if not most:
-        return Estimate("service.threads", None, None, None, "the number of users is unknown")
+        return FittedParameter.unknown("service.threads", "the number of users is unknown")
     why = (
         f"{most:.0f} users at most: in a closed loop, waiting for a thread and waiting for the "
         "processor take the same time"
     )
-    return Estimate("service.threads", None, None, None, why)
+    return FittedParameter.unknown("service.threads", why)

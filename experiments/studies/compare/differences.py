@@ -20,8 +20,8 @@ from experiments.runs.storage.store import identity_of
 from experiments.statistics.intervals import Interval, mean
 from experiments.statistics.quantities import COMPARED, FAILED, Quantity
 from experiments.statistics.stopping import (
-    Estimate,
     Finding,
+    MeanEstimate,
     holm,
     replications_needed,
     two_stage,
@@ -60,7 +60,7 @@ class Difference(TypedDict):
     """Of the paired difference, where something is unknown: how much is that, how much chance."""
 
 
-class Row(TypedDict):
+class VariantRow(TypedDict):
     """One variant."""
 
     name: str
@@ -81,7 +81,7 @@ class Row(TypedDict):
     measured: NotRequired[list[dict[str, Any]]]
 
 
-class Comparison(TypedDict):
+class ComparisonResult(TypedDict):
     """What `ticketsim compare --json` prints; the variants best first."""
 
     schema: Literal[1]
@@ -93,7 +93,7 @@ class Comparison(TypedDict):
     partial: bool
     correction: str
     base: dict[str, float | None]
-    variants: list[Row]
+    variants: list[VariantRow]
     base_verdict: NotRequired[Verdict]
     base_rank: NotRequired[int]
     recommended: NotRequired[list[str]]
@@ -196,7 +196,7 @@ def _differences(campaign: Campaign, base: Cell, cell: Cell, quantity: Quantity)
 
 def comparison_of(
     campaign: Campaign, base: Cell, alternatives: Sequence[Alternative], design: Design
-) -> tuple[dict[str, float | None], list[Row]]:
+) -> tuple[dict[str, float | None], list[VariantRow]]:
     """The base's means, and a row for each alternative that has at least one pair, by effect."""
     present = [one for one in alternatives if _pairs(campaign, base, one.cell)]
     columns = {
@@ -205,7 +205,7 @@ def comparison_of(
     rows = []
     for index, alternative in enumerate(present):
         runs = [pair[1] for pair in _pairs(campaign, base, alternative.cell)]
-        row = Row(
+        row = VariantRow(
             name=alternative.cell.name,
             description=alternative.description,
             changes=dict(alternative.changes),
@@ -224,7 +224,7 @@ def comparison_of(
 
 
 def _add_worlds(
-    campaign: Campaign, base: Cell, present: Sequence[Alternative], rows: Sequence[Row]
+    campaign: Campaign, base: Cell, present: Sequence[Alternative], rows: Sequence[VariantRow]
 ) -> None:
     """Where something is unknown: what each variant does in every world."""
     uncertainty = campaign.uncertainty(base, campaign.results(base))
@@ -299,7 +299,7 @@ def _column(
     quantity: Quantity,
 ) -> list[Difference]:
     """One quantity of all alternatives, corrected for their number."""
-    estimates: list[Estimate | None] = []
+    estimates: list[MeanEstimate | None] = []
     for alternative in alternatives:
         pairs = _pairs(campaign, base, alternative.cell)
         values = _differences(campaign, base, alternative.cell, quantity)
@@ -319,7 +319,7 @@ def _difference(
     quantity: Quantity,
     design: Design,
     pairs: Sequence[tuple[RunResult, RunResult]],
-    estimate: Estimate | None,
+    estimate: MeanEstimate | None,
     adjusted_p: float | None,
 ) -> Difference:
     base = _mean([pair[0] for pair in pairs], quantity)
@@ -346,13 +346,13 @@ def _difference(
     return row
 
 
-def _interval(estimate: Estimate) -> Interval:
+def _interval(estimate: MeanEstimate) -> Interval:
     if estimate.low is None or estimate.high is None:
         return None
     return (estimate.low, estimate.high)
 
 
-def extrapolate(rows: Sequence[Row], scale: float) -> None:
+def extrapolate(rows: Sequence[VariantRow], scale: float) -> None:
     """Add to each count what it would be at full size."""
     for row in rows:
         for quantity in COMPARED:

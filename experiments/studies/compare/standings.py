@@ -16,7 +16,7 @@ from experiments.statistics.ranking import (
     recommended,
 )
 from experiments.statistics.verdict import Verdict, verdict_on
-from experiments.studies.compare.differences import Alternative, Row
+from experiments.studies.compare.differences import Alternative, VariantRow
 from experiments.studies.terms import terms_of
 
 
@@ -35,7 +35,7 @@ def ranking_of(
     campaign: Campaign,
     base: Cell,
     alternatives: Sequence[Alternative],
-    rows: list[Row],
+    rows: list[VariantRow],
     scale: float,
 ) -> Standings:
     """Give each row its verdict and rank, and put the rows in order, best first.

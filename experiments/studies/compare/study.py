@@ -20,9 +20,9 @@ from experiments.studies.compare.differences import (
     CORRECTION,
     SCHEMA,
     Alternative,
-    Comparison,
+    ComparisonResult,
     Design,
-    Row,
+    VariantRow,
     changes_nothing,
     comparison_of,
     extrapolate,
@@ -44,7 +44,7 @@ def compare(
     options: RunOptions,
     variants: Sequence[Variant],
     precision: float | None = None,
-) -> StudyResult[Comparison]:
+) -> StudyResult[ComparisonResult]:
     """Compare variants with a config.
 
     Args:
@@ -74,7 +74,7 @@ def compare(
         extrapolate(rows, options.scale)
     _add_measured(rows, variants, config, options.scale)
     standing = ranking_of(campaign, base, alternatives, rows, options.scale)
-    comparison: Comparison = {
+    comparison: ComparisonResult = {
         "schema": SCHEMA,
         "config": config.name,
         "seed": seed,
@@ -114,7 +114,7 @@ def compare(
 
 
 def _add_measured(
-    rows: Sequence[Row], variants: Sequence[Variant], config: Config, scale: float
+    rows: Sequence[VariantRow], variants: Sequence[Variant], config: Config, scale: float
 ) -> None:
     """Add to each row what runs of the real system showed of it, where there are any."""
     by_name = {variant.name: variant for variant in variants}

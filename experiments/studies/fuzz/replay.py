@@ -42,7 +42,7 @@ def replay_config(case: Case, found_in: Config, names: str) -> str:
 
 def _code_folder(world: World) -> dict[str, str]:
     """Where an application's own code is: a replay may be run from any folder."""
-    return {"python_path": roots_of(world.app.wsgi)[0]} if world.app.wsgi else {}
+    return {"python_path": roots_of(world.app.path)[0]} if world.app.path else {}
 
 
 def _differences(value: Any, default: Any) -> dict[str, Any]:

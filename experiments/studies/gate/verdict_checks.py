@@ -6,11 +6,11 @@ statistics; and what the verdict says failed and no threshold is about, such as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from experiments.errors import ConfigError
 from experiments.statistics.full_size import refusal
-from experiments.statistics.thresholds import STEP_FAILED
+from experiments.statistics.thresholds import STEP_FAILED, Criterion
 from experiments.statistics.verdict import Failure, Terms, Verdict, default_criteria, verdict_on
 from experiments.studies.gate.decision import ERROR, Check, judge
 from sim.result import RunResult
@@ -52,17 +52,22 @@ def judged(
     if not made:
         return checks, None
     verdict = verdict_on(made, terms)
-    names = [check["name"] for check in checks]
-    others = [failure for failure in verdict["failures"] if not _is_checked(failure, names)]
+    steps = _checked_steps([*terms.criteria, *defaults])
+    others = [failure for failure in verdict["failures"] if not _is_checked(failure, steps)]
     return [*checks, *(_check(failure, len(made)) for failure in others)], verdict
 
 
-def _is_checked(failure: Failure, names: Sequence[str]) -> bool:
+def _checked_steps(criteria: Sequence[Criterion]) -> set[str]:
+    """The steps of buying that a threshold is about."""
+    measures = [criterion.measure for criterion in criteria]
+    return {dict(each.tags)["step"] for each in measures if each.metric == STEP_FAILED}
+
+
+def _is_checked(failure: Failure, steps: Collection[str]) -> bool:
     """Whether a failure of the verdict is what one of the checks is about."""
-    if failure["kind"] == "step":
-        metric = f"{STEP_FAILED}{{step:{failure['name']}}}"
-        return any(name.startswith(metric) for name in names)
-    return failure["kind"] == "threshold"
+    return failure["kind"] == "threshold" or (
+        failure["kind"] == "step" and failure["name"] in steps
+    )
 
 
 def _check(failure: Failure, replications: int) -> Check:

@@ -1,4 +1,4 @@
-"""An application under gunicorn, as its config says, on real servers."""
+"""An application under gunicorn or uvicorn, as its config says, on real servers."""
 
 from __future__ import annotations
 
@@ -18,14 +18,42 @@ _PREPARE_S: Final = 60.0
 _DEFAULT: Final = {"DATABASE_URL": "{database}", "REDIS_URL": "{redis}"}
 _PREPARE: Final = """\
 import importlib, sys
-wsgi, prepare = sys.argv[1:]
-module, _, name = wsgi.partition(":")
+path, prepare = sys.argv[1:]
+module, _, name = path.partition(":")
 served = importlib.import_module(module)
 if name.endswith("()"):
     getattr(served, name[:-2])()
 module, _, name = prepare.partition(":")
 if module:
     getattr(importlib.import_module(module), name)()
+"""
+_PREPARE_ASGI: Final = """\
+import asyncio, importlib, inspect, sys
+path, prepare = sys.argv[1:]
+module, _, name = path.partition(":")
+served = getattr(importlib.import_module(module), name.removesuffix("()"))
+served = served() if name.endswith("()") else served
+
+async def main():
+    started, asked = asyncio.Event(), []
+    async def receive():
+        if asked:
+            await asyncio.Event().wait()
+        asked.append(True)
+        return {"type": "lifespan.startup"}
+    async def send(message):
+        started.set()
+    scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
+    running = asyncio.create_task(served(scope, receive, send))
+    running.add_done_callback(lambda task: (task.cancelled() or task.exception(), started.set()))
+    await started.wait()
+    module, _, name = prepare.partition(":")
+    if module:
+        made = getattr(importlib.import_module(module), name)()
+        if inspect.iscoroutine(made):
+            await made
+
+asyncio.run(main())
 """
 
 
@@ -74,14 +102,19 @@ def served_application(
         folder: where logs go.
 
     Raises:
-        ProgramError: gunicorn is missing, the preparation failed, or the application ended.
+        ProgramError: the server is missing, the preparation failed, or the application ended.
     """
-    if find_spec("gunicorn") is None:
-        raise ProgramError("no gunicorn in this environment; install it: pip install gunicorn")
+    server = "uvicorn" if settings.asgi else "gunicorn"
+    if find_spec(server) is None:
+        raise ProgramError(f"no {server} in this environment; install it: pip install {server}")
     environment = {**environment_of(settings, database, redis), "PYTHONPATH": _python_path()}
     _prepare(settings, environment, folder)
     port = free_port()
-    command = [*gunicorn(settings), "--bind", f"{LOOPBACK}:{port}", settings.wsgi]
+    if settings.asgi:
+        command = [*uvicorn(settings), "--host", LOOPBACK, "--port", str(port)]
+        command.append(settings.asgi.removesuffix("()"))
+    else:
+        command = [*gunicorn(settings), "--bind", f"{LOOPBACK}:{port}", settings.wsgi]
     log = folder / "service.log"
     with Program("service", command, log, environment=environment) as service:
         service.wait_until_listening(port)
@@ -106,13 +139,33 @@ def gunicorn(settings: Application) -> list[str]:
     return [sys.executable, "-m", "gunicorn", *given]
 
 
+def uvicorn(settings: Application) -> list[str]:
+    """The command of uvicorn that serves as the config says, without address and application."""
+    words: dict[str, object] = {
+        "workers": settings.workers,
+        "backlog": settings.backlog,
+        "timeout-keep-alive": round(settings.timeout_keep_alive_s),
+        "lifespan": settings.lifespan,
+        # Its faster loop is another program than asyncio's, which is simulated.
+        "loop": "asyncio",
+        "log-level": "warning",
+    }
+    if settings.limit_concurrency:
+        words["limit-concurrency"] = settings.limit_concurrency
+    if settings.max_requests:
+        words["limit-max-requests"] = settings.max_requests
+    given = [part for name, value in words.items() for part in (f"--{name}", str(value))]
+    factory = ["--factory"] if settings.asgi.endswith("()") else []
+    return [sys.executable, "-m", "uvicorn", *given, "--no-access-log", *factory]
+
+
 def _prepare(settings: Application, environment: Mapping[str, str], folder: Path) -> None:
     """Import the application, which may make its tables, and write the rows from before the run."""
-    command = [sys.executable, "-c", _PREPARE, settings.wsgi, settings.prepare]
+    code = _PREPARE_ASGI if settings.asgi else _PREPARE
+    command = [sys.executable, "-c", code, settings.path, settings.prepare]
     log = folder / "prepare.log"
     with Program("prepare", command, log, environment=environment) as program:
-        code = program.wait(_PREPARE_S)
-        if code:
+        if program.wait(_PREPARE_S):
             program.check()
 
 

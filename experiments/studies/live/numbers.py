@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
 
 import numpy as np
 
@@ -18,6 +18,13 @@ Numbers = dict[str, float]
 FEWEST: Final = 20
 """Requests below which an endpoint's median and 95th percentile are left out."""
 _OK: Final = range(200, 400)
+Kind = Literal["count", "share", "duration"]
+_KINDS: Final[Mapping[str, Kind]] = {
+    "requests": "count",
+    "failed": "share",
+    "median": "duration",
+    "p95": "duration",
+}
 
 
 def of_run(result: RunResult) -> Numbers:
@@ -53,6 +60,11 @@ def of_requests(requests: Sequence[Request]) -> Numbers:
             numbers[f"median {endpoint}"] = float(median)
             numbers[f"p95 {endpoint}"] = float(p95)
     return _of_all(total, failed) | numbers
+
+
+def kind_of(name: str) -> Kind:
+    """What a number is: a count, a share, or a duration in milliseconds."""
+    return _KINDS[name.partition(" ")[0]]
 
 
 def _of_endpoint(endpoint: str, requests: int, failed: int) -> Numbers:

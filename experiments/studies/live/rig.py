@@ -88,7 +88,7 @@ def served(target: Target, world: World, folder: Path) -> Iterator[str]:
         else:
             allowed = ", ".join([*DATABASES, "sqlite"])
             raise ProgramError(f"--database {target.database}: allowed: {allowed} or a URL")
-        if world.app.wsgi:
+        if world.app.path:
             with served_application(world.app, database, redis_url, folder) as url:
                 yield url
             return

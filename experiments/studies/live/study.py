@@ -28,7 +28,7 @@ from experiments.statistics.intervals import count_pi95, pi95, ranked_pi95
 from experiments.studies.calibrate.study import calibration
 from experiments.studies.live import app_fit
 from experiments.studies.live.load_cut import cut_all
-from experiments.studies.live.numbers import Numbers, of_requests, of_run
+from experiments.studies.live.numbers import Numbers, kind_of, of_requests, of_run
 from experiments.studies.live.rig import Target, drive, served
 from sim.load.settings import (
     ConstantVUs,
@@ -57,7 +57,7 @@ _BASE_URL: Final = "http://127.0.0.1"
 _FITTED: Final = frozenset({"host.speed"})
 
 
-class Row(TypedDict):
+class LiveNumber(TypedDict):
     """One number; durations in milliseconds, failures as shares."""
 
     name: str
@@ -88,7 +88,7 @@ class LiveResult(TypedDict):
     """How long the load was, on both sides."""
     calibration: list[str] | None
     """What the calibration fitted, as assignments of config keys; None without a calibration."""
-    rows: list[Row]
+    rows: list[LiveNumber]
     inside: int
     judged: int
 
@@ -212,14 +212,14 @@ def _predicted(world: World, options: LiveOptions) -> list[Numbers]:
     for number in range(options.replications):
         result = simulate(world, options.seed + number)
         if result.failure:
-            raise ConfigError("", "app.wsgi" if world.app.wsgi else "customer", result.failure)
+            raise ConfigError("", world.app.key if world.app.path else "customer", result.failure)
         found.append(of_run(result))
     return found
 
 
 def _calibrated(target: Target, world: World, folder: Path) -> tuple[World, tuple[str, ...]]:
     """The target's world with what one user on the real service tells, and what to tell of that."""
-    if not world.app.wsgi:
+    if not world.app.path:
         fitted = _fitted(_calibration_runs(target, folder))
         return _world(target, fitted), fitted
     single, busy = (
@@ -249,7 +249,7 @@ def _fitted(outputs: Sequence[Output]) -> tuple[str, ...]:
     )
 
 
-def compared(predicted: Sequence[Numbers], measured: Numbers | None) -> list[Row]:
+def compared(predicted: Sequence[Numbers], measured: Numbers | None) -> list[LiveNumber]:
     """Each number of either side: the prediction's median and interval, and the measured value.
 
     Without measured numbers nothing is judged.
@@ -263,20 +263,21 @@ def compared(predicted: Sequence[Numbers], measured: Numbers | None) -> list[Row
     return rows
 
 
-def _row(name: str, predicted: Sequence[Numbers], measured: float | None) -> Row:
-    counted = name.startswith(("requests", "failed"))
+def _row(name: str, predicted: Sequence[Numbers], measured: float | None) -> LiveNumber:
+    kind = kind_of(name)
+    counted = kind != "duration"
     # No request of a kind is a count of zero, but it is no latency.
     values = [run.get(name, 0.0) for run in predicted] if counted else []
     values = values or [run[name] for run in predicted if name in run]
     interval = ranked_pi95(values)
     if interval is None:
-        interval = count_pi95(values) if name.startswith("requests") else pi95(values)
+        interval = count_pi95(values) if kind == "count" else pi95(values)
     if measured is None and counted:
         measured = 0.0
     inside = None
     if interval is not None and measured is not None:
         inside = interval[0] <= measured <= interval[1]
-    return Row(
+    return LiveNumber(
         name=name,
         simulated=statistics.median(values) if values else None,
         pi95=interval,

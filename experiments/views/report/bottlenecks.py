@@ -43,15 +43,18 @@ def bottlenecks(runs: Sequence[RunResult], world: World) -> list[Bottleneck]:
     measured = [run for run in runs if len(run.series.get("t_s", ())) > 1]
     if not measured:
         return []
-    found = [_memory(measured, world), _threads(measured, world)]
+    found = [_memory(measured, world)]
+    if not world.app.asgi:
+        # An event loop takes any number of requests at once.
+        found.append(_threads(measured, world))
     # The pools of an application are its own: their limits are not known.
-    return found if world.app.wsgi else [*found, _pool(measured, world)]
+    return found if world.app.path else [*found, _pool(measured, world)]
 
 
 def threads_of(world: World) -> int:
     """How many requests the service can be at, at once."""
     app = world.app
-    return app.workers * app.threads if app.wsgi else world.service.threads
+    return app.workers * app.threads if app.path else world.service.threads
 
 
 def _column(run: RunResult, name: str) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.statistics.quantities import FAILED, Quantity
 from experiments.statistics.verdict import Verdict
-from experiments.studies.compare.differences import Comparison, Row
+from experiments.studies.compare.differences import ComparisonResult, VariantRow
 from experiments.studies.saved_results import SavedComparison
 from experiments.views import plots
 from experiments.views.plots.differences import shown
@@ -63,17 +63,17 @@ def compare_page(kept: SavedComparison) -> Page:
     )
 
 
-def _failed(row: Row) -> Mapping[str, Any]:
+def _failed(row: VariantRow) -> Mapping[str, Any]:
     return row["quantities"][FAILED.name]
 
 
-def _best(comparison: Comparison) -> Row | None:
+def _best(comparison: ComparisonResult) -> VariantRow | None:
     """The recommended variant; of several that are tied, the first."""
     names = comparison.get("recommended", [])
     return next((row for row in comparison["variants"] if row["name"] in names), None)
 
 
-def _badge(comparison: Comparison) -> tuple[Level, str]:
+def _badge(comparison: ComparisonResult) -> tuple[Level, str]:
     text = decision(comparison)
     sentence = f"{text[0].upper()}{text[1:]}."
     if _best(comparison) is not None:
@@ -82,7 +82,7 @@ def _badge(comparison: Comparison) -> tuple[Level, str]:
     return ("held" if base is not None and base["outcome"] == "holds" else "open"), sentence
 
 
-def _sentences(comparison: Comparison) -> list[Sentence]:
+def _sentences(comparison: ComparisonResult) -> list[Sentence]:
     found = []
     base = comparison.get("base_verdict")
     if base is not None:
@@ -96,7 +96,7 @@ def _sentences(comparison: Comparison) -> list[Sentence]:
     return [Sentence(text) for text in (*found, _counted(comparison))]
 
 
-def _counted(comparison: Comparison) -> str:
+def _counted(comparison: ComparisonResult) -> str:
     verdicts: Counter[str] = Counter(
         row.get("against_base", "tie") for row in comparison["variants"]
     )
@@ -113,7 +113,7 @@ def _counted(comparison: Comparison) -> str:
     return f"Of {len(comparison['variants'])} variants {', '.join(parts)}."
 
 
-def _facts(comparison: Comparison) -> list[str]:
+def _facts(comparison: ComparisonResult) -> list[str]:
     facts = [f"{len(comparison['variants'])} variants"]
     runs = comparison["replications"]
     facts.append(f"{runs} {'run' if runs == 1 else 'pairs of runs'} each, at least")
@@ -122,7 +122,7 @@ def _facts(comparison: Comparison) -> list[str]:
     return [*facts, f"seed {comparison['seed']}"]
 
 
-def _tiles(comparison: Comparison) -> list[Tile]:
+def _tiles(comparison: ComparisonResult) -> list[Tile]:
     best = _best(comparison)
     if best is None:
         return [
@@ -140,7 +140,7 @@ def _tiles(comparison: Comparison) -> list[Tile]:
     ]
 
 
-def _decision_table(comparison: Comparison) -> Iterator[Section]:
+def _decision_table(comparison: ComparisonResult) -> Iterator[Section]:
     """Thresholds first: rank, verdict, what is not met, what is sold."""
     base = comparison.get("base_verdict")
     if base is None:
@@ -175,7 +175,7 @@ def _decided(rank: int, name: str, verdict: Verdict) -> list[str]:
     return [str(rank), name, verdict["outcome"], missing or "-", *cells]
 
 
-def _forests(comparison: Comparison) -> Iterator[Section]:
+def _forests(comparison: ComparisonResult) -> Iterator[Section]:
     yield Section(
         "Failed requests: each variant minus the config as it is",
         "The mark is the mean difference, the line its 95 % interval. Left of zero fewer requests "
@@ -191,15 +191,15 @@ def _forests(comparison: Comparison) -> Iterator[Section]:
             )
 
 
-def _forest(comparison: Comparison, quantity: Quantity, narrow: bool) -> Figure:
+def _forest(comparison: ComparisonResult, quantity: Quantity, narrow: bool) -> Figure:
     return plots.differences(comparison["variants"], quantity, narrow=narrow)
 
 
-def _varies(comparison: Comparison, quantity: Quantity) -> bool:
+def _varies(comparison: ComparisonResult, quantity: Quantity) -> bool:
     return any(row["quantities"][quantity.name]["difference"] for row in comparison["variants"])
 
 
-def _tables(comparison: Comparison) -> Iterator[Section]:
+def _tables(comparison: ComparisonResult) -> Iterator[Section]:
     rows, known = comparison["variants"], known_quantities(comparison)
     yield Section(
         "Every variant",
@@ -213,7 +213,7 @@ def _tables(comparison: Comparison) -> Iterator[Section]:
     )
 
 
-def _base(comparison: Comparison) -> list[str]:
+def _base(comparison: ComparisonResult) -> list[str]:
     values = [
         shown(quantity, comparison["base"][quantity.name])
         for quantity in known_quantities(comparison)
@@ -221,7 +221,7 @@ def _base(comparison: Comparison) -> list[str]:
     return ["(as it is)", "", "", *values]
 
 
-def _variant(row: Row, known: Sequence[Quantity]) -> list[str]:
+def _variant(row: VariantRow, known: Sequence[Quantity]) -> list[str]:
     changes = row["description"] or ", ".join(
         f"{key} = {value}" for key, value in row["changes"].items()
     )
@@ -238,7 +238,7 @@ def _short(verdict: str) -> str:
     return {"no difference shown": "same"}.get(verdict, verdict)
 
 
-def _measured(comparison: Comparison) -> Iterator[Section]:
+def _measured(comparison: ComparisonResult) -> Iterator[Section]:
     rows = [
         [
             row["name"],
@@ -260,6 +260,6 @@ def _measured(comparison: Comparison) -> Iterator[Section]:
         )
 
 
-def _remarks(comparison: Comparison) -> Iterator[Section]:
+def _remarks(comparison: ComparisonResult) -> Iterator[Section]:
     if comparison["warnings"]:
         yield Section("Remarks", items=comparison["warnings"])

@@ -412,14 +412,14 @@ def _over_time(
             ),
         )
     # The pools of an application are its own: their limits are not known.
-    limited = world is not None and not world.app.wsgi
+    limited = world is not None and not world.app.path
     yield Section(
         "Threads and database connections",
         "Where a queue stands before a line at its limit, that is what everyone waits for.",
         draw=lambda narrow: plots.occupancy(
             measured,
             load,
-            threads=threads_of(world) if world else None,
+            threads=threads_of(world) if world and not world.app.asgi else None,
             connections=world.pool.connections if world and limited else None,
             narrow=narrow,
         ),

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 from experiments.errors import one_line
 from experiments.studies.calibrate.fragment import described, interval_of
-from experiments.studies.calibrate.study import Calibration
+from experiments.studies.calibrate.study import FittedService
 
 
-def render(found: Calibration) -> str:
+def render(found: FittedService) -> str:
     """The report as text, ending in a newline."""
     return "\n".join([*_report(found), ""])
 
 
-def _report(found: Calibration) -> Iterator[str]:
+def _report(found: FittedService) -> Iterator[str]:
     yield "service times of one user (second half of the file)"
     for distribution in found.service_times:
         yield f"  {described(distribution)}"

@@ -15,7 +15,7 @@ from experiments.statistics.quantities import (
 from experiments.statistics.ranking import broken
 from experiments.statistics.uncertainty import in_words
 from experiments.statistics.verdict import Verdict
-from experiments.studies.compare.differences import Comparison, Difference, Row
+from experiments.studies.compare.differences import ComparisonResult, Difference, VariantRow
 from experiments.studies.compare.over_worlds import Effect
 from experiments.views.text.run_text import (
     duration,
@@ -62,7 +62,7 @@ _MARKS = {
 }
 
 
-def render(comparison: Comparison, width: int) -> str:
+def render(comparison: ComparisonResult, width: int) -> str:
     """What to decide by; lines are at most `width` long, between 80 and 120."""
     width = max(NARROWEST, min(width, WIDEST))
     parts = [
@@ -75,7 +75,7 @@ def render(comparison: Comparison, width: int) -> str:
     return _joined(parts)
 
 
-def render_verbose(comparison: Comparison, width: int) -> str:
+def render_verbose(comparison: ComparisonResult, width: int) -> str:
     """The whole comparison: every quantity with its interval and what its difference shows."""
     width = max(NARROWEST, min(width, WIDEST))
     parts = [
@@ -97,7 +97,7 @@ def _joined(parts: Iterable[Iterable[str]]) -> str:
     return "\n\n".join("\n".join(lines) for lines in map(list, parts) if lines) + "\n"
 
 
-def _decision(comparison: Comparison, width: int) -> Iterator[str]:
+def _decision(comparison: ComparisonResult, width: int) -> Iterator[str]:
     """What is recommended, and the verdict on the config as it is."""
     yield from wrapped("", words(f"{comparison['config']}: {decision(comparison)}"), width, " ")
     if comparison["partial"]:
@@ -107,7 +107,7 @@ def _decision(comparison: Comparison, width: int) -> Iterator[str]:
         yield from wrapped("", words(headline("as it is", verdict)), width, " ")
 
 
-def decision(comparison: Comparison) -> str:
+def decision(comparison: ComparisonResult) -> str:
     """Which variant to take, in a sentence."""
     best = comparison.get("recommended", [])
     if len(best) > 1:
@@ -119,7 +119,7 @@ def decision(comparison: Comparison) -> str:
     return _nothing_recommended(comparison["base_verdict"], comparison["variants"])
 
 
-def _nothing_recommended(base: Verdict, rows: Sequence[Row]) -> str:
+def _nothing_recommended(base: Verdict, rows: Sequence[VariantRow]) -> str:
     if base["outcome"] == "holds":
         return "no variant is shown to be better; as it is, everything is met"
     if any(map(_meets, rows)):
@@ -134,11 +134,11 @@ def _nothing_recommended(base: Verdict, rows: Sequence[Row]) -> str:
     )
 
 
-def _meets(row: Row) -> bool:
+def _meets(row: VariantRow) -> bool:
     return row["verdict"]["outcome"] == "holds"
 
 
-def _ranks(comparison: Comparison, columns: int) -> Iterator[str]:
+def _ranks(comparison: ComparisonResult, columns: int) -> Iterator[str]:
     """One line for the config as it is and each variant: rank, verdict, seats, the rest."""
     verdict = comparison.get("base_verdict")
     if verdict is None:
@@ -176,11 +176,11 @@ def _table(rows: Sequence[Mapping[str, str]], columns: int) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
-def _base_cells(comparison: Comparison, verdict: Verdict) -> dict[str, str]:
+def _base_cells(comparison: ComparisonResult, verdict: Verdict) -> dict[str, str]:
     return _cells(comparison, comparison.get("base_rank", 0), AS_IT_IS, verdict)
 
 
-def _cells(comparison: Comparison, rank: int, name: str, verdict: Verdict) -> dict[str, str]:
+def _cells(comparison: ComparisonResult, rank: int, name: str, verdict: Verdict) -> dict[str, str]:
     """Name of a cell -> what stands in it."""
     cells = {
         "rank": f"{rank:>4}",
@@ -207,7 +207,7 @@ def _sold(verdict: Verdict) -> dict[str, str]:
     return {head: number(round(count / size)) for head, count in counts.items()}
 
 
-def _values_of(comparison: Comparison, name: str) -> Mapping[str, float | None]:
+def _values_of(comparison: ComparisonResult, name: str) -> Mapping[str, float | None]:
     """Every quantity of the config as it is, or of a variant."""
     for row in comparison["variants"]:
         if row["name"] == name:
@@ -230,7 +230,7 @@ def _failing(name: str, value: float | None) -> str:
     return shown_threshold(name.partition(" ")[0], value)
 
 
-def _brief_remarks(comparison: Comparison, width: int) -> Iterator[str]:
+def _brief_remarks(comparison: ComparisonResult, width: int) -> Iterator[str]:
     for warning in comparison["warnings"]:
         yield from wrapped("- ", words(warning), width, " ")
     scale = scale_words(comparison["scale"])
@@ -243,7 +243,7 @@ def _brief_remarks(comparison: Comparison, width: int) -> Iterator[str]:
     )
 
 
-def _heading(comparison: Comparison, width: int) -> Iterator[str]:
+def _heading(comparison: ComparisonResult, width: int) -> Iterator[str]:
     scale = scale_suffix(comparison["scale"])
     yield (
         f"{comparison['config']}: seed {comparison['seed']}{scale}, "
@@ -254,25 +254,25 @@ def _heading(comparison: Comparison, width: int) -> Iterator[str]:
     yield from _as_it_is("as it is: ", comparison, known_quantities(comparison), width)
 
 
-def known_quantities(comparison: Comparison) -> Sequence[Quantity]:
+def known_quantities(comparison: ComparisonResult) -> Sequence[Quantity]:
     """The quantities that the simulated service has."""
     base = comparison.get("base_verdict")
     return QUANTITIES if base is None or has_seats(base) else OF_APPLICATIONS
 
 
 def _as_it_is(
-    label: str, comparison: Comparison, quantities: Sequence[Quantity], width: int
+    label: str, comparison: ComparisonResult, quantities: Sequence[Quantity], width: int
 ) -> Iterator[str]:
     base = comparison["base"]
     values = [f"{one.label} {in_unit(base[one.name], one.unit)}," for one in quantities]
     yield from wrapped(label, [*values[:-1], values[-1].rstrip(",")], width, " ")
 
 
-def _name_width(comparison: Comparison) -> int:
+def _name_width(comparison: ComparisonResult) -> int:
     return max(len("variant"), *(len(row["name"]) for row in comparison["variants"]))
 
 
-def _failures(comparison: Comparison) -> Iterator[str]:
+def _failures(comparison: ComparisonResult) -> Iterator[str]:
     """The deciding quantity, with intervals and verdicts."""
     width = _name_width(comparison)
     yield (
@@ -299,7 +299,7 @@ def _point_interval(found: Difference) -> str:
     return f"{_points(low)} to {_points(high)}"
 
 
-def _others(comparison: Comparison) -> Iterator[str]:
+def _others(comparison: ComparisonResult) -> Iterator[str]:
     """The other quantities: the variant's value and what its difference shows."""
     yield from _values(
         comparison, [one for one in known_quantities(comparison) if one is not FAILED]
@@ -307,7 +307,7 @@ def _others(comparison: Comparison) -> Iterator[str]:
     yield "+ better  - worse  > more  < fewer  = no difference shown  ? undecided"
 
 
-def _waiting_room(comparison: Comparison, width: int) -> Iterator[str]:
+def _waiting_room(comparison: ComparisonResult, width: int) -> Iterator[str]:
     """The same of who waits, and for whom in vain, where anybody waits."""
     found = [row["quantities"][one.name] for row in comparison["variants"] for one in WAITING_ROOM]
     if all(one["base"] is None and one["variant"] is None for one in found):
@@ -316,7 +316,7 @@ def _waiting_room(comparison: Comparison, width: int) -> Iterator[str]:
     yield from _values(comparison, WAITING_ROOM)
 
 
-def _values(comparison: Comparison, quantities: Sequence[Quantity]) -> Iterator[str]:
+def _values(comparison: ComparisonResult, quantities: Sequence[Quantity]) -> Iterator[str]:
     width = _name_width(comparison)
     yield f"{'variant':<{width}}" + "".join(f"{_SHORT[one.name]:>12}" for one in quantities)
     for row in comparison["variants"]:
@@ -331,7 +331,7 @@ def _marked(quantity: Quantity, found: Difference) -> str:
     return f"{in_unit(found['variant'], quantity.unit)} {_MARKS[found['verdict']]}"
 
 
-def _over_worlds(comparison: Comparison, width: int) -> Iterator[str]:
+def _over_worlds(comparison: ComparisonResult, width: int) -> Iterator[str]:
     """Where something is unknown: in how many worlds each variant helps, and where it harms."""
     uncertainty = comparison.get("uncertainty")
     rows = [row for row in comparison["variants"] if "over_worlds" in row]
@@ -358,7 +358,7 @@ def _over_worlds(comparison: Comparison, width: int) -> Iterator[str]:
             yield from wrapped("", line.split(), width, " ")
 
 
-def _first_choices(comparison: Comparison, width: int) -> Iterator[str]:
+def _first_choices(comparison: ComparisonResult, width: int) -> Iterator[str]:
     """What to take for how much, where something is unknown and variants state a cost."""
     if "first_choices" not in comparison:
         return
@@ -387,7 +387,7 @@ def _effect(found: Effect | None, scale: float) -> str:
     return f"{shares} {middle:+.0f} ({low:+.0f} to {high:+.0f})"
 
 
-def _measured(comparison: Comparison) -> Iterator[str]:
+def _measured(comparison: ComparisonResult) -> Iterator[str]:
     rows = [row for row in comparison["variants"] if row.get("measured")]
     if not rows:
         return
@@ -397,7 +397,7 @@ def _measured(comparison: Comparison) -> Iterator[str]:
         yield from _beside(row)
 
 
-def _beside(row: Row) -> Iterator[str]:
+def _beside(row: VariantRow) -> Iterator[str]:
     by_name = {quantity.name: quantity for quantity in QUANTITIES}
     for measured in row.get("measured", []):
         quantity = by_name[measured["quantity"]]
@@ -408,7 +408,7 @@ def _beside(row: Row) -> Iterator[str]:
         yield f"    {quantity.label:<16} simulated {simulated:<22} measured {real}"
 
 
-def _remarks(comparison: Comparison, width: int) -> Iterator[str]:
+def _remarks(comparison: ComparisonResult, width: int) -> Iterator[str]:
     for warning in comparison["warnings"]:
         yield from wrapped("- ", words(warning), width, " ")
     yield from wrapped("", comparison["correction"].split(), width, " ")

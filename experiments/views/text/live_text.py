@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from experiments.studies.live.study import LiveResult, Row
+from experiments.studies.live.numbers import kind_of
+from experiments.studies.live.study import LiveNumber, LiveResult
 
 _NUMBER_WIDTH: Final = 24
 _MOST_DIGITS: Final = 3
@@ -51,7 +52,7 @@ def _calibration(fitted: list[str] | None) -> str:
     return f"Calibrated: {', '.join(fitted)}."
 
 
-def _line(row: Row, names: int) -> str:
+def _line(row: LiveNumber, names: int) -> str:
     name = row["name"]
     shown = name if len(name) <= names else f"{name[: names - 3]}..."
     interval = row["pi95"]
@@ -67,8 +68,8 @@ def _number(name: str, value: float | None) -> str:
     """A number with its unit: shares in per cent, latencies in milliseconds, counts bare."""
     if value is None:
         return "-"
-    if name.startswith("failed"):
+    if kind_of(name) == "share":
         return f"{100 * max(0.0, value):.2f} %"
-    if name.startswith("requests"):
+    if kind_of(name) == "count":
         return f"{max(0.0, value):,.0f}"
     return f"{max(0.0, value):.{_MOST_DIGITS}g} ms"

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from experiments.statistics.quantities import QUANTITIES
 from experiments.statistics.reproduction import FEWEST
-from experiments.statistics.summary import RunSummary
+from experiments.statistics.summary import RunSummary, unexplained
 from experiments.statistics.uncertainty import in_words
 from experiments.views.text.run_text import LIMITS, number, scale_suffix, shown_as, words, wrapped
 from experiments.views.text.verdict_text import WORDS
@@ -154,8 +154,8 @@ def _sure(summary: RunSummary, width: int) -> Iterator[str]:
         text = " ".join(in_words(summary["uncertainty"], QUANTITIES[:4]))
         yield from wrapped("  ", text.split(), width, " ")
     # What single observations lack stands in the table.
-    rows = tuple(f"{name}:" for name in summary["reproduction"]["rows"])
+    shown = unexplained(summary["observed"])
     for remark in summary["warnings"]:
-        if remark.startswith(rows):
+        if remark in shown:
             continue
         yield from wrapped("  - ", remark.split(), width, " ")

@@ -13,6 +13,8 @@ def install() -> None:
     """Install every seam in this process permanently. Raises `VersionError`."""
     if _installed:
         return
+    from sim.app.aio import loop, streams  # noqa: PLC0415
+    from sim.app.aio import redis_client as async_redis_client  # noqa: PLC0415
     from sim.app.seams import (  # noqa: PLC0415 - they exchange what others import
         clock,
         entropy,
@@ -22,7 +24,7 @@ def install() -> None:
         refusals,
         threads,
     )
-    from sim.app.sql import dialects, mysqldb  # noqa: PLC0415
+    from sim.app.sql import dialects, mysqldb, psycopg  # noqa: PLC0415
 
     clock.install()
     threads.install()
@@ -31,6 +33,10 @@ def install() -> None:
     redis_client.install()
     dialects.install()
     mysqldb.install()
+    psycopg.install()
     refusals.install()
     http.install()
+    loop.install()
+    streams.install()
+    async_redis_client.install()
     _installed.append(True)

@@ -28,7 +28,7 @@ _NAMES: Final = (
     "thread_time_ns",
 )
 REAL: Final[dict[str, Callable[..., Any]]] = {name: getattr(time, name) for name in _NAMES}
-_BOOT_S: Final = 10_000.0
+BOOT_S: Final = 10_000.0
 """Start of the monotonic clock; not 0, because the machine was running before."""
 
 
@@ -61,7 +61,7 @@ def sleep(seconds: float) -> None:
 
 def _now_s() -> float:
     assert RUNTIME.env is not None  # noqa: S101 - only asked by simulated threads
-    return _BOOT_S + RUNTIME.env.now
+    return BOOT_S + RUNTIME.env.now
 
 
 def _seconds(real: Callable[[], Any]) -> Callable[[], Any]:

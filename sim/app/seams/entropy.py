@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 import uuid
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sim.app.seams.runtime import RUNTIME, foreign_modules
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 _URANDOM: Final = os.urandom
 _NODE: Final = 0x0242AC110002
@@ -16,7 +20,25 @@ _bytes = random.Random(0)
 
 def urandom(size: int) -> bytes:
     """Stand in for `os.urandom`."""
-    return _bytes.randbytes(size) if RUNTIME.simulates else _URANDOM(size)
+    if not RUNTIME.simulates or _is_imported():
+        return _URANDOM(size)
+    return _bytes.randbytes(size)
+
+
+def _is_imported() -> bool:
+    """Whether the caller is a library that is being imported: once in a process, not in each run.
+
+    Its bytes must not be taken from those of the run.
+    """
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        code = frame.f_code
+        if code.co_filename.startswith(RUNTIME.roots):
+            return False
+        if code.co_name == "<module>":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def install() -> None:

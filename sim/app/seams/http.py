@@ -84,22 +84,14 @@ class StubSocket(_socket):  # type: ignore[misc]  # its base is untyped here
     def _read_requests(self) -> None:
         stub = self._stub
         assert stub is not None  # noqa: S101 - only sockets of stubs come here
-        while _END in self._asked:
-            head, _, rest = bytes(self._asked).partition(_END)
-            length = _length(head)
-            if len(rest) < length:
-                return
-            del self._asked[: len(head) + len(_END) + length]
+        while take_request(self._asked):
             found = stub.answer()
             if found is None:
                 raise ConnectionResetError(104, "Connection reset by peer")
             latency_s, status, body = found
             assert RUNTIME.env is not None  # noqa: S101 - a simulated thread asks
             self._due_s = RUNTIME.env.now + latency_s
-            self._answers += (
-                f"HTTP/1.1 {status} Stub\r\nContent-Type: application/json\r\n"
-                f"Content-Length: {len(body)}\r\n\r\n"
-            ).encode() + body
+            self._answers += answer_bytes(status, body)
 
     def _arrive(self) -> None:
         """Wait until the answer has come, or the timeout of the socket has passed."""
@@ -154,6 +146,26 @@ class _Reader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Read what is there, waiting for it first."""
         return self._socket.recv_into(buffer)
+
+
+def take_request(asked: bytearray) -> bool:
+    """Remove one whole HTTP/1.1 request from the front; false where none is there yet."""
+    if _END not in asked:
+        return False
+    head, _, rest = bytes(asked).partition(_END)
+    length = _length(head)
+    if len(rest) < length:
+        return False
+    del asked[: len(head) + len(_END) + length]
+    return True
+
+
+def answer_bytes(status: int, body: bytes) -> bytes:
+    """A stub's answer as it comes from the network."""
+    return (
+        f"HTTP/1.1 {status} Stub\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
 
 
 def _length(head: bytes) -> int:

@@ -67,11 +67,28 @@ class Link:
 
     def run(self, encoder: Any, batch: list[tuple[Any, ...]]) -> None:
         """Run commands as they would arrive in one packet."""
+        resolved = self.resolved(encoder, batch)
+        RUNTIME.blocks(f"redis {self.named(resolved)}")
+        try:
+            self.perform(resolved)
+        except UnsupportedCommandError as error:
+            raise refusal(error) from error
+
+    def resolved(self, encoder: Any, batch: list[tuple[Any, ...]]) -> list[tuple[Any, Any]]:
+        """(plan, fields) of each command."""
+        return [self._resolved(encoder, args) for args in batch]
+
+    @staticmethod
+    def named(resolved: list[tuple[Any, Any]]) -> str:
+        """Name of the packet's only command, or "pipeline"."""
+        single = len(resolved) == 1 and resolved[0][0] is not None
+        return resolved[0][0].name if single else "pipeline"
+
+    def perform(self, resolved: list[tuple[Any, Any]]) -> None:
+        """Wait for the server, and run the commands. Raises `UnsupportedCommandError`."""
         server = self.endpoint.server
-        resolved = [self._resolved(encoder, args) for args in batch]
         cost_ns = sum(server.cost_ns(plan, fields) for plan, fields in resolved if plan is not None)
-        single = len(batch) == 1 and resolved[0][0] is not None
-        self.endpoint.turn(resolved[0][0].name if single else "pipeline", cost_ns)
+        self.endpoint.turn(self.named(resolved), cost_ns)
         if self.connection is None:
             self.connection = ServerConnection(server)
         elif self.connection.is_closed:
@@ -89,13 +106,6 @@ class Link:
             reply = self.connection.call(plan, fields)
         except redis.ResponseError as error:
             return error
-        except UnsupportedCommandError as error:
-            refused = RefusedCallError(
-                f"{caller(RUNTIME.roots)}: redis {plan.name}: {error}; poll instead of waiting, or "
-                "leave it out by [app] env"
-            )
-            RUNTIME.refuse(refused)
-            raise refused from error
         return reply.encode() if reply.__class__ is str else reply
 
     def shutdown(self, _how: int) -> None:
@@ -108,13 +118,24 @@ class Link:
             self.connection = None
 
 
-def _decoded(encoder: Any, reply: Any) -> Any:
+def refusal(error: UnsupportedCommandError) -> RefusedCallError:
+    """The error that ends the run, noted, with the line of the application."""
+    refused = RefusedCallError(
+        f"{caller(RUNTIME.roots)}: redis: {error}; poll instead of waiting, or leave it out by "
+        "[app] env"
+    )
+    RUNTIME.refuse(refused)
+    return refused
+
+
+def decoded(encoder: Any, reply: Any) -> Any:
+    """The reply with text in place of bytes."""
     if isinstance(reply, bytes):
         return encoder.decode(reply)
     if isinstance(reply, list):
-        return [_decoded(encoder, part) for part in reply]
+        return [decoded(encoder, part) for part in reply]
     if isinstance(reply, dict):
-        return {_decoded(encoder, key): _decoded(encoder, part) for key, part in reply.items()}
+        return {decoded(encoder, key): decoded(encoder, part) for key, part in reply.items()}
     return reply
 
 
@@ -195,7 +216,7 @@ def _read_response(self: Any, disable_decoding: bool = False, **options: Any) ->
     if isinstance(reply, redis.ResponseError):
         raise reply
     if self.encoder.decode_responses and not disable_decoding:
-        return _decoded(self.encoder, reply)
+        return decoded(self.encoder, reply)
     return reply
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SOCKETS: Final = ("connect", "connect_ex", "bind", "listen", "sendto")
 HTTP: Final = (
     'a real network call; for another HTTP service declare a stub, [app.http."HOST"], for Redis '
-    "and databases use redis-py, SQLAlchemy or Django"
+    "and databases use redis-py, SQLAlchemy or Django; a driver of its own is not simulated"
 )
 _FORK: Final = (
     "a process of its own has no simulated time; use threads, or leave it out by [app] env"

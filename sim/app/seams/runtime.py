@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import sys
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from sim.network.exchange import Exchange  # noqa: F401 - the type of a request
 
 real_ident: Final = _thread.get_ident
+CURRENT: Final[ContextVar[Any]] = ContextVar("the request under way", default=None)
+"""Task of the request that a coroutine works on; other threads have `Thread.local`."""
 
 
 class Endpoint(Protocol):
@@ -45,7 +48,11 @@ class Runtime:
         """Called with the reason before a thread of the application waits; charges its time."""
         self.on_go_on: Callable[[], None] | None = None
         """Called when the thread's own code goes on."""
+        self.on_block: Callable[[str], None] | None = None
+        """Called with the reason before a call in a coroutine blocks its event loop."""
         self.on_refuse: Callable[[ApplicationError], None] | None = None
+        self.has_refused = False
+        """Whether an error has ended the run."""
         self.on_thread: Callable[[Thread], None] | None = None
         self.on_log: Callable[[Any], None] | None = None
         self.on_print: Callable[[str], None] | None = None
@@ -53,12 +60,17 @@ class Runtime:
         self.find_redis: Callable[[str, int], Endpoint] | None = None
         self.find_host: Callable[[str], Any] | None = None
         self.modules: Callable[[Thread], dict[str, ModuleType] | None] | None = None
+        self.loops: list[Any] = []
+        """Event loops of the run."""
+        self.measures = False
+        """Whether the run measures segments instead of charging them."""
 
     def begin(self, env: Environment, epoch_s: float, roots: tuple[str, ...]) -> None:
         """A run begins; its threads run in this OS thread."""
         self.env, self.epoch_s, self.roots = env, epoch_s, roots
-        self.is_free, self.skew_s = False, 0.0
+        self.is_free, self.skew_s, self.has_refused = False, 0.0, False
         self._os_thread = real_ident()
+        self.loops, self.measures = [], False
 
     def end(self) -> None:
         """The run is over."""
@@ -92,10 +104,25 @@ class Runtime:
         assert self.env is not None  # noqa: S101 - only asked during a run
         return self.epoch_s + self.env.now + self.skew_s
 
-    def wait(self, label: str) -> None:
-        """The current thread is about to wait for `label`."""
-        if self.on_wait is not None and not self.is_free and self.thread is not None:
-            self.on_wait(label)
+    def wait(self, label: str, *, blocks: bool = True) -> None:
+        """The current thread is about to wait for `label`.
+
+        `blocks`: the thread itself waits; false: only a coroutine waits, and its event loop goes on
+        once the processor time of the coroutine is charged.
+        """
+        thread = self.thread
+        if self.on_wait is None or self.is_free or thread is None:
+            return
+        if blocks:
+            self.blocks(label)
+        self.on_wait(label)
+
+    def blocks(self, label: str) -> None:
+        """The current thread waits for `label`; a note, if it runs an event loop."""
+        thread = self.thread
+        if thread is None or thread.aside is None or self.on_block is None or self.is_free:
+            return
+        self.on_block(label)
 
     def go_on(self) -> None:
         """The current thread's wait is over: its own code goes on."""
@@ -109,6 +136,7 @@ class Runtime:
 
     def refuse(self, error: ApplicationError) -> None:
         """Note the error that ends the run, even if the application handles the exception."""
+        self.has_refused = True
         if self.on_refuse is not None:
             self.on_refuse(error)
 

@@ -308,8 +308,20 @@ def install() -> None:
             id(real_ident): get_ident,
             id(real_local): locals_.local,
             id(real_queue): queue_._PySimpleQueue,
+            **_early_locals(real_local),
         }
     )
+
+
+def _early_locals(real: Any) -> dict[int, Any]:
+    """Thread locals that libraries have made at their import, before this: id -> stand-in."""
+    found: dict[int, Any] = {}
+    for _, module in foreign_modules():
+        for value in list(getattr(module, "__dict__", {}).values()):
+            if type(value) is real and id(value) not in found:
+                found[id(value)] = _threading_local.local()
+                found[id(value)].__dict__.update(value.__dict__)
+    return found
 
 
 def _sweep(by_id: dict[int, Any]) -> None:

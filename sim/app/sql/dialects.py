@@ -18,12 +18,14 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine.default import DefaultDialect
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
+from sim.app.aio.database import AsyncConnection
 from sim.app.errors import RefusedCallError, caller
 from sim.app.seams.runtime import RUNTIME
 from sim.app.sql.driver_modules import module_of
 from sim.app.sql.drivers import Driver
+from sim.app.sql.psycopg import PSYCOPG, PSYCOPG2
 
 if TYPE_CHECKING:
     import types
@@ -34,17 +36,15 @@ if TYPE_CHECKING:
 
 MYSQL: Final = Driver("PyMySQL", "mysql", "pymysql.err", "8.0.36")
 MARIADB: Final = Driver("PyMySQL", "mysql", "pymysql.err", "10.11.6-MariaDB")
-POSTGRES: Final = Driver("psycopg2", "postgres", "psycopg2", "PostgreSQL 15.5")
+POSTGRES: Final = PSYCOPG2
 _MYSQL_DRIVERS: Final = ("pymysql", "mysqldb", "mysqlconnector")
 _POSTGRES_DRIVERS: Final = ("psycopg2", "psycopg", "pg8000")
+_ASYNC_MYSQL_DRIVERS: Final = ("aiomysql", "asyncmy")
+_ASYNC_POSTGRES_DRIVERS: Final = ("asyncpg", "psycopg_async")
 _REFUSED: Final = (
-    "mysql.aiomysql",
-    "mysql.asyncmy",
     "mysql.cymysql",
     "mysql.pyodbc",
     "mariadb.mariadbconnector",
-    "postgresql.asyncpg",
-    "postgresql.psycopg_async",
     "oracle",
     "mssql",
 )
@@ -220,13 +220,76 @@ class _Postgres(_Common, PGDialect):
         return True
 
 
+class _Psycopg(_Postgres):
+    """PostgreSQL as psycopg reaches it."""
+
+    supports_statement_cache = True
+    driver = "psycopg"
+    _simulated = PSYCOPG
+
+    @classmethod
+    def import_dbapi(cls) -> types.ModuleType:
+        """The driver: ours."""
+        return module_of("psycopg", cls._simulated)
+
+
+class _Async:
+    """A dialect for `create_async_engine`: its sessions await."""
+
+    is_async = True
+    has_terminate = True
+
+    @classmethod
+    def get_pool_class(cls, _url: Any) -> type[AsyncAdaptedQueuePool]:
+        """Pool as the real driver has it."""
+        return AsyncAdaptedQueuePool
+
+    def do_terminate(self, dbapi_connection: Any) -> None:
+        """Drop a session without a word to the server."""
+        dbapi_connection.terminate()
+
+
+class _AsyncMySQL(_Async, _MySQL):
+    """MySQL as aiomysql and asyncmy reach it."""
+
+    supports_statement_cache = True
+    driver = "aiomysql"
+
+    @classmethod
+    def import_dbapi(cls) -> types.ModuleType:
+        """The driver: ours."""
+        return module_of("aiomysql", cls._simulated, connection=AsyncConnection)
+
+
+class _AsyncMariaDB(_AsyncMySQL):
+    """MariaDB as aiomysql and asyncmy reach it."""
+
+    supports_statement_cache = True
+    is_mariadb = True
+    name = "mariadb"
+    _simulated = MARIADB
+
+
+class _AsyncPostgres(_Async, _Postgres):
+    """PostgreSQL as asyncpg and psycopg reach it."""
+
+    supports_statement_cache = True
+    driver = "asyncpg"
+
+    @classmethod
+    def import_dbapi(cls) -> types.ModuleType:
+        """The driver: ours."""
+        return module_of("asyncpg", cls._simulated, connection=AsyncConnection)
+
+
 def _refusal(url: URL, why: str) -> RefusedCallError:
     """Make the error that ends the run, and note it."""
     error = RefusedCallError(
         f"{caller(RUNTIME.roots)}: create_engine({url.render_as_string(hide_password=True)!r}): "
         f"{why}; allowed: mysql or mariadb with {', '.join(_MYSQL_DRIVERS)}, postgresql with "
-        f"{', '.join(_POSTGRES_DRIVERS)}. Give the service a MySQL, MariaDB or PostgreSQL URL in "
-        "[app.env]"
+        f"{', '.join(_POSTGRES_DRIVERS)}; for create_async_engine "
+        f"{', '.join((*_ASYNC_MYSQL_DRIVERS, *_ASYNC_POSTGRES_DRIVERS))}. Give the service a "
+        "MySQL, MariaDB or PostgreSQL URL in [app.env]"
     )
     RUNTIME.refuse(error)
     return error
@@ -271,7 +334,12 @@ def _registered() -> dict[str, str]:
         found[f"mysql.{driver}"] = "_MySQL"
         found[f"mariadb.{driver}"] = "_MariaDB"
     for driver in _POSTGRES_DRIVERS:
-        found[f"postgresql.{driver}"] = "_Postgres"
+        found[f"postgresql.{driver}"] = "_Psycopg" if driver == "psycopg" else "_Postgres"
+    for driver in _ASYNC_MYSQL_DRIVERS:
+        found[f"mysql.{driver}"] = "_AsyncMySQL"
+        found[f"mariadb.{driver}"] = "_AsyncMariaDB"
+    for driver in _ASYNC_POSTGRES_DRIVERS:
+        found[f"postgresql.{driver}"] = "_AsyncPostgres"
     found.update(dict.fromkeys(_REFUSED, "_Refused"))
     found |= {"sqlite": "_SQLite", "sqlite.pysqlite": "_SQLite", "sqlite.aiosqlite": "_AsyncSQLite"}
     return found

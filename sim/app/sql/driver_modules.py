@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sim.app.errors import RefusedCallError, caller
 from sim.app.seams.runtime import RUNTIME
+from sim.app.sql.psycopg import PostgresConnection
 from sim.app.sql.sessions import Connection
 
 if TYPE_CHECKING:
@@ -17,15 +18,27 @@ if TYPE_CHECKING:
     from sim.app.sql.drivers import Driver
 
 
-def connect_with(driver: Driver, database: str, *, autocommit: bool = False) -> Connection:
+def connect_with(
+    driver: Driver,
+    database: str,
+    *,
+    autocommit: bool = False,
+    connection: type[Connection] | None = None,
+) -> Connection:
     """Connect the application to one of its databases. Raises the driver's OperationalError."""
     if not RUNTIME.simulates:
         raise driver.errors["OperationalError"](2003, "no simulation is running")
-    return Connection(RUNTIME.database(database, driver.dialect), driver, autocommit=autocommit)
+    own = PostgresConnection if driver.dialect == "postgres" else Connection
+    kind = connection or own
+    return kind(RUNTIME.database(database, driver.dialect), driver, autocommit=autocommit)
 
 
 def module_of(
-    name: str, driver: Driver, connect: Callable[..., Connection] | None = None
+    name: str,
+    driver: Driver,
+    connect: Callable[..., Connection] | None = None,
+    *,
+    connection: type[Connection] | None = None,
 ) -> types.ModuleType:
     """A module with PEP 249's names; without `connect` its own takes a database's name."""
     module = types.ModuleType(name)
@@ -35,8 +48,8 @@ def module_of(
         "apilevel": "2.0",
         "threadsafety": 1,
         "paramstyle": "named",
-        "connect": connect or partial(connect_with, driver),
-        "Connection": Connection,
+        "connect": connect or partial(connect_with, driver, connection=connection),
+        "Connection": connection or Connection,
         "Binary": bytes,
         "__version__": "0",
         "version_info": (2, 2, 1, "final", 0),

@@ -34,6 +34,8 @@ _MYSQL: Final[dict[ErrorKind, tuple[int, str]]] = {
     "no_column": (1054, "OperationalError"),
     "disk_full": (1114, "OperationalError"),
     "syntax": (1064, "ProgrammingError"),
+    "no_savepoint": (1305, "OperationalError"),
+    "division_by_zero": (1365, "DataError"),
     "gone": (2006, "OperationalError"),
     "serialization": (1213, "OperationalError"),
     "aborted": (1213, "OperationalError"),
@@ -56,6 +58,12 @@ _POSTGRES: Final[dict[ErrorKind, tuple[str, str, str]]] = {
     "no_column": ("42703", "UndefinedColumn", "ProgrammingError"),
     "disk_full": ("53100", "DiskFull", "OperationalError"),
     "syntax": ("42601", "SyntaxError", "ProgrammingError"),
+    "no_savepoint": ("3B001", "InvalidSavepointSpecification", "InternalError"),
+    "no_transaction": ("25P01", "NoActiveSqlTransaction", "InternalError"),
+    "twice_in_one": ("21000", "CardinalityViolation", "ProgrammingError"),
+    "no_arbiter": ("42P10", "InvalidColumnReference", "ProgrammingError"),
+    "not_supported": ("0A000", "FeatureNotSupported", "NotSupportedError"),
+    "division_by_zero": ("22012", "DivisionByZero", "DataError"),
     "gone": ("08006", "OperationalError", "OperationalError"),
 }
 _BASES: Final = (

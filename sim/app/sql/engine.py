@@ -14,15 +14,14 @@ snapshot, at REPEATABLE READ the whole transaction has one snapshot. After a wai
 condition is checked again on the row's new version. At REPEATABLE READ, a row that another
 transaction has changed since the snapshot is a serialization failure. After a failed statement
 every further statement of the transaction fails, until the transaction is rolled back, entirely or
-to a savepoint. In a deadlock the transaction that closes the circle of waits fails. Foreign keys
-take FOR KEY SHARE; only a deletion or FOR UPDATE of the parent waits for this lock.
+to a savepoint. A transaction that has waited for a second looks for a deadlock and then fails.
+Foreign keys take FOR KEY SHARE; only a deletion or FOR UPDATE of the parent waits for this lock.
 
 Differences from the real databases:
 - No gap locks. Phantoms in locking reads of InnoDB's REPEATABLE READ are possible, and two
   transactions that look for a missing row FOR UPDATE do not deadlock.
 - A statement locks the rows that its whole condition selects, not all rows that a plan without an
   index visits.
-- PostgreSQL finds a deadlock at once, not after a second.
 - SERIALIZABLE is not simulated.
 """
 
@@ -30,6 +29,8 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
@@ -50,7 +51,7 @@ from sim.app.sql.schema import (
     type_of,
     unique_sql,
 )
-from sim.app.sql.statements import ROW, Insert, Statement, analyse, parse
+from sim.app.sql.statements import ROW, ROWS, Insert, Statement, analyse, parse
 from sim.app.sql.store import Changes, Mark, RowKey, Store
 from sim.app.sql.values import given_values
 from sim.database.costs import StatementWork
@@ -59,6 +60,7 @@ from sim.database.locks import LockOwner, LockTable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from sim.app.sql.errors import ErrorKind
     from sim.app.sql.schema import Type
     from sim.kernel.environment import Environment
 
@@ -66,6 +68,8 @@ Dialect = Literal["mysql", "postgres"]
 Level = Literal["READ COMMITTED", "REPEATABLE READ"]
 _MOST_STATEMENTS: Final = 5_000
 _NO_TIMEOUT_S: Final = float("inf")
+_DEADLOCK_TIMEOUT_S: Final = 1.0
+"""PostgreSQL's own default."""
 _statements: dict[tuple[str, str], dict[str, Statement]] = {}
 """Analysed statements by dialect and schema: the next run has the same."""
 
@@ -108,6 +112,7 @@ class Database:
         lock_wait_timeout_s: longest wait for one row lock; PostgreSQL has none by default.
         epoch_s: gives the time in seconds since 1970.
         random: gives a random number below 1.
+        deadlock_timeout_s: how long PostgreSQL waits for a lock before it looks for a deadlock.
     """
 
     def __init__(
@@ -120,13 +125,17 @@ class Database:
         lock_wait_timeout_s: float,
         epoch_s: Callable[[], float],
         random: Callable[[], float],
+        deadlock_timeout_s: float = _DEADLOCK_TIMEOUT_S,
     ) -> None:
         self.name = name
         self.dialect: Dialect = dialect
         self.charge = charge
         self.store: Final = Store()
         self.locks: Final = LockTable(
-            env, lock_wait_timeout_s if dialect == "mysql" else _NO_TIMEOUT_S
+            env,
+            lock_wait_timeout_s if dialect == "mysql" else _NO_TIMEOUT_S,
+            raises_at_once=dialect == "postgres",
+            deadlock_timeout_s=deadlock_timeout_s if dialect == "postgres" else None,
         )
         self.functions: Final = Functions(self.store.raw, dialect, epoch_s, random)
         self.open: Final[dict[Transaction, None]] = {}
@@ -223,9 +232,7 @@ class Database:
         if parent is None:
             raise SqlError("no_table", f"Table '{foreign.parent}' doesn't exist")
         at = table.foreign.index(foreign)
-        table.foreign[at] = Foreign(
-            foreign.columns, foreign.parent, parent.primary, foreign.on_delete
-        )
+        table.foreign[at] = replace(foreign, parent_columns=parent.primary)
 
     def _time_saver(self, table: str, columns: tuple[str, ...]) -> None:
         name = quoted("_".join(("index", table, *columns)))
@@ -259,7 +266,9 @@ class Database:
     def _drop(self, tree: exp.Drop) -> None:
         if str(tree.args.get("kind")).upper() != "TABLE":
             return
-        for name in [tree.this.name, *(part.name for part in tree.expressions)]:
+        # Newer versions of sqlglot have the first table in the list too.
+        first = [] if tree.this is None else [tree.this]
+        for name in [part.name for part in (*first, *tree.expressions)]:
             if name in self.store.tables:
                 self.store.drop(name)
             elif not tree.args.get("exists"):
@@ -309,12 +318,90 @@ class Database:
         self.store.refresh(table)
 
 
+class Numbers:
+    """The ids that the database gives to the new rows of one statement.
+
+    MySQL reserves as many as the statement has rows, from a query one, two more, four more, and so
+    on, and those that are left over are lost; a row that was not inserted leaves its id to the
+    next row. PostgreSQL takes one for each row that it tries to insert.
+    """
+
+    def __init__(self, table: Table, rows: int, *, mysql: bool, from_query: bool) -> None:
+        self._table = table
+        self._reserves = mysql and table.generated is not None
+        self._count = (1 << rows.bit_length()) - 1 if from_query else rows
+        self._next: int | None = None
+        self._taken = 0
+        # In PostgreSQL an id that is given does not move the sequence.
+        self._follows = mysql or table.key is None
+
+    def take(self, wanted: int | None) -> int:
+        """The id of the next row; `wanted` if the statement gives one."""
+        if wanted is not None:
+            return wanted
+        table = self._table
+        if not self._reserves:
+            table.next_id += 1
+            self._taken += 1
+            return table.next_id - 1
+        if self._next is None:
+            self._next = table.next_id
+            table.next_id += self._count
+        return self._next
+
+    def give_back(self, at: int, kind: ErrorKind) -> None:
+        """A row has failed. Servers look at some of its faults before they number any row."""
+        if self._reserves:
+            if self._next is not None and at == 0 and kind != "unique":
+                self._table.next_id -= self._count
+        elif self._follows is False and kind in {"too_long", "out_of_range"}:
+            self._table.next_id -= self._taken
+
+    def use(self, number: int) -> None:
+        """A row with this id was inserted."""
+        if self._next is not None:
+            self._next = max(self._next, number + 1)
+        if self._follows:
+            self._table.next_id = max(self._table.next_id, number + 1)
+
+
+class _Returned:
+    """What RETURNING gives of the rows that a statement touches, in their order."""
+
+    def __init__(self, sql: str, changes: Changes, store: Store, values: Mapping[str, Any]) -> None:
+        self._sql = sql
+        self._changes = changes
+        self._store = store
+        self._values = values
+        self._rows: list[tuple[Any, ...]] = []
+        self._names: tuple[str, ...] | None = None
+
+    def add(self, rowids: Sequence[int]) -> None:
+        """Take the rows as they are now."""
+        if not self._sql:
+            return
+        self._store.apply(self._changes)
+        listed = ", ".join(map(str, rowids))
+        cursor = self._store.raw.execute(self._sql.replace(ROWS, f"({listed})"), self._values)
+        self._rows += cursor.fetchall()
+        self._names = tuple(part[0] for part in cursor.description)
+
+    def result(self) -> tuple[list[tuple[Any, ...]] | None, tuple[str, ...]]:
+        """Rows and names of their columns; None if nothing is returned."""
+        if not self._sql:
+            return None, ()
+        if self._names is None:
+            self.add(())
+        return self._rows, self._names or ()
+
+
 class Transaction(LockOwner):
     """One transaction of one session."""
 
     __slots__ = (
         "_changes",
         "_database",
+        "_deferred",
         "_failed",
         "_level",
         "_savepoints",
@@ -327,14 +414,21 @@ class Transaction(LockOwner):
         self._database = database
         self._level: Level = level
         self._changes = Changes()
-        self._savepoints: list[tuple[str, Mark, int]] = []
-        """Name, changes and number of locks at each savepoint."""
+        self._savepoints: list[tuple[str, Mark, int, int]] = []
+        """Name, changes, number of locks and of deferred checks at each savepoint."""
+        self._deferred: list[Callable[[], None]] = []
+        """Checks of foreign keys that wait for the commit."""
         self._failed = ""
         """Why no statement runs any more: "deadlock", or "aborted" (PostgreSQL)."""
         self.snapshot: int | None = None
         self.last_id: int | None = None
         database.open[self] = None
         database.charge.begin(read_only=False)
+
+    @property
+    def failed(self) -> bool:
+        """Whether no statement runs any more."""
+        return bool(self._failed)
 
     # Ends
 
@@ -345,11 +439,19 @@ class Transaction(LockOwner):
             return
         database = self._database
         try:
+            self.check_deferred()
             database.charge.end(committed=True, wrote=bool(self._changes.log))
             if not self._failed:
                 database.commit(self._changes, self)
         finally:
             self.leave()
+
+    def check_deferred(self) -> None:
+        """Check the foreign keys that are checked late. Raises `SqlError`."""
+        checks, self._deferred = self._deferred, []
+        with self._errors():
+            for check in checks:
+                check()
 
     def rollback(self) -> None:
         """Roll back."""
@@ -388,7 +490,7 @@ class Transaction(LockOwner):
         if self._database.dialect == "mysql":
             # One of the same name takes the place of the older one; in PostgreSQL it hides it.
             self._savepoints = [pair for pair in self._savepoints if pair[0] != name]
-        self._savepoints.append((name, Mark(self._changes), len(self.held)))
+        self._savepoints.append((name, Mark(self._changes), len(self.held), len(self._deferred)))
 
     def rollback_to(self, name: str) -> None:
         """ROLLBACK TO SAVEPOINT name: changes since are undone; InnoDB keeps the locks."""
@@ -401,7 +503,8 @@ class Transaction(LockOwner):
     def _undo_to_savepoint(self) -> None:
         """Undo the changes since the last savepoint; in PostgreSQL the locks since then end too."""
         database = self._database
-        _, mark, locks = self._savepoints[-1]
+        _, mark, locks, checks = self._savepoints[-1]
+        del self._deferred[checks:]
         database.store.undo_to(self._changes, mark)
         if database.dialect == "postgres":
             database.locks.release_newest(self, locks)
@@ -425,7 +528,14 @@ class Transaction(LockOwner):
                 return at
         if self._database.dialect == "postgres":
             self._abort_postgres()
-        raise SqlError("syntax", f"SAVEPOINT {name} does not exist")
+        raise SqlError("no_savepoint", f"SAVEPOINT {name} does not exist")
+
+    def refuse(self, error: SqlError) -> None:
+        """The server could not make sense of a statement. Raises `error`, or why none runs."""
+        self._check_usable()
+        if self._database.dialect == "postgres":
+            self._abort_postgres()
+        raise error
 
     def _check_usable(self) -> None:
         if self._failed == "deadlock":
@@ -474,6 +584,8 @@ class Transaction(LockOwner):
         except sqlite3.IntegrityError as error:
             raise _integrity(error) from error
         except sqlite3.OperationalError as error:
+            if self._database.functions.failed == "division_by_zero":
+                raise SqlError("division_by_zero", "division by zero") from error
             raise UnsupportedSqlError(f"SQLite cannot run it: {error}") from error
 
     def _view(self) -> int:
@@ -488,6 +600,7 @@ class Transaction(LockOwner):
         database = self._database
         store = database.store
         database.functions.begin()
+        database.functions.writes = False
         store.rows_visited()
         if statement.lock:
             if self._level == "REPEATABLE READ" and database.dialect == "postgres":
@@ -517,7 +630,7 @@ class Transaction(LockOwner):
         sql, given = statement.sql, values
         if waited or statement.wait == "skip":
             listed = ", ".join(str(row[0]) for row in chosen if row[0] is not None)
-            sql = statement.restricted % listed.replace("%", "%%")
+            sql = statement.restricted.replace(ROWS, f"({listed})")
         # A locking read sees the newest rows.
         return store.read(sql, given, statement.tables, self._changes, store.version)
 
@@ -531,12 +644,22 @@ class Transaction(LockOwner):
         database = self._database
         store = database.store
         own_view = database.dialect == "postgres" and self._level == "REPEATABLE READ"
+        others: list[Changes] = []
+        if database.dialect == "mysql":
+            # InnoDB finds rows that others have inserted and not yet committed, and waits for them.
+            tables = {table for _, table in statement.locked}
+            others = [
+                each._changes
+                for each in database.open
+                if each is not self and not tables.isdisjoint(each._changes.tables)
+            ]
         found, _ = store.read(
             statement.candidates,
             values,
             statement.tables,
             self._changes,
             self._view() if own_view else store.version,
+            others,
         )
         most = _count(statement.limit, values)
         skip = _count(statement.offset, values) or 0
@@ -565,36 +688,55 @@ class Transaction(LockOwner):
         for (_, table), rowid in zip(statement.locked, rows, strict=True):
             if rowid is None:
                 continue
-            key = (table, rowid)
-            if statement.wait != "wait" and not self._is_free(key, exclusive=exclusive):
+            key: Any = (table, rowid)
+            if statement.key_only:
+                # FOR KEY SHARE only keeps the row's key from being changed.
+                key = ("key", table, rowid)
+            if statement.wait != "wait" and not self._is_free(key, statement):
                 if statement.wait == "skip":
                     return None
                 raise SqlError("nowait", f"could not obtain lock on row in relation {table!r}")
-            waited |= self._lock(key, exclusive=exclusive)
             if self._database.dialect == "postgres" and (
-                statement.kind == "delete" or (exclusive and statement.kind == "select")
+                statement.kind == "delete" or statement.locks_keys
             ):
-                waited |= self._database.locks.acquire(self, ("key", *key), exclusive=True)
+                waited |= self._lock_with_key(key)
+            else:
+                waited |= self._lock(key, exclusive=exclusive)
         return waited
 
-    def _is_free(self, key: RowKey, *, exclusive: bool) -> bool:
+    def _lock_with_key(self, row: RowKey) -> bool:
+        """Lock a row against foreign keys too; no lock is held while the other is waited for."""
         locks = self._database.locks
-        free = locks.is_free(self, key, exclusive=exclusive)
-        if self._database.dialect == "postgres" and exclusive:
+        held = len(self.held)
+        waited = self._lock(("key", *row), exclusive=True)
+        if not locks.is_free(self, row, exclusive=True):
+            locks.release_newest(self, held)
+            waited |= self._lock(row, exclusive=True)
+            return self._lock(("key", *row), exclusive=True) or waited
+        return self._lock(row, exclusive=True) or waited
+
+    def _is_free(self, key: Any, statement: Statement) -> bool:
+        locks = self._database.locks
+        free = locks.is_free(self, key, exclusive=statement.lock == "update")
+        if self._database.dialect == "postgres" and statement.locks_keys:
             # FOR UPDATE also conflicts with FOR KEY SHARE of a child's foreign key.
             free = free and locks.is_free(self, ("key", *key), exclusive=True)
         return free
 
-    def _lock(self, key: RowKey, *, exclusive: bool) -> bool:
+    def _lock(self, key: Any, *, exclusive: bool) -> bool:
         waited = self._database.locks.acquire(self, key, exclusive=exclusive)
+        self._check_serializable(key[-2:])
+        return waited
+
+    def _check_serializable(self, row: RowKey) -> None:
+        """REPEATABLE READ of PostgreSQL refuses a row that was changed since its snapshot."""
         if (
             self._database.dialect == "postgres"
             and self.snapshot is not None
             and self._level == "REPEATABLE READ"
-            and self._database.store.changed_since(key, self.snapshot)
+            and self._database.store.changed_since(row, self.snapshot)
         ):
             raise SqlError("serialization", "could not serialize access due to concurrent update")
-        return waited
 
     # Writes
 
@@ -605,52 +747,47 @@ class Transaction(LockOwner):
         for obstacle in database.obstacles:
             obstacle(self, statement)
         database.functions.begin()
+        database.functions.writes = True
         database.store.rows_visited()
         mark = Mark(self._changes)
+        returned = _Returned(statement.returning, self._changes, database.store, values)
+        self.last_id = None
         try:
             if statement.kind == "insert":
-                touched, count = self._insert(statement, values)
+                count = self._insert(statement, values, returned)
             else:
-                touched, count = self._change(statement, values)
+                count = self._change(statement, values, returned)
         except BaseException:
             if not self._failed:
                 database.store.undo_to(self._changes, mark)
             raise
-        rows, names = self._returned(statement, touched, values)
-        if statement.kind == "delete":
-            for rowid in touched:
-                self._delete(statement.locked[0][1], rowid)
+        rows, names = returned.result()
         self._charge(statement.kind, statement, len(rows or ()))
         return Answer(rows, names, statement.types, count, self.last_id)
 
-    def _returned(
-        self, statement: Statement, touched: list[int], values: dict[str, Any]
-    ) -> tuple[list[tuple[Any, ...]] | None, tuple[str, ...]]:
-        if not statement.returning:
-            return None, ()
-        store = self._database.store
-        store.apply(self._changes)
-        listed = ", ".join(map(str, touched))
-        cursor = store.raw.execute(statement.returning % listed, values)
-        return cursor.fetchall(), tuple(part[0] for part in cursor.description)
-
-    def _change(self, statement: Statement, values: dict[str, Any]) -> tuple[list[int], int]:
-        """UPDATE, and the locks of DELETE (`_delete` does the rest)."""
+    def _change(self, statement: Statement, values: dict[str, Any], returned: _Returned) -> int:
+        """UPDATE or DELETE; returns the number of rows."""
         chosen, _ = self._lock_rows(statement, values)
         touched = [row[0] for row in chosen]
+        table = self._database.store.tables[statement.locked[0][1]]
         if statement.kind == "update":
-            table = self._database.store.tables[statement.locked[0][1]]
             for rowid in touched:
                 self._do(statement.sql, values, table, rowid)
                 self._check_parents(table, rowid, statement.assigned)
-        return touched, len(touched)
+            returned.add(touched)
+        else:
+            returned.add(touched)
+            for rowid in touched:
+                self._delete(table.name, rowid)
+        return len(touched)
 
     def _do(self, sql: str, values: dict[str, Any], table: Table, rowid: int) -> None:
         """Change one locked row, and take the locks of its new unique values.
 
         Where another transaction holds such a value, wait for its end and do it again.
         """
-        store = self._database.store
+        database = self._database
+        store = database.store
         key = (table.name, rowid)
         while True:
             store.begin_write(self._changes)
@@ -663,90 +800,129 @@ class Transaction(LockOwner):
                 if _is_unique(error) and self._wait_for_owner(table, sql, values, rowid):
                     continue
                 raise
-            taken = self._first_taken(table, before, store.image(key))
+            taken = self._first_taken(table, rowid, before, store.image(key))
             if taken is None:
-                store.note(self._changes, key, before)
+                # PostgreSQL makes a new version of a row also where nothing changes.
+                store.note(self._changes, key, before, always=database.dialect == "postgres")
                 return
             mark = Mark(self._changes)
             store.undo_to(self._changes, mark)
             store.hide()
-            self._database.locks.acquire(self, taken, exclusive=True)
+            held = len(self.held)
+            database.locks.acquire(self, taken, exclusive=True)
+            if database.dialect == "postgres":
+                # It waits for the other transaction's end only, and looks again.
+                database.locks.release_newest(self, held)
 
-    def _first_taken(self, table: Table, before: Any, after: Any) -> Any:
+    def _first_taken(self, table: Table, rowid: int, before: Any, after: Any) -> Any:
         """Lock new unique values; return one that another transaction has, if there is one."""
         locks = self._database.locks
-        names = list(table.columns)
-        for group in table.unique:
-            at = [names.index(name) for name in group]
-            new = tuple(_folded(after[i]) for i in at)
-            if None in new or (before is not None and new == tuple(_folded(before[i]) for i in at)):
+        old = dict(_unique_values(table, before)) if before is not None else {}
+        values = list(_unique_values(table, after))
+        if self._database.dialect == "postgres" and before is None:
+            values.insert(0, (_KEY, (rowid,)))
+        for group, new in values:
+            if new == old.get(group):
                 continue
-            key = ("unique", table.name, group, new)
+            key = self._entry(table, group, new)
+            if self._database.dialect == "postgres" and before is not None:
+                # A foreign key of another table might refer to this value.
+                keys = ("key", table.name, rowid)
+                if not locks.is_free(self, keys, exclusive=True):
+                    return keys
+                locks.acquire(self, keys, exclusive=True)
             if not locks.is_free(self, key, exclusive=True):
                 return key
             locks.acquire(self, key, exclusive=True)
-            if before is not None:
+            if group in old:
                 # The value given up is free for others once this transaction has ended.
-                old = tuple(_folded(before[i]) for i in at)
-                locks.acquire(self, ("unique", table.name, group, old), exclusive=True)
+                locks.acquire(self, self._entry(table, group, old[group]), exclusive=True)
         return None
 
     def _wait_for_owner(self, table: Table, sql: str, values: dict[str, Any], rowid: int) -> bool:
-        """Another row has this unique value: wait until its transaction ends; true after a wait."""
-        other = self._conflicting(table, sql, values, rowid)
-        if other is None:
+        """Another row has this unique value: wait while a transaction may still give it up.
+
+        True after a wait. A row that is only locked, or changed elsewhere, is a duplicate at once;
+        InnoDB keeps a share of the index entry that it has looked at.
+        """
+        found = self._conflicting(table, sql, values, rowid)
+        if found is None:
             return False
+        _, key, _ = found
         self._database.store.hide()
-        exclusive = False
-        if self._database.dialect == "postgres":
-            # It waits for the other transaction and takes no lock of its own.
-            free = self._database.locks.is_free(self, (table.name, other), exclusive=False)
-            if free:
-                return False
-        return self._database.locks.acquire(self, (table.name, other), exclusive=exclusive)
+        locks = self._database.locks
+        if self._database.dialect == "mysql":
+            return locks.acquire(self, key, exclusive=False)
+        if locks.is_free(self, key, exclusive=False):
+            return False
+        held = len(self.held)
+        locks.acquire(self, key, exclusive=False)
+        locks.release_newest(self, held)
+        return True
 
     def _conflicting(
-        self, table: Table, sql: str, values: dict[str, Any], rowid: int
-    ) -> int | None:
-        """The row that has the unique value which this statement would give a row."""
+        self,
+        table: Table,
+        sql: str,
+        values: dict[str, Any],
+        rowid: int,
+        arbiter: tuple[str, ...] = (),
+    ) -> tuple[int, Any, tuple[str, ...]] | None:
+        """The row with a unique value that this statement would give a row.
+
+        With the lock of the value, and the columns that have it.
+        Only the columns of `arbiter` are looked at, if there are any.
+        """
         store = self._database.store
         store.begin_write(self._changes)
-        if sql.startswith("INSERT"):
-            column = quoted(next(iter(table.columns)))
-            probe = f"{sql} ON CONFLICT DO UPDATE SET {column} = {column} RETURNING rowid"
-            store.raw.execute("SAVEPOINT probe")
-            try:
-                found = store.raw.execute(probe, {**values, ROW: rowid}).fetchall()
-            finally:
-                store.raw.execute("ROLLBACK TO probe")
-                store.raw.execute("RELEASE probe")
-            return int(found[0][0]) if found else None
+        verb = sql.partition(" ")[0]
         before = store.image((table.name, rowid))
+        if verb == "INSERT" and before is not None and arbiter in {(), (table.key,)}:
+            return rowid, self._entry(table, _KEY, (rowid,)), (table.key or "rowid",)
         store.raw.execute("SAVEPOINT probe")
         try:
-            store.raw.execute(sql.replace("UPDATE", "UPDATE OR REPLACE", 1), {**values, ROW: rowid})
+            probe = sql.replace(verb, f"{verb} OR REPLACE", 1)
+            store.raw.execute(probe, {**values, ROW: rowid})
             after = store.image((table.name, rowid))
         finally:
             store.raw.execute("ROLLBACK TO probe")
             store.raw.execute("RELEASE probe")
-        return self._holder(table, before, after)
-
-    def _holder(self, table: Table, before: Any, after: Any) -> int | None:
-        names = list(table.columns)
-        for group in table.unique:
-            new = [after[names.index(name)] for name in group]
-            if None in new or new == [before[names.index(name)] for name in group]:
+        if verb == "INSERT":
+            before = None
+        for group, new in _unique_values(table, after):
+            if arbiter and set(group) != set(arbiter):
+                continue
+            if before is not None and new == dict(_unique_values(table, before)).get(group):
                 continue
             where = " AND ".join(f"{quoted(name)} = ?" for name in group)
-            sql = f"SELECT rowid FROM {quoted(table.name)} WHERE {where}"  # noqa: S608
-            found = self._database.store.raw.execute(sql, new).fetchone()
+            found = store.raw.execute(
+                f"SELECT rowid FROM {quoted(table.name)} WHERE {where}",  # noqa: S608
+                [after[at] for at in _places(table, group)] if after is not None else (),
+            ).fetchone()
             if found is not None:
-                return int(found[0])
+                key = self._entry(table, group, new)
+                if self._database.dialect == "mysql" and group == table.primary:
+                    key = (table.name, int(found[0]))
+                return int(found[0]), key, group
         return None
+
+    def _entry(self, table: Table, group: tuple[str, ...], values: tuple[Any, ...]) -> Any:
+        """The lock of an entry of a unique index; of a rowid in MySQL that of the row."""
+        if group == _KEY and self._database.dialect == "mysql":
+            return (table.name, values[0])
+        return ("unique", table.name, group, values)
+
+    def _lock_entries(self, table: Table, rowid: int, image: Any) -> None:
+        """Lock the unique values of a row that is about to be deleted."""
+        locks = self._database.locks
+        if self._database.dialect == "postgres":
+            locks.acquire(self, self._entry(table, _KEY, (rowid,)), exclusive=True)
+        for group, values in _unique_values(table, image):
+            locks.acquire(self, self._entry(table, group, values), exclusive=True)
 
     # INSERT
 
-    def _insert(self, statement: Statement, values: dict[str, Any]) -> tuple[list[int], int]:
+    def _insert(self, statement: Statement, values: dict[str, Any], returned: _Returned) -> int:
         insert = statement.insert
         assert insert is not None  # noqa: S101 - that is what an INSERT has
         store = self._database.store
@@ -762,32 +938,50 @@ class Transaction(LockOwner):
                 for row in rows
             ]
             sqls = insert.row_sql * len(given)
-        touched: list[int] = []
+        numbers = Numbers(
+            table,
+            len(given),
+            mysql=self._database.dialect == "mysql",
+            from_query=bool(insert.select),
+        )
+        logged = len(self._changes.log)
+        touched: dict[int, None] = {}
+        generated_id: int | None = None
         count = 0
-        # The ids of all rows are taken at once, before any of them waits for a lock.
-        numbered = [
-            self._rowid(table, insert.given[0 if insert.select else at], row_values)
-            for at, row_values in enumerate(given)
-        ]
-        self.last_id = next((rowid for rowid, generated in numbered if generated), None)
-        for sql, row_values, (rowid, _) in zip(sqls, given, numbered, strict=True):
-            done, changed = self._insert_row(statement, insert, table, sql, row_values, rowid)
-            if done is not None:
-                touched.append(done)
+        for at, (sql, row_values) in enumerate(zip(sqls, given, strict=True)):
+            wanted = self._given_id(table, insert.given[0 if insert.select else at], row_values)
+            rowid = numbers.take(wanted)
+            try:
+                done, changed = self._insert_row(
+                    statement, insert, table, sql, row_values, rowid, touched
+                )
+            except sqlite3.IntegrityError as error:
+                numbers.give_back(at, _integrity(error).kind)
+                raise
             count += changed
+            if done is None:
+                continue
+            touched.pop(done, None)
+            touched[done] = None
+            returned.add([done])
+            if done != rowid:
+                continue
+            numbers.use(rowid)
+            if wanted is None and table.generated is not None and generated_id is None:
+                generated_id = rowid
         if self._database.dialect == "postgres":
             for rowid in touched:
                 self._check_parents(table, rowid, tuple(table.columns))
-        if self.last_id is not None:
-            self._database.functions.last_id = self.last_id
-        elif touched and table.generated is not None:
-            self.last_id = touched[0]
-        return touched, count
+        if generated_id is not None:
+            self._database.functions.last_id = generated_id
+        if table.generated is not None and len(self._changes.log) > logged:
+            self.last_id = next(reversed(touched)) if generated_id is None else generated_id
+        return count
 
-    def _rowid(
+    def _given_id(
         self, table: Table, given: Mapping[str, Any], values: Mapping[str, Any]
-    ) -> tuple[int, bool]:
-        """The rowid of a new row, and whether the database has chosen it."""
+    ) -> int | None:
+        """The rowid that a new row asks for; None if the database numbers the row."""
         value: Any = None
         node = given.get(table.key) if table.key is not None else None
         if isinstance(node, exp.Placeholder):
@@ -798,16 +992,10 @@ class Transaction(LockOwner):
             raise UnsupportedSqlError(f"primary key {node.sql()}: a number or a parameter")
         mysql = self._database.dialect == "mysql"
         if value is None or (value == 0 and mysql and table.generated is not None):
-            number = table.next_id
-            table.next_id = number + 1
             if table.key is not None and table.generated is None:
                 raise SqlError("not_null", f"Field '{table.key}' doesn't have a default value")
-            return number, table.generated is not None
-        if not isinstance(value, int):
-            value = int(value)
-        if mysql or table.key is None:
-            table.next_id = max(table.next_id, value + 1)
-        return value, False
+            return None
+        return int(value)
 
     def _insert_row(
         self,
@@ -817,20 +1005,63 @@ class Transaction(LockOwner):
         sql: str,
         values: dict[str, Any],
         rowid: int,
+        touched: Mapping[int, None],
     ) -> tuple[int | None, int]:
         """Insert one row, or do what its conflict clause says; (row, rows counted)."""
-        self._database.locks.acquire(self, (table.name, rowid), exclusive=True)
+        if insert.arbiter and self._taken(insert, table, sql, values, rowid):
+            if insert.ignores:
+                return None, 0
+            return self._update_instead(statement, insert, table, sql, values, rowid, touched)
+        locks = self._database.locks
+        is_new = (table.name, rowid) not in self.held
+        if self._database.dialect == "mysql":
+            locks.acquire(self, (table.name, rowid), exclusive=True)
+        mark = Mark(self._changes) if insert.ignores else None
         try:
             self._do(sql, values, table, rowid)
         except sqlite3.IntegrityError as error:
+            row = (table.name, rowid)
+            if is_new and row in self.held and self._database.store.image(row) is None:
+                # The row was taken out again: there is nothing left to lock.
+                locks.release(self, row)
             if not _is_unique(error) or not (insert.ignores or insert.conflict):
+                if insert.ignores and self._database.dialect == "mysql":
+                    raise UnsupportedSqlError(
+                        f"INSERT IGNORE of a value that is not valid ({_integrity(error)})"
+                    ) from error
+                raise
+            if insert.arbiter and not self._taken(insert, table, sql, values, rowid):
                 raise
             if insert.ignores:
                 return None, 0
-            return self._update_instead(statement, insert, table, sql, values, rowid)
+            return self._update_instead(statement, insert, table, sql, values, rowid, touched)
         if self._database.dialect == "mysql":
-            self._check_parents(table, rowid, tuple(table.columns))
+            try:
+                self._check_parents(table, rowid, tuple(table.columns))
+            except SqlError as error:
+                if mark is None or error.kind != "no_parent":
+                    raise
+                self._database.store.undo_to(self._changes, mark)
+                return None, 0
+        else:
+            locks.acquire(self, (table.name, rowid), exclusive=True)
         return rowid, 1
+
+    def _taken(
+        self, insert: Insert, table: Table, sql: str, values: dict[str, Any], rowid: int
+    ) -> bool:
+        """Whether a row has the values that ON CONFLICT (...) names; waits for its transaction."""
+        locks = self._database.locks
+        while True:
+            found = self._conflicting(table, sql, values, rowid, insert.arbiter)
+            if found is None:
+                return False
+            self._database.store.hide()
+            if locks.is_free(self, found[1], exclusive=False):
+                return True
+            held = len(self.held)
+            locks.acquire(self, found[1], exclusive=False)
+            locks.release_newest(self, held)
 
     def _update_instead(
         self,
@@ -840,29 +1071,52 @@ class Transaction(LockOwner):
         sql: str,
         values: dict[str, Any],
         rowid: int,
+        touched: Mapping[int, None],
     ) -> tuple[int | None, int]:
         store = self._database.store
-        other = self._conflicting(table, sql, values, rowid)
-        if other is None:
+        found = self._conflicting(table, sql, values, rowid, insert.arbiter)
+        if found is None:
             raise SqlError("unique", f"Duplicate entry for {table.name}")
-        if self._lock((table.name, other), exclusive=True):
-            # It may be gone by now.
-            return self._insert_row(statement, insert, table, sql, values, rowid)
+        other, entry, columns = found
+        if other in touched and self._database.dialect == "postgres":
+            raise SqlError(
+                "twice_in_one", "ON CONFLICT DO UPDATE command cannot affect row a second time"
+            )
         key = (table.name, other)
+        if self._database.dialect == "mysql":
+            self._database.locks.acquire(self, entry, exclusive=True)
+        if self._lock(key, exclusive=True):
+            store.begin_write(self._changes)
+            if store.image(key) is None:
+                return self._insert_row(statement, insert, table, sql, values, rowid, touched)
         store.begin_write(self._changes)
+        if columns != (table.key,) and store.image((table.name, rowid)) is not None:
+            # Somebody has taken the new row's own id meanwhile; it is not needed.
+            rowid = -1
         before = store.image(key)
-        store.raw.execute(f"{sql} ON CONFLICT DO {insert.conflict}", {**values, ROW: rowid})
-        changed = store.note(self._changes, key, before)
+        target = ", ".join(map(quoted, columns))
+        text = f"{sql} ON CONFLICT ({target}) DO {insert.conflict}"
+        if not store.raw.execute(text, {**values, ROW: rowid}).rowcount:
+            # Its WHERE leaves this row out.
+            return None, 0
+        changed = store.note(
+            self._changes, key, before, always=self._database.dialect == "postgres"
+        )
         self._check_parents(table, other, tuple(table.columns))
         if self._database.dialect == "mysql":
-            return other, 2 if changed else 0
+            # With CLIENT_FOUND_ROWS, as SQLAlchemy and Django connect: 1 for a row found unchanged.
+            return other, 2 if changed else 1
         return other, 1
 
     # Foreign keys
 
     def _check_parents(self, table: Table, rowid: int, columns: tuple[str, ...]) -> None:
         for foreign in table.foreign:
-            if any(name in columns for name in foreign.columns):
+            if not any(name in columns for name in foreign.columns):
+                continue
+            if foreign.deferred:
+                self._deferred.append(partial(self._check_parent, table, rowid, foreign))
+            else:
                 self._check_parent(table, rowid, foreign)
 
     def _check_parent(self, table: Table, rowid: int, foreign: Foreign) -> None:
@@ -890,6 +1144,7 @@ class Transaction(LockOwner):
                 key = ("key", *key)
             if not self._database.locks.acquire(self, key, exclusive=False):
                 return
+            self._check_serializable((foreign.parent, parent[0]))
 
     def _delete(self, table_name: str, rowid: int) -> None:
         """Delete a locked row, and apply the foreign keys that refer to it."""
@@ -899,6 +1154,7 @@ class Transaction(LockOwner):
         before = store.image((table_name, rowid))
         if before is None:
             return
+        self._lock_entries(table, rowid, before)
         for child in list(store.tables.values()):
             for foreign in child.foreign:
                 if foreign.parent == table_name:
@@ -916,11 +1172,15 @@ class Transaction(LockOwner):
         sql = f"SELECT rowid FROM {quoted(child.name)} WHERE {where} ORDER BY rowid"  # noqa: S608
         for (rowid,) in store.raw.execute(sql, wanted).fetchall():
             if foreign.on_delete not in {"CASCADE", "SET NULL"}:
+                if foreign.deferred:
+                    # The child may be gone, or have another parent, by then.
+                    self._deferred.append(partial(self._check_parent, child, rowid, foreign))
+                    continue
                 raise SqlError(
                     "has_children",
                     f"Cannot delete or update a parent row: {child.name} refers to {parent.name}",
                 )
-            self._database.locks.acquire(self, (child.name, rowid), exclusive=True)
+            self._lock((child.name, rowid), exclusive=True)
             if foreign.on_delete == "CASCADE":
                 self._delete(child.name, rowid)
             else:
@@ -938,6 +1198,26 @@ def _count(limit: str | int | None, values: Mapping[str, Any]) -> int | None:
 
 def _folded(value: Any) -> Any:
     return value.casefold() if isinstance(value, str) else value
+
+
+_KEY: Final = ("rowid",)
+
+
+def _places(table: Table, group: tuple[str, ...]) -> list[int]:
+    names = list(table.columns)
+    return [names.index(name) for name in group]
+
+
+def _unique_values(
+    table: Table, image: tuple[Any, ...] | None
+) -> Iterator[tuple[tuple[str, ...], tuple[Any, ...]]]:
+    """Each group of unique columns with a row's values, as the index compares them; no NULLs."""
+    if image is None:
+        return
+    for group in table.unique:
+        values = tuple(_folded(image[at]) for at in _places(table, group))
+        if None not in values:
+            yield group, values
 
 
 def _is_unique(error: sqlite3.IntegrityError) -> bool:

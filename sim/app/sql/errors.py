@@ -21,6 +21,12 @@ ErrorKind = Literal[
     "no_column",
     "disk_full",
     "syntax",
+    "no_savepoint",
+    "no_transaction",
+    "twice_in_one",
+    "division_by_zero",
+    "not_supported",
+    "no_arbiter",
     "gone",
 ]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 import uuid
 from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -37,6 +40,10 @@ class Functions:
         self._random = random
         self._now = ""
         self.last_id: int | None = None
+        self.writes = False
+        """Whether the statement changes rows: MySQL then takes a division by zero as an error."""
+        self.failed = ""
+        """What a function has refused since the statement began: "division_by_zero"."""
         for name, count, function in (
             ("app_now", 0, self._shown_now),
             ("app_clock", 0, self._clock),
@@ -47,13 +54,51 @@ class Functions:
             ("app_uuid", 0, self._uuid),
             ("app_last_id", 0, lambda: self.last_id),
             ("app_round", 2, _rounded),
-            ("app_like", 2, _like),
+            ("app_like", 4, _like),
+            ("app_divide", 2, self._divided),
+            ("app_divide_real", 2, self._divided_real),
+            ("app_modulo", 2, self._remainder),
+            ("app_concat", -1, _joined),
+            ("app_bytes", 1, _bytes),
+            ("app_decimal", 2, _decimal),
+            ("app_rounded", 2, _decimal),
+            ("app_rounded_even", 2, _rounded_even),
+            ("upper", 1, _upper),
+            ("lower", 1, _lower),
         ):
             raw.create_function(name, count, function, deterministic=False)
 
     def begin(self) -> None:
         """A statement begins: its time stays the same until it ends."""
         self._now = ""
+        self.failed = ""
+
+    def _divided(self, left: Any, right: Any) -> Any:
+        if left is None or right is None or self._is_zero(right):
+            return None
+        if self._dialect == "postgres" and isinstance(left, int) and isinstance(right, int):
+            quotient = abs(left) // abs(right)
+            return quotient if (left < 0) == (right < 0) else -quotient
+        return _number(left) / _number(right)
+
+    def _divided_real(self, left: Any, right: Any) -> Any:
+        return None if left is None else self._divided(float(left), right)
+
+    def _remainder(self, left: Any, right: Any) -> Any:
+        if left is None or right is None or self._is_zero(right):
+            return None
+        if isinstance(left, int) and isinstance(right, int):
+            rest = abs(left) % abs(right)
+            return rest if left >= 0 else -rest
+        return math.fmod(_number(left), _number(right))
+
+    def _is_zero(self, divisor: Any) -> bool:
+        if _number(divisor):
+            return False
+        if self._dialect == "postgres" or self.writes:
+            self.failed = "division_by_zero"
+            raise ZeroDivisionError
+        return True
 
     def _shown_now(self) -> str:
         if not self._now:
@@ -107,12 +152,54 @@ def _rounded(value: Any, digits: int) -> Any:
     return at.isoformat(sep=" ")
 
 
-def _like(pattern: str | None, value: Any) -> bool | None:
-    """LIKE that distinguishes upper and lower case."""
-    if pattern is None or value is None:
+def _number(value: Any) -> float:
+    return value if isinstance(value, int | float) else float(value)
+
+
+def _joined(*values: Any) -> str:
+    """CONCAT of PostgreSQL leaves NULLs out."""
+    return "".join(str(value) for value in values if value is not None)
+
+
+def _bytes(value: Any) -> int | None:
+    return None if value is None else len(str(value).encode())
+
+
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _decimal(value: Any, digits: int) -> Any:
+    """A number with this many digits after its point, rounded half away from zero."""
+    if not isinstance(value, float) or not math.isfinite(value):
+        return value
+    unit = Decimal(1).scaleb(-digits)
+    return float(Decimal(repr(value)).quantize(unit, ROUND_HALF_UP))
+
+
+def _rounded_even(value: Any, digits: int) -> Any:
+    """A double with this many digits after its point, a half rounded to the even digit."""
+    return float(round(value, digits)) if isinstance(value, float) else value
+
+
+def _like(pattern: str | None, value: Any, escape: str | None, exact: int) -> bool | None:
+    if pattern is None or value is None or escape is None:
         return None
-    wanted = "".join(
-        ".*" if letter == "%" else "." if letter == "_" else re.escape(letter)
-        for letter in str(pattern)
-    )
-    return re.fullmatch(wanted, str(value), re.DOTALL) is not None
+    wanted = _pattern(str(pattern), escape, bool(exact))
+    return wanted.fullmatch(str(value)) is not None
+
+
+@lru_cache(maxsize=1_000)
+def _pattern(pattern: str, escape: str, exact: bool) -> re.Pattern[str]:
+    parts = []
+    letters = iter(pattern)
+    for letter in letters:
+        if escape and letter == escape:
+            parts.append(re.escape(next(letters, letter)))
+        else:
+            parts.append(".*" if letter == "%" else "." if letter == "_" else re.escape(letter))
+    return re.compile("".join(parts), re.DOTALL | (0 if exact else re.IGNORECASE))

@@ -7,7 +7,7 @@ import sys
 import types
 from typing import TYPE_CHECKING, Any, Final
 
-from sim.app.sql.dialects import MYSQL, POSTGRES
+from sim.app.sql.dialects import MYSQL
 from sim.app.sql.driver_modules import connect_with, module_of, refuse_driver
 
 if TYPE_CHECKING:
@@ -66,24 +66,15 @@ def _mysqldb() -> dict[str, types.ModuleType]:
     }
 
 
-def _dsn(*args: Any, **options: Any) -> Connection:
-    words = dict(part.split("=", 1) for part in str(args[0]).split()) if args and args[0] else {}
-    name = options.get("dbname") or options.get("database") or words.get("dbname") or "main"
-    return connect_with(POSTGRES, str(name))
-
-
 def install() -> None:
     """Give code that imports a driver itself the simulated databases, permanently."""
     sys.modules.update(_mysqldb())
-    for name, connect in (("pymysql", _connect), ("psycopg2", _dsn)):
-        try:
-            module: Any = importlib.import_module(name)
-        except ImportError:
-            continue
-        real = module.connect
-        module.connect = _either(real, connect)
-        if hasattr(module, "Connect"):
-            module.Connect = module.connect
+    try:
+        module: Any = importlib.import_module("pymysql")
+    except ImportError:
+        pass
+    else:
+        module.connect = module.Connect = _either(module.connect, _connect)
     for name in _DRIVERS_REFUSED:
         refused: Any = sys.modules.get(name)
         if refused is not None:

@@ -86,6 +86,8 @@ class Foreign:
     parent: str
     parent_columns: tuple[str, ...]
     on_delete: str = "NO ACTION"
+    deferred: bool = False
+    """Checked when the transaction commits (PostgreSQL: INITIALLY DEFERRED)."""
 
 
 @dataclass(slots=True)
@@ -188,12 +190,13 @@ def _reference(columns: tuple[str, ...], node: exp.Reference) -> Foreign:
     if isinstance(target, exp.Schema):
         parent_columns = tuple(column.name for column in target.expressions)
         target = target.this
-    action = "NO ACTION"
+    action, deferred = "NO ACTION", False
     for option in node.args.get("options") or ():
         words = (option if isinstance(option, str) else option.sql()).upper()
         if words.startswith("ON DELETE "):
             action = words.removeprefix("ON DELETE ")
-    return Foreign(columns, name_of(target), parent_columns, action)
+        deferred = deferred or "INITIALLY DEFERRED" in words
+    return Foreign(columns, name_of(target), parent_columns, action, deferred)
 
 
 def _columns_of(node: Any) -> tuple[str, ...]:
@@ -292,7 +295,7 @@ _AFFINITY: Final = {
     "text": "TEXT",
     "bytes": "BLOB",
     "float": "REAL",
-    "decimal": "NUMERIC",
+    "decimal": "REAL",
     "bool": "NUMERIC",
 }
 

@@ -70,6 +70,11 @@ def named(sql: str, *, percents: bool) -> tuple[str, int]:
     return result
 
 
+def asks_server(sql: str) -> bool:
+    """Whether a statement asks about the server or its tables."""
+    return _ASKS_SERVER.search(sql) is not None
+
+
 class Connection:
     """PEP 249's connection."""
 
@@ -82,9 +87,13 @@ class Connection:
         self.encoders: dict[Any, Any] = {}
         self._transaction: Transaction | None = None
         self._begun = False
+        self._connect()
+
+    def _connect(self) -> None:
+        """Spend the time that it takes to connect."""
         if RUNTIME.thread is not None and not RUNTIME.is_free:
             RUNTIME.wait("connect")
-            RUNTIME.sleep(driver.connect_s)
+            RUNTIME.sleep(self.driver.connect_s)
 
     def __getattr__(self, name: str) -> Any:
         # Methods of a driver beyond PEP 249 are not simulated: the error says so.
@@ -142,6 +151,10 @@ class Connection:
             RUNTIME.wait("ping")
 
     def autocommit(self, value: bool) -> None:
+        """PyMySQL's name of `set_autocommit`."""
+        self.set_autocommit(value)
+
+    def set_autocommit(self, value: bool) -> None:
         """Set whether every statement is a separate transaction."""
         if value and self._transaction is not None:
             self.commit()
@@ -167,11 +180,7 @@ class Connection:
         if _CONTROL.match(sql):
             return self._control(sql)
         try:
-            if _ASKS_SERVER.search(sql):
-                answer = self.driver.server_answer(self.database, sql, parameters)
-                if answer is not None:
-                    return answer
-            return self._statement(sql, parameters)
+            return self._answer(sql, parameters)
         except UnsupportedSqlError as error:
             refused = UnsupportedSqlError(
                 f"{caller(RUNTIME.roots)}: the statement is not simulated: {error}. Statement: "
@@ -189,8 +198,21 @@ class Connection:
                     transaction.leave()
             raise self.driver.error(error) from error
 
+    def _answer(self, sql: str, parameters: Mapping[str, Any]) -> Answer:
+        """Run a statement, or a question about the server. Raises SqlError, UnsupportedSqlError."""
+        if asks_server(sql):
+            answer = self.driver.server_answer(self.database, sql, parameters)
+            if answer is not None:
+                return answer
+        return self._statement(sql, parameters)
+
     def _statement(self, sql: str, parameters: Mapping[str, Any]) -> Answer:
-        statement = self.database.statement(sql)
+        try:
+            statement = self.database.statement(sql)
+        except SqlError as error:
+            if self.database.dialect == "postgres" and (self._begun or not self.autocommit_on):
+                self.transaction().refuse(error)
+            raise
         if statement.kind == "schema":
             self.commit()
             self.database.change_schema(sql)
@@ -255,7 +277,7 @@ class Connection:
             self._set_level(part)
             words = part.replace("=", " ").lower().split()
             if words[:2] == ["set", "autocommit"]:
-                self.autocommit(words[2] in {"1", "on", "true"})
+                self.set_autocommit(words[2] in {"1", "on", "true"})
 
     def _set_level(self, sql: str) -> None:
         match = _LEVEL.search(sql)
@@ -268,7 +290,7 @@ class Connection:
         if wanted == "READ UNCOMMITTED" and self.database.dialect == "postgres":
             wanted = "READ COMMITTED"
         if wanted == "AUTOCOMMIT":
-            self.autocommit(True)
+            self.set_autocommit(True)
         elif wanted in _LEVELS:
             self.autocommit_on = False
             self.level = _LEVELS[wanted]
@@ -315,6 +337,8 @@ class Cursor:
         self._at = 0
         self.rowcount = answer.changed
         self.lastrowid = answer.last_id
+        if answer.last_id is None and self.connection.database.dialect == "mysql":
+            self.lastrowid = 0
         if answer.rows is None:
             self.description, self._rows = None, ()
         else:

@@ -15,18 +15,22 @@ import sqlglot
 from sqlglot import exp
 
 from sim.app.errors import UnsupportedSqlError
-from sim.app.sql.schema import Type, quoted, type_of
+from sim.app.sql.errors import SqlError
+from sim.app.sql.result_types import ResultTypes, part_of
+from sim.app.sql.schema import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from sim.app.sql.schema import Column, Table
+    from sim.app.sql.schema import Column, Table, Type
 
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
 Kind = Literal["select", "insert", "update", "delete", "schema"]
 ROW: Final = "app_row"
 """Name of the parameter that is the row to change."""
+ROWS: Final = "(app_rows)"
+"""In the place of a list of rowids."""
 
 _ALLOWED: Final[tuple[type[exp.Expression], ...]] = (
     exp.Count,
@@ -62,13 +66,11 @@ _ALLOWED: Final[tuple[type[exp.Expression], ...]] = (
     exp.Sign,
     exp.Filter,
 )
+_LISTED: Final = "json_each"
 _NOW: Final = frozenset({"NOW", "SYSDATE", "LOCALTIMESTAMP", "LOCALTIME", "TRANSACTION_TIMESTAMP"})
 _UNITS: Final = frozenset(
     {"MICROSECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "YEAR"}
 )
-_BOOLEANS: Final = (exp.Predicate, exp.Not, exp.And, exp.Or, exp.Boolean, exp.Exists)
-_BOOL: Final = Type("bool")
-_NOT_KEPT: Final = frozenset({"int", "text", "bytes", "float", "json"})
 
 
 @dataclass(slots=True)
@@ -81,6 +83,8 @@ class Insert:
     """The source of the rows, if not VALUES."""
     conflict: str = ""
     """The action if a unique value exists already, as SQLite's ON CONFLICT clause."""
+    arbiter: tuple[str, ...] = ()
+    """The columns that ON CONFLICT names."""
     ignores: bool = False
     replaces: bool = False
     row_sql: list[str] = field(default_factory=list)
@@ -102,12 +106,17 @@ class Statement:
     names: tuple[str, ...] | None = None
     lock: Literal["", "shared", "update"] = ""
     wait: Literal["wait", "nowait", "skip"] = "wait"
+    key_only: bool = False
+    """FOR KEY SHARE of PostgreSQL."""
+    locks_keys: bool = False
+    """FOR UPDATE, which a foreign key of PostgreSQL waits for; an UPDATE or FOR NO KEY UPDATE is
+    none."""
     locked: tuple[tuple[str, str], ...] = ()
     """(alias, table) of the rows that it locks, in the order of `candidates`' columns."""
     candidates: str = ""
     """The rowids of those rows, without its LIMIT."""
     restricted: str = ""
-    """The statement on the rows in `%s` alone, of a locking SELECT."""
+    """The statement on the rows in `ROWS` alone, of a locking SELECT."""
     limit: str | int | None = None
     offset: str | int | None = None
     """Number, or name of the parameter."""
@@ -115,7 +124,7 @@ class Statement:
     """Columns that an UPDATE sets."""
     insert: Insert | None = None
     returning: str = ""
-    """What a write returns, as a SELECT on the rows in `%s`."""
+    """What a write returns, as a SELECT on the rows in `ROWS`."""
     tree: Any = None
 
 
@@ -139,16 +148,12 @@ def analyse(text: str, dialect: str, tables: Mapping[str, Table]) -> Statement:
     return _Reader(text, dialect, tables).read(tree)
 
 
-def _part(tree: exp.Expression, name: str) -> Any:
-    """An argument that newer versions of sqlglot have under a name with an underscore."""
-    return tree.args.get(f"{name}_") or tree.args.get(name)
-
-
 class _Reader:
     def __init__(self, text: str, dialect: str, tables: Mapping[str, Table]) -> None:
         self._text = text
         self._dialect = dialect
         self._tables = tables
+        self._types = ResultTypes(dialect, tables)
 
     def read(self, tree: exp.Expression) -> Statement:
         """The statement of a tree."""
@@ -172,7 +177,11 @@ class _Reader:
 
     def _names(self, tree: exp.Expression) -> tuple[str, ...]:
         own = {cte.alias_or_name for cte in tree.find_all(exp.CTE)}
-        found = dict.fromkeys(table.name for table in tree.find_all(exp.Table))
+        found = dict.fromkeys(
+            table.name
+            for table in tree.find_all(exp.Table)
+            if isinstance(table.this, exp.Identifier)
+        )
         return tuple(name for name in found if name not in own)
 
     # Translation
@@ -181,16 +190,46 @@ class _Reader:
         for table in tree.find_all(exp.Table):
             table.set("db", None)
             table.set("catalog", None)
-        changed: exp.Expression = tree.transform(self._replaced)
+        changed = self._transformed(tree)
+        if self._dialect == "mysql":
+            _ignore_case(changed)
         for function in changed.find_all(exp.Func):
             self._check(function)
         return changed
 
+    def _transformed(self, tree: exp.Expression) -> exp.Expression:
+        """The tree with every node replaced, the innermost first."""
+        kinds = {
+            column.name: column.type.kind
+            for table in tree.find_all(exp.Table)
+            if table.name in self._tables
+            for column in self._tables[table.name].columns.values()
+        }
+        nodes: list[Any] = list(tree.walk())
+        for node in reversed(nodes):
+            inside = _kinds_in(node, kinds) if isinstance(node, exp.Round | exp.Div) else set()
+            found = self._replaced(node)
+            if isinstance(node, exp.Round) and "float" in inside:
+                found.set("this", "app_rounded_even")
+            elif isinstance(node, exp.Div) and inside & {"float", "decimal"}:
+                # SQLite may hold a whole decimal as an integer, which would be divided as such.
+                found.set("this", "app_divide_real")
+            if found is node:
+                continue
+            if node is tree:
+                tree = found
+            else:
+                node.replace(found)
+        return tree
+
     def _check(self, function: Any) -> None:
         if isinstance(function, exp.Anonymous):
             name = str(function.this)
-            if not name.lower().startswith("app_"):
+            if not name.lower().startswith("app_") and name != _LISTED:
                 raise UnsupportedSqlError(f"function {name}()")
+        elif isinstance(function, exp.Collate):
+            if function.expression.name != "NOCASE":
+                raise UnsupportedSqlError(function.sql(dialect=self._dialect))
         elif isinstance(function, exp.Cast):
             # Values of these are kept as text, as they are.
             if function.to.this.name in {"TIMESTAMP", "TIMESTAMPTZ", "DATETIME", "UUID", "JSON"}:
@@ -222,13 +261,40 @@ class _Reader:
                 return own(this="app_uuid")
             case exp.Anonymous():
                 return self._renamed(node)
-            case exp.ILike():
-                # SQLite's LIKE ignores case; PostgreSQL's LIKE is made GLOB-like below.
-                return exp.Like(this=node.this, expression=node.expression)
-            case exp.Like() if self._dialect == "postgres":
-                return own(this="app_like", expressions=[node.expression, node.this])
+            case exp.Unnest():
+                return _unnested(  # type: ignore[no-any-return]  # sqlglot's types
+                    [_array(part) for part in node.expressions], node.alias or "unnest"
+                )
+            case exp.EQ() if isinstance(node.expression, exp.Any):
+                values = exp.select("value").from_(_listed(_array(node.expression.this), "listed"))
+                return exp.In(this=node.this, query=exp.Subquery(this=values))
+            case exp.Escape() if isinstance(node.this, exp.Like | exp.ILike):
+                return self._like(node.this, node.expression)
+            case exp.Like() | exp.ILike() if not isinstance(node.parent, exp.Escape):
+                return self._like(node, None)
+            case exp.Div():
+                return own(this="app_divide", expressions=[node.this, node.expression])
+            case exp.Mod():
+                return own(this="app_modulo", expressions=[node.this, node.expression])
+            case exp.Concat() if self._dialect == "postgres":
+                return own(this="app_concat", expressions=node.expressions)
+            case exp.Length() if node.args.get("binary"):
+                return own(this="app_bytes", expressions=[node.this])
+            case exp.Round():
+                digits = node.args.get("decimals") or exp.Literal.number("0")
+                return own(this="app_rounded", expressions=[node.this, digits])
             case _:
                 return node
+
+    def _like(self, node: Any, escape: Any) -> exp.Expression:
+        """LIKE with the database's escapes, and its upper and lower case."""
+        pattern = node.expression
+        exact = isinstance(node, exp.Like) and self._dialect == "postgres"
+        if isinstance(pattern, exp.Cast) and pattern.to.this.name == "BINARY":
+            pattern, exact = pattern.this, True
+        mark = exp.Literal.string("\\") if escape is None else escape
+        flag = exp.Literal.number(str(int(exact)))
+        return exp.Anonymous(this="app_like", expressions=[pattern, node.this, mark, flag])
 
     def _renamed(self, node: exp.Anonymous) -> exp.Expression:
         name = str(node.this).upper()
@@ -273,16 +339,21 @@ class _Reader:
         locks = tree.args.get("locks") or ()
         tree.set("locks", None)
         found = Statement(self._text, "select", names, self._sql(tree))
-        found.types = self._result_types(tree)
+        found.types = self._types.converted(tree)
         if locks:
             self._locks(found, tree, locks)
         return found
 
     def _locks(self, found: Statement, tree: exp.Expression, locks: Iterable[exp.Lock]) -> None:
+        if self._dialect == "postgres":
+            _check_lockable(tree, {table.name for lock in locks for table in lock.expressions})
         if not isinstance(tree, exp.Select):
             raise UnsupportedSqlError("FOR UPDATE of a UNION")
         lock = next(iter(locks))
         found.lock = "update" if lock.args.get("update") else "shared"
+        keyed = bool(lock.args.get("key"))
+        found.key_only = keyed and found.lock == "shared"
+        found.locks_keys = not keyed and found.lock == "update"
         wait = lock.args.get("wait")
         # sqlglot: True for NOWAIT, False for SKIP LOCKED, None for neither.
         found.wait = "wait" if wait is None else "nowait" if wait else "skip"
@@ -307,7 +378,7 @@ class _Reader:
         rest.set("limit", None)
         first = found.locked[0][0]
         marker = exp.In(this=self._rowid(first), expressions=[exp.column("app_rows")])
-        found.restricted = self._sql(rest.where(marker)).replace("(app_rows)", "(%s)")
+        found.restricted = self._sql(rest.where(marker))
 
     @staticmethod
     def _rowid(alias: str) -> exp.Column:
@@ -315,7 +386,7 @@ class _Reader:
 
     def _sources(self, tree: exp.Select) -> list[tuple[str, str]]:
         found = []
-        source = _part(tree, "from")
+        source = part_of(tree, "from")
         parts = [] if source is None else [source.this]
         parts += [join.this for join in tree.args.get("joins") or ()]
         found += [(part.alias_or_name, part.name) for part in parts if isinstance(part, exp.Table)]
@@ -331,98 +402,6 @@ class _Reader:
         if isinstance(value, exp.Literal) and value.name.isdigit():
             return int(value.name)
         raise UnsupportedSqlError(f"LIMIT {value.sql()} of a locking SELECT")
-
-    # Types of results
-
-    def _result_types(self, tree: exp.Expression) -> tuple[tuple[int, Type], ...]:
-        found = []
-        for at, (_, type_) in enumerate(self._projected(tree, {})):
-            if type_ is not None and (type_.kind not in _NOT_KEPT):
-                found.append((at, type_))
-        return tuple(found)
-
-    def _projected(
-        self, tree: Any, ctes: Mapping[str, list[tuple[str, Type | None]]]
-    ) -> list[tuple[str, Type | None]]:
-        """(name, type) of each column of a query."""
-        if isinstance(tree, exp.Subquery):
-            return self._projected(tree.this, ctes)
-        if isinstance(tree, exp.SetOperation):
-            return self._projected(tree.left, ctes)
-        if not isinstance(tree, exp.Select):
-            return []
-        known = dict(ctes)
-        with_ = _part(tree, "with")
-        for cte in () if with_ is None else with_.expressions:
-            known[cte.alias_or_name] = self._projected(cte.this, known)
-        scope = self._scope(tree, known)
-        found: list[tuple[str, Type | None]] = []
-        for part in tree.expressions:
-            if isinstance(part, exp.Star):
-                found += [pair for columns in scope.values() for pair in columns]
-            elif isinstance(part, exp.Column) and isinstance(part.this, exp.Star):
-                found += scope.get(part.table, [])
-            else:
-                found.append((part.alias_or_name, self._type(part, scope, known)))
-        return found
-
-    def _scope(
-        self, tree: exp.Select, ctes: Mapping[str, list[tuple[str, Type | None]]]
-    ) -> dict[str, list[tuple[str, Type | None]]]:
-        scope: dict[str, list[tuple[str, Type | None]]] = {}
-        source = _part(tree, "from")
-        parts = [] if source is None else [source.this]
-        parts += [join.this for join in tree.args.get("joins") or ()]
-        for part in parts:
-            if isinstance(part, exp.Table):
-                table = self._tables.get(part.name)
-                if table is not None:
-                    scope[part.alias_or_name] = [(c.name, c.type) for c in table.columns.values()]
-                else:
-                    scope[part.alias_or_name] = ctes.get(part.name, [])
-            elif isinstance(part, exp.Subquery):
-                scope[part.alias_or_name] = self._projected(part.this, ctes)
-        return scope
-
-    def _type(
-        self, node: Any, scope: dict[str, list[tuple[str, Type | None]]], ctes: Any
-    ) -> Type | None:
-        match node:
-            case exp.Alias() | exp.Paren() | exp.Filter() | exp.Window():
-                return self._type(node.this, scope, ctes)
-            case exp.Column():
-                scopes = [scope.get(node.table, [])] if node.table else list(scope.values())
-                return next(
-                    (type_ for part in scopes for name, type_ in part if name == node.name), None
-                )
-            case exp.Max() | exp.Min() | exp.Coalesce() | exp.Nullif() | exp.Greatest():
-                return self._type(node.this, scope, ctes)
-            case exp.Sum():
-                inner = self._type(node.this, scope, ctes)
-                kind = "int" if inner is None else inner.kind
-                if kind == "decimal" or (kind == "int" and self._dialect == "mysql"):
-                    return Type("decimal", scale=inner.scale if kind == "decimal" and inner else 0)
-                return inner
-            case exp.Avg():
-                inner = self._type(node.this, scope, ctes)
-                if inner is not None and inner.kind == "float":
-                    return inner
-                return Type("decimal", scale=4 if self._dialect == "mysql" else None)
-            case exp.Case():
-                branches = node.args.get("ifs") or ()
-                return self._type(branches[0].args["true"], scope, ctes) if branches else None
-            case exp.If():
-                return self._type(node.args["true"], scope, ctes)
-            case exp.Subquery():
-                inner_columns = self._projected(node.this, ctes)
-                return inner_columns[0][1] if inner_columns else None
-            case exp.Anonymous() if str(node.this) in {"app_now", "app_clock", "app_shift"}:
-                return Type("timestamptz" if self._dialect == "postgres" else "datetime", scale=6)
-            case exp.Cast():
-                return type_of(node.to, self._dialect)
-            case _:
-                is_bool = isinstance(node, _BOOLEANS) and self._dialect == "postgres"
-                return _BOOL if is_bool else None
 
     # Writes
 
@@ -447,7 +426,7 @@ class _Reader:
         return found
 
     def _update(self, tree: exp.Update) -> Statement:
-        if _part(tree, "from") is not None or tree.this.args.get("joins"):
+        if part_of(tree, "from") is not None or tree.this.args.get("joins"):
             raise UnsupportedSqlError("an UPDATE of joined tables")
         table = self._target(tree.this)
         settings = self._assignments(table, tree.expressions)
@@ -476,7 +455,7 @@ class _Reader:
         found.locked = ((alias, table.name),)
         found.limit = self._number(tree.args.get("limit"))
         rows = exp.select(self._rowid(alias)).from_(target.copy())
-        with_ = _part(tree, "with")
+        with_ = part_of(tree, "with")
         if with_ is not None:
             raise UnsupportedSqlError("a write with WITH")
         if tree.args.get("where") is not None:
@@ -494,9 +473,9 @@ class _Reader:
         if alias != table.name:
             source = exp.alias_(source, alias, table=True)  # type: ignore[assignment]  # sqlglot's types
         query = exp.select(*[part.copy() for part in returning.expressions]).from_(source)
-        found.types = self._result_types(query)
+        found.types = self._types.converted(query)
         marker = exp.In(this=self._rowid(alias), expressions=[exp.column("app_rows")])
-        text = self._sql(query.where(marker)).replace("(app_rows)", "(%s)")
+        text = self._sql(query.where(marker))
         found.returning = f"{text} ORDER BY {quoted(alias)}.rowid"
 
     def _insert(self, tree: exp.Insert) -> Statement:
@@ -557,6 +536,17 @@ class _Reader:
     def _conflict(self, insert: Insert, table: Table, conflict: Any, alias: str) -> None:
         if conflict is None:
             return
+        if conflict.args.get("constraint") is not None:
+            raise UnsupportedSqlError("ON CONFLICT ON CONSTRAINT; name the columns instead")
+        insert.arbiter = tuple(
+            part.find(exp.Identifier).name for part in conflict.args.get("conflict_keys") or ()
+        )
+        groups = [set(group) for group in (*table.unique, table.primary)]
+        if insert.arbiter and set(insert.arbiter) not in groups:
+            raise SqlError(
+                "no_arbiter",
+                "there is no unique or exclusion constraint matching the ON CONFLICT specification",
+            )
         action = str(conflict.args.get("action") or "").upper()
         if "NOTHING" in action:
             insert.ignores = True
@@ -568,6 +558,79 @@ class _Reader:
         sets = ", ".join(f"{quoted(name)} = {self._sql(value)}" for name, value in settings)
         where = conflict.args.get("where")
         insert.conflict = f"UPDATE SET {sets}{' ' + self._sql(where) if where is not None else ''}"
+
+
+def _array(node: exp.Expression) -> exp.Expression:
+    """The parameter of an array, which is given as JSON."""
+    inner = node.unnest()
+    while isinstance(inner, exp.Cast):
+        inner = inner.this.unnest()
+    if not isinstance(inner, exp.Placeholder):
+        raise UnsupportedSqlError(f"{node.sql()}: an array that is no parameter")
+    return inner
+
+
+def _listed(array: exp.Expression, alias: str) -> Any:
+    table = exp.Table(this=exp.Anonymous(this=_LISTED, expressions=[array.copy()]))
+    return exp.alias_(table, alias, table=True)
+
+
+def _unnested(arrays: list[exp.Expression], alias: str) -> Any:
+    """Arrays side by side, each a column."""
+    columns = [
+        exp.alias_(exp.column("value", table=f"array{at}"), f"column{at}")
+        for at in range(len(arrays))
+    ]
+    query = exp.select(*columns).from_(_listed(arrays[0], "array0"))
+    for at, array in enumerate(arrays[1:], 1):
+        same = exp.EQ(
+            this=exp.column("key", table="array0"), expression=exp.column("key", table=f"array{at}")
+        )
+        query = query.join(_listed(array, f"array{at}"), on=same)
+    return query.order_by(exp.column("key", table="array0")).subquery(alias)
+
+
+def _kinds_in(tree: exp.Expression, kinds: Mapping[str, str]) -> set[str]:
+    """Kinds of the columns and literals below a node, without what is only counted."""
+    found = set()
+    for node in tree.walk(prune=lambda part: isinstance(part, exp.Count)):
+        if isinstance(node, exp.Column):
+            found.add(kinds.get(node.name, ""))
+        elif isinstance(node, exp.Literal) and not node.is_string and "." in node.name:
+            found.add("decimal")
+    return found
+
+
+_COMPARISONS: Final = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.In, exp.Between)
+_SORTED_AS_GIVEN: Final = (exp.Column, exp.Literal, exp.Placeholder, exp.Null, exp.Collate)
+
+
+def _ignore_case(tree: exp.Expression) -> None:
+    """Compare and sort texts without regard to case, also those that are no plain columns."""
+    for node in list(tree.find_all(*_COMPARISONS, exp.Ordered)):
+        inner = node.this
+        if not isinstance(inner, (*_SORTED_AS_GIVEN, exp.Query, exp.Tuple)):
+            inner.replace(
+                exp.Collate(this=exp.paren(inner.copy()), expression=exp.to_identifier("NOCASE"))
+            )
+
+
+def _check_lockable(tree: exp.Expression, wanted: set[str]) -> None:
+    """Raise the error of PostgreSQL for a FOR UPDATE of what are no rows of a table."""
+    for name, told in (("group", "GROUP BY"), ("distinct", "DISTINCT"), ("having", "HAVING")):
+        if tree.args.get(name):
+            raise SqlError("not_supported", f"FOR UPDATE is not allowed with {told} clause")
+    if isinstance(tree, exp.SetOperation):
+        raise SqlError("not_supported", "FOR UPDATE is not allowed with UNION/INTERSECT/EXCEPT")
+    if any(isinstance(part.unalias(), exp.AggFunc) for part in tree.expressions):
+        raise SqlError("not_supported", "FOR UPDATE is not allowed with aggregate functions")
+    for join in tree.args.get("joins") or ():
+        nullable = join.side.upper() in {"LEFT", "FULL"}
+        if nullable and (not wanted or join.this.alias_or_name in wanted):
+            raise SqlError(
+                "not_supported",
+                "FOR UPDATE cannot be applied to the nullable side of an outer join",
+            )
 
 
 def _is_default(value: Any) -> bool:
@@ -582,7 +645,8 @@ def stored(value: exp.Expression, column: Column) -> exp.Expression:
     if type_.scale is None or isinstance(value, exp.Null):
         return value
     if type_.kind == "decimal":
-        return exp.Round(this=value, decimals=exp.Literal.number(str(type_.scale)))
+        digits = exp.Literal.number(str(type_.scale))
+        return exp.Anonymous(this="app_decimal", expressions=[value, digits])
     if type_.kind == "datetime" and type_.scale < 6:  # noqa: PLR2004 - microseconds
         digits = exp.Literal.number(str(type_.scale))
         return exp.Anonymous(this="app_round", expressions=[value, digits])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sim.app.sql.schema import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sim.app.sql.schema import Table
 
@@ -119,8 +119,15 @@ class Store:
         tables: Iterable[str],
         changes: Changes,
         snapshot: int,
+        others: Sequence[Changes] = (),
     ) -> tuple[list[tuple[Any, ...]], Any]:
-        """Rows and description of a SELECT on the state of a commit, plus the own changes."""
+        """Rows and description of a SELECT on the state of a commit, plus the own changes.
+
+        `others`: changes of other transactions, whose new rows are shown too.
+        """
+        inserted = [row for each in others for row in self._inserted(each)]
+        if inserted:
+            return self._read_with(sql, values, changes, inserted)
         names = [name for name in tables if name in self.tables]
         changed_at = max((self._changed_at[name] for name in names), default=0)
         if changed_at > snapshot and self._differs(names, changes, snapshot):
@@ -131,6 +138,34 @@ class Store:
             self.hide()
         cursor = self.raw.execute(sql, values)
         return cursor.fetchall(), cursor.description
+
+    def _inserted(self, changes: Changes) -> list[tuple[str, Any]]:
+        """What puts the rows that a transaction has inserted."""
+        tables = {self._put_sql[name]: name for name in changes.tables}
+        return [
+            (sql, values)
+            for sql, values in changes.log
+            if sql in tables and changes.before.get((tables[sql], values[0]), ()) is None
+        ]
+
+    def _read_with(
+        self,
+        sql: str,
+        values: Mapping[str, Any],
+        changes: Changes,
+        inserted: list[tuple[str, Any]],
+    ) -> tuple[list[tuple[Any, ...]], Any]:
+        self.apply(changes)
+        self.raw.execute("SAVEPOINT more")
+        try:
+            for put, row in inserted:
+                self.raw.execute(put, row)
+            self._steps = 0
+            cursor = self.raw.execute(sql, values)
+            return cursor.fetchall(), cursor.description
+        finally:
+            self.raw.execute("ROLLBACK TO more")
+            self.raw.execute("RELEASE more")
 
     def _differs(self, names: list[str], changes: Changes, snapshot: int) -> bool:
         """Whether another transaction has changed a row of these tables since then."""
@@ -192,10 +227,13 @@ class Store:
             self.raw.execute("SAVEPOINT view")
             self._applied = changes
 
-    def note(self, changes: Changes, row: RowKey, image: Image) -> bool:
-        """Log that a row was changed, `image` being what it was; false if it is as before."""
+    def note(self, changes: Changes, row: RowKey, image: Image, *, always: bool = False) -> bool:
+        """Log that a row was changed, `image` being what it was; false if it is as before.
+
+        `always`: log it also if it is as before.
+        """
         now = self.image(row)
-        if now == image:
+        if now == image and not always:
             return False
         changes.before.setdefault(row, image)
         changes.tables.add(row[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -35,19 +35,30 @@ def _given(value: Any, dialect: str) -> Any:
         case date() | time():
             return value.isoformat()
         case Decimal():
-            return int(value) if value == value.to_integral_value() else float(value)
+            return float(value)
         case timedelta():
             return str(value)
         case uuid.UUID():
             return str(value)
-        case dict() | list():
+        case dict():
             return json.dumps(value)
+        case list():
+            # An array of PostgreSQL, or JSON.
+            return json.dumps([_element(part, dialect) for part in value])
         case memoryview() | bytearray():
             return bytes(value)
         case int() | str() | float():
             return _plain(value)
+        case _ if hasattr(value, "adapted") and hasattr(value, "dumps"):
+            return value.dumps(value.adapted)  # psycopg2's Json
+        case _ if hasattr(value, "obj") and hasattr(value, "dumps"):
+            return (value.dumps or json.dumps)(value.obj)  # psycopg's
         case _:
             raise TypeError(f"{value!r}: no value of a statement")
+
+
+def _element(value: Any, dialect: str) -> Any:
+    return value if isinstance(value, dict) or value.__class__ in _PLAIN else _given(value, dialect)
 
 
 def _plain(value: Any) -> Any:
@@ -92,7 +103,11 @@ def _converter(type_: Type, dialect: str) -> Callable[[Any], Any]:
             if scale is None:
                 return lambda value: Decimal(repr(value))
             unit = Decimal(1).scaleb(-scale)
-            return lambda value: Decimal(repr(value)).quantize(unit)
+            return lambda value: Decimal(repr(value)).quantize(unit, ROUND_HALF_UP)
+        case "float":
+            return float
+        case "int":
+            return int
         case "uuid":
             return lambda value: value if isinstance(value, uuid.UUID) else uuid.UUID(str(value))
         case _:
