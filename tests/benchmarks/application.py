@@ -1,4 +1,4 @@
-"""The Flask shop, simulated or called directly: `python -m tests.benchmarks.application KIND USERS`.
+"""The Flask shop, simulated or bare: `python -m tests.benchmarks.application KIND USERS`.
 
 "bare" calls the application in one thread, as a WSGI server would: the same Flask, SQLAlchemy,
 redis-py and PyJWT, with SQLite and fakeredis behind them and no simulated time. "simulated" runs
@@ -6,7 +6,6 @@ the config. Both print JSON: requests and processor seconds by endpoint, or of t
 """
 
 import json
-import os
 import resource
 import sys
 import time
@@ -61,9 +60,10 @@ def bare(users):
         url, poolclass=sqlalchemy.pool.QueuePool, **options
     )
     sys.path.insert(0, str(SHOP))
-    from model.http import Request
     from shop import web
     from shop.models import Seat
+
+    from model.http import Request
     from sim.app.wsgi import Errors, call, environ_of
 
     web.sleep = lambda _seconds: None
@@ -100,4 +100,4 @@ def bare(users):
 
 if __name__ == "__main__":
     kind, users = sys.argv[1:]
-    print(json.dumps({"simulated": simulated, "bare": bare}[kind](int(users))))
+    sys.stdout.write(json.dumps({"simulated": simulated, "bare": bare}[kind](int(users))) + "\n")

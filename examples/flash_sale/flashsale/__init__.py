@@ -1,1 +1,0 @@
-"""A flash sale: two minutes to confirm what is held."""
