@@ -37,7 +37,7 @@ class TicketsimError(Exception):
     exit_code: ClassVar[ExitCode] = ExitCode.ERROR
 
     def _render_traceback_(self) -> list[str]:
-        """What a notebook shows of it: the line, and not how it came about."""
+        """The text that a notebook shows: the line without the traceback."""
         return [f"{type(self).__name__}: {self}"]
 
 

@@ -1,4 +1,4 @@
-"""What a run leaves behind."""
+"""The result of a run."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class RunResult:
     """Fields of the policy that the run asked for; with the others changed it is the same run.
     None: not known."""
     failure: str = ""
-    """What in the user's own code ended the run as an error, in one line; empty otherwise."""
+    """The error in the user's own code that ended the run, in one line; empty without one."""
     series: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """Column -> values, all of one length; "t_s" is the end of each interval.
 

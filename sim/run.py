@@ -85,7 +85,7 @@ def _parts_of(world: World, size: float, seed: int, watched: Watched = NOTHING) 
 
 
 def _kind(world: World) -> type[Parts]:
-    """What a run of this world is made of: the ticket service, or an application."""
+    """The kind of parts for this world: the ticket service's, or an application's."""
     if not world.app.path:
         return Parts
     from sim.app.parts import ApplicationParts  # noqa: PLC0415 - its libraries are an extra

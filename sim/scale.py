@@ -135,7 +135,7 @@ def _policy(policy: Policy, scale: float) -> Policy:
 
 
 def _redis_limit(limit_bytes: int, scale: float) -> int:
-    """What is beyond an empty server goes with the scale; 0 stays without a limit."""
+    """Memory beyond that of an empty server is scaled; 0 remains "no limit"."""
     if not limit_bytes:
         return 0
     return round(_EMPTY_REDIS_BYTES + (limit_bytes - _EMPTY_REDIS_BYTES) * scale)

@@ -158,7 +158,7 @@ class Parts:
 
     @contextmanager
     def alive(self) -> Iterator[None]:
-        """What lasts as long as the run."""
+        """Watch the user's own processes while the run lasts."""
         with self.user_processes.watched():
             yield
 
@@ -167,7 +167,7 @@ class Parts:
         self.env.close()
 
     def remarks(self) -> list[str]:
-        """What a reader of the result has to know of this kind of run."""
+        """Remarks on this kind of run, for readers of the result."""
         return self.server.charges.crashes.notes()
 
     def _make_watch(self) -> Watch:
@@ -195,7 +195,7 @@ class Parts:
         self.executor = self.loads.executor
 
     def _make_measures(self) -> None:
-        """What looks at the queue's sets, and writes down what happens."""
+        """Make the parts that look at the queue's sets and record events."""
         world = self.world
         self.watch = self._make_watch()
         self.server.redis_turn.watch = self.watch.before_command

@@ -140,8 +140,9 @@ def _application(world: World) -> Iterator[Impossible]:
     except ApplicationError as error:
         yield Impossible(settings.key, str(error))
         return
-    for key in ("prepare", "invariants"):
-        path = getattr(settings, key)
+    named = {"prepare": settings.prepare, "invariants": settings.invariants}
+    named |= {f"background.{at}.run": each.run for at, each in enumerate(settings.background)}
+    for key, path in named.items():
         module = path.partition(":")[0]
         if path and (not path.partition(":")[2] or not _is_there(module)):
             yield Impossible(f"app.{key}", "allowed: package.module:function of a module there is")

@@ -12,7 +12,7 @@ from model.setting import Setting
 
 @dataclass(frozen=True)
 class Prior:
-    """What is believed of one unknown before anything was compared with the observations."""
+    """The prior of an unknown: its possible values before the comparison with observations."""
 
     key: Annotated[
         str,
@@ -78,7 +78,7 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class Explain:
-    """What `ticketsim explain` needs to know beside the world."""
+    """The settings of `ticketsim explain` besides the world."""
 
     priors: Annotated[dict[str, Prior], Setting("the unknowns, by short name")] = field(
         default_factory=dict

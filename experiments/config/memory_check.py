@@ -19,7 +19,7 @@ _LINUX: Final = Path("/proc/meminfo")
 
 
 def memory_warning(worlds: Iterable[World], processes: int) -> str:
-    """What to say, in one line, if worlds may need more memory than is available.
+    """The warning, in one line, if worlds may need more memory than is available.
 
     Args:
         worlds: as simulated, so scaled; the one with the most people counts.

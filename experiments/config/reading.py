@@ -93,7 +93,7 @@ class Threshold:
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What a config says besides the world."""
+    """The settings of a config besides the world."""
 
     name: Annotated[str, at.MinLen(1), Setting("how results and messages call it")]
     description: Annotated[str, Setting("one sentence for the list of configs")] = ""
@@ -422,7 +422,7 @@ def _siblings(key: str, keys: Mapping[str, str]) -> str:
 
 
 def _allowed(detail: Any) -> str:
-    """What pydantic says, as what is allowed."""
+    """The message of pydantic as a statement of the allowed values."""
     if detail["type"] == "missing":
         return "this key is required"
     if detail["type"] == "value_error":

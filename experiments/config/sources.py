@@ -29,7 +29,7 @@ Table = dict[str, Any]
 _DEEPEST_CHAIN = 16
 _SHOWN_CHARS = 60
 _DEFAULT_EXECUTOR = "ramping-vus"
-"""What a load is that does not say."""
+"""The executor of a load that names none."""
 
 
 @dataclasses.dataclass(frozen=True)

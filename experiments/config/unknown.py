@@ -35,7 +35,7 @@ class Unknown:
     hypothesis: str = ""
 
     def value(self, coordinate: float) -> Any:
-        """What a coordinate from 0 to 1 stands for; the prior is uniform over coordinates."""
+        """The value at a coordinate from 0 to 1; the prior is uniform over coordinates."""
         prior = self.prior
         if prior.distribution == "choice":
             return prior.values[self.choice(coordinate)]
@@ -55,7 +55,7 @@ class Unknown:
 
     @property
     def keys(self) -> list[str]:
-        """What it sets. An early end cuts whatever stages there are, so it only sets the rest."""
+        """The keys that the unknown sets. An early end cuts the stages of the config."""
         if self.prior.key == STOPPED:
             return [_GRACE]
         if self.prior.key:
@@ -191,7 +191,7 @@ def overwrites(key: str, other: str) -> bool:
 
 
 def without_support(prior: Prior) -> str:
-    """What keeps a prior from having any value; nothing when it has some."""
+    """Faults of a prior that leave it without any value."""
     if prior.distribution == "choice":
         return _choice_without_support(prior)
     if not prior.key:

@@ -38,6 +38,7 @@ def announce_code(world: World, source: str) -> None:
     named = [(f"{part}.{key}", getattr(getattr(world, part), key)) for part, key in KEYS]
     named += [("load.script", load.script or "") for load in loads_of(world.load)]
     named += [("processes.code", process.code) for process in world.processes]
+    named += [("app.background.run", process.run) for process in world.app.background]
     for key, path in dict.fromkeys(named):
         module = module_of_others(path)
         if module:
@@ -55,6 +56,8 @@ def paths_in(resolved: Mapping[str, Any]) -> Iterator[str]:
         yield str(one.get("script") or "")
     for process in resolved.get("processes", ()):
         yield str(process.get("code", ""))
+    for process in resolved.get("app", {}).get("background", ()):
+        yield str(process.get("run", ""))
 
 
 def module_of_others(path: str) -> str:

@@ -252,7 +252,7 @@ class Variants:
 
 
 def _cost(entry: _Entry) -> float | None:
-    """What an entry costs by itself: 0 if it changes nothing itself, None if it does not say."""
+    """The cost of an entry by itself: 0 without own changes, None if it states no cost."""
     cost = entry.table.get("cost", None if entry.patch[1] else 0.0)
     number = isinstance(cost, int | float) and not isinstance(cost, bool)
     if cost is not None and not (number and 0 <= cost < math.inf):

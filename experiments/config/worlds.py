@@ -186,7 +186,7 @@ class Worlds:
         return [one.file for one in self._inputs if one.file and one.drawn]
 
     def resolved(self) -> dict[str, dict[str, Any]]:
-        """What the resolved config says of each unknown beside its settings."""
+        """Each unknown's entry in the resolved config, beside its settings."""
         return {
             one.name: {
                 **({"sha256": one.file.sha256} if one.file else {}),

@@ -62,7 +62,7 @@ _LOWEST_ERROR: Final = 400
 
 
 def summary(run: RunResult, criteria: Sequence[Criterion]) -> dict[str, Any]:
-    """What k6 hands to handleSummary, for one replication.
+    """The data that k6 passes to handleSummary, for one replication.
 
     Args:
         run: the replication.

@@ -84,7 +84,7 @@ def translated(scripts: Sequence[str]) -> tuple[str, list[str]]:
 
 
 class _Written:
-    """What is in the script already: functions and constants, each once."""
+    """Functions and constants that the script already has, each once."""
 
     def __init__(self) -> None:
         self.script = ""

@@ -47,7 +47,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Output:
-    """What one file says. `users` is second -> virtual users; empty when it does not say."""
+    """The contents of a file. `users` is second -> virtual users; empty without samples of vus."""
 
     path: str
     requests: list[Request]
@@ -224,7 +224,9 @@ class _Reader:
             time_s = number * unit_s
         self._time_format = self._time_format or found
         if found != self._time_format:
-            raise _BadFileError(f"the time {text} is {found}, those before are {self._time_format}")
+            raise _BadFileError(
+                f"the time {text} is {found}, the times before are {self._time_format}"
+            )
         return time_s
 
 

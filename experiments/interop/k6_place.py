@@ -17,7 +17,7 @@ _MOST_SHOWN: Final = 10
 
 @dataclasses.dataclass
 class Notes:
-    """What is wrong with the options, and what is left out of the config; one line each."""
+    """Faults in the options, and options that the config leaves out; one line each."""
 
     source: str
     faults: list[str] = dataclasses.field(default_factory=list)

@@ -145,7 +145,7 @@ def _escaped(text: str) -> str:
 
 
 def _name(text: str) -> str:
-    """What a name may consist of."""
+    """The characters that a name may have."""
     return "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in text)
 
 

@@ -27,6 +27,8 @@ _END_S: Final = 10.0
 _POLL_S: Final = 0.05
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PROC: Final = Path("/proc")
+_LISTENS: Final = "0A"
+"""State of a listening socket in /proc/net/tcp."""
 _SERVERS: Final = (Path("/usr/sbin"), Path("/usr/lib/postgresql"))
 """Where Debian puts servers that are not on everybody's path."""
 
@@ -85,7 +87,7 @@ class Program:
         """Block until the port answers.
 
         Raises:
-            ProgramError: the program ended, or did not listen in time.
+            ProgramError: the program ended, did not listen in time, or its port is taken.
         """
         deadline_s = time.monotonic() + _READY_S
         while not _answers(port):
@@ -96,6 +98,22 @@ class Program:
                     f"{self._last_words()}"
                 )
             time.sleep(_POLL_S)
+        self.check()
+        if not self._owns(port):
+            raise ProgramError(f"{self.name}: port {port} is taken by another program")
+
+    def _owns(self, port: int) -> bool:
+        """Whether a process of the program's group listens; true where /proc does not tell."""
+        wanted = _listening(port)
+        if not wanted:
+            return True
+        for process in _PROC.iterdir():
+            with contextlib.suppress(OSError, ValueError):
+                if os.getpgid(int(process.name)) == self._process.pid:
+                    held = {str(fd.readlink()) for fd in (process / "fd").iterdir()}
+                    if wanted & held:
+                        return True
+        return False
 
     def check(self) -> None:
         """Raise `ProgramError` if the program has ended."""
@@ -286,6 +304,18 @@ def _run(name: str, command: Sequence[str], log: Path, account: str | None = Non
         code = program.wait(_READY_S)
         if code:
             raise ProgramError(f"{name}: failed with code {code}, see {log}")
+
+
+def _listening(port: int) -> set[str]:
+    """Names of the sockets that listen on a port of this machine, as /proc/PID/fd has them."""
+    found = set()
+    for table in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError):
+            for line in (_PROC / "net" / table).read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == _LISTENS and int(fields[1].rpartition(":")[2], 16) == port:
+                    found.add(f"socket:[{fields[9]}]")
+    return found
 
 
 def _answers(port: int) -> bool:

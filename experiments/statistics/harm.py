@@ -17,7 +17,7 @@ import math
 from collections.abc import Sequence
 from typing import Final, Literal
 
-from experiments.statistics.stopping import Bounds, bounds
+from experiments.statistics.intervals import Bounds, bounds
 
 HARM: Final = 0.2
 """A worsening by so much of the value before is harm: a fifth."""

@@ -1,86 +1,20 @@
-"""What can be said from few independent replications, and when to stop making more.
-
-Intervals come from independent replications, never from requests within a run.
-
-Two-stage sampling (C. Stein, 1945, "A two-sample test for a linear hypothesis whose power is
-independent of the variance"): the variance of the first n0 replications fixes how many there will
-be in all and is the only variance used afterwards. The mean of all n replications is independent
-of it, so that  mean +- t(n0 - 1) s0 / sqrt(n)  covers at its level although the number of
-replications was chosen by looking at the data. A rule that goes on until the running interval
-looks narrow does not.
-"""
+"""How many replications to make, and what their differences show."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Literal
 
-from experiments.statistics.intervals import FEWEST_FOR_INTERVALS, t_quantile
+from experiments.statistics.intervals import (
+    FEWEST_FOR_INTERVALS,
+    LEVEL,
+    MeanEstimate,
+    deviation,
+    t_quantile,
+)
 
-LEVEL = 0.95
 Finding = Literal["better", "worse", "more", "fewer", "no difference shown", "undecided"]
-
-
-@dataclasses.dataclass(frozen=True)
-class MeanEstimate:
-    """A mean over replications with its interval.
-
-    `low`, `high` and `p_value` (two-sided, against 0) are None below three replications.
-    """
-
-    mean: float
-    low: float | None
-    high: float | None
-    p_value: float | None
-    replications: int
-
-    @property
-    def half_width(self) -> float:
-        """Half the length of the interval; infinite when there is none."""
-        if self.low is None or self.high is None:
-            return math.inf
-        return (self.high - self.low) / 2
-
-    @property
-    def includes_zero(self) -> bool:
-        """Whether 0 lies in the interval, or there is none."""
-        return self.low is None or self.high is None or self.low <= 0.0 <= self.high
-
-
-def deviation(values: Sequence[float]) -> float:
-    """The standard deviation of a sample of at least two."""
-    centre = math.fsum(values) / len(values)
-    return math.sqrt(math.fsum((value - centre) ** 2 for value in values) / (len(values) - 1))
-
-
-def two_stage(values: Sequence[float], first: int, level: float = LEVEL) -> MeanEstimate:
-    """The mean of all values, its error judged by the first `first` of them alone.
-
-    Args:
-        values: one per replication, in order of replication; for a comparison the differences of
-            the pairs that share their random numbers.
-        first: replications of the first stage. With `first == len(values)` this is the ordinary
-            t interval.
-        level: probability with which the interval holds the true mean.
-    """
-    count = len(values)
-    mean = math.fsum(values) / count
-    first = min(first, count)
-    if first < FEWEST_FOR_INTERVALS:
-        return MeanEstimate(mean, None, None, None, count)
-    error = deviation(values[:first]) / math.sqrt(count)
-    half = t_quantile((1 + level) / 2, first - 1) * error
-    return MeanEstimate(mean, mean - half, mean + half, _p_value(mean, error, first - 1), count)
-
-
-def _p_value(mean: float, error: float, degrees: int) -> float:
-    from scipy.special import stdtr
-
-    if error == 0.0:
-        return 1.0 if mean == 0.0 else 0.0
-    return float(2 * stdtr(degrees, -abs(mean) / error))
 
 
 def replications_needed(
@@ -133,39 +67,6 @@ def verdict_of(
     if difference.includes_zero and difference.half_width <= tolerance:
         return "no difference shown"
     return "undecided"
-
-
-@dataclasses.dataclass(frozen=True)
-class Bounds:
-    """One-sided bounds of a mean: each holds by itself with the probability it was asked for."""
-
-    mean: float
-    low: float
-    high: float
-    replications: int
-
-
-def bounds(values: Sequence[float], error_below: float, error_above: float) -> Bounds | None:
-    """The lower and the upper confidence bound of a mean; None below three values.
-
-    Args:
-        values: one per replication.
-        error_below: probability that the true mean is below `low`.
-        error_above: probability that it is above `high`.
-    """
-    count = len(values)
-    if count < FEWEST_FOR_INTERVALS:
-        return None
-    mean = math.fsum(values) / count
-    error = deviation(values) / math.sqrt(count)
-    if error == 0.0:
-        return Bounds(mean, mean, mean, count)
-    return Bounds(
-        mean,
-        mean - t_quantile(1 - error_below, count - 1) * error,
-        mean + t_quantile(1 - error_above, count - 1) * error,
-        count,
-    )
 
 
 def looks(first: int, most: int) -> list[int]:

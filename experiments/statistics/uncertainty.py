@@ -14,8 +14,7 @@ from typing import Any, Final, Protocol
 
 from typing_extensions import TypedDict
 
-from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
-from experiments.statistics.stopping import deviation
+from experiments.statistics.intervals import FEWEST_FOR_INTERVALS, deviation
 from sim.result import RunResult
 
 _FEWEST: Final = 3

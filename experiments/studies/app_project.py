@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from experiments.errors import OptionError, OutputError
 from sim.app.errors import ApplicationError, NoWsgiError
+from sim.app.modules import own_modules, roots_of
 from sim.load.settings import PerVUIterations
 from sim.world import Application, Service, World
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
 _BOOT_S: Final = 0.5
-_NAMES: Final = ("app.toml", "app_sim.py")
+_NAMES: Final = ("app.toml", "app_sim.py", ".github/workflows/ticketsim.yml")
+_METHODS: Final = ("get", "post", "put", "patch", "delete")
 
 
 @dataclass
@@ -25,7 +30,11 @@ class Look:
     """(method, path) of each route."""
     tables: dict[str, list[str]] = field(default_factory=dict)
     databases: list[str] = field(default_factory=list)
-    uses_redis: bool = False
+    redis_urls: list[str] = field(default_factory=list)
+    models: list[str] = field(default_factory=list)
+    """Django's models, as module:name, parents first."""
+    modules: list[str] = field(default_factory=list)
+    """The application's own modules."""
     is_asgi: bool = False
 
 
@@ -70,13 +79,73 @@ def _look(application: Application) -> Look:
 
 
 def _seen(server: Any) -> Look:
-    found = Look(routes=sorted(set(_routes(server.application))))
+    application = server.application
+    modules = own_modules(roots_of(server.settings.path))
+    found = Look(routes=sorted(set(_routes(application))), modules=sorted(modules))
     for (dialect, name), database in server.database.by_name.items():
         found.databases.append(f"{dialect}: {name}")
         for table in database.store.tables.values():
             found.tables[table.name] = list(table.columns)
-    found.uses_redis = "redis" in sys.modules
+    found.redis_urls = _redis_urls(modules)
+    django = sys.modules.get("django.apps")
+    others = hasattr(application, "url_map") or hasattr(application, "routes")
+    if django is not None and django.apps.models_ready and not others:
+        _add_django(found, django.apps, modules)
     return found
+
+
+def _add_django(found: Look, apps: Any, modules: Mapping[str, Any]) -> None:
+    """Models and databases of Django, which connects only when a request comes."""
+    settings = sys.modules["django.conf"].settings
+    for each in settings.DATABASES.values():
+        dialect = "postgres" if "postgres" in each["ENGINE"] else "mysql"
+        found.databases.append(f"{dialect}: {each['NAME']}")
+    for cache in getattr(settings, "CACHES", {}).values():
+        places = cache.get("LOCATION") or ()
+        listed = [places] if isinstance(places, str) else places
+        found.redis_urls += [place for place in listed if str(place).startswith("redis")]
+    for model in _parents_first(apps.get_models(include_auto_created=False)):
+        about = model._meta  # noqa: SLF001 - Django documents it
+        if about.managed:
+            found.models.append(f"{model.__module__}:{model.__name__}")
+            found.tables[about.db_table] = [part.column for part in about.local_fields]
+    found.modules = sorted(modules)
+
+
+def _parents_first(models: Iterable[Any]) -> list[Any]:
+    """Models in an order in which their tables can be made."""
+    ordered: dict[Any, None] = {}
+
+    def add(model: Any, below: frozenset[Any]) -> None:
+        if model in ordered or model in below:
+            return
+        for part in model._meta.local_fields:  # noqa: SLF001 - Django documents it
+            if part.remote_field is not None and part.related_model in listed:
+                add(part.related_model, below | {model})
+        ordered[model] = None
+
+    listed = list(models)
+    for each in listed:
+        add(each, frozenset())
+    return list(ordered)
+
+
+def _redis_urls(modules: Mapping[str, Any]) -> list[str]:
+    """URLs of the Redis clients and pools that the application's modules hold."""
+    redis = sys.modules.get("redis")
+    if redis is None:
+        return []
+    found = set()
+    for module in modules.values():
+        for value in vars(module).values():
+            # Flask's proxies answer no question outside a request: only the type is looked at.
+            if issubclass(type(value), redis.Redis):
+                value = value.connection_pool  # noqa: PLW2901 - the pool of a client
+            if issubclass(type(value), redis.ConnectionPool):
+                options = value.connection_kwargs
+                host, port = options.get("host", "localhost"), options.get("port", 6379)
+                found.add(f"redis://{host}:{port}/{options.get('db') or 0}")
+    return sorted(found)
 
 
 def _routes(application: Any) -> list[tuple[str, str]]:
@@ -92,9 +161,22 @@ def _routes(application: Any) -> list[tuple[str, str]]:
     if routes is not None:
         return list(_starlette_routes(routes, ""))
     if "django.urls" in sys.modules:
-        patterns = sys.modules["django.urls"].get_resolver().url_patterns
-        return [("GET", "/" + str(pattern.pattern)) for pattern in patterns]
+        return _django_routes(sys.modules["django.urls"].get_resolver().url_patterns, "/")
     return []
+
+
+def _django_routes(patterns: Iterable[Any], before: str) -> list[tuple[str, str]]:
+    """Routes of Django; a function does not say which methods it answers, so GET is shown."""
+    found = []
+    for pattern in patterns:
+        path = before + str(pattern.pattern).lstrip("^").rstrip("$")
+        if hasattr(pattern, "url_patterns"):
+            found += _django_routes(pattern.url_patterns, path)
+            continue
+        view = getattr(pattern.callback, "view_class", None)
+        names = [] if view is None else [name for name in _METHODS if hasattr(view, name)]
+        found += [(name.upper(), path) for name in names or ["get"]]
+    return found
 
 
 def _starlette_routes(routes: Any, before: str) -> Iterator[tuple[str, str]]:
@@ -130,8 +212,10 @@ def write_project(path: str, folder: str) -> Path:
     sys.path.insert(0, str(target.resolve()))
     seen = look_at(path)
     try:
-        for name, text in zip(_NAMES, (_config(path, seen), _module(seen)), strict=True):
-            (target / name).write_text(text, "utf-8")
+        for name, text in zip(_NAMES, (_config(path, seen), _module(seen), _gate()), strict=True):
+            place = target / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text, "utf-8")
     except OSError as error:
         raise OutputError(f"{target}: {error.strerror}") from error
     return target / _NAMES[0]
@@ -146,8 +230,8 @@ def _config(path: str, seen: Look) -> str:
     )
     return f"""name = "{path.partition(":")[0].partition(".")[0]}"
 description = "an application on simulated time"
-# Seen: {len(seen.routes)} routes, databases {", ".join(seen.databases) or "none"}, Redis \
-{"imported" if seen.uses_redis else "not imported"}.
+# Seen: {len(seen.routes)} routes; databases: {", ".join(seen.databases) or "none"}; Redis: \
+{", ".join(seen.redis_urls) or "none"}.
 python_path = "."           # where the application and app_sim.py are
 # include = ["segments.toml"]   # what ticketsim calibrate --app app.toml --out segments.toml wrote
 
@@ -175,10 +259,53 @@ max_duration_s = 120.0
 [host]
 cores = 2.0
 
+# ticketsim gate app.toml, and .github/workflows/ticketsim.yml, fail where these are not met.
 [thresholds]
 http_req_failed = ["rate<0.01"]
 http_req_duration = ["p(95)<500"]
 """
+
+
+def _gate() -> str:
+    """The starter project's workflow, for this config."""
+    text = (resources.files("experiments.shipped") / "starter" / "onsale-gate.yml").read_text(
+        "utf-8"
+    )
+    return text.replace("onsale.toml", "app.toml").replace("on-sale gate", "ticketsim gate")
+
+
+def _seed(seen: Look) -> str:
+    """The body of seed(): Django's tables are made there; others make theirs when imported."""
+    if not seen.models:
+        return ""
+    imports = "\n".join(
+        f"    from {module} import {name}"
+        for module, name in (each.split(":") for each in seen.models)
+    )
+    makes = "\n".join(
+        f"        editor.create_model({each.partition(':')[2]})" for each in seen.models
+    )
+    return f"""    from django.db import connection
+
+{imports}
+
+    with connection.schema_editor() as editor:
+{makes}
+"""
+
+
+def _invariant(seen: Look) -> str:
+    """An example on a table of the application, or on a made-up one."""
+    for table, columns in sorted(seen.tables.items()):
+        for column in columns:
+            if column.endswith("_id"):
+                of_each = f"count(*) AS n FROM {table} GROUP BY {column}"
+                return (
+                    f'#     "{column} twice in {table}": rows.count(\n'  # noqa: S608 - an example
+                    f'    #         "SELECT sum(n - 1) FROM (SELECT {of_each})"\n'
+                    "    #     ),"
+                )
+    return '#     "too many": max(0, keys.size("inside") - 50),'
 
 
 def _module(seen: Look) -> str:
@@ -207,12 +334,15 @@ def customer(user):
 
 def seed():
     """Rows and keys from before the run, with the application's own code, imported here."""
-
+{_seed(seen)}
 
 def check(rows, keys):
     """What must always hold: name -> violations. Tables that were seen:
 
 {tables or "    none yet"}
     """
+    # return {{
+    {_invariant(seen)}
+    # }}
     return {{}}
 '''

@@ -130,7 +130,7 @@ def _json(path: Path) -> Any:
     except OSError as error:
         raise ResultsError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise ResultsError(f"{path}: is no JSON: {error}") from error
+        raise ResultsError(f"{path}: is not JSON: {error}") from error
 
 
 def _checked(path: Path, shape: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from sim.app.sql.engine import Database
-from sim.database.locks import LockOwner
+from sim.database.locks import OutsideTransaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,32 +107,8 @@ class Databases:
         for database in self.by_name.values():
             if table not in database.store.tables:
                 continue
-            owner = _Holder(database)
             rows = database.store.committed(f'SELECT rowid FROM "{table}" ORDER BY rowid')  # noqa: S608
-            try:
-                for (rowid,) in rows:
-                    database.locks.acquire(owner, (table, rowid), exclusive=True)
-                self._env.sleep(for_s)
-            finally:
-                database.locks.release_all(owner)
+            keys = [(table, rowid) for (rowid,) in rows]
+            OutsideTransaction(database.locks).hold(self._env, keys, for_s)
             held += len(rows)
         return held
-
-
-class _Holder(LockOwner):
-    """A transaction from outside the application that locks rows and changes none."""
-
-    __slots__ = ("_database",)
-
-    def __init__(self, database: Database) -> None:
-        super().__init__()
-        self._database = database
-
-    @property
-    def weight(self) -> int:
-        """Heavier than the application's transactions: a deadlock rolls back one of theirs."""
-        return 1_000_000_000
-
-    def abort(self) -> None:
-        """Give up, as a deadlock's victim."""
-        self._database.locks.release_all(self)

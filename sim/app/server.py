@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import redis
 
+from sim.app import background
 from sim.app.databases import Databases
 from sim.app.modules import Code, imported
 from sim.app.seams import entropy, redis_scripts
@@ -33,6 +34,7 @@ from sim.service.ports import SimulatedBroker, SimulatedClock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sim.app.background import BackgroundProcess
     from sim.kernel.environment import Environment, Thread, Timer
     from sim.kernel.random_streams import Stream, Streams
     from sim.machines.cpu import Process
@@ -55,6 +57,7 @@ class _Turn:
         self, env: Environment, charges: ApplicationCharges, costs: Costs, process: RedisProcess
     ) -> None:
         self.server = process.server
+        self.blocked: list[Any] = []
         self._env = env
         self._charges = charges
         self._costs = costs
@@ -180,6 +183,7 @@ class ApplicationServer:
         self._waiting: list[Exchange] = []
         self._next = 0
         self._prepared = False
+        self.background = background.made(self)
         self._stubs = {
             host: Stub(host, partial(_answer, stub, streams.stream(f"http {host}")))
             for host, stub in settings.http.items()
@@ -236,10 +240,23 @@ class ApplicationServer:
             for worker in self._workers:
                 self._load(worker)
                 self._prepare()
+            for process in self.background:
+                self._load_background(process)
         finally:
             RUNTIME.is_free = False
         self.up = self.booted = True
+        self._start_background()
         self._hand_out()
+
+    def _load_background(self, process: BackgroundProcess) -> None:
+        thread = self.env.current
+        if thread is not None and thread.local is not None:
+            thread.local.worker = process
+        process.load()
+
+    def _start_background(self) -> None:
+        for process in self.background:
+            process.start()
 
     def _load(self, worker: Worker) -> None:
         thread = self.env.current
@@ -262,6 +279,8 @@ class ApplicationServer:
         for worker in self._workers:
             for exchange in worker.end():
                 exchange.waiter.wake(None)
+        for process in self.background:
+            process.end()
         for exchange in self._waiting:
             exchange.waiter.wake(None)
         self._waiting.clear()
@@ -276,6 +295,7 @@ class ApplicationServer:
         for worker in self._workers:
             self._load(worker)
         self.up = True
+        self._start_background()
         self.connector.listen()
         self._hand_out()
 
@@ -427,8 +447,9 @@ class ApplicationServer:
     @property
     def used_s(self) -> float:
         """Processor time of all workers so far."""
-        return self.process.used_s + sum(worker.process.used_s for worker in self._workers)
+        processes = [*self._workers, *self.background]
+        return self.process.used_s + sum(each.process.used_s for each in processes)
 
     def resident_mb(self) -> float:
         """Return the memory that the processes hold."""
-        return len(self._workers) * self.settings.worker_mb
+        return (len(self._workers) + len(self.background)) * self.settings.worker_mb

@@ -51,6 +51,7 @@ _HELD: Final = {
         "MySQLDialect._parse_server_version",
     ),
     "sqlalchemy.dialects.postgresql.base": ("PGDialect._set_backslash_escapes",),
+    "sqlglot.expressions": ("Expression.args", "Lock", "OnConflict", "Collate", "Unnest"),
 }
 """Module -> private and public names that the seams replace or call."""
 

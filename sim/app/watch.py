@@ -119,7 +119,8 @@ class ApplicationWatch:
             self._asked_at = at
             self._answers = self._ask()
         counts = dict(self._answers)
-        left_open = 0 if server.busy else len(server.database.open)
+        # A background process may be in the middle of a transaction when the load ends.
+        left_open = 0 if server.busy or server.background else len(server.database.open)
         counts["transactions_left_open"] = max(leaked, left_open)
         causes = sum(sum(row.values()) for row in log.errors().values())
         counts["failures_unaccounted"] = abs(log.failed - causes)

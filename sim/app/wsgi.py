@@ -100,5 +100,5 @@ def call(application: Callable[..., Any], environ: dict[str, Any]) -> tuple[int,
         if close is not None:
             close()
     if not began:
-        raise TypeError("the application has not called start_response: it is no WSGI application")
+        raise TypeError("the application has not called start_response, so it is not a WSGI app")
     return int(began[0][:3]), Body(list(began[1]), b"".join(parts))

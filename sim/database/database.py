@@ -44,7 +44,8 @@ from sim.database.costs import Costs, StatementWork
 from sim.database.locks import LockOwner, LockTable
 from sim.database.results import StoredRows
 from sim.database.statements import Parameters, Prepared, UnsupportedStatementError
-from sim.database.storage import Changes, Storage
+from sim.database.storage import Storage
+from sim.database.views import Changes
 from sim.kernel.environment import Environment
 
 _NO_PARAMETERS: Final[Parameters] = {}
@@ -397,7 +398,7 @@ class Transaction(LockOwner):
             return
         names = [column.name for column in info.table.columns]
         for key in keys:
-            image = self._database.storage.own_image(info.name, key, self._changes)
+            image = self._database.storage.own_image((info.name, key), self._changes)
             if image is None:
                 continue
             old = dict(zip(names, image, strict=True))

@@ -16,7 +16,7 @@ _MISSING: Final = object()
 
 
 class DirectSelect:
-    """One SELECT whose values are all named parameters, and need no conversion either way."""
+    """A SELECT whose values are all named parameters, with no conversion in either direction."""
 
     __slots__ = ("_metadata", "_names", "_sql")
 
@@ -82,7 +82,7 @@ class WriteResult:
 
 
 class DirectWrite:
-    """One write that needs no conversion of its values, with parameters of the same names."""
+    """A write whose values need no conversion and have parameters of the same names."""
 
     __slots__ = ("_names", "_values", "sql")
 

@@ -10,7 +10,7 @@ among equal weights, the requesting transaction. Gaps between rows are not locke
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Final
 
 from model.errors import DeadlockError, LockTimeoutError
@@ -319,3 +319,35 @@ class LockTable:
                     came_from[blocker] = member
                     open_ends.append(blocker)
         return []
+
+
+class OutsideTransaction(LockOwner):
+    """A transaction of another session that locks rows, and changes none of them."""
+
+    __slots__ = ("_locks",)
+
+    def __init__(self, locks: LockTable) -> None:
+        super().__init__()
+        self._locks = locks
+
+    @property
+    def weight(self) -> int:
+        """Heavier than all others: a deadlock with it rolls the other transaction back."""
+        return 1_000_000_000
+
+    def abort(self) -> None:
+        """Give up, as a deadlock's victim."""
+        self._locks.release_all(self)
+
+    def hold(self, env: Environment, keys: Iterable[Hashable], for_s: float) -> None:
+        """Lock rows, one after another, for a while. Blocks the current thread.
+
+        Raises:
+            LockTimeoutError: the transaction waited too long for a row itself.
+        """
+        try:
+            for key in keys:
+                self._locks.acquire(self, key, exclusive=True)
+            env.sleep(for_s)
+        finally:
+            self._locks.release_all(self)

@@ -81,7 +81,7 @@ class TableInfo:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """One statement object, analysed once."""
+    """The analysis of a statement object, made once."""
 
     statement: Executable
     kind: Kind

@@ -1,24 +1,15 @@
-"""One SQLite database in memory, with a separate view for each transaction.
+"""The rows of the simulated database: SQLite, with a separate view for each transaction.
 
-SQLite itself holds the committed rows. The changes of an open transaction are a log of SQL that can
-be applied inside a savepoint and rolled back again. At any time the changes of at most one
-transaction are applied. They stay applied until another transaction must not see them. A statement
-runs at one instant of simulated time, so no other transaction can read in between. Row locks (see
-`locks`) make sure that a log changes the same rows in the same way each time it is applied.
-
-For a read as of an earlier commit, the rows that later commits changed are put back from the images
-in the history, inside the same savepoint.
-
-The simulated cost of a statement comes from its plan in a second, empty database with the same
-tables and indexes. So this database can have further indexes, which save real time for statements
-that are slow in the simulated system. Only the order of rows without an ORDER BY can depend on
-these indexes.
+See `views` for the views. The simulated cost of a statement comes from its plan in a second, empty
+database with the same tables and indexes. So this database can have further indexes, which save
+real time for statements that are slow in the simulated system. Only the order of rows without an
+ORDER BY can depend on these indexes.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, cast
 
@@ -37,34 +28,13 @@ from sim.database.direct import (
 from sim.database.result_memo import ResultMemo
 from sim.database.results import StoredRows
 from sim.database.statements import Parameters, Prepared, TableInfo, prepare
-
-RowKey = tuple[str, Any]
-Image = tuple[Any, ...] | None
-"""A row's columns as SQLite stores them; None if there is no row."""
+from sim.database.views import Changes, Image, RowKey, TransactionViews
 
 _STATEMENTS: Final = 512
 """Prepared statements that sqlite3 keeps: more than any simulated service has."""
 
 
-class Changes:
-    """The changes of one transaction so far."""
-
-    __slots__ = ("before", "log", "tables")
-
-    def __init__(self) -> None:
-        self.log: list[tuple[str, Any]] = []
-        self.tables: set[str] = set()
-        self.before: dict[RowKey, Image] = {}
-        """Committed image of each changed row; the row is locked, so the image stays valid."""
-
-    def clear(self) -> None:
-        """Remove all changes."""
-        self.log.clear()
-        self.tables.clear()
-        self.before.clear()
-
-
-class Storage:
+class Storage(TransactionViews):
     """Tables and rows, and the view of each transaction.
 
     `create` makes tables and indexes through the engine it is given. Results of SELECTs are kept
@@ -75,7 +45,8 @@ class Storage:
     def __init__(
         self, metadata: MetaData, create: Callable[[Engine], None], *, memo_rows: int = 200_000
     ) -> None:
-        self._raw, self._engine = _open(create)
+        raw, self._engine = _open(create)
+        super().__init__(raw)
         self.connection: Final[Connection] = self._engine.connect()
         # This database has no rows and no additional indexes; costs are charged by its plans.
         self._planner, _ = _open(create)
@@ -83,26 +54,20 @@ class Storage:
             table.name: TableInfo.of(table) for table in metadata.sorted_tables
         }
         self._prepared: dict[sqlalchemy.Executable, Prepared] = {}
-        self._applied: Changes | None = None
         self._next_id: dict[str, int] = dict.fromkeys(self.infos, 1)
         self._memo: Final = ResultMemo(memo_rows)
         self._metadata: dict[Prepared, ResultMetaData] = {}
         self._direct: dict[Prepared, DirectSelect | None] = {}
         self._direct_keys: dict[Prepared, DirectSelect | None] = {}
         self._direct_writes: dict[Any, DirectWrite | None] = {}
-        self.version = 0
-        """Commits so far."""
-        self._changed_at: dict[str, int] = dict.fromkeys(self.infos, 0)
-        self._history: deque[tuple[int, dict[RowKey, Image]]] = deque()
+        self._changed_at = dict.fromkeys(self.infos, 0)
         self.executed: Counter[str] = Counter()
         """Statements that ran, by kind."""
         self.memo_hits = 0
         """SELECTs answered without running them."""
-        self.replayed = 0
-        """Logged changes applied again."""
         self.rewound = 0
         """Reads as of an earlier commit for which rows had to be put back."""
-        self.counts: Final = GroupCounts(self._raw, self.infos, self._hide)
+        self.counts: Final = GroupCounts(self.raw, self.infos, self.hide)
         self._image_sql: Final = {
             name: f'SELECT * FROM "{name}" WHERE "{info.key.name}" = ?'  # noqa: S608 - own names
             for name, info in self.infos.items()
@@ -155,7 +120,7 @@ class Storage:
         if changes.tables and not changes.tables.isdisjoint(tables):
             if changed_at > snapshot:
                 return self._read_rewound(prepared, parameters, changes, snapshot)
-            self._apply(changes)
+            self.apply(changes)
             return self._fetch(prepared, parameters)
         if changed_at > snapshot and not self._same_row(prepared, parameters, snapshot):
             return self._read_rewound(prepared, parameters, changes, snapshot)
@@ -171,9 +136,9 @@ class Storage:
         self, prepared: Prepared, parameters: Parameters, changes: Changes
     ) -> list[tuple[Any, ...]]:
         """Primary keys of the rows a locking statement would touch now."""
-        self._apply(changes)
+        self.apply(changes)
         direct = self._direct_keys.get(prepared)
-        found = None if direct is None else direct.tuples(self._raw, parameters)
+        found = None if direct is None else direct.tuples(self.raw, parameters)
         return self._fetch_keys(prepared, parameters) if found is None else found
 
     def _fetch_keys(self, prepared: Prepared, parameters: Parameters) -> list[tuple[Any, ...]]:
@@ -191,12 +156,7 @@ class Storage:
         if prepared.key is None:
             return False
         row = (prepared.table.name, prepared.key_value(parameters))
-        for version, before in reversed(self._history):
-            if version <= snapshot:
-                return True
-            if row in before:
-                return False
-        return True
+        return not self.changed_since(row, snapshot)
 
     def _read_committed(self, prepared: Prepared, parameters: Parameters) -> StoredRows:
         tables = prepared.tables
@@ -205,12 +165,12 @@ class Storage:
         try:
             stored = self._memo.get(tables, key)
         except TypeError:  # a list among the parameters
-            self._reveal(tables)
+            self.reveal(tables)
             return self._fetch(prepared, parameters)
         if stored is not None:
             self.memo_hits += 1
             return stored
-        self._reveal(tables)
+        self.reveal(tables)
         stored = self._fetch(prepared, parameters)
         self._memo.put(tables, key, stored)
         return stored
@@ -220,26 +180,8 @@ class Storage:
     ) -> StoredRows:
         """Put rows back to their state at `snapshot`, except rows that the reader changed."""
         self.rewound += 1
-        self._apply(changes)
-        own = [(row, self.image(*row)) for row in changes.before if row[0] in prepared.tables]
-        self._hide()
-        self._raw.execute("SAVEPOINT view")
-        try:
-            # A parent row may be removed before its children; constraints are checked at the
-            # savepoint's end.
-            self._raw.execute("PRAGMA defer_foreign_keys = ON")
-            for version, before in reversed(self._history):
-                if version <= snapshot:
-                    break
-                for row, image in reversed(before.items()):
-                    if row[0] in prepared.tables and row not in changes.before:
-                        self._put(*row, image)
-            for row, image in own:
-                self._put(*row, image)
+        with self.as_of(snapshot, changes, prepared.tables):
             return self._fetch(prepared, parameters)
-        finally:
-            self._raw.execute("ROLLBACK TO view")
-            self._raw.execute("RELEASE view")
 
     def _fetch(self, prepared: Prepared, parameters: Parameters) -> StoredRows:
         self.executed["select"] += 1
@@ -247,7 +189,7 @@ class Storage:
         if metadata is None:
             return self._fetch_first(prepared, parameters)
         direct = self._direct[prepared]
-        rows = None if direct is None else direct.rows(self._raw, parameters)
+        rows = None if direct is None else direct.rows(self.raw, parameters)
         if rows is None:
             rows = self.connection.execute(prepared.statement, parameters).all()
         return StoredRows(rows, metadata)
@@ -273,21 +215,19 @@ class Storage:
         keys: list[Any],
     ) -> CursorResult[Any]:
         """Run a write that touches the rows with these `keys` (locked) and log it."""
-        self._apply(changes)
+        self.apply(changes)
         name = prepared.table.name
         before = changes.before
         fresh = [(name, key) for key in keys if (name, key) not in before]
         images: list[Image] = [None] * len(fresh)
         if prepared.kind != "insert":
-            images = [self.image(*row) for row in fresh]
+            images = [self.image(row) for row in fresh]
         self.executed[prepared.kind] += 1
-        if self._applied is None:
-            self._raw.execute("SAVEPOINT view")
-            self._applied = changes
+        self.begin_write(changes)
         result, sql, values = self._execute_write(prepared, parameters, keys)
         for row, image in zip(fresh, images, strict=True):
             # As in InnoDB, a row that is written with its old values has not changed.
-            if prepared.kind == "insert" or image != self.image(*row):
+            if prepared.kind == "insert" or image != self.image(row):
                 before[row] = image
         changed = [key for key in keys if (name, key) in before]
         if not changed:
@@ -298,7 +238,9 @@ class Storage:
         else:
             # The write's condition may match other rows later: log the rows that the write
             # produced.
-            changes.log.extend(self._physical(name, key, self.image(name, key)) for key in changed)
+            changes.log.extend(
+                self._physical((name, key), self.image((name, key))) for key in changed
+            )
         return result
 
     def _execute_write(
@@ -309,7 +251,7 @@ class Storage:
         direct = self._direct_writes.get(form)
         if direct is not None:
             values = direct.values(parameters)
-            rowcount = direct.run(self._raw, values)
+            rowcount = direct.run(self.raw, values)
             if rowcount is not None:
                 key = (keys[0],) if prepared.kind == "insert" else None
                 return cast("CursorResult[Any]", WriteResult(rowcount, key)), direct.sql, values
@@ -319,56 +261,45 @@ class Storage:
             self._direct_writes[form] = direct_write(prepared, self._engine, parameters, result)
         return result, result.context.statement, result.context.parameters[0]
 
-    def image(self, table: str, key: Any) -> Image:
+    def image(self, row: RowKey) -> Image:
         """Row as the connection sees it now."""
-        row: Image = self._raw.execute(self._image_sql[table], (key,)).fetchone()
-        return row
+        found: Image = self.raw.execute(self._image_sql[row[0]], (row[1],)).fetchone()
+        return found
 
-    def own_image(self, table: str, key: Any, changes: Changes) -> Image:
+    def own_image(self, row: RowKey, changes: Changes) -> Image:
         """Row as the transaction with these changes sees it."""
-        self._apply(changes)
-        return self.image(table, key)
+        self.apply(changes)
+        return self.image(row)
 
     def undo(self, changes: Changes) -> None:
         """Discard the changes of a transaction."""
         if self._applied is changes:
-            self._hide()
+            self.hide()
         if changes.log:
             changes.clear()
 
     def commit(self, changes: Changes, *, keep_history: bool) -> None:
         """Make changes permanent; `keep_history` if a transaction still reads an earlier state."""
-        self._apply(changes)
+        self.apply(changes)
         for (table, key), image in changes.before.items():
             if self.counts.tracks(table):
-                self.counts.changed(table, image, self.image(table, key))
-        self._raw.execute("RELEASE view")
-        self._applied = None
-        self.version += 1
+                self.counts.changed(table, image, self.image((table, key)))
+        self.make_permanent(changes, keep_history=keep_history)
         for table in changes.tables:
-            self._changed_at[table] = self.version
             self._memo.forget(table)
-        if keep_history:
-            self._history.append((self.version, changes.before))
-
-    def trim(self, oldest: int) -> None:
-        """Drop history: no transaction reads a state before commit `oldest` any more."""
-        history = self._history
-        while history and history[0][0] <= oldest:
-            history.popleft()
 
     def load(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
         """Insert rows directly, as if they had always been there."""
-        self._hide()
-        self._raw.execute("BEGIN")
+        self.hide()
+        self.raw.execute("BEGIN")
         try:
             self._insert_all(table, list(rows))
         except BaseException:
-            self._raw.execute("ROLLBACK")
+            self.raw.execute("ROLLBACK")
             raise
-        self._raw.execute("COMMIT")
+        self.raw.execute("COMMIT")
         key = self.infos[table.name].key.name
-        (top,) = self._raw.execute(f'SELECT max("{key}") FROM "{table.name}"').fetchone()  # noqa: S608
+        (top,) = self.raw.execute(f'SELECT max("{key}") FROM "{table.name}"').fetchone()  # noqa: S608
         if isinstance(top, int):
             self.reserve_id(table.name, top)
         self._memo.clear()
@@ -396,19 +327,19 @@ class Storage:
                 }
                 for row in rows
             ]
-        self._raw.executemany(sql, rows)
+        self.raw.executemany(sql, rows)
 
     def committed(self, statement: sqlalchemy.Executable, parameters: Parameters) -> Any:
         """Run a SELECT on the committed rows; counts no statement and keeps no result."""
-        self._hide()
+        self.hide()
         return self.connection.execute(statement, parameters)
 
     def speed_up(self, table: str, columns: tuple[str, ...]) -> None:
         """Add an index that the simulated database does not have; it saves only real time."""
-        self._hide()
+        self.hide()
         names = ", ".join(f'"{column}"' for column in columns)
         name = "_".join(("speed_up", table, *columns))
-        self._raw.execute(f'CREATE INDEX IF NOT EXISTS "{name}" ON "{table}" ({names})')
+        self.raw.execute(f'CREATE INDEX IF NOT EXISTS "{name}" ON "{table}" ({names})')
 
     def explain(self, prepared: Prepared, parameters: Parameters) -> list[str]:
         """SQLite's plan of a statement with the declared indexes only, one line per step."""
@@ -421,41 +352,8 @@ class Storage:
         rows = self._planner.execute(f"EXPLAIN QUERY PLAN {compiled}", values)
         return [row[3] for row in rows]
 
-    # Views.
-
-    def _apply(self, changes: Changes) -> None:
-        """Show exactly the committed rows plus these changes."""
-        if self._applied is changes:
-            return
-        self._hide()
-        if changes.log:
-            self._raw.execute("SAVEPOINT view")
-            self._applied = changes
-            self._replay(changes)
-
-    def _reveal(self, tables: frozenset[str]) -> None:
-        """Show only committed rows, at least in these tables."""
-        if self._applied is not None and not self._applied.tables.isdisjoint(tables):
-            self._hide()
-
-    def _hide(self) -> None:
-        if self._applied is not None:
-            self._applied = None
-            self._raw.execute("ROLLBACK TO view")
-            self._raw.execute("RELEASE view")
-
-    def _replay(self, changes: Changes) -> None:
-        execute = self._raw.execute
-        for sql, values in changes.log:
-            execute(sql, values)
-        self.replayed += len(changes.log)
-
-    def _put(self, table: str, key: Any, image: Image) -> None:
-        sql, values = self._physical(table, key, image)
-        self._raw.execute(sql, values)
-
-    def _physical(self, table: str, key: Any, image: Image) -> tuple[str, Any]:
-        """SQL that gives one row the values of `image`."""
+    def _physical(self, row: RowKey, image: Image) -> tuple[str, Any]:
+        table, key = row
         if image is None:
             column = self.infos[table].key.name
             return f'DELETE FROM "{table}" WHERE "{column}" = ?', (key,)  # noqa: S608

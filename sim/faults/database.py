@@ -1,4 +1,4 @@
-"""What other sessions, and a full disk, do to the database's transactions."""
+"""Faults of the database: sessions of others and a full disk."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from model.errors import DatabaseError, DeadlockError
-from sim.database.locks import LockOwner
+from sim.database.locks import OutsideTransaction
 
 if TYPE_CHECKING:
     from sim.database import SimulatedDatabase, Transaction
@@ -46,39 +46,16 @@ class RolledBack:
             raise DeadlockError("Deadlock found when trying to get lock")
 
 
-class LockedRows(LockOwner):
-    """A transaction of somebody else that locks rows, and changes none of them."""
+def hold_rows(database: SimulatedDatabase, env: Environment, table: str, for_s: float) -> int:
+    """Let another session lock every committed row of a table for a while; return how many.
 
-    __slots__ = ("_database",)
-
-    def __init__(self, database: SimulatedDatabase) -> None:
-        super().__init__()
-        self._database = database
-
-    @property
-    def weight(self) -> int:
-        """Heavier than any of the service's: deadlocks with it roll the others back."""
-        return 1_000_000_000
-
-    def abort(self) -> None:
-        """Give up, as a deadlock's victim."""
-        self._database.locks.release_all(self)
-
-    def hold(self, env: Environment, table: str, for_s: float) -> int:
-        """Lock every committed row, one after another, for a while; return how many.
-
-        Blocks the current thread. Rows inserted meanwhile stay free.
-        """
-        info = self._database.storage.infos[table]
-        rows = self._database.query(select(info.key).order_by(info.key))
-        locks = self._database.locks
-        try:
-            for (key,) in rows:
-                locks.acquire(self, (table, key), exclusive=True)
-            env.sleep(for_s)
-        except DatabaseError:
-            # It waited too long itself, and gives up.
-            return 0
-        finally:
-            locks.release_all(self)
-        return len(rows)
+    Blocks the current thread. Rows inserted meanwhile stay free.
+    """
+    info = database.storage.infos[table]
+    rows = database.query(select(info.key).order_by(info.key))
+    try:
+        OutsideTransaction(database.locks).hold(env, [(table, key) for (key,) in rows], for_s)
+    except DatabaseError:
+        # The session waited too long itself, and gives up.
+        return 0
+    return len(rows)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 import redis
 
 from sim.database import SimulatedDatabase
-from sim.faults.database import FullDisk, LockedRows, RolledBack
+from sim.faults.database import FullDisk, RolledBack, hold_rows
 from sim.faults.settings import (
     ClockSkew,
     DatabaseDeadlock,
@@ -217,7 +217,7 @@ class Faults:
         # An application's databases are of another kind.
         database: Any = self._server.database
         if isinstance(database, SimulatedDatabase):
-            return LockedRows(database).hold(self._env, table, for_s)
+            return hold_rows(database, self._env, table, for_s)
         held: int = database.hold_rows(table, for_s)
         return held
 

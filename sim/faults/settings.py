@@ -1,4 +1,4 @@
-"""What can be made to go wrong, as a config says it: `[[faults]]`, each with its kind and time.
+"""The faults of a config, `[[faults]]`: each with its kind and time.
 
 A fault happens once, at `at_s`, unless it says otherwise: `probability` lets the seed decide
 whether it happens at all, `mean_interval_s` repeats it at random times. What is random is drawn

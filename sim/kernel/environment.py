@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
     Steps = Generator[simpy.Event, Any, None]
-    """What a SimPy process of the world is: a generator of the events that it waits for."""
+    """A SimPy process of the world: a generator that yields the events it waits for."""
 
 _INFINITY: Final = float("inf")
 # SimPy's priorities, of which the smaller one goes first.

@@ -32,7 +32,7 @@ _SHORTEST: Final = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """One thread is held up once."""
+    """A stall: one thread stops once for a while."""
 
     point: Annotated[
         int,

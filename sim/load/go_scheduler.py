@@ -168,7 +168,7 @@ class GoScheduler:
     # What users ask for
 
     def add_spinner(self) -> None:
-        """One more user spins from now on."""
+        """Add a spinning user."""
         self.spinning += 1
         if self._leaving:
             self._leaving -= 1
@@ -177,7 +177,7 @@ class GoScheduler:
         self._go()
 
     def remove_spinner(self) -> None:
-        """One user fewer spins; which of them is all the same."""
+        """Remove a spinning user; it does not matter which of them."""
         self.spinning -= 1
         self._leaving += 1
 
@@ -247,7 +247,7 @@ class GoScheduler:
                 self._run_manager()
 
     def _look(self) -> None:
-        """What the monitor thread and the timers did since the last time."""
+        """The work of the monitor thread and of the timers since the last call."""
         now = self._env.now
         while self._look_s <= now:
             look_s = self._look_s

@@ -70,7 +70,7 @@ class Programs:
         self.redis.start_after(after_s, lose_data=lose_data)
 
     def gauges(self) -> dict[str, Callable[[], float]]:
-        """What each process holds, in MB, for the time series; 0 while it is not running."""
+        """Memory of each process in MB, for the time series; 0 while the process is not running."""
         host = self.host
         return {
             f"{name}_memory_mb": lambda name=name: host.held_mb(name)

@@ -1,4 +1,4 @@
-"""What the answers of the ticket service show of a user: token, admission, place, seats, booking.
+"""Reads a user's progress off the answers: token, admission, place, seats, booking.
 
 The answers are read as they reach the user, whoever wrote the customer function. Answers of
 another service show nothing here; then what the customer function tells is taken (`told`).

@@ -28,7 +28,7 @@ class Crashes:
         self._counts[f"{label} raised {type(error).__name__}: {error}{where}"] += 1
 
     def notes(self) -> list[str]:
-        """What happened and how often, most often first."""
+        """Each crash with its count, the most frequent first."""
         return [
             f"in the service, {what}: {times:,} times"
             for what, times in self._counts.most_common(_MOST_NOTES)

@@ -41,7 +41,7 @@ class Violation:
 
 
 class Trace:
-    """What the service's threads did last, one line each."""
+    """The last steps of the service's threads, one line each."""
 
     def __init__(self, env: Environment) -> None:
         self._env = env

@@ -1,4 +1,4 @@
-"""What must never happen in a correct world: counted during the run, checked at its end.
+"""Invariants: violations are counted during the run and checked at its end.
 
 Every count is 0 under the correct policy. The incident's defects make some of them positive; that
 is what a run shows, not an error of the simulator. `sim.measure.inspection` checks the same after

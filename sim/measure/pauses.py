@@ -1,4 +1,4 @@
-"""Customers who send one request after the other without a pause, whoever wrote them."""
+"""Customers that send one request after the other without a pause, from any script."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MOST_IN_A_ROW: Final = 10
 MOST_PER_S: Final = 1.0
 """A customer who is slower than that is paused by the service."""
 LEAST_PAUSE_S: Final = 0.001
-"""What is shorter is no pause."""
+"""A shorter wait does not count as a pause."""
 
 Metrics = dict[str, dict[str, float]]
 
@@ -27,7 +27,7 @@ class Pauses:
         self._fastest_per_s = 0.0
 
     def in_a_row(self, user: int, requests: int, lasted_s: float) -> None:
-        """Note a request of a user: the so-manieth in a row, so long after the first began."""
+        """Note the `requests`-th request of a user in a row, `lasted_s` after the first began."""
         if requests <= MOST_IN_A_ROW or requests <= MOST_PER_S * lasted_s:
             return
         self._customers.add(user)

@@ -1,4 +1,4 @@
-"""What a waiting room is judged by besides failed requests: order, places, waiting, goodput.
+"""Quality of a waiting room besides failed requests: order, places, waiting, goodput.
 
 Times are kept in seconds since the load began; metrics have k6's shapes, durations in milliseconds.
 Somebody comes when first given a token of either kind, and gets in when first given an access
@@ -96,7 +96,7 @@ class WaitingRoom:
 
     @property
     def _steps(self) -> _Steps:
-        """What is known about tokens and seats: shown by answers, or told if none showed any."""
+        """Facts about tokens and seats: from the answers or, where no answer shows any, told."""
         return self._told if self._shown.empty else self._shown
 
     def told_position(self, user: int, position: int) -> None:
@@ -150,7 +150,7 @@ class WaitingRoom:
         return sum(self.opens_s <= at_s < sold_out_s for at_s in left_s)
 
     def _leaving(self) -> Metrics:
-        """Who lost patience in whatever step, how long after arriving, and how bots fared."""
+        """Customers that lost patience, the time since their arrival, and the share of bots."""
         if not self.may_leave:
             return {}
         result: Metrics = {

@@ -1,4 +1,4 @@
-"""What a run measures besides its usual metrics, and what ends it early: thresholds' wishes."""
+"""Percentiles that thresholds ask a run to measure, and thresholds that end the run early."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Statistics(Protocol):
 
 
 class Measured(Protocol):
-    """What a threshold is judged by: a finished run, or one that is under way."""
+    """The numbers that a threshold is judged by, of a finished run or of a run under way."""
 
     @property
     def metrics(self) -> Statistics:

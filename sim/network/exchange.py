@@ -1,4 +1,4 @@
-"""What a user and the service hand each other."""
+"""A request and its answer, between a user of the load and the service."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _MOST_IDLE: Final = 6
 
 
 class SpareConnections:
-    """What one user dials, and keeps beside the connection in use."""
+    """Connections that a user has dialled and keeps beside the connection in use."""
 
     __slots__ = ("_connector", "_dials", "_env", "_idle", "_patience_s", "_wanting")
 

@@ -24,7 +24,9 @@ def process_function(process: UserProcess) -> Callable[..., Generator[Any, Any, 
     path = process.code
     function = imported(path, _ALLOWED)
     if not inspect.isgeneratorfunction(inspect.unwrap(function) if callable(function) else None):
-        raise ValueError(f"{path}: no generator function, it has no yield; allowed: {_ALLOWED}")
+        raise ValueError(
+            f"{path}: not a generator function, as it has no yield; allowed: {_ALLOWED}"
+        )
     try:
         inspect.signature(function).bind(None, None, **process.arguments)
     except TypeError as error:

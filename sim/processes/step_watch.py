@@ -59,6 +59,6 @@ class StepWatch:
 
     def _rang(self, _number: int, _frame: Any) -> None:
         raise StepTooLongError(
-            f"it did not yield within {self._longest_s:g} s of real time; allowed: a yield in "
-            "every loop, and no time.sleep (yield env.timeout(seconds) instead)"
+            f"the process did not yield within {self._longest_s:g} s of real time; allowed: a "
+            "yield in every loop, and no time.sleep (yield env.timeout(seconds) instead)"
         )

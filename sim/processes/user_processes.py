@@ -114,7 +114,7 @@ class UserProcesses:
         problem = ""
         if not isinstance(event, simpy.Event) or not isinstance(event.env, ProcessEnvironment):
             problem = (
-                f"it yielded {_short(event)}, which is no event of env; allowed: "
+                f"the process yielded {_short(event)}, which is not an event of env; allowed: "
                 "env.timeout(seconds), an event, a process, a request of a resource"
             )
         elif self._steps > MOST_STEPS_AT_ONE_INSTANT:

@@ -1,4 +1,4 @@
-"""What a process of the user's own sees of the world, and what it may change in it.
+"""The world as a process of the user's own sees it, and the changes that it may make.
 
 It may change what an operator could change during a sale, and use what another program on the same
 machines could use. Everything is counted at full size, whatever the scale of the run: at scale 0.1
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import text, update
 
 from model.schema import concert
-from sim.faults.database import LockedRows
+from sim.faults.database import hold_rows
 from sim.processes.outside_connection import NoCharge, NoPool
 from sim.service.initial_data import CONCERT_ID
 
@@ -312,8 +312,8 @@ class WorldView:
         if table not in tables:
             raise ValueError(f"table: {table}; allowed: {', '.join(sorted(tables))}")
         _check("seconds", for_s, low=0.0, high=1e6)
-        rows = LockedRows(self._server.database)
-        return self._in_thread("locks", lambda: rows.hold(self._env, table, for_s))
+        database = self._server.database
+        return self._in_thread("locks", lambda: hold_rows(database, self._env, table, for_s))
 
     def _in_thread(self, what: str, work: Callable[[], Any]) -> simpy.Event:
         """Do blocking work in a thread of its own; the event happens with its value."""
@@ -331,7 +331,7 @@ class WorldView:
         return done
 
     def _full(self, count: float) -> int:
-        """What a count of the run is at full size."""
+        """A count of the run, extrapolated to full size."""
         return round(count / self.scale)
 
 

@@ -2,6 +2,7 @@
 
     RedisSimulationError
     +-- UnsupportedCommandError   the command exists, but not on simulated time
+    |   +-- WouldBlockError       a blocking command has to wait
     +-- RedisSettingError         a setting that Redis itself would refuse (also a ValueError)
 
 For an error that a real server answers, the client raises redis-py's own exception.
@@ -16,6 +17,14 @@ class RedisSimulationError(Exception):
 
 class UnsupportedCommandError(RedisSimulationError, NotImplementedError):
     """A command that this server does not run: it would wait, or its feature is missing."""
+
+
+class WouldBlockError(UnsupportedCommandError):
+    """A blocking command that has nothing to answer yet; `timeout_s` None or 0: wait for ever."""
+
+    def __init__(self, timeout_s: float | None) -> None:
+        super().__init__(f"a blocking command would wait (timeout {timeout_s} s); poll instead")
+        self.timeout_s = timeout_s
 
 
 class RedisSettingError(RedisSimulationError, ValueError):

@@ -1,4 +1,4 @@
-"""What work costs: processor seconds on one core of the machine that was measured.
+"""The cost of work: processor seconds on one core of the measured machine.
 
 Every number comes from `sim/data/costs.toml`, which `python -m tools.fit_costs` fits to the
 measurements in `sim/data/measured/`; docs/calibration.md says how and how well. Costs are work,
@@ -227,7 +227,7 @@ class Costs:
     jvm_event_s: float
     """One outbox event: handing it to the broker, and the service's own listener receiving it."""
     jvm_background_cores: float
-    """What the service uses while nothing is asked of it."""
+    """Cores that the service uses while no request is under way."""
     db_borrow_s: float
     """Begin, options, commit or rollback of one transaction."""
     db_statement_s: float
@@ -243,7 +243,7 @@ class Costs:
     redis_command_s: float
     """One command on a small key: reading, executing and answering."""
     redis_background_cores: float
-    """What the Redis server uses by itself."""
+    """Cores that the Redis server uses without any command."""
     request_wait_s: float
     """Time of a request that is neither CPU nor queueing: loopback and wake-ups."""
     redis_wait_s: float

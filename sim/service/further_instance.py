@@ -1,4 +1,4 @@
-"""What the first process of the service knows of another one beside it."""
+"""The second process of a service, as the first process sees it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user of the load needs of a service, whichever it is."""
+"""The interface between a user of the load and any simulated service."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from sim.kernel.import_path import imported
 from sim.measure.crashes import place_of
 
 _PORTS = tuple(inspect.signature(TicketService.__init__).parameters)[1:]
-"""What a service is made of: the keyword arguments of `TicketService`."""
+"""The parts of a service: the keyword arguments of `TicketService`."""
 _TAKE_THEM = "def __init__(self, **ports) that calls super().__init__(**ports)"
 
 

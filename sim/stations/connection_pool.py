@@ -37,7 +37,7 @@ class _Offer:
 
 
 class _Turn:
-    """One borrow's patience, which may last over several waits."""
+    """The time that a borrower still waits; it may last over several waits."""
 
     __slots__ = ("done", "expired", "waiter")
 

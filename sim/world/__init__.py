@@ -8,7 +8,7 @@ constraints. Sources are abbreviated. "incident" is the incident report and its 
 docs/how-to/your-own-service.md describes.
 """
 
-from sim.world.application import Application, HttpStub
+from sim.world.application import Application, Background, HttpStub
 from sim.world.broker import Broker
 from sim.world.catalogue import Catalogue, Earlier
 from sim.world.connection_pool import Pool
@@ -21,6 +21,7 @@ from sim.world.world import World
 
 __all__ = [
     "Application",
+    "Background",
     "Broker",
     "Catalogue",
     "Database",

@@ -56,6 +56,26 @@ class HttpStub:
 
 
 @dataclass(frozen=True, slots=True)
+class Background:
+    """Processes beside the web server: workers of a queue, a scheduler."""
+
+    run: Annotated[
+        str,
+        Setting(
+            "package.module:function that a process runs on simulated time, such as a loop over "
+            "BLPOP or the start of a scheduler; also an `async def`. A process whose function "
+            "raises is started again after app.boot_s; one whose function returns is over"
+        ),
+    ]
+    name: Annotated[
+        str, Setting('name; its code is charged as the segments of the endpoint "background NAME"')
+    ] = "worker"
+    processes: Annotated[
+        int, Gt(0), Le(64), Setting("how many of them", "processes", "assumed: one", 1, 64)
+    ] = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
     """The application, the server that runs it, and what its own code costs."""
 
@@ -219,6 +239,10 @@ class Application:
             "these"
         ),
     ] = field(default_factory=dict)
+    background: Annotated[
+        tuple[Background, ...],
+        Setting("processes beside the web server, each with its own copy of the code"),
+    ] = ()
     http: Annotated[
         dict[str, HttpStub], Setting("other HTTP services that the application calls, by host name")
     ] = field(default_factory=dict)

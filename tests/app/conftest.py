@@ -36,6 +36,9 @@ def run_app(tmp_path, monkeypatch):
         for key in ("prepare", "invariants"):
             if settings.get(key, "").startswith(":"):
                 settings[key] = name + settings[key]
+        settings["background"] = tuple(
+            replace(each, run=name + each.run) for each in settings.get("background", ())
+        )
         base = world or World()
         return simulate(
             replace(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 
 import pytest
@@ -40,18 +41,39 @@ def test_what_it_writes_runs_and_shows_routes_and_tables(shop, capsys):
     module = (shop / "app_sim.py").read_text()
     assert "POST /seats/<int:seat_id>/book" in module
     assert "bookings: id, seat_id" in module
-    assert "mysql: shop" in (shop / "app.toml").read_text()
+    config = (shop / "app.toml").read_text()
+    assert "mysql: shop" in config
+    assert "redis://cache:6379/0" in config
     assert main(["run", str(shop / "app.toml"), "--set", "load.vus=2", "--quiet"]) == 0
     capsys.readouterr()
     assert main(["init", "--app", "shop.web:app", str(shop)]) == 1
     assert "there already" in capsys.readouterr().err
 
 
+def test_django_gets_its_tables_and_leaves_no_transaction_open(tmp_path):
+    shutil.copytree(EXAMPLES / "django_shop" / "djshop", tmp_path / "djshop")
+    # Django's registry is one per process.
+    ticketsim = [sys.executable, "-c", "from experiments.cli.main import main; exit(main())"]
+    look = [*ticketsim, "init", "--app", "djshop.wsgi:application"]
+    subprocess.run([*look, str(tmp_path)], check=True, capture_output=True)
+    module = (tmp_path / "app_sim.py").read_text()
+    assert "GET /seats/<int:seat_id>/book" in module
+    assert module.index("create_model(Seat)") < module.index("create_model(Booking)")
+    assert "djshop_booking: id, seat_id" in module
+    assert (tmp_path / ".github" / "workflows" / "ticketsim.yml").exists()
+    run = [*ticketsim, "run", str(tmp_path / "app.toml")]
+    done = subprocess.run(
+        [*run, "--set", "load.vus=2"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "transactions_left_open" not in done.stdout + done.stderr
+
+
 def test_an_asgi_application_is_recognized(fashop, capsys):
     assert main(["init", "--app", "fashop.web:app", str(fashop)]) == 0
     config = (fashop / "app.toml").read_text()
     assert 'asgi = "fashop.web:app"' in config
-    assert "6 routes, databases postgres: shop" in config
+    assert "6 routes; databases: postgres: shop" in config
     module = (fashop / "app_sim.py").read_text()
     assert "POST /seats/{seat_id}/book" in module
     assert "tokens: id, user_id" in module

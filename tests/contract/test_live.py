@@ -1,11 +1,13 @@
 """The real thing beside its prediction, at a small size; and what a missing part leads to."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +58,38 @@ def test_ctrl_c_leaves_nothing_running():
     assert program.wait(30) == 130
     time.sleep(0.2)
     assert not [child for child in children if os.path.exists(f"/proc/{child}")]  # noqa: PTH110
+
+
+@pytest.mark.redis_server
+@pytest.mark.k6
+def test_a_server_that_dies_is_one_line_and_leaves_nothing_running():
+    command = [sys.executable, "-m", "experiments.cli", "live", *SMALL, "--at-most=6s", "--quiet"]
+    program = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    served = None
+    while served is None and program.poll() is None:
+        time.sleep(0.1)
+        served = next((each for each in descendants(program.pid) if is_serving(each)), None)
+    assert served is not None
+    time.sleep(1.0)
+    children = descendants(program.pid)
+    os.kill(served, signal.SIGKILL)
+    (line,) = program.stderr.read().splitlines()
+    assert program.wait(60) == 1
+    assert "service: ended with code -9" in line
+    time.sleep(0.2)
+    assert not [child for child in children if os.path.exists(f"/proc/{child}")]  # noqa: PTH110
+
+
+def is_serving(process):
+    """Whether it is gunicorn's first process."""
+    with contextlib.suppress(OSError):
+        words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+        parent = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1]
+        above = Path(f"/proc/{parent}/cmdline").read_bytes()
+        return b"gunicorn" in words and b"gunicorn" not in above
+    return False
 
 
 def descendants(process):

@@ -1,6 +1,7 @@
 """Real programs begin, answer, and leave nothing behind; what fails says which program and why."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -82,6 +83,19 @@ def test_children_of_a_program_end_with_it(tmp_path):
         time.sleep(0.02)
     else:
         pytest.fail("the child still runs")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+def test_a_port_that_another_program_has_is_an_error(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with (
+            Program(
+                "waits", [sys.executable, "-c", "import time; time.sleep(30)"], tmp_path / "log"
+            ) as program,
+            pytest.raises(ProgramError, match=f"waits: port {port} is taken by another program"),
+        ):
+            program.wait_until_listening(port)
 
 
 def test_a_program_that_is_not_there_is_named():

@@ -4,7 +4,8 @@ import sys
 
 import numpy as np
 
-from experiments.statistics.stopping import two_stage, verdict_of
+from experiments.statistics.intervals import two_stage
+from experiments.statistics.stopping import verdict_of
 from experiments.studies.compare.differences import Design, replicate
 from tests.support.synthetic import Experiment
 

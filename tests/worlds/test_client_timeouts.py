@@ -1,7 +1,8 @@
 """Clients that give up: what their time covers, and what the service does for them all the same."""
 
 from sim.run import simulate
-from tests.support.world_small import during, small
+from sim.service.costs import Costs
+from tests.support.world_small import Played, during, small
 
 LONG_LISTS = {"users": 200, "capacity": 100, "seats": 20_000}
 
@@ -30,6 +31,23 @@ def test_the_time_of_a_request_begins_with_its_dial():
     # Duration does not count the dial: those that never got through took none.
     assert short.metrics["http_req_duration"]["med"] == 0.0
     assert short.metrics["http_req_blocked"]["max"] <= 2_000.0 + 1e-6
+
+
+def test_a_time_out_costs_the_generator_what_an_answer_costs():
+    """A request of two seconds has failed when the generator has come to that."""
+    played = Played(
+        small(
+            script="looks_at_seats",
+            load=during(12.0, 60),
+            catalogue=LONG_LISTS,
+            policy={"seats_paged": False},
+            host={"cores": 1.0, "speed": 0.1},
+            generator={"request_timeout_s": 2.0},
+        )
+    )
+    costs = Costs.load().generator
+    taken_s = played.durations_s(error="RequestTimeout")
+    assert min(taken_s) >= 2.0 + costs.request_s * costs.receiving_share - 1e-9
 
 
 def test_a_long_answer_for_a_client_that_has_left_is_logged():

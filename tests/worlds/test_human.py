@@ -11,6 +11,7 @@ from sim.customers.human_settings import Human
 from sim.customers.shop import PAYMENT
 from sim.kernel.random_streams import Streams
 from sim.load.settings import OpeningCrowd
+from sim.measure.waiting_room import overtaken
 from sim.run import simulate
 from tests.support.world_small import SMALL, Played, failures
 
@@ -315,14 +316,34 @@ def test_a_fixed_rate_holds_in_every_minute_of_a_run():
     assert result.metrics["admissions_per_minute"]["max"] <= 12
 
 
+def early_and_other_inversions(order, seed):
+    """(Early people, inversions among them, all other inversions) of 80 who are all let in."""
+    policy = {"order": order, "waiting_ttl_s": 600.0}
+    world = on_sale(people=80, duration_s=60.0, opens_after_s=20.0, policy=policy)
+    played = Played(world, seed)
+    assert played.result.funnel["paid"] == 80
+    steps = played.run.room._steps
+    in_order = steps.in_order()
+    got_in_s = [steps.got_in_s[user] for user in in_order]
+    early = sum(steps.came_s[user] < 20.0 for user in in_order)
+    inverted = int(overtaken(got_in_s[:early]).sum())
+    return early, inverted, int(overtaken(got_in_s).sum()) - inverted
+
+
 def test_a_draw_at_the_opening_mixes_the_early_and_keeps_them_before_the_late():
-    inversions = {}
-    for order in ("arrival", "random_at_opening"):
-        policy = {"order": order, "waiting_ttl_s": 600.0}
-        world = on_sale(people=80, duration_s=60.0, opens_after_s=20.0, policy=policy)
-        result = simulate(world, 1)
-        assert result.funnel["paid"] == 80
-        inversions[order] = result.metrics["order_inversions"]["count"]
-    # Some forty come early. Who is let in learns of it with the next poll, so some overtake anyway.
-    # Drawn places would change places in half of the 40 * 39 / 2 pairs, came all in at once.
-    assert inversions["random_at_opening"] > 1.5 * inversions["arrival"]
+    """Inversions of m in random order: mean m (m - 1) / 4, variance m (m - 1)(2 m + 5) / 72.
+
+    Who is let in learns of it with the next poll, whoever it is, so that does not change the mean.
+    """
+    deviations = []
+    for seed in range(1, 5):
+        m, inverted, others = early_and_other_inversions("random_at_opening", seed)
+        pairs = m * (m - 1)
+        deviations.append((inverted - pairs / 4) / (pairs * (2 * m + 5) / 72) ** 0.5)
+        # Were the late mixed with the early, half of these pairs would be inverted.
+        assert others < 0.1 * m * (80 - m)
+    assert abs(sum(deviations)) / len(deviations) ** 0.5 < 3.0
+
+    m, inverted, _ = early_and_other_inversions("arrival", 1)
+    pairs = m * (m - 1)
+    assert inverted < pairs / 4 - 5 * (pairs * (2 * m + 5) / 72) ** 0.5

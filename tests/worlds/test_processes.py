@@ -159,12 +159,12 @@ def test_the_same_seed_gives_the_same_run_and_a_process_that_only_looks_changes_
     ("function", "text", "problem"),
     [
         ("fails_inside", "raise", "KeyError: 'inside'"),
-        ("no_event", "yield 5", "it yielded 5, which is no event of env"),
-        ("event_of_another_world", "simpy", "which is no event of env"),
+        ("no_event", "yield 5", "the process yielded 5, which is not an event of env"),
+        ("event_of_another_world", "simpy", "which is not an event of env"),
         ("stands_still", "yield", "100 steps of processes while simulated time stood still"),
         ("runs_the_run", "run(until", "env.run: the run is under way"),
-        ("never_yields", "while True", "it did not yield within 0.2 s of real time"),
-        ("sleeps_really", "time.sleep", "it did not yield within 0.2 s of real time"),
+        ("never_yields", "while True", "the process did not yield within 0.2 s of real time"),
+        ("sleeps_really", "time.sleep", "the process did not yield within 0.2 s of real time"),
     ],
 )
 def test_a_wrong_process_ends_the_run_and_is_named_with_its_line(

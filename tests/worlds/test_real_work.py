@@ -40,10 +40,10 @@ def work():
         _count_tokens(patch, counts)
         _count_statements(patch, counts)
         counts.run = run = Parts(BUSY, 1.0, 7)
-        run.server.database.storage._raw.set_trace_callback(counts.traced)
+        run.server.database.storage.raw.set_trace_callback(counts.traced)
         counts.sql.clear()
         play(run)
-        run.server.database.storage._raw.set_trace_callback(None)
+        run.server.database.storage.raw.set_trace_callback(None)
         counts.result = make_result(run)
         run.env.close()
     return counts
@@ -114,6 +114,6 @@ def test_every_statement_that_was_charged_ran_or_was_answered_from_unchanged_tab
 def test_the_rows_are_in_the_tables(work):
     generated = work.result.outcomes["POST /v1/token/generation"].get("200", 0)
     assert work.result.tables["token_history"] >= generated > 0
-    raw = work.run.server.database.storage._raw
+    raw = work.run.server.database.storage.raw
     (rows,) = raw.execute("SELECT count(*) FROM token_history").fetchone()
     assert rows == work.result.tables["token_history"]

@@ -285,6 +285,10 @@ def fit_capacity(ramp: Sequence[LoadLevel], alone_ms: float) -> FittedParameter:
     if users.max() < _SATURATED * knee:
         why = f"throughput still grows: {users.max():.0f} users, saturation from about {knee:.0f}"
         return FittedParameter.unknown(name, why)
+    if users.min() > _SATURATED * knee:
+        # Every level is beyond the knee: rates are the capacity, and nothing tells R and p, whose
+        # errors would be in the fitted one.
+        sigma = float(np.log(rates).std(ddof=1))
     if sigma > MODEL_ERROR:
         why = "throughput changes by itself, not with the users: the service was warming up"
         return FittedParameter.unknown(name, why)

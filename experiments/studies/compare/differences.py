@@ -2,8 +2,8 @@
 
 Replication k of the base and of every variant has the same seed, and each purpose and user its own
 random stream, so that a difference shows what the variant changes and not what chance does.
-The statistics are those of `experiments.statistics.stopping`: two-stage intervals, and verdicts
-corrected by Holm's method over the variants compared, for each quantity.
+The intervals are those of two stages in `experiments.statistics.intervals`. The verdicts are
+corrected by Holm's method over the variants compared, for each quantity (`stopping`).
 """
 
 from __future__ import annotations
@@ -17,16 +17,9 @@ from typing_extensions import TypedDict
 from experiments.runs.campaign import Campaign, Cell
 from experiments.runs.run_reuse import switches_between
 from experiments.runs.storage.store import identity_of
-from experiments.statistics.intervals import Interval, mean
+from experiments.statistics.intervals import Interval, MeanEstimate, mean, two_stage
 from experiments.statistics.quantities import COMPARED, FAILED, Quantity
-from experiments.statistics.stopping import (
-    Finding,
-    MeanEstimate,
-    holm,
-    replications_needed,
-    two_stage,
-    verdict_of,
-)
+from experiments.statistics.stopping import Finding, holm, replications_needed, verdict_of
 from experiments.statistics.summary import combined_digest
 from experiments.statistics.uncertainty import Split, Uncertainty, split
 from experiments.statistics.verdict import Verdict

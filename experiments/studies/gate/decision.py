@@ -23,8 +23,7 @@ from typing_extensions import TypedDict
 
 from experiments.statistics.full_size import at_full_size, grows
 from experiments.statistics.harm import HARM, judge_change
-from experiments.statistics.intervals import FEWEST_FOR_INTERVALS, Interval
-from experiments.statistics.stopping import Bounds, bounds
+from experiments.statistics.intervals import FEWEST_FOR_INTERVALS, Bounds, Interval, bounds
 from experiments.statistics.summary import Replication
 from experiments.statistics.thresholds import STEP_FAILED, Criterion, holds, kind_of
 from experiments.statistics.uncertainty import Uncertainty

@@ -129,7 +129,7 @@ def _check_thresholds(terms: Terms, source: str) -> None:
         raise ConfigError(
             source,
             "thresholds",
-            'there is none; allowed: a table such as [thresholds] http_req_failed = ["rate<0.01"]',
+            'no threshold; allowed: a table such as [thresholds] http_req_failed = ["rate<0.01"]',
         )
     refuse_untold(terms, source)
 

@@ -133,7 +133,9 @@ class _Sweep:
             source = self._parameters[0].source
             raise ConfigError(source, "", "--knee needs one range, key=low..high")
         if not self._terms.criteria:
-            raise ConfigError(self._given.source, "thresholds", "--knee needs some; there is none")
+            raise ConfigError(
+                self._given.source, "thresholds", "--knee needs thresholds, and the config has none"
+            )
         return [(self._parameters[0].at(0.0),), (self._parameters[0].at(1.0),)]
 
     def _cell(self, point: Point) -> Cell:

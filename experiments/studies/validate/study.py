@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from experiments.config.reading import Reading
+from experiments.config.reading import Config, Reading
 from experiments.errors import InterruptedRunError, OptionError
 from experiments.runs.campaign import Campaign, Cell
 from experiments.runs.options import RunOptions
@@ -32,7 +32,12 @@ from experiments.studies.validate.comparison import (
 )
 from experiments.studies.validate.measured_runs import measured_runs
 from experiments.studies.validate.measurements import FITTED_RUNS, Run
-from experiments.studies.validate.numbers import kind, measured_numbers, simulated_numbers
+from experiments.studies.validate.numbers import (
+    Numbers,
+    kind,
+    measured_numbers,
+    simulated_numbers,
+)
 from experiments.studies.validate.worlds import Preludes, config_of, estimates
 from sim.result import RunResult
 
@@ -41,9 +46,11 @@ _NAMES: Final = {False: "validate", True: "validate, one run left out"}
 
 @dataclasses.dataclass(frozen=True)
 class _World:
-    """One simulated world and the measured runs that repeat it."""
+    """One simulated world and the measured runs that it is held against."""
 
     cell: Cell
+    system: str
+    """Equal for runs that repeat each other, whatever was estimated from other runs for each."""
     runs: list[Run]
 
 
@@ -96,12 +103,17 @@ def _worlds(given: Reading, folder: Path | None, *, leave_one_out: bool) -> list
     runs = shipped if folder is None else _runs(folder)
     fitted = [shipped[name] for name in FITTED_RUNS]
     worlds: dict[str, _World] = {}
+    all_preludes = Preludes(fitted)
     for name, run in runs.items():
+        system = _key(config_of(run, given.merged, all_preludes))
         others = [other for other in fitted if not leave_one_out or other.name != name]
         config = config_of(run, given.merged, Preludes(others), estimates(others))
-        key = json.dumps(config.resolved, sort_keys=True)
-        worlds.setdefault(key, _World(Cell(name, config), [])).runs.append(run)
+        worlds.setdefault(_key(config), _World(Cell(name, config), system, [])).runs.append(run)
     return list(worlds.values())
+
+
+def _key(config: Config) -> str:
+    return json.dumps(config.resolved, sort_keys=True)
 
 
 def _runs(folder: Path) -> Mapping[str, Run]:
@@ -114,17 +126,20 @@ def _runs(folder: Path) -> Mapping[str, Run]:
 def _compared(worlds: list[_World], results: list[list[RunResult]]) -> Agreement:
     measured = [[measured_numbers(run) for run in world.runs] for world in worlds]
     simulated = [[simulated_numbers(result) for result in runs] for runs in results]
+    repeats: defaultdict[str, list[Numbers]] = defaultdict(list)
+    for world, numbers in zip(worlds, measured, strict=True):
+        repeats[world.system] += numbers
+    spread_of = dict(zip(repeats, spreads(list(repeats.values())), strict=True))
     tables: list[RunTable] = []
     judged: list[Median] = []
-    steady = steady_numbers(measured)
-    for world, numbers, runs, spread in zip(
-        worlds, measured, simulated, spreads(measured), strict=True
-    ):
+    steady = steady_numbers(list(repeats.values()))
+    for world, numbers, runs in zip(worlds, measured, simulated, strict=True):
         names = [run.name for run in world.runs]
+        spread = spread_of[world.system]
         tables += [
             compare_run(name, one, runs, spread) for name, one in zip(names, numbers, strict=True)
         ]
-        judged += medians(names, numbers, runs, steady)
+        judged += medians(names, repeats[world.system], runs, steady)
     rows = [row for table in tables for row in table["rows"]]
     width_met, width_total = narrow(rows)
     return {

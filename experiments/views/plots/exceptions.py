@@ -1,4 +1,4 @@
-"""What the service logged over time."""
+"""Exceptions that the service logged, over time."""
 
 from __future__ import annotations
 

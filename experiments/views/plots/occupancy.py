@@ -61,7 +61,7 @@ def _panel(
     what: str,
     limit: int | None,
 ) -> str:
-    """One resource; returns what it shows in words."""
+    """Draw a resource; return the drawing in words."""
     used, waiting = (level(runs, column, bins) for column in column_names)
     band(axes, bins, used, color=str(BLUE), label=f"{what} in use")
     band(axes, bins, waiting, color=str(VERMILION), linestyle="--", label="waiting for one")

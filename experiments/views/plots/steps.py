@@ -1,4 +1,4 @@
-"""What a value of a config key does: failed requests and the 95th percentile at each step."""
+"""The effect of a config key's value: failed requests and 95th percentile at each step."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ OCHRE: Final = Colour("ochre", "#935513", "#dcd146")
 SKY: Final = Colour("sky", "#3d8fc4", "#a9d8f7")
 GREY: Final = Colour("grey", "#6f7680", "#a1a9b2")
 SERIES: Final = (BLUE, VERMILION, GREEN, PURPLE, OCHRE, SKY)
-"""What tells things apart, in this order; grey is for all the rest."""
+"""Colours of the first categories, in this order; all others are grey."""
 PALETTE: Final = (PAPER, INK, FRAME, GRID, BAND, *SERIES, GREY)
 
 _LONGEST_NAME = 42

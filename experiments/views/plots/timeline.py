@@ -1,4 +1,4 @@
-"""What figures over simulated time share: the axis, the stages of the load, the sweeps, the bins.
+"""Shared by figures over simulated time: the axis, stages of the load, cleanups, bins.
 
 Times are simulated seconds since the load began; the axis is in minutes.
 """
@@ -71,7 +71,7 @@ def counted(runs: Sequence[RunResult], column: str, bins: Bins) -> Array:
 
 
 def cumulated(runs: Sequence[RunResult], column: str, bins: Bins) -> Array:
-    """What was counted up to the end of each bin. Shape (runs, bins)."""
+    """Counts up to the end of each bin. Shape (runs, bins)."""
     return np.array([_at(run, column, bins.edges_s[1:]) for run in runs])
 
 
@@ -300,7 +300,7 @@ def _time_of_day(begins_s: float, minutes: float) -> str:
 
 
 def sweep_words(runs: Sequence[RunResult]) -> str:
-    """What the sweep marks show, in words; nothing without sweeps."""
+    """The marks of cleanups in words; empty without cleanups."""
     sweeps = [sweep for sweep in runs[0].sweeps if sweep.started_s >= 0.0] if runs else []
     if not sweeps:
         return ""

@@ -63,7 +63,7 @@ _MARKS = {
 
 
 def render(comparison: ComparisonResult, width: int) -> str:
-    """What to decide by; lines are at most `width` long, between 80 and 120."""
+    """The decision in brief; lines are at most `width` long, between 80 and 120."""
     width = max(NARROWEST, min(width, WIDEST))
     parts = [
         _decision(comparison, width),
@@ -98,7 +98,7 @@ def _joined(parts: Iterable[Iterable[str]]) -> str:
 
 
 def _decision(comparison: ComparisonResult, width: int) -> Iterator[str]:
-    """What is recommended, and the verdict on the config as it is."""
+    """The recommendation, and the verdict on the config as it is."""
     yield from wrapped("", words(f"{comparison['config']}: {decision(comparison)}"), width, " ")
     if comparison["partial"]:
         yield "PARTIAL: interrupted; this is what was measured so far"
@@ -197,7 +197,7 @@ def _cells(comparison: ComparisonResult, rank: int, name: str, verdict: Verdict)
 
 
 def _sold(verdict: Verdict) -> dict[str, str]:
-    """What the ticket service sold, and to whom it sold nothing, at full size."""
+    """Seats sold, and people without a seat, at full size."""
     size = min(1.0, verdict["scale"])
     counts = {
         "seats sold": verdict["seats"]["standing"],
@@ -359,7 +359,7 @@ def _over_worlds(comparison: ComparisonResult, width: int) -> Iterator[str]:
 
 
 def _first_choices(comparison: ComparisonResult, width: int) -> Iterator[str]:
-    """What to take for how much, where something is unknown and variants state a cost."""
+    """The first choice for each cost, where inputs are unknown and variants state a cost."""
     if "first_choices" not in comparison:
         return
     choices = comparison["first_choices"]

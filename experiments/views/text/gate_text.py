@@ -77,7 +77,7 @@ def unknown_lines(result: GateResult) -> list[str]:
 
 
 def _found(check: Check) -> str:
-    """What a check rests on, in a line."""
+    """The evidence for a check, in one line."""
     if check["value"] is None:
         return check["reason"]
     shown = functools.partial(in_check_unit, check)

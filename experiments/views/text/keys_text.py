@@ -32,7 +32,7 @@ def matching(words: Sequence[str]) -> list[KeyRow]:
 
 
 def no_such_key(words: Sequence[str]) -> str:
-    """What to say when no key matches."""
+    """The message when no key matches."""
     found = nearest(words[0], [row["key"] for row in config_rows()]) if words else ""
     hint = f"; did you mean {found}?" if found else ""
     return f"no key has {' and '.join(words)}{hint}"

@@ -19,7 +19,7 @@ _TREND = ("avg", "min", "med", "max", "p(90)", "p(95)")
 _EXPECTED = "http_req_duration{expected_response:true}"
 _MOST_SWEEPS = 12
 LIMITS = {None: "", "at_least": ">= ", "at_most": "<= "}
-"""What stands before an observation that is a limit, by `ObservedRow.bound`."""
+"""The words before an observation that is a limit, by `ObservedRow.bound`."""
 
 
 def render(summary: RunSummary, width: int) -> str:

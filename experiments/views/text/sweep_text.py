@@ -164,7 +164,7 @@ def _sensitivities(sweep: SweepResult) -> Iterator[str]:
 
 
 def _conclusion(sweep: SweepResult, width: int) -> Iterator[str]:
-    """What is found, before anything else."""
+    """The conclusion, first."""
     for index, line in enumerate(found_sentences(sweep)):
         label = f"{sweep['config']}: " if not index else "  "
         yield from wrapped(label, line.split(), width, " ")
@@ -172,7 +172,7 @@ def _conclusion(sweep: SweepResult, width: int) -> Iterator[str]:
 
 
 def found_sentences(sweep: SweepResult) -> Iterator[str]:
-    """What a sweep found, the conclusion first."""
+    """The result of a sweep, the conclusion first."""
     knee = sweep.get("knee")
     if knee is not None:
         yield from knee_sentences(knee)

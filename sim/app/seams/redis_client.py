@@ -8,6 +8,7 @@ imports does not matter.
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import redis
@@ -17,10 +18,11 @@ from sim.app.errors import RefusedCallError, caller
 from sim.app.seams.runtime import RUNTIME
 from sim.redis.commands.connection import ServerConnection
 from sim.redis.commands.plans import has_subcommands
-from sim.redis.errors import UnsupportedCommandError
+from sim.redis.errors import UnsupportedCommandError, WouldBlockError
 
 if TYPE_CHECKING:
     from sim.app.seams.runtime import Endpoint
+    from sim.kernel.environment import Waiter
 
 _base: Any = connections.AbstractConnection
 _REAL: Final[dict[str, Any]] = {}
@@ -36,6 +38,20 @@ HELD: Final = (
 """Methods of redis-py's AbstractConnection that are replaced; `sim.app.versions` checks them."""
 
 
+_EVER_S: Final = float("inf")
+_LOOK_S: Final = 1.0
+_MANY_KEYS: Final = frozenset({"exec", "eval", "evalsha", "fcall"})
+"""Commands that touch keys which are not among their arguments."""
+
+
+class Blocked:
+    """A client that waits for one of its keys."""
+
+    def __init__(self, keys: frozenset[bytes]) -> None:
+        self.keys = keys
+        self.waiter: Waiter | None = None
+
+
 class Link:
     """The object that replaces the socket of a connection."""
 
@@ -43,6 +59,8 @@ class Link:
         self.endpoint = endpoint
         self.replies: deque[Any] = deque()
         self.connection: Any = None
+        self.socket_timeout_s: float | None = None
+        """Longest wait for a reply; None: any."""
 
     def _resolved(self, encoder: Any, args: tuple[Any, ...]) -> tuple[Any, Any]:
         """(plan, fields) of a command; (None, name and fields) of one that the server knows not."""
@@ -98,6 +116,8 @@ class Link:
             if plan is not None:
                 for told in server.after_command:
                     told(plan.name, fields)
+                if self.endpoint.blocked:
+                    self._wake(plan.name, fields)
 
     def _reply(self, plan: Any, fields: Any) -> Any:
         try:
@@ -106,7 +126,49 @@ class Link:
             reply = self.connection.call(plan, fields)
         except redis.ResponseError as error:
             return error
+        except WouldBlockError as error:
+            return self._blocked(plan, fields, error.timeout_s)
         return reply.encode() if reply.__class__ is str else reply
+
+    def _blocked(self, plan: Any, fields: Any, timeout_s: float | None) -> Any:
+        """Wait for the reply of a blocking command, such as BLPOP; None: its time is over.
+
+        Raises:
+            TimeoutError: the client's socket waits for a shorter time than the command.
+        """
+        env, blocked = RUNTIME.env, self.endpoint.blocked
+        assert env is not None  # noqa: S101 - a simulated thread asks
+        until_s = env.now + timeout_s if timeout_s else _EVER_S
+        patient_s = _EVER_S if self.socket_timeout_s is None else env.now + self.socket_timeout_s
+        entry = Blocked(frozenset(fields))
+        blocked.append(entry)
+        try:
+            while env.now < until_s:
+                entry.waiter = waiter = env.waiter()
+                # A server that ends does not tell: look now and then.
+                look_s = min(until_s, patient_s, env.now + _LOOK_S)
+                timer = env.call_at(look_s, waiter.wake)
+                waiter.wait()
+                timer.cancel()
+                if self.connection is None or self.connection.is_closed:
+                    raise ConnectionResetError(104, "Connection reset by peer")
+                with suppress(WouldBlockError):
+                    reply = self.connection.call(plan, fields)
+                    return reply.encode() if reply.__class__ is str else reply
+                if env.now >= patient_s:
+                    raise redis.TimeoutError("Timeout reading from socket")
+        finally:
+            blocked.remove(entry)
+        return None
+
+    def _wake(self, name: str, fields: Any) -> None:
+        """Let the blocked clients whose keys a command has touched look again, in their order."""
+        touched = {field for field in fields if field.__class__ is bytes}
+        for entry in self.endpoint.blocked:
+            if entry.waiter is not None and (
+                name in _MANY_KEYS or not touched.isdisjoint(entry.keys)
+            ):
+                entry.waiter.wake()
 
     def shutdown(self, _how: int) -> None:
         """Nothing to do."""
@@ -145,7 +207,9 @@ def _connect(self: Any) -> Any:
     endpoint = RUNTIME.find_redis(str(getattr(self, "host", "")), int(getattr(self, "port", 0)))
     if not endpoint.server.up:
         raise ConnectionRefusedError(111, "Connection refused")
-    return Link(endpoint)
+    link = Link(endpoint)
+    link.socket_timeout_s = self.socket_timeout
+    return link
 
 
 def _on_connect(self: Any, check_health: bool = True) -> None:

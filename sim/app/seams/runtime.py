@@ -25,6 +25,8 @@ class Endpoint(Protocol):
     """A simulated Redis, as a connection of the application's client reaches it."""
 
     server: Any
+    blocked: list[Any]
+    """Clients that wait in a blocking command, the first one first."""
 
     def turn(self, name: str, cost_ns: int) -> None:
         """Wait for the turn of a command."""

@@ -100,6 +100,8 @@ class _Common(DefaultDialect):
 
     def set_isolation_level(self, dbapi_connection: Any, level: Any) -> None:
         """Set the isolation of a session."""
+        if level != "AUTOCOMMIT":
+            dbapi_connection.set_autocommit(False)
         dbapi_connection.set_level(level)
 
     def detect_autocommit_setting(self, dbapi_conn: Any) -> bool:

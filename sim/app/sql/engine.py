@@ -52,10 +52,11 @@ from sim.app.sql.schema import (
     unique_sql,
 )
 from sim.app.sql.statements import ROW, ROWS, Insert, Statement, analyse, parse
-from sim.app.sql.store import Changes, Mark, RowKey, Store
+from sim.app.sql.store import Mark, Store
 from sim.app.sql.values import given_values
 from sim.database.costs import StatementWork
 from sim.database.locks import LockOwner, LockTable
+from sim.database.views import Changes, RowKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -68,6 +69,8 @@ Dialect = Literal["mysql", "postgres"]
 Level = Literal["READ COMMITTED", "REPEATABLE READ"]
 _MOST_STATEMENTS: Final = 5_000
 _NO_TIMEOUT_S: Final = float("inf")
+_BEFORE_ALL: Final = -1
+"""In the place of a number of locks: the savepoint is older than all that the transaction did."""
 _DEADLOCK_TIMEOUT_S: Final = 1.0
 """PostgreSQL's own default."""
 _statements: dict[tuple[str, str], dict[str, Statement]] = {}
@@ -185,6 +188,10 @@ class Database:
     def forget(self, transaction: Transaction) -> None:
         """Remove a transaction, and the history that only this transaction needed."""
         self.open.pop(transaction, None)
+        self.unread(transaction)
+
+    def unread(self, transaction: Transaction) -> None:
+        """Remove the history that only this transaction needed."""
         if self._readers.pop(transaction, None) is not None:
             self.store.trim(min(self._readers.values(), default=self.store.version))
 
@@ -405,6 +412,7 @@ class Transaction(LockOwner):
         "_failed",
         "_level",
         "_savepoints",
+        "_started",
         "last_id",
         "snapshot",
     )
@@ -418,6 +426,8 @@ class Transaction(LockOwner):
         """Name, changes, number of locks and of deferred checks at each savepoint."""
         self._deferred: list[Callable[[], None]] = []
         """Checks of foreign keys that wait for the commit."""
+        self._started = False
+        """Whether a statement has run."""
         self._failed = ""
         """Why no statement runs any more: "deadlock", or "aborted" (PostgreSQL)."""
         self.snapshot: int | None = None
@@ -490,13 +500,21 @@ class Transaction(LockOwner):
         if self._database.dialect == "mysql":
             # One of the same name takes the place of the older one; in PostgreSQL it hides it.
             self._savepoints = [pair for pair in self._savepoints if pair[0] != name]
-        self._savepoints.append((name, Mark(self._changes), len(self.held), len(self._deferred)))
+        first = self._database.dialect == "mysql" and not self._started
+        locks = _BEFORE_ALL if first else len(self.held)
+        self._savepoints.append((name, Mark(self._changes), locks, len(self._deferred)))
 
     def rollback_to(self, name: str) -> None:
         """ROLLBACK TO SAVEPOINT name: changes since are undone; InnoDB keeps the locks."""
         at = self._find(name)
         del self._savepoints[at + 1 :]
-        self._undo_to_savepoint()
+        if self._savepoints[at][2] == _BEFORE_ALL:
+            # InnoDB was no part of the transaction yet, and rolls everything back.
+            self._undo_all()
+            self.snapshot, self._started = None, False
+            self._database.unread(self)
+        else:
+            self._undo_to_savepoint()
         if self._failed == "aborted":
             self._failed = ""
 
@@ -553,6 +571,7 @@ class Transaction(LockOwner):
     def execute(self, statement: Statement, parameters: Mapping[str, Any]) -> Answer:
         """Run one statement. Raises `SqlError`."""
         self._check_usable()
+        self._started = True
         values = given_values(parameters, self._database.dialect)
         try:
             with self._errors():

@@ -1,4 +1,4 @@
-"""What a database answers with an error, by kind; `drivers` turns it into the driver's own."""
+"""The errors of a database, by kind; `drivers` makes the driver's own error of each."""
 
 from __future__ import annotations
 

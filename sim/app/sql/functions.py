@@ -43,7 +43,7 @@ class Functions:
         self.writes = False
         """Whether the statement changes rows: MySQL then takes a division by zero as an error."""
         self.failed = ""
-        """What a function has refused since the statement began: "division_by_zero"."""
+        """The error of a function since the statement began: "division_by_zero"."""
         for name, count, function in (
             ("app_now", 0, self._shown_now),
             ("app_clock", 0, self._clock),

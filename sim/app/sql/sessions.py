@@ -292,7 +292,6 @@ class Connection:
         if wanted == "AUTOCOMMIT":
             self.set_autocommit(True)
         elif wanted in _LEVELS:
-            self.autocommit_on = False
             self.level = _LEVELS[wanted]
         else:
             refused = UnsupportedSqlError(

@@ -124,7 +124,7 @@ class Statement:
     """Columns that an UPDATE sets."""
     insert: Insert | None = None
     returning: str = ""
-    """What a write returns, as a SELECT on the rows in `ROWS`."""
+    """The RETURNING part of a write, as a SELECT on the rows in `ROWS`."""
     tree: Any = None
 
 
@@ -133,7 +133,9 @@ def parse(text: str, dialect: str) -> exp.Expression:
     try:
         found = [tree for tree in sqlglot.parse(text, read=dialect) if tree is not None]
     except sqlglot.errors.SqlglotError as error:
-        raise UnsupportedSqlError(f"it cannot be read: {str(error).splitlines()[0]}") from error
+        raise UnsupportedSqlError(
+            f"the statement cannot be read: {str(error).splitlines()[0]}"
+        ) from error
     if len(found) != 1:
         raise UnsupportedSqlError(f"{len(found)} statements in one text")
     tree: Any = found[0]

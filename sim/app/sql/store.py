@@ -1,44 +1,26 @@
-"""One SQLite database in memory, with a separate view for each transaction.
+"""The rows of an application's database: SQLite, with a separate view for each transaction.
 
-SQLite holds the committed rows. The changes of an open transaction are a log of row images that is
-applied inside a savepoint and rolled back again: at most one transaction's changes are applied at
-any time. For a view of an earlier commit the rows changed since are put back from the history.
-Foreign keys are checked by `engine`, which also locks the parents.
+See `sim.database.views` for the views. `engine` checks foreign keys and locks the parents.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from sim.app.sql.schema import quoted
+from sim.database.views import Changes, Image, RowKey, TransactionViews
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from sim.app.sql.schema import Table
 
-RowKey = tuple[str, int]
-Image = tuple[Any, ...] | None
-"""A row's columns as SQLite keeps them; None if there is no row."""
 _STATEMENTS: Final = 2_000
 _STEPS: Final = 100
 """SQLite's virtual machine is asked after so many of its steps how far it is."""
 _STEPS_PER_ROW: Final = 8
 """Steps of a scan that compares a column and goes on: Rewind, Column, Ne, ..., Next."""
-
-
-class Changes:
-    """The changes of one transaction so far."""
-
-    __slots__ = ("before", "log", "tables")
-
-    def __init__(self) -> None:
-        self.log: list[tuple[str, Any]] = []
-        self.tables: set[str] = set()
-        self.before: dict[RowKey, Image] = {}
-        """Committed image of each changed row; the row is locked, so the image stays valid."""
 
 
 class Mark:
@@ -52,23 +34,19 @@ class Mark:
         self.before = dict(changes.before)
 
 
-class Store:
+class Store(TransactionViews):
     """Tables and rows, and the view of each transaction."""
 
     def __init__(self) -> None:
         # The garbage collector may close the connection in another thread.
-        self.raw: Final = sqlite3.connect(
+        raw = sqlite3.connect(
             ":memory:",
             isolation_level=None,
             cached_statements=_STATEMENTS,
             check_same_thread=False,
         )
+        super().__init__(raw)
         self.tables: Final[dict[str, Table]] = {}
-        self.version = 0
-        """Commits so far."""
-        self._applied: Changes | None = None
-        self._changed_at: Final[dict[str, int]] = {}
-        self._history: Final[deque[tuple[int, dict[RowKey, Image]]]] = deque()
         self._image_sql: Final[dict[str, str]] = {}
         self._put_sql: Final[dict[str, str]] = {}
         self._steps = 0
@@ -140,7 +118,7 @@ class Store:
         return cursor.fetchall(), cursor.description
 
     def _inserted(self, changes: Changes) -> list[tuple[str, Any]]:
-        """What puts the rows that a transaction has inserted."""
+        """The part of the log that puts the rows that the transaction has inserted."""
         tables = {self._put_sql[name]: name for name in changes.tables}
         return [
             (sql, values)
@@ -184,34 +162,10 @@ class Store:
         changes: Changes,
         snapshot: int,
     ) -> tuple[list[tuple[Any, ...]], Any]:
-        self.apply(changes)
-        own = [(row, self.image(row)) for row in changes.before if row[0] in names]
-        self.hide()
-        self.raw.execute("SAVEPOINT view")
-        try:
-            for version, before in reversed(self._history):
-                if version <= snapshot:
-                    break
-                for row, image in reversed(before.items()):
-                    if row[0] in names and row not in changes.before:
-                        self._put(row, image)
-            for row, image in own:
-                self._put(row, image)
+        with self.as_of(snapshot, changes, names):
             self._steps = 0
             cursor = self.raw.execute(sql, values)
             return cursor.fetchall(), cursor.description
-        finally:
-            self.raw.execute("ROLLBACK TO view")
-            self.raw.execute("RELEASE view")
-
-    def changed_since(self, row: RowKey, snapshot: int) -> bool:
-        """Whether a commit after `snapshot` has changed the row."""
-        for version, before in reversed(self._history):
-            if version <= snapshot:
-                return False
-            if row in before:
-                return True
-        return False
 
     def image(self, row: RowKey) -> Image:
         """The row as the connection sees it now."""
@@ -219,13 +173,6 @@ class Store:
         return found
 
     # Writing
-
-    def begin_write(self, changes: Changes) -> None:
-        """Show what is committed plus the changes, inside a savepoint that takes more of them."""
-        self.apply(changes)
-        if self._applied is None:
-            self.raw.execute("SAVEPOINT view")
-            self._applied = changes
 
     def note(self, changes: Changes, row: RowKey, image: Image, *, always: bool = False) -> bool:
         """Log that a row was changed, `image` being what it was; false if it is as before.
@@ -253,50 +200,17 @@ class Store:
         if not changes.log:
             return
         self.apply(changes)
-        self.raw.execute("RELEASE view")
-        self._applied = None
-        self.version += 1
-        for table in changes.tables:
-            self._changed_at[table] = self.version
-        if keep_history:
-            self._history.append((self.version, changes.before))
+        self.make_permanent(changes, keep_history=keep_history)
 
-    def trim(self, oldest: int) -> None:
-        """Drop history: no transaction reads a state before commit `oldest` any more."""
-        history = self._history
-        while history and history[0][0] <= oldest:
-            history.popleft()
-
-    # Views
-
-    def apply(self, changes: Changes) -> None:
-        """Show exactly what is committed plus these changes."""
-        if self._applied is changes:
-            return
-        self.hide()
-        if changes.log:
-            self.raw.execute("SAVEPOINT view")
-            self._applied = changes
-            for sql, values in changes.log:
-                self.raw.execute(sql, values)
-            self._steps = 0
-
-    def hide(self) -> None:
-        """Show only committed rows."""
-        if self._applied is not None:
-            self._applied = None
-            self.raw.execute("ROLLBACK TO view")
-            self.raw.execute("RELEASE view")
-
-    def _put(self, row: RowKey, image: Image) -> None:
-        sql, values = self._physical(row, image)
-        self.raw.execute(sql, values)
+    def _replay(self, changes: Changes) -> None:
+        super()._replay(changes)
+        self._steps = 0
 
     def _physical(self, row: RowKey, image: Image) -> tuple[str, Any]:
-        name, number = row
+        table, key = row
         if image is None:
-            return f"DELETE FROM {quoted(name)} WHERE rowid = ?", (number,)  # noqa: S608
-        return self._put_sql[name], (number, *image)
+            return f"DELETE FROM {quoted(table)} WHERE rowid = ?", (key,)  # noqa: S608
+        return self._put_sql[table], (key, *image)
 
     # Outside simulated time
 

@@ -20,7 +20,7 @@ from fakeredis.model import ZSet
 
 from sim.redis.commands.introspection import IntrospectionCommands
 from sim.redis.commands.plans import Plan, Shape
-from sim.redis.errors import UnsupportedCommandError
+from sim.redis.errors import UnsupportedCommandError, WouldBlockError
 from sim.redis.keys.keyspace import Keyspace
 from sim.redis.keys.values import independent
 from sim.redis.memory.sorted_set import MeteredZSet
@@ -403,10 +403,8 @@ class ServerConnection(IntrospectionCommands, FakeSocket):
         return int(self.server.persistence.last_save_s)
 
     def _blocking(self, timeout: float | None, func: Any, shape: Any = None) -> Any:
-        """A blocking command answers if it can answer at once; waiting is not simulated."""
+        """A blocking command answers if it can answer at once; its client's seam waits."""
         found = func(True)
         if found is None and not self._in_transaction:
-            raise UnsupportedCommandError(
-                f"a blocking command would wait (timeout {timeout} s); poll instead"
-            )
+            raise WouldBlockError(timeout)
         return found if shape is None else shape(found)

@@ -106,7 +106,7 @@ def test_a_baseline_of_something_else_is_one_clear_line(config, tmp_path, capsys
         ('http_req_failed = ["rate"]', "allowed: aggregation, operator and number"),
         ('http_req_failed = "rate<1"', "thresholds.http_req_failed"),
         ('http_req_failed = [{ threshold = "rate<1", abort = true }]', "abort = true: unknown key"),
-        ("", "there is none"),
+        ("", "no threshold"),
     ],
 )
 def test_a_threshold_that_is_not_right_is_one_clear_line(

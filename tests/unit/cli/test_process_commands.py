@@ -99,8 +99,8 @@ def test_a_comparison_ends_with_the_process_that_failed(ticketsim):
 @pytest.mark.parametrize(
     ("process", "told"),
     [
-        ('{code="mine:no_generator"}', "no generator function, it has no yield"),
-        ('{code="mine:not_callable"}', "no generator function, it has no yield"),
+        ('{code="mine:no_generator"}', "not a generator function, as it has no yield"),
+        ('{code="mine:not_callable"}', "not a generator function, as it has no yield"),
         ('{code="mine:nothing"}', "has no attribute 'nothing'"),
         ('{code="nowhere:x"}', "No module named 'nowhere'"),
         ('{code="mine"}', "allowed: package.module:function"),

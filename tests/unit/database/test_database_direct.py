@@ -12,7 +12,7 @@ FREEZE = update(account).where(OF_ID).values(balance=0)
 def sent_to_sqlite(bank, work):
     """Return the SQL that SQLite itself gets while `work` runs in one transaction."""
     seen = []
-    bank.db.storage._raw.set_trace_callback(seen.append)
+    bank.db.storage.raw.set_trace_callback(seen.append)
 
     def customer():
         with bank.db.begin() as connection:

@@ -158,7 +158,7 @@ CUT = gzip.compress("\n".join([PLAIN, *PLAIN.splitlines()[1:] * 500]).encode())
         ),
         pytest.param(
             PLAIN.replace("1700000001250", "1700000001"),
-            "line 4: .*is unix, those before are unix_milli",
+            "line 4: .*is unix, the times before are unix_milli",
             id="two time formats",
         ),
         pytest.param(

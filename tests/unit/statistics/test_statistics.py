@@ -6,14 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.statistics.stopping import (
-    bounds,
-    holm,
-    looks,
-    replications_needed,
-    two_stage,
-    verdict_of,
-)
+from experiments.statistics.intervals import bounds, two_stage
+from experiments.statistics.stopping import holm, looks, replications_needed, verdict_of
 
 VALUES = [0.31, 0.28, 0.35, 0.30, 0.33]
 

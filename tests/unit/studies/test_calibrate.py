@@ -6,7 +6,7 @@ import pytest
 from experiments.config.reading import load
 from experiments.errors import ConfigError
 from experiments.interop.k6_output import read_output
-from experiments.studies.calibrate.fits import fit_distribution
+from experiments.studies.calibrate.fits import LoadLevel, fit_capacity, fit_distribution
 from experiments.studies.calibrate.fragment import fragment
 from experiments.studies.calibrate.study import calibration
 from model.policy import Policy
@@ -27,7 +27,7 @@ def world(cores, connections, load):
         pool=Pool(connections=connections),
         host=Host(cores=cores),
         # So slow that a single user does not fill the service.
-        generator=Generator(host=Host(cores=64.0, speed=0.25)),
+        generator=Generator(host=Host(cores=64.0, speed=0.375)),
     )
 
 
@@ -81,6 +81,26 @@ def test_a_saturated_core_has_the_capacity_that_its_work_per_request_says(unfill
     # One core: the work of a request is its time alone but for waits on the wire.
     alone_s = np.mean([d.mean_ms for d in found.service_times]) * 1e-3
     assert capacity.value == pytest.approx(1.0 / alone_s, rel=0.35)
+
+
+def levels(users, rates):
+    return [LoadLevel(n, {"x": rate}, {"x": 1.0}) for n, rate in zip(users, rates, strict=True)]
+
+
+def test_levels_that_are_all_beyond_the_knee_tell_the_capacity():
+    """The errors of the other two parameters, which nothing tells then, are not in its interval."""
+    capacity = fit_capacity(levels([15, 24, 32, 40, 49], [1_358, 1_263, 1_178, 1_108, 1_048]), 2.53)
+    assert capacity.identified, capacity.why
+    assert capacity.low < 1_048
+    assert capacity.high > 1_358
+    steady = fit_capacity(levels([15, 24, 32, 40, 49], [480, 478, 481, 479, 480]), 2.7)
+    assert 475 < steady.low < 480 < steady.high < 485
+
+
+def test_throughput_that_changes_by_itself_tells_no_capacity():
+    """From 150 to 1,000 a second with users enough all the time: code that becomes hot."""
+    capacity = fit_capacity(levels([15, 24, 32, 40, 49], [150, 260, 450, 700, 1_000]), 2.5)
+    assert not capacity.identified
 
 
 def test_distributions_come_back_within_their_intervals():

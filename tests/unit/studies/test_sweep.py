@@ -255,7 +255,7 @@ def test_the_knee_of_a_sweep_names_what_breaks_first(capsys, tmp_path):
         (["--param", "pool.conections=1"], "did you mean pool.connections"),
         (["--param", "pool.connections=0,1"], "pool.connections = 0: allowed"),
         (["--param", "pool.connections=1..4"], "a grid needs values"),
-        (["--param", "pool.connections=1..4", "--knee"], "--knee needs some"),
+        (["--param", "pool.connections=1..4", "--knee"], "--knee needs thresholds"),
         (["--param", "pool.connections=1,4", "--latin=3"], "needs a range"),
         (["--param", "pool.connections=1..4", "--sobol=3"], "3; allowed: a power of two"),
     ],

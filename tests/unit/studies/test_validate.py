@@ -1,6 +1,7 @@
 """The comparison with the measured runs: what is compared, with which world, and how judged."""
 
 import json
+from collections import Counter
 from math import sqrt
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from scipy import stats
 
 from experiments.cli.main import main
+from experiments.config.reading import read
 from experiments.config.sources import read_merged, read_source
 from experiments.errors import ConfigError
 from experiments.statistics.intervals import FEWEST_FOR_RANKS, count_pi95, pi95, ranked_pi95
@@ -21,6 +23,7 @@ from experiments.studies.validate.comparison import (
 from experiments.studies.validate.measured_runs import measured_runs
 from experiments.studies.validate.measurements import FITTED_RUNS, Run
 from experiments.studies.validate.numbers import measured_numbers
+from experiments.studies.validate.study import _worlds
 from experiments.studies.validate.worlds import Preludes, config_of, estimates
 from experiments.views.text.validate_text import render
 from sim.service.cost_errors import CostErrors
@@ -112,6 +115,14 @@ def test_the_warm_up_before_the_load_does_not_count(runs):
     numbers = measured_numbers(runs["C_cap20000_1000_r2"])
     assert numbers["exceptions MalformedJwtException"] == 167
     assert numbers["requests GET /v1/token/check 401"] == 167
+
+
+def test_repeats_repeat_each_other_although_each_is_simulated_without_itself():
+    worlds = _worlds(read("measured"), None, leave_one_out=True)
+    assert len(worlds) == 12
+    systems = Counter(world.system for world in worlds)
+    # Three with capacity for all, two with 50, and the others once each.
+    assert sorted(systems.values(), reverse=True) == [3, 2, *[1] * 7]
 
 
 @pytest.mark.parametrize("count", [39, 60, 79, 200])

@@ -324,7 +324,7 @@ BROKEN = {
     ),
     "no json": (
         lambda path: (write_run(path) / "summary.json").write_text("{"),
-        "summary.json: is no JSON",
+        "summary.json: is not JSON",
     ),
     "no table": (
         lambda path: (write_run(path) / "series.parquet").write_bytes(b"nonsense"),
