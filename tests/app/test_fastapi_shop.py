@@ -54,7 +54,7 @@ def test_the_bank_is_a_stub_and_its_failures_are_the_applications_errors():
     assert asked.outcomes["POST /bookings/{id}/pay"] == {"200": 20}
     median_ms = asked.metrics["http_req_duration{endpoint:POST /bookings/{id}/pay}"]["med"]
     assert 50 < median_ms < 160
-    failed = run(bank, 'app.http."bank.example".fails=1.0')
+    failed = run(bank, 'app.http={"bank.example"={fails=1.0}}')
     assert set(failed.errors["POST /bookings/{id}/pay"]) == {"HTTPStatusError"}
 
 

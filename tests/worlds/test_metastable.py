@@ -14,14 +14,14 @@ LATE_S = 50.0
 END_S = 150.0
 
 
-def answers_per_s(*, backs_off, trigger, request_timeout_s=2.0):
+def answers_per_s(*, backs_off, trigger, request_timeout_s=2.0, people=600):
     """Answers per second before the trigger, and late after it."""
     world = load("metastable").world
     assert isinstance(world.load, ConstantVUs)
     world = replace(
         world,
         customer=replace(world.customer, backs_off=backs_off),
-        load=replace(world.load, duration_s=END_S, vus=world.load.vus // 4),
+        load=replace(world.load, duration_s=END_S, vus=people // 4),
         host=replace(world.host, speed=world.host.speed / 4.0),
         faults=world.faults if trigger else (),
         generator=replace(world.generator, request_timeout_s=request_timeout_s),
@@ -55,3 +55,11 @@ def test_only_what_is_asked_again_at_once_keeps_the_service_overloaded(
 def test_who_waits_for_long_does_not_keep_it_overloaded():
     before, late = answers_per_s(backs_off=False, trigger=True, request_timeout_s=30.0)
     assert late > 0.9 * before
+
+
+@pytest.mark.parametrize(("people", "recovers"), [(150, True), (350, False)])
+def test_it_ends_only_where_repeats_are_fewer_than_the_service_can_do(people, recovers):
+    """Everybody who repeats asks every two seconds; the service can do 100 a second."""
+    before, late = answers_per_s(backs_off=False, trigger=True, people=people)
+    assert (late > 0.9 * before) == recovers
+    assert recovers or late < 0.1 * before
