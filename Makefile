@@ -21,7 +21,7 @@ PARALLEL := --numprocesses=logical --maxprocesses=4 --dist=worksteal
 MARKS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup digests matrix fuzz-apps reference fast fast-check incident test bench contract fuzz fuzz-configs audit notebooks notebooks-run scale-check fixes fixes-planned fixes-full worlds coverage explain explain-full lint types layers lock clean
+.PHONY: help setup digests matrix fuzz-apps reference fast fast-check incident test bench contract fuzz fuzz-configs fuzz-fastapi audit notebooks notebooks-run scale-check fixes fixes-planned fixes-full worlds coverage explain explain-full lint types layers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -136,6 +136,11 @@ explain-full: $(FAST_READY) ## the same, and every defect by itself, and the cal
 
 fuzz: $(FAST_READY) ## ten thousand tries to break an invariant (a quarter of an hour); resumes
 	$(TICKETSIM) fuzz fuzz-small --seeds 10000 --keep-going --out runs/fuzz
+
+fuzz-fastapi: $(FAST_READY) ## the repaired FastAPI shop over a thousand seeds: no race is left; resumes
+	$(TICKETSIM) fuzz examples/fastapi_shop/shop.toml --seeds 1000 --out runs/fuzz-fastapi --set load.vus=20 \
+		--set 'customer.script="fashop_sim:rush"' --set 'app.env.SHOP_INSIDE="5"' \
+		--set 'app.env.SHOP_LOCKS_SEATS="1"' --set 'app.env.SHOP_ADMITS_ATOMICALLY="1"'
 
 coverage: $(READY) ## how often the intervals and verdicts of compare are right
 	$(BIN)/python -m tests.support.coverage 1000

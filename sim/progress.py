@@ -18,6 +18,8 @@ class Progress:
     waiting: int
     top_exception: str = ""
     """The class logged most often so far; empty while there is none."""
+    failing: tuple[tuple[str, float], ...] | None = None
+    """Thresholds that are not met so far, each with its number; None where nobody judges."""
 
 
 OnProgress = Callable[[Progress], bool | None]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sim.world import World
 
 _PROGRESS_INTERVAL_S = 1.0
+_JUDGED_EVERY_S = 10.0
 _DRAIN_S = 60.0
 _ALLOCATIONS_PER_COLLECTION = 200_000
 
@@ -170,7 +171,7 @@ def _judge(parts: Parts) -> Steps:
 def _crossed(parts: Parts) -> str:
     """The threshold that is crossed now, and when; empty if none is."""
     now_s = parts.env.now - parts.site.start_s
-    so_far = UnderWay(now_s, parts.log, parts.loads.logs, lambda: other_metrics(parts, now_s))
+    so_far = _so_far(parts, now_s)
     for stop in parts.watched.stops:
         if stop.not_before_s <= now_s and stop.is_crossed(so_far):
             return (
@@ -180,11 +181,23 @@ def _crossed(parts: Parts) -> str:
     return ""
 
 
+def _so_far(parts: Parts, now_s: float) -> UnderWay:
+    return UnderWay(now_s, parts.log, parts.loads.logs, lambda: other_metrics(parts, now_s))
+
+
 def _report(parts: Parts, progress: OnProgress) -> Steps:
     """Tell how far the run is, now and once per simulated second, until asked to end the run."""
     while not progress(_progress_of(parts)):
         yield parts.env.timeout(_PROGRESS_INTERVAL_S)
+        _note_failing(parts)
     parts.end.early(INTERRUPTED)
+
+
+def _note_failing(parts: Parts) -> None:
+    """Note for whoever watches the run what it already fails in, every ten simulated seconds."""
+    judge, now_s = parts.watched.judge, parts.env.now - parts.site.start_s
+    if judge and now_s >= _JUDGED_EVERY_S and now_s % _JUDGED_EVERY_S < _PROGRESS_INTERVAL_S:
+        parts.failing = judge(_so_far(parts, now_s))
 
 
 def _progress_of(parts: Parts) -> Progress:
@@ -198,6 +211,7 @@ def _progress_of(parts: Parts) -> Progress:
         vus=parts.executor.active_vus,
         waiting=parts.watch.waiting(),
         top_exception=exceptions.most_common(1)[0][0] if exceptions else "",
+        failing=parts.failing,
     )
 
 

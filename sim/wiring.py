@@ -89,6 +89,8 @@ class Parts:
         self.watched = watched
         self.crossed = ""
         """Which threshold ended the run, and when; empty if none did."""
+        self.failing: tuple[tuple[str, float], ...] | None = None
+        """See `Progress.failing`."""
         self.policy_reads = PolicyReads(world.policy)
         self.world = world = replace(world, policy=self.policy_reads)
         self.env = Environment()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import ClassVar
 
 from sim.load.settings import Loads
 from sim.run import Progress
@@ -27,6 +28,9 @@ def silent_tries(_broke: bool) -> None:
 
 class Display:
     """Warns on standard error and shows no progress: in notebooks, and with `--quiet`."""
+
+    shows_verdict: ClassVar[bool] = False
+    """Whether it wants to know what runs under way already fail in."""
 
     def warn(self, warning: str) -> None:
         """Say one thing that the reader of the results has to know."""

@@ -20,6 +20,7 @@ from experiments.runs.workers.replications import processes_here, seed_of, strea
 from experiments.runs.workers.worker import Task
 from experiments.statistics.quantities import QUANTITIES
 from experiments.statistics.reproduction import reproduction
+from experiments.statistics.so_far import so_far
 from experiments.statistics.summary import RunSummary, Setup, summarise
 from experiments.statistics.thresholds import watched
 from experiments.statistics.uncertainty import again, runs_again, splits, world_number
@@ -86,8 +87,10 @@ class _Work:
         self._options = options
         self._given = given
         self._config = given.config
-        self._watched = watched(self._config)
         self._setup = _setup(self._config, options)
+        self._watched = watched(self._config)
+        if options.display.shows_verdict and self._setup.terms is not None:
+            self._watched = dataclasses.replace(self._watched, judge=so_far(self._setup.terms))
         self._folder = _folder(self._config, self._setup, options)
         self._every: dict[int, RunResult] = {}
 

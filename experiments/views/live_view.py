@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Final
 
 from experiments.runs.display import Display, Report
 from experiments.views.progress import clock, share
-from experiments.views.text.run_text import duration, number, percent, wrapped
+from experiments.views.text.run_text import (
+    duration,
+    number,
+    percent,
+    shown_threshold,
+    words,
+    wrapped,
+)
 from sim.load.settings import Load, Loads, RampingArrivalRate, RampingVUs, length_s
 from sim.run import Progress
 
@@ -26,10 +33,13 @@ _RECENT: Final = 10
 """Reports that rates are about: one is made for each simulated second."""
 _WIDEST: Final = 120
 _BAR: Final = 20
+_MOST_FAILING: Final = 2
 
 
 class LiveDisplay(Display):
     """The live view at the foot of a terminal."""
+
+    shows_verdict = True
 
     def runs(self, count: int, load: Loads) -> AbstractContextManager[Report]:
         """See `Display.runs`."""
@@ -85,6 +95,7 @@ class View:
         return [
             *wrapped("", self._heading(latest, current), width),
             *wrapped("", self._state(current), width, " · "),
+            *wrapped("", words(verdict_so_far(current)), width, " "),
         ]
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
@@ -127,6 +138,17 @@ class View:
             f"most logged: {current.top_exception}" if current.top_exception else "",
         ]
         return [part for part in parts if part]
+
+
+def verdict_so_far(current: Progress) -> str:
+    """What already fails; nothing where nobody judges."""
+    if current.failing is None:
+        return ""
+    if not current.failing:
+        return "verdict so far: nothing fails"
+    told = [f"{name}: is {shown_threshold(name, value)}" for name, value in current.failing]
+    more = f" (and {len(told) - _MOST_FAILING} more)" if len(told) > _MOST_FAILING else ""
+    return f"verdict so far: FAILS: {'; '.join(told[:_MOST_FAILING])}{more}"
 
 
 def recent_rates(recent: Sequence[Progress]) -> tuple[float, float | None]:

@@ -72,12 +72,24 @@ class Stop(Protocol):
         ...
 
 
+class Judge(Protocol):
+    """Says what a run under way already fails in."""
+
+    def __call__(self, measured: Measured, /) -> tuple[tuple[str, float], ...]:
+        """Thresholds that are not met so far, each with its number."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """Percentiles beyond the usual ones, from 0 to 100, and thresholds that end a run."""
+    """Percentiles beyond the usual ones, from 0 to 100, and thresholds that end a run.
+
+    `judge` is asked now and then for whoever watches the run; the run does not depend on it.
+    """
 
     percentiles: tuple[float, ...] = ()
     stops: tuple[Stop, ...] = ()
+    judge: Judge | None = None
 
 
 NOTHING: Final = Watched()

@@ -6,10 +6,15 @@ import pytest
 
 from experiments.cli.main import parser
 from experiments.cli.options import run_options
+from experiments.config.reading import load
 from experiments.runs.display import silent
+from experiments.statistics.so_far import so_far
+from experiments.statistics.verdict import verdict_on
+from experiments.studies.terms import terms_of
 from experiments.views.live_view import LiveDisplay, View, recent_rates, stage_of
 from sim.load.settings import ConstantVUs, RampingVUs, Stage
-from sim.run import Progress
+from sim.measure.watched import Watched
+from sim.run import Progress, simulate
 
 LOAD = RampingVUs(stages=(Stage(300.0, 20_000), Stage(600.0, 30_000), Stage(300.0, 0)))
 
@@ -101,3 +106,34 @@ def test_it_costs_the_simulation_next_to_nothing():
     for _ in range(400):
         shown.lines(100)
     assert (time.process_time() - began) / 400 < 0.004
+
+
+def test_it_shows_what_already_fails():
+    shown = View(LOAD, 1)
+    shown.report(0, progress(400.0))
+    assert "verdict" not in " ".join(shown.lines(120))
+    shown.report(0, progress(401.0, failing=()))
+    assert "verdict so far: nothing fails" in shown.lines(120)
+    failing = (("step_failed{step:booking}: rate<=0.01", 0.2048),)
+    shown.report(0, progress(402.0, failing=failing))
+    assert "verdict so far: FAILS: step_failed{step:booking}: rate<=0.01: is 20.48 %" in " ".join(
+        shown.lines(120)
+    )
+
+
+def test_a_run_under_way_is_judged_as_it_is_at_the_end_and_is_the_same_run():
+    """Without anybody who watches, nobody judges; the digest is that of any other run."""
+    config = load(
+        "smoke", ["policy.sweep_by_score=false", 'thresholds.http_req_failed=["rate<0.01"]']
+    )
+    terms = terms_of(config, 1.0)
+    told = []
+    watched = Watched(judge=so_far(terms))
+    run = simulate(config.world, 1, progress=told.append, watched=watched)
+    assert run.digest == simulate(config.world, 1).digest
+    end = [name for name, _ in told[-1].failing]
+    failures = verdict_on([run], terms)["failures"]
+    assert [failure["name"] for failure in failures] == ["http_req_failed: rate<0.01", "booking"]
+    assert end == ["http_req_failed: rate<0.01", "step_failed{step:booking}: rate<=0.01"]
+    assert simulate(config.world, 1, progress=told.append).digest == run.digest
+    assert told[-1].failing is None
