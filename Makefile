@@ -21,7 +21,7 @@ PARALLEL := --numprocesses=logical --maxprocesses=4 --dist=worksteal
 MARKS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup digests reference fast fast-check incident test bench contract fuzz fuzz-configs fuzz-fastapi audit notebooks notebooks-run scale-check fixes fixes-planned fixes-full worlds coverage explain explain-full lint types layers lock clean
+.PHONY: help setup digests matrix fuzz-apps reference fast fast-check incident test bench contract fuzz fuzz-configs fuzz-fastapi audit notebooks notebooks-run scale-check fixes fixes-planned fixes-full worlds coverage explain explain-full lint types layers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -69,6 +69,17 @@ contract: $(READY) ## only the tests against real programs, the slowest too; nee
 	@command -v redis-server >/dev/null || { echo "make contract: no redis-server on the path, and nothing is installed for you."; \
 		echo "Debian, Ubuntu: apt-get install redis-server; macOS: brew install redis"; exit 1; }
 	@TICKETSIM_REQUIRE_PEERS=$${TICKETSIM_REQUIRE_PEERS-1} $(BIN)/python -m pytest tests/contract -m "$(MARKS)"
+
+matrix: $(READY) ## the wheel beside other versions of Flask, Django, SQLAlchemy, redis-py and Python
+	$(BIN)/python -m tools.version_matrix
+
+fuzz-apps: $(FAST_READY) ## 1,000 seeds of each repaired shop, no invariant broken (half an hour); resumes
+	$(TICKETSIM) fuzz examples/flask_shop/shop.toml --seeds 1000 --keep-going --set load.vus=8 \
+		--set 'customer.script="shop_sim:rush"' --set 'app.env.SHOP_INSIDE="3"' \
+		--set 'app.env.SHOP_LOCKS_SEATS="1"' --set 'app.env.SHOP_ADMITS_ATOMICALLY="1"' \
+		--out runs/fuzz-flask-shop
+	$(TICKETSIM) fuzz examples/django_shop/shop.toml --seeds 1000 --keep-going --set load.vus=8 \
+		--set 'app.env.SHOP_LOCKS_SEATS="1"' --out runs/fuzz-django-shop
 
 reference: $(READY) ## write docs/reference again
 	$(BIN)/python -m tools.reference

@@ -8,22 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sim.app.errors import CannotImportError
 from sim.app.modules import own_modules
 from sim.app.seams.clock import sweep
 from sim.app.seams.runtime import CURRENT, RUNTIME
 from sim.app.segments import ApplicationTask
-from sim.app.worker import Worker
+from sim.app.worker import Server, Worker
 from sim.kernel.errors import KernelError, ThreadKilled
 from sim.service.costs import Factor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sim.app.server import ApplicationServer
+    from sim.app.modules import Code
+    from sim.machines.host import Host
     from sim.world.application import Background
+
+    class BackgroundServer(Server, Protocol):
+        """The application's server, as its background processes see it."""
+
+        host: Host
+        code: Code
+        up: bool
+
 
 _PLAIN = Factor(1.0, 1.0, 1.0)
 
@@ -31,7 +40,7 @@ _PLAIN = Factor(1.0, 1.0, 1.0)
 class BackgroundProcess(Worker):
     """One process; it ends when its function returns, or with the web server's processes."""
 
-    def __init__(self, server: ApplicationServer, settings: Background, number: int) -> None:
+    def __init__(self, server: BackgroundServer, settings: Background, number: int) -> None:
         super().__init__(server, number, server.host.cpu.process())
         self._application_server = server
         self._settings = settings
@@ -89,7 +98,7 @@ class BackgroundProcess(Worker):
         return super().end()
 
 
-def made(server: ApplicationServer) -> list[BackgroundProcess]:
+def made(server: BackgroundServer) -> list[BackgroundProcess]:
     """The processes that the config wants."""
     return [
         BackgroundProcess(server, settings, number)

@@ -33,6 +33,7 @@ _HELD: Final = {
     "time_machine": ("traveller_stack",),
     "logging": ("Logger.callHandlers",),
     "redis.connection": (
+        "AbstractConnection.on_connect",
         "AbstractConnection.on_connect_check_health",
         "AbstractConnection.pack_command",
         "AbstractConnection.pack_commands",
@@ -54,6 +55,10 @@ _HELD: Final = {
     "sqlglot.expressions": ("Expression.args", "Lock", "OnConflict", "Collate", "Unnest"),
 }
 """Module -> private and public names that the seams replace or call."""
+
+
+_SINCE: Final = {"AbstractConnection.on_connect_check_health": ("redis", (7,))}
+"""Names that are demanded only from a version on: the seams do without them in older ones."""
 
 
 class VersionError(ApplicationError):
@@ -83,6 +88,11 @@ def installed() -> dict[str, str]:
     return found
 
 
+def _is_newer_than_installed(name: str) -> bool:
+    library, since = _SINCE.get(name, ("", ()))
+    return bool(library) and _parsed(metadata.version(library)) < since
+
+
 def untried_versions() -> list[str]:
     """A remark for each library that is newer than any that was tried."""
     return [
@@ -107,6 +117,8 @@ def check_versions() -> None:
         except ImportError as error:
             raise VersionError(f"{module_name}: {error}") from error
         for name in names:
+            if _is_newer_than_installed(name):
+                continue
             holder: object = module
             for part in name.split("."):
                 if not hasattr(holder, part):

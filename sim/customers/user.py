@@ -11,9 +11,9 @@ from sim.load.virtual_user import IterationInterrupted
 from sim.measure.answers import Answers
 from sim.measure.funnel import Step
 from sim.measure.pauses import LEAST_PAUSE_S, MOST_IN_A_ROW, Pauses
-from sim.network.connection import Connection
+from sim.network.connection import REQUEST_TIMEOUT, Connection
 from sim.network.exchange import Exchange
-from sim.network.spare_connections import REQUEST_TIMEOUT, SpareConnections
+from sim.network.spare_connections import SpareConnections
 from sim.service.ports import SimulatedClock
 
 if TYPE_CHECKING:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sim.network.local_ports import LocalPort
+
+REQUEST_TIMEOUT: Final = "RequestTimeout"
 
 
 class Connection:

@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from sim.network.connection import Connection
+from sim.network.connection import REQUEST_TIMEOUT, Connection
 from sim.network.dial_retries import LOST, SynRetries
 from sim.network.local_ports import LocalPorts
-from sim.network.spare_connections import REQUEST_TIMEOUT
 
 if TYPE_CHECKING:
     from sim.kernel.environment import Environment

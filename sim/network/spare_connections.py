@@ -12,13 +12,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sim.network.connection import Connection
+from sim.network.connection import REQUEST_TIMEOUT, Connection
 
 if TYPE_CHECKING:
     from sim.kernel.environment import Environment, Thread, Waiter
     from sim.network.connector import Connector
 
-REQUEST_TIMEOUT: Final = "RequestTimeout"
 _MOST_IDLE: Final = 6
 """k6 1.8: MaxIdleConnsPerHost is batchPerHost, 6 (internal/js/runner.go, lib/options.go)."""
 

@@ -1,3 +1,4 @@
 """What customers of tests have seen: the application's modules are made anew, this one is not."""
 
 ANSWERS: list = []
+ROWS: dict = {}

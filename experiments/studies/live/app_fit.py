@@ -31,8 +31,8 @@ from sim.result import RunResult
 from sim.run import simulate
 from sim.world import World
 
-SINGLE: Final = ConstantVUs("constant-vus", 20.0, 1, graceful_stop_s=1.0)
-BUSY: Final = ConstantVUs("constant-vus", 20.0, 16, graceful_stop_s=1.0)
+SINGLE: Final = ConstantVUs("constant-vus", 15.0, 1, graceful_stop_s=1.0)
+BUSY: Final = ConstantVUs("constant-vus", 15.0, 16, graceful_stop_s=1.0)
 _ROUNDS: Final = 3
 """Rounds of the fit: the mixture of requests depends a little on what is fitted."""
 _FEWEST: Final = 20

@@ -80,8 +80,10 @@ def redis_keys(
         for colour, name in zip(SERIES, names, strict=False):
             if name in lives:
                 at_s, left_s = lives[name]
-                axes.plot(at_s / 60.0, left_s, color=str(colour), linewidth=1.4)
+                # Points: a line would go on where the key was not there.
+                axes.plot(at_s / 60.0, left_s, ".", markersize=3, color=str(colour))
         axes.set_ylabel("time to live")
+        axes.set_ylim(top=1.1 * max(float(life.max()) for _, life in lives.values()) or 1.0)
         axes.yaxis.set_major_formatter(lambda value, _: duration(1e3 * value))
     for axes in (above, below, *rest):
         axes.set_ylim(bottom=0.0)

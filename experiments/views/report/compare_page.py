@@ -124,9 +124,14 @@ def _facts(comparison: ComparisonResult) -> list[str]:
 
 def _tiles(comparison: ComparisonResult) -> list[Tile]:
     best = _best(comparison)
+    simulated = "; as simulated" if comparison["scale"] < 1 else ""
     if best is None:
         return [
-            Tile(quantity.label, shown(quantity, comparison["base"][quantity.name]), "as it is")
+            Tile(
+                quantity.label,
+                shown(quantity, comparison["base"][quantity.name]),
+                f"as it is{simulated}",
+            )
             for quantity in known_quantities(comparison)
         ]
     return [
@@ -134,7 +139,7 @@ def _tiles(comparison: ComparisonResult) -> list[Tile]:
             quantity.label,
             shown(quantity, best["quantities"][quantity.name]["variant"]),
             f"with {best['name']}; "
-            f"{shown(quantity, best['quantities'][quantity.name]['base'])} as it is",
+            f"{shown(quantity, best['quantities'][quantity.name]['base'])} as it is{simulated}",
         )
         for quantity in known_quantities(comparison)
     ]
@@ -203,7 +208,12 @@ def _tables(comparison: ComparisonResult) -> Iterator[Section]:
     rows, known = comparison["variants"], known_quantities(comparison)
     yield Section(
         "Every variant",
-        "Values with the variant, and what the difference shows.",
+        "Values with the variant, and what the difference shows."
+        + (
+            f" Counts as simulated, at {comparison['scale']:g} of the size."
+            if comparison["scale"] < 1
+            else ""
+        ),
         table=PageTable(
             ["variant", "what it changes", "runs", *(quantity.label for quantity in known)],
             [_base(comparison), *(_variant(row, known) for row in rows)],

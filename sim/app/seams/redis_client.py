@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 
 _base: Any = connections.AbstractConnection
 _REAL: Final[dict[str, Any]] = {}
+# redis-py 5 has no other name for it.
+_ON_CONNECT: Final = (
+    "on_connect_check_health" if hasattr(_base, "on_connect_check_health") else "on_connect"
+)
 HELD: Final = (
-    "on_connect_check_health",
+    _ON_CONNECT,
     "pack_command",
     "pack_commands",
     "send_packed_command",
@@ -214,7 +218,8 @@ def _connect(self: Any) -> Any:
 
 def _on_connect(self: Any, check_health: bool = True) -> None:
     if not isinstance(self._sock, Link):
-        _REAL["on_connect_check_health"](self, check_health)
+        options = () if _ON_CONNECT == "on_connect" else (check_health,)
+        _REAL[_ON_CONNECT](self, *options)
         return
     # One round trip for the handshake, and one to choose the database.
     self.send_command("HELLO", 3, check_health=False)
@@ -239,7 +244,10 @@ def _send_packed(self: Any, command: Any, check_health: bool = True) -> None:
         _REAL["send_packed_command"](self, command, check_health)
         return
     if not self._sock:
-        self.connect_check_health(check_health=False)
+        if _ON_CONNECT == "on_connect":
+            self.connect()
+        else:
+            self.connect_check_health(check_health=False)
     if check_health:
         self.check_health()
     try:

@@ -719,6 +719,9 @@ class Transaction(LockOwner):
                 statement.kind == "delete" or statement.locks_keys
             ):
                 waited |= self._lock_with_key(key)
+            elif statement.key_only:
+                # Another column may have changed since the snapshot: that does not matter here.
+                waited |= self._database.locks.acquire(self, key, exclusive=False)
             else:
                 waited |= self._lock(key, exclusive=exclusive)
         return waited
@@ -816,6 +819,16 @@ class Transaction(LockOwner):
                 store.raw.execute(sql, {**values, ROW: rowid})
             except sqlite3.IntegrityError as error:
                 # The row of the statement that failed is as it was.
+                keys = ("key", table.name, rowid)
+                if (
+                    database.dialect == "postgres"
+                    and before is not None
+                    and not database.locks.is_free(self, keys, exclusive=True)
+                ):
+                    # PostgreSQL locks the row before it looks at indexes.
+                    store.hide()
+                    database.locks.acquire(self, keys, exclusive=True)
+                    continue
                 if _is_unique(error) and self._wait_for_owner(table, sql, values, rowid):
                     continue
                 raise
@@ -1029,6 +1042,7 @@ class Transaction(LockOwner):
         """Insert one row, or do what its conflict clause says; (row, rows counted)."""
         if insert.arbiter and self._taken(insert, table, sql, values, rowid):
             if insert.ignores:
+                self._check_seen(table, sql, values, rowid, insert.arbiter)
                 return None, 0
             return self._update_instead(statement, insert, table, sql, values, rowid, touched)
         locks = self._database.locks
@@ -1052,6 +1066,7 @@ class Transaction(LockOwner):
             if insert.arbiter and not self._taken(insert, table, sql, values, rowid):
                 raise
             if insert.ignores:
+                self._check_seen(table, sql, values, rowid, insert.arbiter)
                 return None, 0
             return self._update_instead(statement, insert, table, sql, values, rowid, touched)
         if self._database.dialect == "mysql":
@@ -1065,6 +1080,20 @@ class Transaction(LockOwner):
         else:
             locks.acquire(self, (table.name, rowid), exclusive=True)
         return rowid, 1
+
+    def _check_seen(
+        self,
+        table: Table,
+        sql: str,
+        values: dict[str, Any],
+        rowid: int,
+        arbiter: tuple[str, ...],
+    ) -> None:
+        """DO NOTHING at REPEATABLE READ of PostgreSQL needs a row that the snapshot shows."""
+        if self._database.dialect == "postgres" and self._level == "REPEATABLE READ":
+            found = self._conflicting(table, sql, values, rowid, arbiter)
+            if found is not None:
+                self._check_serializable((table.name, found[0]))
 
     def _taken(
         self, insert: Insert, table: Table, sql: str, values: dict[str, Any], rowid: int

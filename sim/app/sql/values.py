@@ -103,7 +103,8 @@ def _converter(type_: Type, dialect: str) -> Callable[[Any], Any]:
             if scale is None:
                 return lambda value: Decimal(repr(value))
             unit = Decimal(1).scaleb(-scale)
-            return lambda value: Decimal(repr(value)).quantize(unit, ROUND_HALF_UP)
+            # There is no negative zero among decimals of a database.
+            return lambda value: Decimal(repr(value)).quantize(unit, ROUND_HALF_UP) + 0
         case "float":
             return float
         case "int":

@@ -73,4 +73,4 @@ def test_two_clients_get_the_real_servers_answers(run_app, figures):
 
 @pytest.mark.slow
 def test_two_clients_get_the_real_servers_answers_over_many_seeds(run_app, figures):
-    tried(run_app, figures, 1_000, 1_000 + int(os.environ.get("TICKETSIM_SCHEDULES", "150")))
+    tried(run_app, figures, 1_000, 1_000 + int(os.environ.get("TICKETSIM_SCHEDULES", "60")))

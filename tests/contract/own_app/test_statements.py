@@ -39,5 +39,5 @@ def test_statements_get_the_real_servers_answers(servers, figures, dialect):
 @pytest.mark.slow
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_thousands_of_statements_get_the_real_servers_answers(servers, figures, dialect):
-    count = int(os.environ.get("TICKETSIM_SCHEDULES", "150"))
+    count = int(os.environ.get("TICKETSIM_SCHEDULES", "100"))
     tried(servers, figures, dialect, range(1_000, 1_000 + count))

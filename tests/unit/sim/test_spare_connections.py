@@ -6,9 +6,9 @@ import pytest
 
 from sim.kernel.environment import Environment
 from sim.kernel.random_streams import Streams
-from sim.network.connection import Connection
+from sim.network.connection import REQUEST_TIMEOUT, Connection
 from sim.network.connector import Connector
-from sim.network.spare_connections import REQUEST_TIMEOUT, SpareConnections
+from sim.network.spare_connections import SpareConnections
 from sim.world import Generator, Network, Service
 
 PATIENCE_S = 2.0
