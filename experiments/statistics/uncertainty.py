@@ -128,7 +128,7 @@ def in_words(found: Uncertainty, quantities: Sequence[Quantity]) -> list[str]:
     """What a table says below: what the intervals cover, and how much is which."""
     names = ", ".join(found["unknowns"]) or "nothing"
     worlds = len(found["worlds"])
-    lines = [f"Not known: {names}. Each of the {worlds} replications is another world."]
+    lines = [f"Unknown inputs: {names}. Each of the {worlds} replications is another world."]
     shares = [
         f"{quantity.label} {parts['unknown']:.0%} and {parts['chance']:.0%}"
         for quantity in quantities

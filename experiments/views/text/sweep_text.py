@@ -117,7 +117,7 @@ def _unknown(sweep: SweepResult, width: int) -> Iterator[str]:
     if not found:
         return
     names = ", ".join(dict.fromkeys(name for one in found for name in one["unknowns"]))
-    text = f"Not known: {names or 'nothing'}. Replication i is the same world at every point."
+    text = f"Unknown inputs: {names or 'nothing'}. Replication i is the same world at every point."
     shares = [one["quantities"][FAILED.name] for one in found if FAILED.name in one["quantities"]]
     if shares:
         low, high = (end(one["unknown"] for one in shares) for end in (min, max))

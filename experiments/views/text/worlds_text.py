@@ -58,11 +58,14 @@ def _verdict(summary: RunSummary, found: Mapping[str, Any], width: int) -> Itera
     told = {name: row for name, row in rows.items() if row["reproduced"] is not None}
     missed = [name for name, row in told.items() if not row["reproduced"]]
     scale = scale_suffix(summary["scale"])
-    said = f": {WORDS[summary['verdict']['outcome']]}" if "verdict" in summary else ""
+    said = f": the on-sale {WORDS[summary['verdict']['outcome']]}" if "verdict" in summary else ""
     yield f"{summary['config']}{said} ({found['worlds']} worlds, seed {summary['seed']}{scale})"
     if summary["partial"]:
         yield "PARTIAL: interrupted; this is what was measured so far"
-    count = f"{len(told) - len(missed)} of {len(rows)} observations lie within 95 % of the worlds."
+    count = (
+        f"{len(told) - len(missed)} of {len(rows)} observations, each by itself, lie within 95 % "
+        "of the worlds."
+    )
     if summary["scale"] < 1:
         line = f"AT SCALE {summary['scale']:g}, WHICH SHOWS LITTLE OF THE INCIDENT: {count}"
     else:
