@@ -121,6 +121,13 @@ class Header:
         dict[str, tuple[str | Threshold, ...]],
         Setting("what `ticketsim gate` asks of a run: metric{tag:value} to k6's expressions"),
     ] = dataclasses.field(default_factory=dict)
+    thresholds_check_model: Annotated[
+        bool,
+        Setting(
+            "whether the thresholds check the simulator and not the service: `gate` then judges "
+            "them alone, without steps of buying and invariants, and every verdict leaves them out"
+        ),
+    ] = False
     unknowns: Annotated[
         dict[str, UnknownInput],
         Setting(

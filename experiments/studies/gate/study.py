@@ -57,7 +57,7 @@ class _Gate:
         self._began = time.perf_counter()
         self._options = options
         self._config = given.config
-        self._terms = terms_of(given.config, options.scale)
+        self._terms = terms_of(given.config, options.scale, of_gate=True)
         _check_thresholds(self._terms, given.source)
         self._baseline_path = baseline
         self._baseline = None
@@ -97,7 +97,10 @@ class _Gate:
             made[:] = campaign.results(cell)[:number]
             return made
 
-        checks, verdict = judged(self._terms, self._looks, runs, self._baseline)
+        alone = self._config.header.thresholds_check_model
+        checks, verdict = judged(
+            self._terms, self._looks, runs, self._baseline, thresholds_alone=alone
+        )
         return checks, made, verdict
 
     def _result(

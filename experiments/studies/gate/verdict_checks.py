@@ -32,11 +32,16 @@ def judged(
     runs: Callable[[int], Sequence[RunResult]],
     baseline: Mapping[int, RunResult] | None = None,
     error: float = ERROR,
+    *,
+    thresholds_alone: bool = False,
 ) -> tuple[list[Check], Verdict | None]:
     """The checks of a world, and the verdict on the replications that they rest on.
 
     Arguments are those of `experiments.studies.gate.decision.judge`, with the terms of the verdict
     for the thresholds. The verdict is None if there is no replication at all.
+
+    With `thresholds_alone` neither steps nor anything else of the verdict is checked: the
+    thresholds are about the simulator.
     """
     made: Sequence[RunResult] = ()
 
@@ -45,13 +50,15 @@ def judged(
         made = runs(number)
         return made
 
-    defaults = default_criteria(terms.criteria)
+    defaults = () if thresholds_alone else default_criteria(terms.criteria)
     checks = judge([*terms.criteria, *defaults], looks, kept, baseline, error, terms.scale)
     # A step that nobody came to is no failure of that step.
     checks = [check for check in checks if check["kind"] != "default" or check["value"] is not None]
     if not made:
         return checks, None
     verdict = verdict_on(made, terms)
+    if thresholds_alone:
+        return checks, verdict
     steps = _checked_steps([*terms.criteria, *defaults])
     others = [failure for failure in verdict["failures"] if not _is_checked(failure, steps)]
     return [*checks, *(_check(failure, len(made)) for failure in others)], verdict

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from sim.network.exchange import Exchange
 
 _LIMITED: Final = "limit_concurrency"
+_CRASH: Final = 500
 
 
 class AsgiServer(Server, Protocol):
@@ -195,6 +197,10 @@ class AsgiWorker(Worker):
 
     async def _serve_it(self, exchange: Exchange, task: ApplicationTask) -> None:
         def answered(status: int, body: Body) -> None:
+            # A framework answers 500 while it handles the exception, and raises it afterwards.
+            handled = sys.exception() if status == _CRASH else None
+            if handled is not None and task.error is None:
+                task.error = type(handled).__name__
             RUNTIME.wait(END, blocks=False)
             self._answer_with(exchange, task.error, status, body)
 

@@ -86,6 +86,9 @@ def test_code_is_imported_in_few_places_only():
         "sim/app/modules.py",
         "sim/app/sql/drivers.py",
         "sim/app/sql/mysqldb.py",
+        "sim/app/sql/psycopg.py",
+        "sim/app/background.py",
+        "experiments/studies/live/application.py",
         "sim/app/versions.py",
         "experiments/runs/workers/cluster.py",
     }

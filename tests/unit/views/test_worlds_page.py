@@ -106,3 +106,36 @@ def test_what_is_missed_stands_in_the_first_lines(tmp_path, capsys):
     assert "NOT REPRODUCED: requests" in first
     assert shown.index("NOT REPRODUCED") < shown.index("what happened")
     assert shown.index("what happened") < shown.index("what would help")
+
+
+def test_strips_show_worlds_beside_what_was_observed_and_what_was_drawn(tmp_path):
+    from ticketsim import draws, plot_drawn, simulate
+
+    path = tmp_path / "mine.toml"
+    path.write_text(CONFIG)
+    run = simulate(path, workers=1)
+    told = run.plot_reproduction().words
+    assert "requests: " in told
+    assert "(observed: 1,000,000)" in told
+    assert "(observed: >= 1)" in told
+    drawn = run.drawn["catalogue.capacity"]
+    assert list(drawn) == list(draws(path)["catalogue.capacity"])
+    assert "catalogue.capacity" in run.plot_drawn().words
+    assert run.plot_drawn().words == plot_drawn(draws(path), "catalogue.capacity").words
+    # Worlds that were run twice to tell chance apart are no replications.
+    assert sorted(run.results) == [0, 1, 2, 3]
+
+
+def test_thresholds_on_the_model_are_the_gates_alone(tmp_path, capsys):
+    path = tmp_path / "mine.toml"
+    limit = '[thresholds]\nhttp_reqs = ["count>1"]\n'
+    path.write_text(
+        CONFIG.replace("replications = 4", "replications = 4\nthresholds_check_model = true")
+        + limit
+    )
+    assert main(["gate", str(path), "--workers", "1", "--json", "--quiet"]) == 0
+    (check,) = json.loads(capsys.readouterr().out)["checks"]
+    assert check["name"].startswith("http_reqs")
+    main(["run", str(path), "--workers", "1", "--json", "--quiet"])
+    verdict = json.loads(capsys.readouterr().out)["verdict"]
+    assert verdict["thresholds"] == []
