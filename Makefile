@@ -21,7 +21,7 @@ PARALLEL := --numprocesses=logical --maxprocesses=4 --dist=worksteal
 MARKS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup digests matrix fuzz-apps reference fast fast-check incident test bench contract fuzz fuzz-configs fuzz-fastapi audit notebooks notebooks-run scale-check fixes fixes-planned fixes-full worlds coverage explain explain-full lint types layers lock clean
+.PHONY: help setup digests matrix fuzz-apps reference fast fast-check incident test bench contract fuzz fuzz-configs fuzz-fastapi audit notebooks notebooks-run scale-check fixes fixes-everywhere fixes-planned fixes-full worlds coverage explain explain-full lint types layers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -100,15 +100,18 @@ scale-check: $(FAST_READY) ## the incident at several scales, five seeds each (m
 fixes: $(FAST_READY) ## fixes, and sets of up to three groups of them, in ten of the incident's worlds (a quarter of an hour); resumes
 	$(TICKETSIM) compare incident --variants first-fixes --sets-of fix-groups --replications 10 --out runs/fixes
 
+fixes-everywhere: $(FAST_READY) ## the fixes to do first, in all forty worlds (ten minutes); resumes
+	$(TICKETSIM) compare incident --variants first-three,all-fixes,stopgaps,F9 --replications 40 --out runs/fixes-everywhere
+
 fixes-planned: $(FAST_READY) ## every shipped fix, the plan's 30,000 people at a tenth of the size; resumes
 	$(TICKETSIM) compare incident-as-planned --scale 0.1 --replications 3 --out runs/fixes-planned
 
 fixes-full: $(FAST_READY) ## the same at full size: hours; resumes where it stopped
 	$(TICKETSIM) compare incident-as-planned --replications 3 --workers 2 --out runs/fixes-full
 
-worlds: $(READY) ## ship the draws of runs/explain, and the record of runs/fixes, as data
+worlds: $(READY) ## ship the draws of runs/explain, and the record of runs/fixes-everywhere, as data
 	$(BIN)/python -m tools.incident_worlds runs/explain
-	if [ -f runs/fixes/comparison.json ]; then $(BIN)/python -m tools.incident_worlds runs/fixes; fi
+	if [ -f runs/fixes-everywhere/comparison.json ]; then $(BIN)/python -m tools.incident_worlds runs/fixes-everywhere; fi
 
 fuzz-configs: $(READY) ## 50 times the tests' tries at configs, options and input files that break the program
 	@TICKETSIM_FUZZ=50 $(BIN)/python -m pytest tests/properties/test_config_fuzz.py $(PARALLEL)

@@ -5,8 +5,8 @@
 
 copies the draws to `experiments/shipped/data/incident-worlds.toml`, as they are.
 
-    ticketsim compare incident --out runs/fixes
-    python -m tools.incident_worlds runs/fixes
+    make fixes-everywhere
+    python -m tools.incident_worlds runs/fixes-everywhere
 
 records what the comparison found of fixes in these worlds, for the front page.
 
