@@ -234,7 +234,9 @@ def _brief_remarks(comparison: ComparisonResult, width: int) -> Iterator[str]:
     for warning in comparison["warnings"]:
         yield from wrapped("- ", words(warning), width, " ")
     scale = scale_words(comparison["scale"])
-    runs = f"{comparison['replications']} replications each"
+    made = [row["replications"] for row in comparison["variants"]]
+    least, most = min(made, default=0), max(made, default=0)
+    runs = f"{most} replications each" if least == most else f"{least} to {most} replications each"
     about = ", ".join(part for part in (f"seed {comparison['seed']}", runs, scale) if part)
     yield from wrapped("", words(about), width, " ")
     yield (
