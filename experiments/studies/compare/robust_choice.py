@@ -4,8 +4,9 @@ Of all variants up to a cost the robust one is that which gains most where it ga
 lower end of the 90 % interval of the seats gained over the worlds (standing at the end, reserved
 or paid) counts first, then the median of the seats gained, then the median of the failed requests
 (a quantile in place of the mean or the maximum: J. Mulvey, R. Vanderbei, S. Zenios, 1995, "Robust
-optimization of large-scale systems"). Failed requests alone decide nothing: a change that turns
-errors into waiting lowers them and sells no seat.
+optimization of large-scale systems"). Failed requests come last, because a change that turns
+errors into waiting lowers them and sells no seat. They decide between variants that sell alike, so
+a choice may sell nothing more: its row says so.
 """
 
 from __future__ import annotations

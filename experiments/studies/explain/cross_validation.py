@@ -5,7 +5,7 @@ others stand for the answer: the share of each hypothesis among them is its prob
 intervals of the unknowns are theirs (leave-one-out cross-validation of approximate Bayesian
 computation; K. Csillery, O. Francois, M. Blum, 2012, "abc: an R package for approximate Bayesian
 computation"). It needs no further run. The inference itself goes nearer than this in several
-levels, so that a hypothesis that is told apart here is told apart there too.
+levels, so it may tell apart hypotheses that are not told apart here.
 """
 
 from __future__ import annotations
@@ -89,10 +89,11 @@ def cross_validated(
     chosen = [list(np.argsort(row, kind="stable")[:count]) for row in distances]
     answers = [[drawn[index] for index in row] for row in chosen]
     places = [place for place, _ in unknowns]
-    found = [
-        [ranks(one.point, [each.point for each in answer])[place] for place in places]
+    ranked = [
+        ranks(one.point, [each.point for each in answer])
         for one, answer in zip(drawn, answers, strict=True)
     ]
+    found = [[own[place] for place in places] for own in ranked]
     return {
         "worlds": len(drawn),
         "nearest": count,
@@ -115,8 +116,9 @@ def _row(
     ]
     first = dict.fromkeys(models, 0.0)
     for share in shares:
-        for name in _likeliest(share):
-            first[name] += 1.0 / len(_likeliest(share)) / len(shares)
+        likeliest = _likeliest(share)
+        for name in likeliest:
+            first[name] += 1.0 / len(likeliest) / len(shares)
     return {
         "model": model,
         "truths": len(own),

@@ -392,8 +392,8 @@ def _effect(found: Effect | None, scale: float) -> str:
     if found is None:
         return "-"
     shares = f"{found['helps'] or 0.0:.0%}/{found['harms'] or 0.0:.0%}"
-    middle, low, high = (scale * found[key] for key in ("median", "low", "high"))
-    return f"{shares} {middle:+.0f} ({low:+.0f} to {high:+.0f})"
+    middle, low, high = (round(scale * found[key]) for key in ("median", "low", "high"))
+    return f"{shares} {middle:+d} ({low:+d} to {high:+d})"
 
 
 def _measured(comparison: ComparisonResult) -> Iterator[str]:

@@ -155,8 +155,9 @@ def _few(choices: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 def _fix(one: Mapping[str, Any]) -> str:
     low, high = one["bookings_90"]
     return (
-        f"{one['name']}, {one['description']}: {one['bookings']:+.0f} seats sold in the median "
-        f"world ({low:+.0f} to {high:+.0f} in 90%), failed requests {100 * one['failed']:+.0f} "
+        f"{one['name']}, {one['description']}: {round(one['bookings']):+d} seats sold in the "
+        f"median world ({round(low):+d} to {round(high):+d} in 90%), failed requests "
+        f"{round(100 * one['failed']):+d} "
         f"points; fewer failures in {one['helps']:.0%} of the worlds, more in {one['harms']:.0%}"
     )
 
