@@ -25,6 +25,9 @@ LOOPBACK: Final = "127.0.0.1"
 _READY_S: Final = 30.0
 _END_S: Final = 10.0
 _POLL_S: Final = 0.05
+_IDLE_S: Final = 0.5
+_IDLE_SHARE: Final = 0.05
+"""Share of a core that programs at rest use together: a few hundredths, for their timers."""
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PROC: Final = Path("/proc")
 _LISTENS: Final = "0A"
@@ -190,6 +193,22 @@ def check_loopback(url_host: str, option: str) -> None:
         raise ProgramError(
             f"{option}: {url_host}; allowed: addresses of this machine (127.0.0.1, localhost)"
         )
+
+
+def wait_until_idle(most_s: float = _READY_S) -> None:
+    """Block until the running programs rest, and at most `most_s`.
+
+    A server listens before its workers have imported the application: connections wait in the
+    kernel meanwhile. Programs that never rest are no error.
+    """
+    deadline_s = time.monotonic() + most_s
+    before_s = sum(processor_s().values())
+    while time.monotonic() < deadline_s:
+        time.sleep(_IDLE_S)
+        used_s = sum(processor_s().values())
+        if used_s - before_s <= _IDLE_SHARE * _IDLE_S:
+            return
+        before_s = used_s
 
 
 def find_program(name: str) -> str | None:

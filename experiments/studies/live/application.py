@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from experiments.interop.programs import LOOPBACK, Program, ProgramError, free_port
+from experiments.interop.programs import LOOPBACK, Program, ProgramError, free_port, wait_until_idle
 from sim.world import Application
 
 _PREPARE_S: Final = 60.0
@@ -118,6 +118,8 @@ def served_application(
     log = folder / "service.log"
     with Program("service", command, log, environment=environment) as service:
         service.wait_until_listening(port)
+        wait_until_idle()
+        service.check()
         yield f"http://{LOOPBACK}:{port}"
         service.check()
 

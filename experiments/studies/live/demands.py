@@ -20,6 +20,15 @@ _START_S: Final = 3.0
 """Left out at the start of a load: programs start and fill their caches."""
 
 
+class Demands(NamedTuple):
+    """Processor seconds per request of the four programs."""
+
+    generator: float
+    service: float
+    database: float
+    redis: float
+
+
 class Account(NamedTuple):
     """Processor time of each program up to a moment of wall time."""
 

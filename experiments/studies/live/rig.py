@@ -22,6 +22,7 @@ from experiments.interop.programs import (
     postgresql_server,
     redis_server,
     required_program,
+    wait_until_idle,
 )
 from experiments.interop.serve import SERVE_VARIABLE
 from experiments.studies.live.application import served_application
@@ -95,6 +96,8 @@ def served(target: Target, world: World, folder: Path) -> Iterator[str]:
         port = free_port()
         service = stack.enter_context(_service(target, world, redis_url, database, port, folder))
         service.wait_until_listening(port)
+        wait_until_idle()
+        service.check()
         yield f"http://{LOOPBACK}:{port}"
         service.check()
 

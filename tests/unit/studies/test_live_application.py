@@ -7,7 +7,7 @@ import time
 import pytest
 
 from experiments.interop.k6_output import Request
-from experiments.interop.programs import Program, ProgramError, processor_s
+from experiments.interop.programs import Program, ProgramError, processor_s, wait_until_idle
 from experiments.studies.live.application import environment_of, gunicorn
 from experiments.studies.live.demands import Account, demands
 from sim.world import Application
@@ -57,3 +57,23 @@ def test_the_processor_time_of_a_program_includes_its_children(tmp_path):
         assert processor_s()["burns"] >= 0.2
     assert "burns" not in processor_s()
     assert subprocess.run(["pgrep", "-f", "time.time() + 20"], check=False).returncode
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+def test_a_program_that_still_begins_is_waited_for(tmp_path):
+    code = "import time\nend = time.time() + 1.5\nwhile time.time() < end: pass\ntime.sleep(30)"
+    with Program("begins", [sys.executable, "-c", code], tmp_path / "log"):
+        began_s = time.monotonic()
+        wait_until_idle()
+        assert 1.5 <= time.monotonic() - began_s < 10.0
+        began_s = time.monotonic()
+        wait_until_idle()
+        assert time.monotonic() - began_s < 1.4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+def test_a_program_that_never_rests_is_not_waited_for_forever(tmp_path):
+    with Program("never", [sys.executable, "-c", "while True: pass"], tmp_path / "log"):
+        began_s = time.monotonic()
+        wait_until_idle(1.0)
+        assert 1.0 <= time.monotonic() - began_s < 5.0
