@@ -11,6 +11,8 @@ users who keep the machine busy.
   ones have waited for a core, which is no delay of the network.
 - From the first request of each endpoint: what cold code costs.
 - From the busy load once more, with a new connection for each request: what accepting one costs.
+- From a crowd of users who all make their first iteration: what a user's start costs k6, the new
+  connection included.
 - From the differences between the rounds: how much the next run may differ (`spread`).
 
 The same two loads are simulated, so that the mixture of requests is the same.
@@ -30,17 +32,21 @@ from experiments.config.reading import Config
 from experiments.errors import ConfigError
 from experiments.interop.k6_output import Output
 from experiments.studies.app_segments import measure
-from experiments.studies.live.demands import Account, Demands, demands
+from experiments.studies.live.demands import Account, Demands, demands, used_for
 from experiments.studies.live.load_cut import cut_all
 from experiments.studies.live.spread import Deviations, deviations_of, mean_of, spread
 from sim.app.customer import hurried
-from sim.load.settings import ConstantVUs, Load, loads_of
+from sim.load.settings import ConstantVUs, Load, PerVUIterations, loads_of
 from sim.result import RunResult
 from sim.run import simulate
 from sim.world import World
 
 SINGLE: Final = ConstantVUs("constant-vus", 6.0, 1, graceful_stop_s=1.0)
 BUSY: Final = ConstantVUs("constant-vus", 10.0, 16, graceful_stop_s=1.0)
+NEWCOMERS: Final = PerVUIterations(
+    "per-vu-iterations", 200, 1, max_duration_s=20.0, graceful_stop_s=1.0, start_s=3.0
+)
+"""The load begins three seconds after k6 has made its users."""
 SINGLES: Final = 3
 BUSY_ROUNDS: Final = 4
 NEW_CONNECTIONS: Final = "--no-connection-reuse"
@@ -69,7 +75,7 @@ class Measured(NamedTuple):
 
 
 class Loads(NamedTuple):
-    """What was measured: one user, several, and several with a new connection per request.
+    """What was measured: one user, several, several with a new connection per request, a crowd.
 
     `fresh` is None where the server's main thread does not accept connections.
     """
@@ -77,6 +83,7 @@ class Loads(NamedTuple):
     singles: Sequence[Measured]
     rounds: Sequence[Measured]
     fresh: Measured | None
+    newcomers: Measured
 
 
 class Fit(NamedTuple):
@@ -109,6 +116,8 @@ def fitted(config: Config, world: World, loads: Loads, folder: Path) -> Fit:
         deviations = deviations_of(rounds)
         for _ in range(_ROUNDS):
             world = _nearer(world, mean_of(rounds))
+        start_s = _vu_start_s(loads.newcomers, mean_of(rounds))
+        world = replace(world, generator=replace(world.generator, vu_start_s=start_s))
         app = replace(
             world.app,
             factors={"*": _factor(world)},
@@ -126,6 +135,7 @@ def fitted(config: Config, world: World, loads: Loads, folder: Path) -> Fit:
         f"app.accept_s={app.accept_s:.3g}",
         *(f'app.cold_s."{endpoint}"={seconds:.3g}' for endpoint, seconds in cold_s.items()),
         f"generator.speed={world.generator.speed:.3g}",
+        *_told_of_start(world),
         f"database.speed={world.database.speed:.3g}",
         f"database.commit_wait_s={database.commit_wait_s:.3g}",
         f"redis.command_overhead_us={world.redis.command_overhead_us:.3g}",
@@ -133,6 +143,11 @@ def fitted(config: Config, world: World, loads: Loads, folder: Path) -> Fit:
         *_told_of(deviations),
     ]
     return Fit(world, deviations, [*told, *remarks, *remark])
+
+
+def _told_of_start(world: World) -> list[str]:
+    start_s = world.generator.vu_start_s
+    return [] if start_s is None else [f"generator.vu_start_s={start_s:.3g}"]
 
 
 def _told_of(deviations: Deviations) -> list[str]:
@@ -191,9 +206,14 @@ def _nearer(world: World, measured: Demands) -> World:
 def with_demands_times(world: World, factors: Demands) -> World:
     """The world with each program's work per request multiplied by a factor."""
     generator, database, redis = world.generator, world.database, world.redis
+    start_s = generator.vu_start_s
     return replace(
         world,
-        generator=replace(generator, speed=generator.speed / factors.generator),
+        generator=replace(
+            generator,
+            speed=generator.speed / factors.generator,
+            vu_start_s=None if start_s is None else start_s * factors.generator,
+        ),
         database=replace(database, speed=database.speed / factors.database),
         redis=replace(redis, command_overhead_us=redis.command_overhead_us * factors.redis),
         app=replace(world.app, factors={"*": _factor(world) * factors.service}),
@@ -267,6 +287,15 @@ def _accept_s(fresh: Measured | None, usual: Demands) -> float:
     """Processor time of the service for a new connection."""
     found = None if fresh is None else _measured(fresh)
     return 0.0 if found is None else max(0.0, found.service - usual.service)
+
+
+def _vu_start_s(newcomers: Measured, usual: Demands) -> float | None:
+    """Processor time of the generator per user, beyond that for the user's requests."""
+    used_s = used_for(newcomers.taken, newcomers.output.requests, "k6")
+    if used_s is None:
+        return None
+    more_s = used_s - len(newcomers.output.requests) * usual.generator
+    return max(0.0, more_s / NEWCOMERS.vus)
 
 
 def _times(outputs: Sequence[Output]) -> dict[str, list[float]]:

@@ -231,7 +231,7 @@ def _calibrated(
         fitted = _fitted(_calibration_runs(target, folder))
         return _world(target, fitted), (), fitted
 
-    def measured(load: ConstantVUs, name: str, *arguments: str) -> app_fit.Measured:
+    def measured(load: Load, name: str, *arguments: str) -> app_fit.Measured:
         return _measured(target, world, load, _fresh(folder, f"calibration-{name}"), arguments)
 
     singles = [measured(app_fit.SINGLE, f"single-{n}") for n in range(app_fit.SINGLES)]
@@ -239,7 +239,9 @@ def _calibrated(
     fresh = None
     if world.app.wsgi and world.app.threads > 1:
         fresh = measured(app_fit.BUSY, "connections", app_fit.NEW_CONNECTIONS)
-    fit = app_fit.fitted(_config(target), world, app_fit.Loads(singles, rounds, fresh), folder)
+    newcomers = measured(app_fit.NEWCOMERS, "newcomers")
+    loads = app_fit.Loads(singles, rounds, fresh, newcomers)
+    fit = app_fit.fitted(_config(target), world, loads, folder)
     return fit.world, fit.deviations, tuple(fit.told)
 
 

@@ -9,7 +9,7 @@ import pytest
 from experiments.interop.k6_output import Request
 from experiments.interop.programs import Program, ProgramError, processor_s, wait_until_idle
 from experiments.studies.live.application import environment_of, gunicorn
-from experiments.studies.live.demands import Account, demands
+from experiments.studies.live.demands import Account, demands, used_for
 from sim.world import Application
 
 DATABASE = "mysql+pymysql://u:p@127.0.0.1:33/d"
@@ -44,6 +44,16 @@ def test_a_demand_is_busy_time_over_requests_in_the_middle_of_a_load():
     assert found["db"] == 0.0
     assert demands(taken[:1], requests) == {}
     assert demands(taken, []) == {}
+
+
+def test_what_a_crowd_costs_is_counted_from_before_its_first_request():
+    requests = [Request(103.0 + n / 10, "a", "200", 200.0) for n in range(10)]
+    taken = [Account(100.0 + s, {"k6": 0.5 * s}) for s in range(8)]
+    # The first request was sent at 102.8 s.
+    assert used_for(taken, requests, "k6") == pytest.approx(0.5 * 7 - 0.5 * 2)
+    assert used_for(taken, requests, "db") is None
+    assert used_for(taken[4:], requests, "k6") is None
+    assert used_for(taken, [], "k6") is None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
