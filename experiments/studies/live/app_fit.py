@@ -26,12 +26,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import tomli_w
 
 from experiments.config.reading import Config
 from experiments.errors import ConfigError
 from experiments.interop.k6_output import Output
 from experiments.studies.app_segments import measure
+from experiments.studies.live.application import BACKGROUND
 from experiments.studies.live.demands import Account, Demands, demands, used_for
 from experiments.studies.live.load_cut import cut_all
 from experiments.studies.live.spread import Deviations, deviations_of, mean_of, spread
@@ -158,6 +161,33 @@ def _told_of(deviations: Deviations) -> list[str]:
     return [f"between {len(deviations)} rounds the demands differ by (one deviation): {shares}"]
 
 
+def fragment(world: World) -> str:
+    """The fitted keys as TOML, which a config can name under `include`."""
+    app, generator = world.app, world.generator
+    tables: dict[str, dict[str, Any]] = {
+        "app": {
+            "request_cv": app.request_cv,
+            "accept_s": app.accept_s,
+            "segments": app.segments,
+            "factors": app.factors,
+            "cold_s": app.cold_s,
+        },
+        "generator": {"speed": generator.speed, "vu_start_s": generator.vu_start_s},
+        "database": {
+            "speed": world.database.speed,
+            "commit_wait_s": world.database.commit_wait_s,
+        },
+        "redis": {"command_overhead_us": world.redis.command_overhead_us},
+        "network": {"one_way_s": world.network.one_way_s},
+    }
+    return tomli_w.dumps(
+        {
+            name: {key: value for key, value in table.items() if value is not None}
+            for name, table in tables.items()
+        }
+    )
+
+
 def _crowd(world: World) -> tuple[Load, ...]:
     """The start of the load, or all of it where it cannot be cut."""
     loads = loads_of(world.load)
@@ -186,7 +216,10 @@ def _measured(load: Measured) -> Demands | None:
     database = sum(found.get(name, 0.0) for name in _DATABASES)
     if not found or not database:
         return None
-    return Demands(found["k6"], found["service"], database, found.get("redis-server", 0.0))
+    service = sum(
+        used for name, used in found.items() if name == "service" or name.startswith(BACKGROUND)
+    )
+    return Demands(found["k6"], service, database, found.get("redis-server", 0.0))
 
 
 def _factor(world: World) -> float:

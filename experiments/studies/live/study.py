@@ -29,7 +29,7 @@ from experiments.studies.calibrate.study import calibration
 from experiments.studies.live import app_fit
 from experiments.studies.live.load_cut import cut_all
 from experiments.studies.live.numbers import Numbers, kind_of, of_requests, of_run
-from experiments.studies.live.rig import Target, drive, served
+from experiments.studies.live.rig import Target, check_programs, drive, served
 from experiments.studies.live.spread import Deviations, drawn
 from sim.kernel.random_streams import Streams
 from sim.load.settings import (
@@ -111,6 +111,7 @@ class LiveOptions:
 
 
 PREDICTION: Final = "prediction.json"
+CALIBRATED: Final = "calibrated.toml"
 Told = Callable[[str], None]
 
 
@@ -132,6 +133,8 @@ def live(target: Target, options: LiveOptions, *, told: Told = lambda _text: Non
     total_s = max(load.start_s + length_s(load) for load in loads)
     world = dataclasses.replace(world, load=loads)
     script = _script(world)
+    if options.calibrates or not options.only_predicts:
+        check_programs(target, world)
     measured: Numbers | None = None
     with _folder(options.keep) as folder:
         if options.prediction is not None:
@@ -242,6 +245,7 @@ def _calibrated(
     newcomers = measured(app_fit.NEWCOMERS, "newcomers")
     loads = app_fit.Loads(singles, rounds, fresh, newcomers)
     fit = app_fit.fitted(_config(target), world, loads, folder)
+    (folder / CALIBRATED).write_text(app_fit.fragment(fit.world), "utf-8")
     return fit.world, fit.deviations, tuple(fit.told)
 
 
