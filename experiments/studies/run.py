@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from experiments.config.memory_check import memory_warning
+from experiments.config.memory_check import check_memory
 from experiments.config.reading import Config, Reading
 from experiments.config.worlds import TABLE
 from experiments.errors import InterruptedRunError, OutputError
@@ -148,7 +148,8 @@ class _Work:
         configs = [self._config.drawn(setup.seed, world_number(number)) for number in missing]
         distinct = {id(config): config for config in configs}.values()
         worlds = [config.world_at(setup.scale) for config in distinct]
-        warning = memory_warning(worlds, processes_here(options.workers, len(tasks)))
+        processes = processes_here(options.workers, len(tasks))
+        warning = check_memory(worlds, processes, force=options.force)
         if warning:
             options.display.warn(warning)
         with options.display.runs(len(tasks), worlds[0].load) as report:
