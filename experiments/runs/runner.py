@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from experiments.config.memory_check import check_memory
 from experiments.runs.budget import Budget
 from experiments.runs.failures import raise_if_failed
+from experiments.runs.memory_check import check_memory
 from experiments.runs.options import RunOptions
 from experiments.runs.run_reuse import FinishedRuns
 from experiments.runs.storage.journal import Journal

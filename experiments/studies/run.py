@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from experiments.config.memory_check import check_memory
 from experiments.config.reading import Config, Reading
 from experiments.config.worlds import TABLE
 from experiments.errors import InterruptedRunError, OutputError
+from experiments.runs.memory_check import check_memory
 from experiments.runs.options import RunOptions
 from experiments.runs.storage.samples import path_of
 from experiments.runs.storage.store import RunFolder, identity_of

@@ -76,4 +76,5 @@ def _person_bytes(world: World) -> int:
 def _rounded(people: int) -> int:
     """Two digits: the estimate is no better."""
     digits = max(0, len(str(people)) - 2)
-    return people // 10**digits * 10**digits
+    unit = int(10**digits)
+    return people // unit * unit

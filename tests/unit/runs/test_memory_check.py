@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from experiments.cli.main import main
-from experiments.config.memory_check import memory_warning
 from experiments.runs import memory
 from experiments.runs.memory import MemoryWatch, available_bytes
+from experiments.runs.memory_check import memory_warning
 from experiments.runs.workers.replications import processes_here
 from sim.customers.settings import Customer
 from sim.load.settings import ConstantVUs
