@@ -239,6 +239,24 @@ def check_answers(url: str, option: str) -> None:
         raise ProgramError(f"{option} {url}: nobody listens on port {port}")
 
 
+def main_threads_s(name: str) -> float:
+    """Processor time of the main threads of a running program's child processes so far.
+
+    Linux only; elsewhere 0.
+    """
+    program = _running.get(name)
+    if program is None:
+        return 0.0
+    used = 0
+    for process in _PROC.glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            main = process / "task" / process.name / "stat"
+            fields = main.read_text("utf-8", "replace").rpartition(")")[2].split()
+            if fields[1] == str(program.process_id):
+                used += int(fields[11]) + int(fields[12])
+    return used / _TICKS
+
+
 def find_program(name: str) -> str | None:
     """The path of a program, on the path or where Debian puts servers; None if there is none."""
     found = shutil.which(name)

@@ -1,9 +1,10 @@
-"""How gthread workers accept connections: each in its main thread, one after the other.
+"""How gthread workers come by their requests: each in its main thread, one after the other.
 
-A connection waits in the kernel until the main thread of some worker takes it. Accepting is Python
+A connection waits in the kernel until the main thread of some worker accepts it. A request on an
+open connection waits for the main thread of the worker that has the connection. Both is Python
 code: the main thread holds the interpreter's lock meanwhile, which a system call that does not wait
-hardly ever loses, and passes it on after its time slice. So in a rush of new connections a worker
-accepts many and answers few (gunicorn: gthread.py; CPython: ceval_gil.c).
+hardly ever loses, and passes it on after its time slice. So in a rush a worker accepts many
+connections and answers few requests (gunicorn: gthread.py; CPython: ceval_gil.c).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Accepting:
-    """The queue of connections that came with a request, and the workers' main threads."""
+    """The queue of new connections, and the workers' main threads with a queue each."""
 
     def __init__(
         self, env: Environment, accept_s: float, deliver: Callable[[Exchange, Worker], None]
@@ -28,42 +29,56 @@ class Accepting:
         self._env = env
         self._accept_s = accept_s
         self._deliver = deliver
-        self._queue: deque[Exchange] = deque()
-        self._idle: list[Waiter] = []
+        self._new: deque[Exchange] = deque()
+        self._own: dict[Worker, deque[Exchange]] = {}
+        self._idle: dict[Worker, Waiter] = {}
 
     @property
     def queued(self) -> int:
-        """Requests whose connection no worker has accepted."""
-        return len(self._queue)
+        """Requests that no main thread has seen."""
+        return len(self._new) + sum(map(len, self._own.values()))
 
-    def submit(self, exchange: Exchange) -> None:
-        """Queue a request on a new connection. All main threads that wait are woken."""
-        self._queue.append(exchange)
-        idle, self._idle = self._idle, []
-        for waiter in idle:
-            waiter.wake()
+    def submit(self, exchange: Exchange, worker: Worker | None) -> None:
+        """Queue a request: for its worker, or on a new connection.
+
+        Of a new connection all main threads learn that wait, the one that waits longest first.
+        """
+        if worker is None:
+            self._new.append(exchange)
+            idle, self._idle = self._idle, {}
+            for waiter in idle.values():
+                waiter.wake()
+            return
+        self._own[worker].append(exchange)
+        found = self._idle.pop(worker, None)
+        if found is not None:
+            found.wake()
 
     def clear(self) -> list[Exchange]:
-        """Empty the queue; return what was in it."""
-        lost = list(self._queue)
-        self._queue.clear()
+        """All processes have ended: empty the queues, and return what was in them."""
+        self._idle.clear()
+        queues = (self._new, *self._own.values())
+        lost = [exchange for queue in queues for exchange in queue]
+        for queue in queues:
+            queue.clear()
         return lost
 
     def run(self, worker: Worker) -> None:
         """Be the main thread of `worker` until the process ends."""
-        own = self._env.current
-        while worker.up and worker.main is own:
-            while self._queue and worker.up:
-                worker.hold(lambda: self._next(worker))
-            waiter = self._env.waiter()
-            self._idle.append(waiter)
+        thread = self._env.current
+        own = self._own.setdefault(worker, deque())
+        while worker.up and worker.main is thread:
+            while (own or self._new) and worker.up:
+                worker.hold(lambda: self._next(worker, own))
+            self._idle[worker] = waiter = self._env.waiter()
             waiter.wait()
 
-    def _next(self, worker: Worker) -> float:
-        """Accept one connection; return the processor time taken, 0 where there is none."""
-        if not self._queue:
+    def _next(self, worker: Worker, own: deque[Exchange]) -> float:
+        """Take one request; return the processor time taken, 0 where there is none."""
+        queue = own or self._new
+        if not queue:
             return 0.0
-        exchange = self._queue.popleft()
+        exchange = queue.popleft()
         try:
             worker.process.compute(self._accept_s)
         except BaseException:

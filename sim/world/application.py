@@ -293,10 +293,11 @@ class Application:
         float,
         Ge(0),
         Setting(
-            "processor time that the main thread of a gthread worker takes to accept a connection; "
-            "it accepts one after the other under the interpreter's lock, and the worker that "
-            "comes first has the connection. 0: accepting takes no time, and the worker with the "
-            "least work accepts",
+            "processor time that the main thread of a gthread worker takes for a request before a "
+            "thread of its pool has it: to accept the connection, or to see that an open one is "
+            "readable. It takes one after the other under the interpreter's lock, and the worker "
+            "that comes first has a new connection. 0: no time, and the worker with the least work "
+            "accepts",
             "s",
             "gunicorn 27: gthread.py, accept and run; ticketsim live --calibrate measures it",
             0,

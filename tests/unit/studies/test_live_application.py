@@ -50,7 +50,8 @@ def test_what_a_crowd_costs_is_counted_from_before_its_first_request():
     requests = [Request(103.0 + n / 10, "a", "200", 200.0) for n in range(10)]
     taken = [Account(100.0 + s, {"k6": 0.5 * s}) for s in range(8)]
     # The first request was sent at 102.8 s.
-    assert used_for(taken, requests, "k6") == pytest.approx(0.5 * 7 - 0.5 * 2)
+    assert used_for(taken, requests, "k6") == (pytest.approx(0.5 * 7 - 0.5 * 2), 10)
+    assert used_for(taken[:4], requests, "k6") == (pytest.approx(0.5), 1)
     assert used_for(taken, requests, "db") is None
     assert used_for(taken[4:], requests, "k6") is None
     assert used_for(taken, [], "k6") is None
