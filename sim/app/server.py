@@ -185,7 +185,7 @@ class ApplicationServer:
         self._next = 0
         self._accepting: Accepting | None = None
         if settings.accept_s > 0.0 and settings.threads > 1:
-            self._accepting = Accepting(env, settings.accept_s, self._deliver)
+            self._accepting = Accepting(env, host, settings.accept_s, self._deliver)
         self._prepared = False
         self.background = background.made(self)
         self._stubs = {

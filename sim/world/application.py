@@ -304,6 +304,21 @@ class Application:
             0.01,
         ),
     ] = 0.0
+    interpreter_wake_s: Annotated[
+        float | None,
+        Ge(0),
+        Setting(
+            "time that a thread on a machine with free cores takes to run once it was woken for "
+            "the interpreter's lock; another thread may take the lock meanwhile, and the woken "
+            "one waits again behind all others. While all cores are busy, a thread that was woken "
+            "by a request or an answer waits until half of the runnable ones had their turns. Not "
+            "given: threads have lock and core in order, at once",
+            "s",
+            "CPython: ceval_gil.c; timed: 3 us, a byte through a pipe to a sleeping thread",
+            0,
+            0.001,
+        ),
+    ] = None
     cold_s: Annotated[
         dict[str, float],
         Setting(

@@ -70,6 +70,8 @@ _WIDEST: Final = 0.35
 """Endpoints whose quick requests are quicker than the median by more than this share of it wait
 for chance, such as a random pause."""
 _MEASURED_CROWD_S: Final = 15.0
+_WAKE_S: Final = 3e-6
+"""Timed: see the source of `app.interpreter_wake_s`."""
 _START_ROWS: Final = 3
 _LEAST_COLD_S: Final = 1e-4
 """Less is the chance of a single request."""
@@ -125,7 +127,10 @@ def fitted(config: Config, world: World, loads: Loads, folder: Path) -> Fit:
         remarks.append("the processor time of the programs could not be measured")
     else:
         deviations = deviations_of(rounds)
-        world = replace(world, app=replace(world.app, accept_s=_accept_s(loads.fresh)))
+        accept_s = _accept_s(loads.fresh)
+        wakes_s = _WAKE_S if accept_s else None
+        app = replace(world.app, accept_s=accept_s, interpreter_wake_s=wakes_s)
+        world = replace(world, app=app)
         for _ in range(_ROUNDS):
             world = _nearer(world, mean_of(rounds))
         start_s = _vu_start_s(loads.newcomers, mean_of(rounds))
@@ -139,6 +144,7 @@ def fitted(config: Config, world: World, loads: Loads, folder: Path) -> Fit:
         f"app.request_cv={world.app.request_cv}",
         f'app.factors."*"={_factor(world):.4g}',
         f"app.accept_s={app.accept_s:.3g}",
+        f"app.interpreter_wake_s={app.interpreter_wake_s}",
         *(f'app.cold_s."{endpoint}"={seconds:.3g}' for endpoint, seconds in cold_s.items()),
         f"generator.speed={world.generator.speed:.3g}",
         *_told_of_start(world),
@@ -171,6 +177,7 @@ def fragment(world: World) -> str:
         "app": {
             "request_cv": app.request_cv,
             "accept_s": app.accept_s,
+            "interpreter_wake_s": app.interpreter_wake_s,
             "segments": app.segments,
             "factors": app.factors,
             "cold_s": app.cold_s,
