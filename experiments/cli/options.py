@@ -159,6 +159,7 @@ def _warn_of_scale(given: Reading, options: argparse.Namespace) -> None:
     from experiments.errors import OptionError
     from experiments.studies.scale_check import before_runs
 
+    given.config.world_at(scale)  # A scale that leaves nobody is refused, and no more said of it.
     found = before_runs(given.config, scale)
     if found and options.strict:
         raise OptionError("scale", f"{found.removeprefix('scale ')} (--strict)")
