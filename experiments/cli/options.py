@@ -56,7 +56,8 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="take values outside their plausible range for errors, not for warnings",
+        help="take values outside their plausible range, and a --scale that leaves a resource too "
+        "small, for errors and not for warnings",
     )
 
 
@@ -125,7 +126,7 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
 def read_config(options: argparse.Namespace) -> Reading:
     """The config that CONFIG and --set name.
 
-    Values outside their plausible range, and libraries of an application that were never tried in
+    A `--scale` that leaves a resource too small, values outside their plausible range, and libraries of an application that were never tried in
     the installed version, are told on standard error, one line each.
 
     Raises:
@@ -146,7 +147,24 @@ def read_config(options: argparse.Namespace) -> Reading:
 
         for remark in untried_versions():
             sys.stderr.write(f"warning: {remark}\n")
+    _warn_of_scale(given, options)
     return given
+
+
+def _warn_of_scale(given: Reading, options: argparse.Namespace) -> None:
+    """Say before the first run what --scale leaves too small; with --strict, refuse it."""
+    scale = getattr(options, "scale", 1.0)
+    if scale >= 1.0:
+        return
+    from experiments.errors import OptionError
+    from experiments.studies.scale_check import before_runs
+
+    given.config.world_at(scale)  # A scale that leaves nobody is refused, and no more said of it.
+    found = before_runs(given.config, scale)
+    if found and options.strict:
+        raise OptionError("scale", f"{found.removeprefix('scale ')} (--strict)")
+    if found and not getattr(options, "quiet", False):
+        sys.stderr.write(f"warning: --{found}\n")
 
 
 def run_options(options: argparse.Namespace, display: type[Display]) -> RunOptions:

@@ -72,6 +72,15 @@ def ranking_of(
     )
 
 
+def unranked(standing: Standings, rows: Sequence[VariantRow]) -> Standings:
+    """The same without ranks and recommendation, in `rows` too: too few runs are done for them."""
+    for row in rows:
+        row["rank"] = 0
+        row["tied_with"] = []
+        row["against_base"] = "tie"
+    return dataclasses.replace(standing, base_rank=0, recommended=[])
+
+
 def _entry(campaign: Campaign, cell: Cell, scale: float) -> Entry:
     runs = campaign.results(cell)
     return Entry(cell.name, verdict_on(runs, terms_of(cell.config, scale)), runs)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 
 from experiments.config.reading import Config, Reading
 from experiments.config.sources import Merged
 from experiments.config.variants import Variant
-from experiments.errors import InterruptedRunError
+from experiments.errors import InterruptedRunError, OptionError
 from experiments.runs.campaign import Campaign, Cell
 from experiments.runs.options import RunOptions
 from experiments.runs.storage.journal import Journal
@@ -30,7 +31,8 @@ from experiments.studies.compare.differences import (
     run_comparison,
 )
 from experiments.studies.compare.robust_choice import Candidate, first_choices
-from experiments.studies.compare.standings import ranking_of
+from experiments.studies.compare.coverage import in_words, on_already, runs_done
+from experiments.studies.compare.standings import ranking_of, unranked
 from experiments.studies.drawn_worlds import remarks
 from experiments.studies.scale_check import warnings as scale_warnings
 from experiments.studies.validate.measured_runs import beside
@@ -59,7 +61,11 @@ def compare(
     began = time.perf_counter()
     config = given.config
     base = Cell(BASE, config)
-    alternatives = [_alternative(variant, given.merged, config) for variant in variants]
+    every = [_alternative(variant, given.merged, config) for variant in variants]
+    unchanged = [one for one in every if changes_nothing(base, one)]
+    alternatives = [one for one in every if one not in unchanged]
+    if not alternatives:
+        raise OptionError("variants", f"nothing to compare: {on_already(unchanged)}")
     seed = options.seed_for(config)
     journal = Journal(options.out, "compare", identity_of(config.resolved, seed, options.scale))
     campaign = Campaign(journal, options, seed)
@@ -69,11 +75,19 @@ def compare(
     campaign.run_again(cells, len(campaign.results(base)))
     means, rows = comparison_of(campaign, base, alternatives, design)
     if not rows:
-        raise InterruptedRunError("ended before anything could be compared")
+        done = in_words(runs_done(campaign, base, alternatives, design))
+        raise InterruptedRunError(f"ended before anything could be compared; {done}")
     if options.scale < 1:
         extrapolate(rows, options.scale)
     _add_measured(rows, variants, config, options.scale)
     standing = ranking_of(campaign, base, alternatives, rows, options.scale)
+    least = min(row["replications"] for row in rows)
+    ended = campaign.interrupted or campaign.cut_short
+    few = least < FEWEST_FOR_INTERVALS
+    if ended and (few or len(rows) < len(alternatives)):
+        standing = unranked(standing, rows)
+    elif few:
+        standing = dataclasses.replace(standing, recommended=[])
     comparison: ComparisonResult = {
         "schema": SCHEMA,
         "config": config.name,
@@ -92,6 +106,7 @@ def compare(
         "failing_values": standing.failing_values,
         "warnings": [
             *remarks(config),
+            *([on_already(unchanged)] if unchanged else []),
             *_unused(campaign, base, alternatives),
             *_warnings(config, options.scale, design, campaign, len(rows), len(alternatives)),
         ],
@@ -100,6 +115,10 @@ def compare(
         ),
         "wall_seconds": round(time.perf_counter() - began, 3),
     }
+    if unchanged:
+        comparison["unchanged"] = [one.cell.name for one in unchanged]
+    if ended:
+        comparison["runs"] = runs_done(campaign, base, alternatives, design)
     uncertainty = campaign.uncertainty(base, campaign.results(base))
     if uncertainty is not None:
         comparison["uncertainty"] = uncertainty
@@ -139,10 +158,7 @@ def _first_stage(config: Config, options: RunOptions) -> int:
 
 
 def _unused(campaign: Campaign, base: Cell, alternatives: Sequence[Alternative]) -> Iterator[str]:
-    """Which variants change nothing at all, or nothing that matters here."""
-    nothing = [one.cell.name for one in alternatives if changes_nothing(base, one)]
-    if nothing:
-        yield f"{', '.join(nothing)}: the config is like this already"
+    """Which variants change nothing that matters here."""
     names = never_asked_for(campaign, base, alternatives)
     if names:
         yield (
