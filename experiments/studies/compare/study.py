@@ -30,6 +30,7 @@ from experiments.studies.compare.differences import (
     never_asked_for,
     run_comparison,
 )
+from experiments.studies.compare.race_of_runs import left_early
 from experiments.studies.compare.robust_choice import Candidate, first_choices
 from experiments.studies.compare.coverage import in_words, on_already, runs_done
 from experiments.studies.compare.standings import ranking_of, unranked
@@ -46,6 +47,8 @@ def compare(
     options: RunOptions,
     variants: Sequence[Variant],
     precision: float | None = None,
+    *,
+    race: bool = False,
 ) -> StudyResult[ComparisonResult]:
     """Compare variants with a config.
 
@@ -54,6 +57,7 @@ def compare(
         options: how to run; its replications are those of the first stage.
         variants: what to compare.
         precision: half-width wanted of the difference in the share of failed requests.
+        race: whether variants that are clearly worse get no further replications.
 
     Raises:
         TicketsimError: a variant or `out` cannot be used, or nothing was measured.
@@ -70,16 +74,21 @@ def compare(
     journal = Journal(options.out, "compare", identity_of(config.resolved, seed, options.scale))
     campaign = Campaign(journal, options, seed)
     design = Design(_first_stage(config, options), precision)
-    run_comparison(campaign, base, alternatives, design)
-    cells = [base, *(one.cell for one in alternatives)]
+    left = left_early(campaign, base, alternatives, design.first, options.scale) if race else {}
+    staying = [one for one in alternatives if one.cell.name not in left]
+    run_comparison(campaign, base, staying, design)
+    cells = [base, *(one.cell for one in staying)]
     campaign.run_again(cells, len(campaign.results(base)))
     means, rows = comparison_of(campaign, base, alternatives, design)
     if not rows:
-        done = in_words(runs_done(campaign, base, alternatives, design))
+        done = in_words(runs_done(campaign, base, staying, design))
         raise InterruptedRunError(f"ended before anything could be compared; {done}")
     if options.scale < 1:
         extrapolate(rows, options.scale)
     _add_measured(rows, variants, config, options.scale)
+    for row in rows:
+        if row["name"] in left:
+            row["left"] = left[row["name"]]
     standing = ranking_of(campaign, base, alternatives, rows, options.scale)
     least = min(row["replications"] for row in rows)
     ended = campaign.interrupted or campaign.cut_short
@@ -118,7 +127,7 @@ def compare(
     if unchanged:
         comparison["unchanged"] = [one.cell.name for one in unchanged]
     if ended:
-        comparison["runs"] = runs_done(campaign, base, alternatives, design)
+        comparison["runs"] = runs_done(campaign, base, staying, design)
     uncertainty = campaign.uncertainty(base, campaign.results(base))
     if uncertainty is not None:
         comparison["uncertainty"] = uncertainty

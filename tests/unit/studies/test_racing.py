@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from experiments.api.calls import compare
 from experiments.studies.compare.racing import ERROR, Entrant, Race, looks_before_the_end
 
 MET = frozenset()
@@ -99,3 +100,26 @@ def test_clear_losers_cost_a_part_of_their_runs():
     races = [run_race(random, truths, 24, 60) for _ in range(50)]
     assert all({"best", "second"}.isdisjoint(left) for left, _ in races)
     assert np.mean([runs for _, runs in races]) < 0.55 * 24 * len(truths)
+
+
+def test_a_comparison_drops_what_sells_nothing_and_resumes_with_the_same_answer(tmp_path):
+    variants = {
+        "one inside": {"catalogue.capacity": 1},
+        "twice the pool": {"pool.connections": 20},
+    }
+    whole = compare("smoke", variants, scale=0.5, replications=8, workers=1)
+    raced = [
+        compare(
+            "smoke", variants, race=True, scale=0.5, replications=8, workers=1, out=tmp_path / "o"
+        )
+        for _ in range(2)
+    ]
+    first, again = (one.data for one in raced)
+    assert first["digest"] == again["digest"]
+    assert [row["name"] for row in first["variants"]] == [
+        row["name"] for row in whole.data["variants"]
+    ]
+    rows = {row["name"]: row for row in first["variants"]}
+    assert rows["one inside"]["left"]["after"] == rows["one inside"]["replications"] < 8
+    assert "left" not in rows["twice the pool"]
+    assert rows["twice the pool"]["replications"] == 8
