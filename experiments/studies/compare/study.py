@@ -17,6 +17,7 @@ from experiments.runs.storage.store import identity_of
 from experiments.runs.study_result import StudyResult
 from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
 from experiments.statistics.summary import combined_digest
+from experiments.studies.compare.coverage import in_words, on_already, runs_done
 from experiments.studies.compare.differences import (
     CORRECTION,
     SCHEMA,
@@ -31,7 +32,6 @@ from experiments.studies.compare.differences import (
     run_comparison,
 )
 from experiments.studies.compare.robust_choice import Candidate, first_choices
-from experiments.studies.compare.coverage import in_words, on_already, runs_done
 from experiments.studies.compare.standings import ranking_of, unranked
 from experiments.studies.drawn_worlds import remarks
 from experiments.studies.scale_check import warnings as scale_warnings

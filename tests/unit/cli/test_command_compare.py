@@ -120,7 +120,9 @@ def test_precision_adds_replications_within_the_budget(capsys, tmp_path):
 
 
 def test_at_a_scale_counts_are_extrapolated(capsys):
-    found = compared(capsys, "--variants", "F3", "--set", "policy.sweep_by_score=false", "--scale", "0.5")
+    found = compared(
+        capsys, "--variants", "F3", "--set", "policy.sweep_by_score=false", "--scale", "0.5"
+    )
     tokens = found["variants"][0]["quantities"]["tokens"]
     assert tokens["extrapolated"] == 2 * tokens["difference"]
     assert "extrapolated" not in found["variants"][0]["quantities"]["failed"]
