@@ -57,7 +57,7 @@ $(FAST_READY): $(READY) setup.py $(shell find model sim experiments ticketsim py
 
 fast-check: $(FAST_READY) ## the compiled program has the results of the interpreted one
 	@if [ -L $(TICKETSIM) ] && ! { $(COMPILES); } 2>/dev/null; then echo "no C compiler, or no Python.h: not checked"; \
-	else TICKETSIM_REQUIRE_FAST=1 $(BIN)/python -m pytest tests/worlds/test_compiled.py; fi
+	else TICKETSIM_REQUIRE_FAST=1 $(BIN)/python -m pytest tests/worlds/results/test_compiled.py; fi
 
 incident: $(FAST_READY) ## the main job: the incident, in every world that fits what was observed
 	$(TICKETSIM) run incident

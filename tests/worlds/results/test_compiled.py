@@ -12,7 +12,7 @@ from experiments.config.reading import read
 from sim.faults import settings
 from sim.run import simulate
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PROGRAM = ROOT / ".venv-fast" / "bin" / "ticketsim"
 NEEDED = {"redis_memory_hog": ",keys=100,value_bytes=1000", "host_memory_hog": ",memory_mb=50.0"}
 KINDS = [

@@ -8,7 +8,7 @@ import pytest
 from experiments.config.sources import shipped_names
 from tools.digests import digest_of
 
-RECORDED = tomllib.loads((Path(__file__).parents[1] / "golden" / "digests.toml").read_text("utf-8"))
+RECORDED = tomllib.loads((Path(__file__).parents[2] / "golden" / "digests.toml").read_text("utf-8"))
 
 
 @pytest.mark.parametrize("name", shipped_names())

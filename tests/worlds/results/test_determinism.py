@@ -13,7 +13,7 @@ from sim.service.costs import Costs
 from tests.support.world_digest import BUSY, digest
 from tests.support.world_small import SMALL
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
