@@ -10,6 +10,7 @@ import contextlib
 import ipaddress
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
+from urllib.parse import urlsplit
 
 from experiments.errors import TicketsimError
 
@@ -25,6 +27,10 @@ LOOPBACK: Final = "127.0.0.1"
 _READY_S: Final = 30.0
 _END_S: Final = 10.0
 _POLL_S: Final = 0.05
+_IDLE_S: Final = 0.5
+_IDLE_SHARE: Final = 0.05
+"""Share of a core that programs at rest use together: a few hundredths, for their timers."""
+_EXCEPTION: Final = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit)\b")
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PROC: Final = Path("/proc")
 _LISTENS: Final = "0A"
@@ -121,6 +127,11 @@ class Program:
         if code is not None:
             raise ProgramError(f"{self.name}: ended with code {code}{self._last_words()}")
 
+    def check_not_failed(self) -> None:
+        """Raise `ProgramError` if the program has ended with an error."""
+        if self._process.poll():
+            self.check()
+
     def wait(self, timeout_s: float) -> int:
         """Block until the program ends by itself; return its exit code.
 
@@ -150,7 +161,9 @@ class Program:
 
     def _last_words(self) -> str:
         lines = self.log.read_text("utf-8", "replace").strip().splitlines()
-        return f": {lines[-1].strip()}" if lines else ""
+        # The exception says more than a server's farewell.
+        errors = [line for line in lines if _EXCEPTION.match(line)]
+        return f": {(errors or lines)[-1].strip()}" if lines else ""
 
 
 def processor_s() -> dict[str, float]:
@@ -192,6 +205,40 @@ def check_loopback(url_host: str, option: str) -> None:
         )
 
 
+def wait_until_idle(most_s: float = _READY_S) -> None:
+    """Block until the running programs rest, and at most `most_s`.
+
+    A server listens before its workers have imported the application: connections wait in the
+    kernel meanwhile. Programs that never rest are no error.
+    """
+    deadline_s = time.monotonic() + most_s
+    before_s = sum(processor_s().values())
+    while time.monotonic() < deadline_s:
+        time.sleep(_IDLE_S)
+        used_s = sum(processor_s().values())
+        if used_s - before_s <= _IDLE_SHARE * _IDLE_S:
+            return
+        before_s = used_s
+
+
+def check_answers(url: str, option: str) -> None:
+    """Check that a server of this machine listens where a URL says.
+
+    Raises:
+        ProgramError: the address is not on this machine, or nobody listens there.
+    """
+    parts = urlsplit(url)
+    try:
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise ProgramError(f"{option} {url}: {error}") from error
+    check_loopback(host, option)
+    if port is None:
+        raise ProgramError(f"{option} {url}: no port; allowed: SCHEME://127.0.0.1:PORT/...")
+    if not _answers(port):
+        raise ProgramError(f"{option} {url}: nobody listens on port {port}")
+
+
 def find_program(name: str) -> str | None:
     """The path of a program, on the path or where Debian puts servers; None if there is none."""
     found = shutil.which(name)
@@ -212,7 +259,7 @@ def required_program(name: str, package: str) -> str:
     """
     found = find_program(name)
     if found is None:
-        raise ProgramError(f"no {name} on the path; install it ({package}), or leave it out")
+        raise ProgramError(f"no {name} on the path; install it ({package})")
     return found
 
 

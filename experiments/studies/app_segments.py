@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import tomli_w
 
 from experiments.errors import ConfigError
+from sim.app.segments import SEPARATOR
 from sim.load.settings import PerVUIterations
 from sim.run import simulate
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from experiments.config.reading import Config
     from experiments.interop.k6_output import Output
+    from sim.app.segments import Segments
+    from sim.load.settings import Loads
+    from sim.result import RunResult
     from sim.world import World
 
 USERS: Final = 8
@@ -43,8 +47,20 @@ class SegmentTimes:
     """Variation of the time of a request; None where it was met too seldom."""
 
 
-def measure(config: Config, k6: Sequence[Output] = (), users: int = USERS) -> SegmentTimes:
+def measure(
+    config: Config,
+    k6: Sequence[Output] = (),
+    users: int = USERS,
+    loads: Loads | None = None,
+) -> SegmentTimes:
     """Measure every segment that a few users meet; takes seconds, and is not repeatable.
+
+    Args:
+        config: the application's config.
+        k6: output of k6 with one user against the true service.
+        users: how many users.
+        loads: a load whose segments are measured as well: a crowd meets some that a few users do
+            not, such as a full waiting room.
 
     Raises:
         ConfigError: the config names no application, or its run failed.
@@ -61,20 +77,26 @@ def measure(config: Config, k6: Sequence[Output] = (), users: int = USERS) -> Se
     for seed in range(1, MOST_RUNS + 1):
         with measuring() as tables:
             result = simulate(few, seed)
-        if result.failure:
-            raise ConfigError(config.name, world.app.key, result.failure)
+        _check(result, config)
         found, _ = tables[0].medians()
         spread = tables[0].request_cv()
         # The first run imports and compiles.
         if spread is not None and seed > 1:
             spreads.append(spread)
-        for key, measured in tables[0].measured.items():
-            name = " | ".join(key)
-            counts[name] = counts.get(name, 0) + len(measured)
+        for name, count in _counts(tables[0]).items():
+            counts[name] = counts.get(name, 0) + count
         for name, seconds in found.items():
             times.setdefault(name, []).append(seconds)
         if seed > 1 and all(count >= 20 for count in counts.values()):  # noqa: PLR2004 - as documented
             break
+    if loads is not None:
+        with measuring() as tables:
+            result = simulate(replace(few, load=loads), 1)
+        _check(result, config)
+        for name, seconds in tables[0].medians()[0].items():
+            times.setdefault(name, []).append(seconds)
+        for name, count in _counts(tables[0]).items():
+            counts[name] = counts.get(name, 0) + count
     # The first run imports and compiles; its medians are of warm code all the same.
     segments = {name: round(median(found), 8) for name, found in sorted(times.items())}
     rare = [name for name, count in sorted(counts.items()) if count < 20]  # noqa: PLR2004 - likewise
@@ -82,12 +104,21 @@ def measure(config: Config, k6: Sequence[Output] = (), users: int = USERS) -> Se
     return SegmentTimes(segments, rare, found, remarks, seed, median(spreads) if spreads else None)
 
 
+def _check(result: RunResult, config: Config) -> None:
+    if result.failure:
+        raise ConfigError(config.name, config.world.app.key, result.failure)
+
+
+def _counts(segments: Segments) -> dict[str, int]:
+    return {SEPARATOR.join(key): len(times) for key, times in segments.measured.items()}
+
+
 def with_users(world: World, users: int) -> World:
     """The world with so many users who come once, with none of its segments and faults."""
     return replace(
         world,
         load=PerVUIterations("per-vu-iterations", vus=users, iterations=1, max_duration_s=_MAX_S),
-        app=replace(world.app, segments={}, factors={}),
+        app=replace(world.app, segments={}, factors={}, cold_s={}, accept_s=0.0),
         faults=(),
         search=replace(world.search, stall_probability=0.0, inspects=False),
     )

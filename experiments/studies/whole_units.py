@@ -97,13 +97,12 @@ def remark(world: World, scale: float) -> str:
 
 
 def _lost(sizes: Mapping[str, float], scale: float) -> Iterator[Lost]:
-    """What is lost, the least first."""
+    """What is lost, the smallest resource first."""
     for key, whole in sorted(sizes.items(), key=lambda item: item[1]):
         part = whole * scale
-        # A single unit, or less than one core, is no smaller at full size either.
-        if part < 1 if key in _SLOWED else _rounded(part) > MOST_ROUNDED:
-            yield Lost(key, whole, part)
-        elif key == "pool.connections" and _rounded(part) > MOST_ROUNDED:
+        slowed = key in _SLOWED and part < 1
+        rounds = key != _CORES and _rounded(part) > MOST_ROUNDED
+        if slowed or rounds:
             yield Lost(key, whole, part)
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import redis
 
 from sim.app import background
+from sim.app.accept import Accepting
 from sim.app.databases import Databases
 from sim.app.modules import Code, imported
 from sim.app.seams import entropy, redis_scripts
@@ -182,6 +183,9 @@ class ApplicationServer:
         self._of: dict[Connection, tuple[int, Worker]] = {}
         self._waiting: list[Exchange] = []
         self._next = 0
+        self._accepting: Accepting | None = None
+        if settings.accept_s > 0.0 and settings.threads > 1:
+            self._accepting = Accepting(env, settings.accept_s, self._deliver)
         self._prepared = False
         self.background = background.made(self)
         self._stubs = {
@@ -264,6 +268,12 @@ class ApplicationServer:
             thread.local.worker = worker
         worker.take(self.code.load())
         sweep()
+        accepting = self._accepting
+        if accepting is not None and worker in self._workers:
+            name = f"accept-{worker.number}"
+            worker.main = main = self.env.spawn(name, lambda: accepting.run(worker))
+            main.local = plain_task(name, worker)
+            worker.threads.append(main)
 
     def _prepare(self) -> None:
         if self._prepared or not self.settings.prepare:
@@ -281,7 +291,8 @@ class ApplicationServer:
                 exchange.waiter.wake(None)
         for process in self.background:
             process.end()
-        for exchange in self._waiting:
+        unaccepted = [] if self._accepting is None else self._accepting.clear()
+        for exchange in (*self._waiting, *unaccepted):
             exchange.waiter.wake(None)
         self._waiting.clear()
         self.env.call_in(0.0, self.database.leave_all)
@@ -317,9 +328,9 @@ class ApplicationServer:
         first = len(self._workers)
         for number in range(self.settings.workers):
             worker = self._new_worker(first + number + 1, self.host.cpu.process())
-            self._load(worker)
             if takes_requests:
                 self._workers.append(worker)
+            self._load(worker)
         self._hand_out()
         return True
 
@@ -344,16 +355,29 @@ class ApplicationServer:
             connection.on_accepted = lambda: self._give(exchange)
 
     def _give(self, exchange: Exchange) -> None:
-        worker = self._worker_for(exchange.connection)
+        connection = exchange.connection
+        worker = self._known_worker(connection)
+        if worker is None and self._accepting is not None:
+            self._accepting.submit(exchange)
+            return
+        worker = worker or self._least_busy(connection)
         if worker is None:
             self._waiting.append(exchange)
         else:
             worker.pool.submit(exchange)
 
-    def _worker_for(self, connection: Connection) -> Worker | None:
+    def _deliver(self, exchange: Exchange, worker: Worker) -> None:
+        """A worker has accepted the connection of a request."""
+        self._note(exchange.connection, worker)
+        worker.pool.submit(exchange)
+
+    def _known_worker(self, connection: Connection) -> Worker | None:
         known = self._of.get(connection)
         if known is not None and known[0] == connection.epoch and known[1].up:
             return known[1]
+        return None
+
+    def _least_busy(self, connection: Connection) -> Worker | None:
         serving = [worker for worker in self._workers if worker.up]
         if not serving:
             return None
@@ -362,10 +386,13 @@ class ApplicationServer:
         start = self._next % len(serving)
         order = serving[start:] + serving[:start]
         worker = min(order, key=lambda each: each.pool.busy + each.pool.queued)
+        self._note(connection, worker)
+        return worker
+
+    def _note(self, connection: Connection, worker: Worker) -> None:
         if len(self._of) > _MOST_KNOWN:
             self._of.clear()
         self._of[connection] = (connection.epoch, worker)
-        return worker
 
     def _hand_out(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -437,7 +464,9 @@ class ApplicationServer:
     @property
     def queued(self) -> int:
         """Requests that no thread has begun."""
-        return sum(worker.pool.queued for worker in self._workers) + len(self._waiting)
+        unaccepted = 0 if self._accepting is None else self._accepting.queued
+        queued = sum(worker.pool.queued for worker in self._workers)
+        return queued + len(self._waiting) + unaccepted
 
     @property
     def borrowed(self) -> int:

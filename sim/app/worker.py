@@ -16,6 +16,7 @@ from sim.stations.single_server import SingleServer
 from sim.stations.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
     from sim.app.segments import ApplicationCharges
@@ -67,7 +68,11 @@ class Worker:
         self.application: Any = None
         self.modules: dict[str, ModuleType] = {}
         self.handled = 0
+        self._warm: set[str] = set()
+        """Endpoints that this process has answered."""
         self.connections = 0
+        self.main: Thread | None = None
+        """The thread that accepts connections, where accepting takes time."""
         self.threads: list[Thread] = []
         """Threads that the application has started in this process."""
         self._errors = Errors()
@@ -95,10 +100,37 @@ class Worker:
             finally:
                 self._interpreter.leave()
 
+    def hold(self, step: Callable[[], float]) -> None:
+        """Take steps under the interpreter's lock for one time slice.
+
+        Args:
+            step: computes, and returns the processor time that it took; 0 ends the slice.
+        """
+        self._interpreter.enter()
+        try:
+            left_s = _SWITCH_S
+            while left_s > 0.0:
+                taken_s = step()
+                if not taken_s:
+                    return
+                left_s -= taken_s
+        finally:
+            self._interpreter.leave()
+
+    def cold_s(self, endpoint: str) -> float:
+        """Processor time of a request beyond its segments while its code is cold here."""
+        cold = self._server.settings.cold_s
+        return cold.get(endpoint, 0.0) if cold and endpoint not in self._warm else 0.0
+
+    def warmed(self, endpoint: str) -> None:
+        """A request was answered: its code is warm from now on."""
+        self._warm.add(endpoint)
+
     def take(self, code: tuple[Any, dict[str, ModuleType]]) -> None:
         """Serve with this code from now on."""
         self.application, self.modules = code
         self.handled = 0
+        self._warm.clear()
 
     def end(self) -> list[Exchange]:
         """End the process; return the requests that are lost."""
@@ -119,11 +151,13 @@ class Worker:
         self.handled += 1
         noise = exchange.noise
         task = ApplicationTask(exchange.endpoint, Factor(noise, noise, noise), self, request=True)
+        task.debt_s += self.cold_s(exchange.endpoint)
         thread.local = task
         timer = server.watch_timeout(self, exchange)
         status, body = self._answer(exchange, task)
         RUNTIME.wait(END)
         thread.local = None
+        self.warmed(exchange.endpoint)
         if timer is not None:
             timer.cancel()
         error = None if status < LOWEST_FAILED else task.error or f"Status{status}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sim.load.go_scheduler import GoScheduler
@@ -44,6 +45,8 @@ class Generator:
         self.settings = settings
         if settings.speed != 1.0:
             costs = costs.at_speed(settings.speed)
+        if settings.vu_start_s is not None:
+            costs = replace(costs, vu_start_s=settings.vu_start_s)
         self.costs = costs
         self.sending_s = costs.request_s * costs.sending_share
         """Work of one request until it is sent, the script's not included."""

@@ -289,6 +289,29 @@ class Application:
             "waits and nothing is sold out"
         ),
     ] = field(default_factory=dict)
+    accept_s: Annotated[
+        float,
+        Ge(0),
+        Setting(
+            "processor time that the main thread of a gthread worker takes to accept a connection; "
+            "it accepts one after the other under the interpreter's lock, and the worker that "
+            "comes first has the connection. 0: accepting takes no time, and the worker with the "
+            "least work accepts",
+            "s",
+            "gunicorn 27: gthread.py, accept and run; ticketsim live --calibrate measures it",
+            0,
+            0.01,
+        ),
+    ] = 0.0
+    cold_s: Annotated[
+        dict[str, float],
+        Setting(
+            "processor time by endpoint that a request takes beyond its segments as long as its "
+            "worker process has answered no such request: first imports, statements that are "
+            "compiled, new connections. Not given: the code is warm. ticketsim live --calibrate "
+            "measures it"
+        ),
+    ] = field(default_factory=dict)
     segment_s: Annotated[
         float,
         Ge(0),

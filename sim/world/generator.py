@@ -36,6 +36,18 @@ class Generator:
             20,
         ),
     ] = 1.0
+    vu_start_s: Annotated[
+        float | None,
+        Ge(0),
+        Setting(
+            "processor time of a user's first iteration beyond that of the others; not given: the "
+            "measured value, at generator.speed",
+            "s",
+            "measured: docs/calibration.md, 4.9 ms; ticketsim live --calibrate measures it",
+            0,
+            0.05,
+        ),
+    ] = None
     beside_service: Annotated[
         bool,
         Setting(

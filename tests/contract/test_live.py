@@ -112,6 +112,12 @@ def descendants(process):
     ("options", "message"),
     [
         (["--redis=redis://10.1.2.3:6379/0"], "--redis: 10.1.2.3; allowed: addresses of this"),
+        (
+            ["--redis=redis://127.0.0.1:1/0"],
+            "--redis redis://127.0.0.1:1/0: nobody listens on port 1",
+        ),
+        (["--redis=redis://127.0.0.1"], "no port; allowed: SCHEME://127.0.0.1:PORT/..."),
+        (["--database=mysql+pymysql://u@127.0.0.1:1/x"], "nobody listens on port 1"),
         (["--database=oracle"], "--database oracle: allowed: mariadb, postgresql, sqlite or a URL"),
         (["--set", 'customer.script="sim.customers.human:human"'], "k6 runs JavaScript"),
     ],
@@ -130,6 +136,31 @@ def test_a_program_that_is_missing_is_named(monkeypatch, capsys):
     monkeypatch.setattr("experiments.interop.programs.required_program", nothing)
     assert main(["live", *SMALL, "--at-most=5s", "--quiet"]) == 1
     assert "no redis-server on the path" in capsys.readouterr().err
+
+
+def test_what_is_missing_is_said_before_anything_takes_time(monkeypatch, capsys):
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setattr("experiments.studies.live.study.simulate", None)
+    assert main(["live", *SMALL, "--at-most=5s"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no k6 on the path; install it" in line
+
+
+@pytest.mark.redis_server
+@pytest.mark.k6
+def test_ctrl_c_while_it_calibrates_leaves_nothing_running():
+    command = [sys.executable, "-m", "experiments.cli", "live", *SMALL, "--calibrate"]
+    program = subprocess.Popen(
+        command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, text=True
+    )
+    children = []
+    while not any(is_serving(child) for child in children) and program.poll() is None:
+        time.sleep(0.1)
+        children = descendants(program.pid)
+    program.send_signal(signal.SIGINT)
+    assert program.wait(30) == 130
+    time.sleep(0.2)
+    assert not [child for child in children if os.path.exists(f"/proc/{child}")]  # noqa: PTH110
 
 
 def test_a_folder_with_files_is_not_overwritten(tmp_path, capsys):

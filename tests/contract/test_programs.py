@@ -70,6 +70,15 @@ def test_a_program_that_ends_early_says_its_last_words(tmp_path):
         program.wait_until_listening(free_port())
 
 
+def test_the_exception_is_its_last_words_where_there_is_one(tmp_path):
+    told = "sqlalchemy.exc.OperationalError: no such host\n(Background on this error at: a page)"
+    command = ["sh", "-c", f"echo 'begins'; echo '{told}' >&2; exit 1"]
+    with Program("prepare", command, tmp_path / "log") as program:
+        assert program.wait(5.0) == 1
+        with pytest.raises(ProgramError, match=r"code 1: sqlalchemy\.exc\.OperationalError: no"):
+            program.check()
+
+
 def test_children_of_a_program_end_with_it(tmp_path):
     command = ["sh", "-c", "sleep 300 & echo $!; wait"]
     with Program("shop", command, tmp_path / "shop.log") as program:

@@ -1,4 +1,4 @@
-"""What a comparison covers: variants that are on in the base, and runs that are done and missing."""
+"""What a comparison covers: variants that are on in the base, and runs done and missing."""
 
 from __future__ import annotations
 

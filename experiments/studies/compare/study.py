@@ -17,6 +17,7 @@ from experiments.runs.storage.store import identity_of
 from experiments.runs.study_result import StudyResult
 from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
 from experiments.statistics.summary import combined_digest
+from experiments.studies.compare.coverage import in_words, on_already, runs_done
 from experiments.studies.compare.differences import (
     CORRECTION,
     SCHEMA,
@@ -32,8 +33,7 @@ from experiments.studies.compare.differences import (
 )
 from experiments.studies.compare.race_of_runs import left_early
 from experiments.studies.compare.robust_choice import Candidate, first_choices
-from experiments.studies.compare.coverage import in_words, on_already, runs_done
-from experiments.studies.compare.standings import ranking_of, unranked
+from experiments.studies.compare.standings import Standings, ranking_of, unranked
 from experiments.studies.drawn_worlds import remarks
 from experiments.studies.scale_check import warnings as scale_warnings
 from experiments.studies.validate.measured_runs import beside
@@ -79,6 +79,7 @@ def compare(
     run_comparison(campaign, base, staying, design)
     cells = [base, *(one.cell for one in staying)]
     campaign.run_again(cells, len(campaign.results(base)))
+    ended = campaign.interrupted or campaign.cut_short
     means, rows = comparison_of(campaign, base, alternatives, design)
     if not rows:
         done = in_words(runs_done(campaign, base, staying, design))
@@ -89,14 +90,12 @@ def compare(
     for row in rows:
         if row["name"] in left:
             row["left"] = left[row["name"]]
-    standing = ranking_of(campaign, base, alternatives, rows, options.scale)
-    least = min(row["replications"] for row in rows)
-    ended = campaign.interrupted or campaign.cut_short
-    few = least < FEWEST_FOR_INTERVALS
-    if ended and (few or len(rows) < len(alternatives)):
-        standing = unranked(standing, rows)
-    elif few:
-        standing = dataclasses.replace(standing, recommended=[])
+    standing = _as_far_as_run(
+        ranking_of(campaign, base, alternatives, rows, options.scale),
+        rows,
+        ended and len(rows) < len(alternatives),
+        ended,
+    )
     comparison: ComparisonResult = {
         "schema": SCHEMA,
         "config": config.name,
@@ -131,6 +130,29 @@ def compare(
     uncertainty = campaign.uncertainty(base, campaign.results(base))
     if uncertainty is not None:
         comparison["uncertainty"] = uncertainty
+    _add_first_choices(comparison, rows)
+    return StudyResult(comparison, campaign.interrupted, journal)
+
+
+def _as_far_as_run(
+    standing: Standings, rows: Sequence[VariantRow], incomplete: bool, ended: bool
+) -> Standings:
+    """Ranks only where no variant lacks its runs; no recommendation without intervals.
+
+    Args:
+        standing: as if everything had been run.
+        rows: of the variants; unranked in place.
+        incomplete: whether some variant has no pair of runs at all.
+        ended: whether the comparison ended early.
+    """
+    few = min(row["replications"] for row in rows) < FEWEST_FOR_INTERVALS
+    if incomplete or (ended and few):
+        return unranked(standing, rows)
+    return dataclasses.replace(standing, recommended=[]) if few else standing
+
+
+def _add_first_choices(comparison: ComparisonResult, rows: Sequence[VariantRow]) -> None:
+    """Where something is unknown and variants state a cost: what to take for how much."""
     candidates = [
         Candidate(row["name"], row["cost"], row["over_worlds"]["effects"])
         for row in rows
@@ -138,7 +160,6 @@ def compare(
     ]
     if candidates:
         comparison["first_choices"] = first_choices(candidates)
-    return StudyResult(comparison, campaign.interrupted, journal)
 
 
 def _add_measured(

@@ -1,12 +1,19 @@
 """What a calibration of the real application tells about this machine, as values of config keys.
 
-Two loads without pauses are measured: one user, and a few users who keep the machine busy.
+Two loads without pauses are measured, several times each and on new servers: one user, and a few
+users who keep the machine busy.
 
 - From the processor time that each program needs per request while the machine is busy: the speed
   of the load generator and of the database, Redis's work per command, and one factor on the
   application's own code for what its segments cannot know (the server, the real drivers, sockets).
 - From the disk: the wait of a commit.
-- From the latencies of one user: the delay of the loopback device and the kernel.
+- From the quickest latencies of one user: the delay of the loopback device and the kernel. Slower
+  ones have waited for a core, which is no delay of the network.
+- From the first request of each endpoint: what cold code costs.
+- From the busy load once more, with a new connection for each request: what accepting one costs.
+- From a crowd of users who all make their first iteration: what a user's start costs k6, the new
+  connection included.
+- From the differences between the rounds: how much the next run may differ (`spread`).
 
 The same two loads are simulated, so that the mixture of requests is the same.
 """
@@ -19,26 +26,45 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import tomli_w
 
 from experiments.config.reading import Config
+from experiments.errors import ConfigError
 from experiments.interop.k6_output import Output
 from experiments.studies.app_segments import measure
-from experiments.studies.live.demands import Account, demands
+from experiments.studies.live.application import BACKGROUND
+from experiments.studies.live.demands import Account, Demands, demands, used_for
+from experiments.studies.live.load_cut import cut_all
+from experiments.studies.live.spread import Deviations, deviations_of, mean_of, spread
 from sim.app.customer import hurried
-from sim.load.settings import ConstantVUs
+from sim.load.settings import ConstantVUs, Load, PerVUIterations, loads_of
 from sim.result import RunResult
 from sim.run import simulate
 from sim.world import World
 
-SINGLE: Final = ConstantVUs("constant-vus", 15.0, 1, graceful_stop_s=1.0)
-BUSY: Final = ConstantVUs("constant-vus", 15.0, 16, graceful_stop_s=1.0)
+SINGLE: Final = ConstantVUs("constant-vus", 6.0, 1, graceful_stop_s=1.0)
+BUSY: Final = ConstantVUs("constant-vus", 10.0, 16, graceful_stop_s=1.0)
+NEWCOMERS: Final = PerVUIterations(
+    "per-vu-iterations", 200, 1, max_duration_s=20.0, graceful_stop_s=1.0, start_s=3.0
+)
+"""The load begins three seconds after k6 has made its users."""
+SINGLES: Final = 3
+BUSY_ROUNDS: Final = 4
+NEW_CONNECTIONS: Final = "--no-connection-reuse"
 _ROUNDS: Final = 3
 """Rounds of the fit: the mixture of requests depends a little on what is fitted."""
 _FEWEST: Final = 20
-_WIDEST: Final = 0.5
-"""Endpoints whose quartiles are farther apart, as a share of the median, wait for chance."""
+_QUICK: Final = 10
+"""Of so many requests of an endpoint the quickest has waited for nothing but its own work."""
+_WIDEST: Final = 0.35
+"""Endpoints whose quick requests are quicker than the median by more than this share of it wait
+for chance, such as a random pause."""
+_MEASURED_CROWD_S: Final = 15.0
 _START_ROWS: Final = 3
+_LEAST_COLD_S: Final = 1e-4
+"""Less is the chance of a single request."""
 _SYNCS: Final = 100
 _SYNC_BYTES: Final = 512
 _DATABASES: Final = ("mariadbd", "postgres")
@@ -51,57 +77,124 @@ class Measured(NamedTuple):
     taken: Sequence[Account]
 
 
-class Demands(NamedTuple):
-    """Processor seconds per request of the four programs."""
+class Loads(NamedTuple):
+    """What was measured: one user, several, several with a new connection per request, a crowd.
 
-    generator: float
-    service: float
-    database: float
-    redis: float
+    `fresh` is None where the server's main thread does not accept connections.
+    """
+
+    singles: Sequence[Measured]
+    rounds: Sequence[Measured]
+    fresh: Measured | None
+    newcomers: Measured
 
 
 class Fit(NamedTuple):
     """The world with this machine's numbers, and what to tell of them."""
 
     world: World
+    deviations: Deviations
     told: list[str]
 
 
-def fitted(config: Config, world: World, single: Measured, busy: Measured, folder: Path) -> Fit:
-    """Fit an application's world to two loads on the real servers.
+def fitted(config: Config, world: World, loads: Loads, folder: Path) -> Fit:
+    """Fit an application's world to loads on the real servers.
 
     Args:
         config: the application's config; its segments are timed here.
-        world: the config's world on this machine.
-        single: the load `SINGLE` as measured.
-        busy: the load `BUSY` as measured.
+        world: the config's world on this machine; its load is what will be predicted.
+        loads: `SINGLE` and `BUSY` as measured.
         folder: a folder on the disk that the database uses.
     """
-    times = measure(config)
+    times = measure(config, loads=_crowd(world))
     settings = replace(world.app, segments=times.segments, factors={}, request_cv=times.request_cv)
     database = replace(world.database, commit_wait_s=sync_s(folder))
     world = replace(world, app=settings, database=database)
-    measured = _measured(busy)
+    rounds = [found for each in loads.rounds if (found := _measured(each)) is not None]
     remarks = []
-    if measured is None:
+    deviations: Deviations = ()
+    if not rounds:
         remarks.append("the processor time of the programs could not be measured")
     else:
+        deviations = deviations_of(rounds)
         for _ in range(_ROUNDS):
-            world = _nearer(world, measured)
-        world = replace(world, app=replace(world.app, factors={"*": _factor(world)}))
-    delay_s, remark = _delay_s(world, single.output)
-    world = replace(world, network=replace(world.network, one_way_s=delay_s))
+            world = _nearer(world, mean_of(rounds))
+        start_s = _vu_start_s(loads.newcomers, mean_of(rounds))
+        world = replace(world, generator=replace(world.generator, vu_start_s=start_s))
+        app = replace(
+            world.app,
+            factors={"*": _factor(world)},
+            accept_s=_accept_s(loads.fresh, mean_of(rounds)),
+        )
+        world = replace(world, app=app)
+    delay_s, remark = _delay_s(world, [each.output for each in loads.singles])
+    cold_s = _cold_s([each.output for each in loads.singles])
+    app = replace(world.app, cold_s=cold_s)
+    world = replace(world, app=app, network=replace(world.network, one_way_s=delay_s))
     told = [
         f"app.segments: {len(times.segments)} timed",
         f"app.request_cv={world.app.request_cv}",
         f'app.factors."*"={_factor(world):.4g}',
+        f"app.accept_s={app.accept_s:.3g}",
+        *(f'app.cold_s."{endpoint}"={seconds:.3g}' for endpoint, seconds in cold_s.items()),
         f"generator.speed={world.generator.speed:.3g}",
+        *_told_of_start(world),
         f"database.speed={world.database.speed:.3g}",
         f"database.commit_wait_s={database.commit_wait_s:.3g}",
         f"redis.command_overhead_us={world.redis.command_overhead_us:.3g}",
         f"network.one_way_s={delay_s:.3g}",
+        *_told_of(deviations),
     ]
-    return Fit(world, [*told, *remarks, *remark])
+    return Fit(world, deviations, [*told, *remarks, *remark])
+
+
+def _told_of_start(world: World) -> list[str]:
+    start_s = world.generator.vu_start_s
+    return [] if start_s is None else [f"generator.vu_start_s={start_s:.3g}"]
+
+
+def _told_of(deviations: Deviations) -> list[str]:
+    if not deviations:
+        return []
+    found = spread(deviations)._asdict().items()
+    shares = ", ".join(f"{name} {100 * share:.2g} %" for name, share in found)
+    return [f"between {len(deviations)} rounds the demands differ by (one deviation): {shares}"]
+
+
+def fragment(world: World) -> str:
+    """The fitted keys as TOML, which a config can name under `include`."""
+    app, generator = world.app, world.generator
+    tables: dict[str, dict[str, Any]] = {
+        "app": {
+            "request_cv": app.request_cv,
+            "accept_s": app.accept_s,
+            "segments": app.segments,
+            "factors": app.factors,
+            "cold_s": app.cold_s,
+        },
+        "generator": {"speed": generator.speed, "vu_start_s": generator.vu_start_s},
+        "database": {
+            "speed": world.database.speed,
+            "commit_wait_s": world.database.commit_wait_s,
+        },
+        "redis": {"command_overhead_us": world.redis.command_overhead_us},
+        "network": {"one_way_s": world.network.one_way_s},
+    }
+    return tomli_w.dumps(
+        {
+            name: {key: value for key, value in table.items() if value is not None}
+            for name, table in tables.items()
+        }
+    )
+
+
+def _crowd(world: World) -> tuple[Load, ...]:
+    """The start of the load, or all of it where it cannot be cut."""
+    loads = loads_of(world.load)
+    try:
+        return cut_all(loads, _MEASURED_CROWD_S)
+    except ConfigError:
+        return loads
 
 
 def sync_s(folder: Path) -> float:
@@ -123,7 +216,10 @@ def _measured(load: Measured) -> Demands | None:
     database = sum(found.get(name, 0.0) for name in _DATABASES)
     if not found or not database:
         return None
-    return Demands(found["k6"], found["service"], database, found.get("redis-server", 0.0))
+    service = sum(
+        used for name, used in found.items() if name == "service" or name.startswith(BACKGROUND)
+    )
+    return Demands(found["k6"], service, database, found.get("redis-server", 0.0))
 
 
 def _factor(world: World) -> float:
@@ -133,20 +229,28 @@ def _factor(world: World) -> float:
 def _nearer(world: World, measured: Demands) -> World:
     """The world with each program's work multiplied by measured over simulated demand."""
     simulated = _simulated(world)
+    ratios = (
+        real / here if real > 0.0 and here > 0.0 else 1.0
+        for real, here in zip(measured, simulated, strict=True)
+    )
+    return with_demands_times(world, Demands(*ratios))
+
+
+def with_demands_times(world: World, factors: Demands) -> World:
+    """The world with each program's work per request multiplied by a factor."""
     generator, database, redis = world.generator, world.database, world.redis
-    factor = _factor(world)
-    if simulated.generator > 0.0 and measured.generator > 0.0:
-        speed = generator.speed * simulated.generator / measured.generator
-        generator = replace(generator, speed=speed)
-    if simulated.database > 0.0:
-        database = replace(database, speed=database.speed * simulated.database / measured.database)
-    if simulated.redis > 0.0 and measured.redis > 0.0:
-        overhead_us = redis.command_overhead_us * measured.redis / simulated.redis
-        redis = replace(redis, command_overhead_us=overhead_us)
-    if simulated.service > 0.0:
-        factor *= measured.service / simulated.service
-    app = replace(world.app, factors={"*": factor})
-    return replace(world, generator=generator, database=database, redis=redis, app=app)
+    start_s = generator.vu_start_s
+    return replace(
+        world,
+        generator=replace(
+            generator,
+            speed=generator.speed / factors.generator,
+            vu_start_s=None if start_s is None else start_s * factors.generator,
+        ),
+        database=replace(database, speed=database.speed / factors.database),
+        redis=replace(redis, command_overhead_us=redis.command_overhead_us * factors.redis),
+        app=replace(world.app, factors={"*": _factor(world) * factors.service}),
+    )
 
 
 def roomy(world: World) -> World:
@@ -173,11 +277,8 @@ def _grown(run: RunResult, column: str) -> float:
     return float(values[-1] - values[_START_ROWS])
 
 
-def _delay_s(world: World, output: Output) -> tuple[float, list[str]]:
+def _delay_s(world: World, outputs: Sequence[Output]) -> tuple[float, list[str]]:
     """The delay of each way, from what one user waits beyond the simulated times; remarks."""
-    real: dict[str, list[float]] = {}
-    for request in output.requests:
-        real.setdefault(request.name, []).append(request.duration_ms * 1e-3)
     simulated: dict[str, list[float]] = {}
     with hurried():
         simulate(
@@ -188,8 +289,8 @@ def _delay_s(world: World, output: Output) -> tuple[float, list[str]]:
             ),
         )
     more_s = [
-        median(times) - median(simulated[endpoint])
-        for endpoint, times in real.items()
+        _quick(times) - _quick(simulated[endpoint])
+        for endpoint, times in _times(outputs).items()
         if min(len(times), len(simulated.get(endpoint, ()))) >= _FEWEST and _is_steady(times)
     ]
     if not more_s:
@@ -200,6 +301,49 @@ def _delay_s(world: World, output: Output) -> tuple[float, list[str]]:
     return delay_s, []
 
 
+def _cold_s(outputs: Sequence[Output]) -> dict[str, float]:
+    """Endpoint -> how much longer its first request takes, where the others take equally long."""
+    steady = {endpoint for endpoint, times in _times(outputs).items() if _is_steady(times)}
+    found: dict[str, list[float]] = {}
+    for output in outputs:
+        for endpoint, times in _times([output]).items():
+            if endpoint in steady and len(times) >= _FEWEST:
+                found.setdefault(endpoint, []).append(times[0] - median(times))
+    return {
+        endpoint: round(median(more), 5)
+        for endpoint, more in found.items()
+        if median(more) > _LEAST_COLD_S
+    }
+
+
+def _accept_s(fresh: Measured | None, usual: Demands) -> float:
+    """Processor time of the service for a new connection."""
+    found = None if fresh is None else _measured(fresh)
+    return 0.0 if found is None else max(0.0, found.service - usual.service)
+
+
+def _vu_start_s(newcomers: Measured, usual: Demands) -> float | None:
+    """Processor time of the generator per user, beyond that for the user's requests."""
+    used_s = used_for(newcomers.taken, newcomers.output.requests, "k6")
+    if used_s is None:
+        return None
+    more_s = used_s - len(newcomers.output.requests) * usual.generator
+    return max(0.0, more_s / NEWCOMERS.vus)
+
+
+def _times(outputs: Sequence[Output]) -> dict[str, list[float]]:
+    """Endpoint -> seconds that its requests took, in their order."""
+    found: dict[str, list[float]] = {}
+    for output in outputs:
+        for request in output.requests:
+            found.setdefault(request.name, []).append(request.duration_ms * 1e-3)
+    return found
+
+
+def _quick(times: Sequence[float]) -> float:
+    return quantiles(times, n=_QUICK)[0]
+
+
 def _is_steady(times: Sequence[float]) -> bool:
-    low, middle, high = quantiles(times, n=4)
-    return high - low <= _WIDEST * middle
+    middle = median(times)
+    return len(times) >= _FEWEST and middle - _quick(times) <= _WIDEST * middle

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from importlib.util import find_spec
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from experiments.interop.programs import LOOPBACK, Program, ProgramError, free_port
+from experiments.interop.programs import LOOPBACK, Program, ProgramError, free_port, wait_until_idle
 from sim.world import Application
 
 _PREPARE_S: Final = 60.0
@@ -27,6 +26,15 @@ module, _, name = prepare.partition(":")
 if module:
     getattr(importlib.import_module(module), name)()
 """
+_BACKGROUND: Final = """\
+import asyncio, importlib, inspect, sys
+module, _, name = sys.argv[1].partition(":")
+found = getattr(importlib.import_module(module), name)()
+if inspect.iscoroutine(found):
+    asyncio.run(found)
+"""
+BACKGROUND: Final = "background "
+"""Start of the names of the programs that run beside the web server."""
 _PREPARE_ASGI: Final = """\
 import asyncio, importlib, inspect, sys
 path, prepare = sys.argv[1:]
@@ -102,11 +110,8 @@ def served_application(
         folder: where logs go.
 
     Raises:
-        ProgramError: the server is missing, the preparation failed, or the application ended.
+        ProgramError: the preparation failed, or the application ended.
     """
-    server = "uvicorn" if settings.asgi else "gunicorn"
-    if find_spec(server) is None:
-        raise ProgramError(f"no {server} in this environment; install it: pip install {server}")
     environment = {**environment_of(settings, database, redis), "PYTHONPATH": _python_path()}
     _prepare(settings, environment, folder)
     port = free_port()
@@ -118,8 +123,30 @@ def served_application(
     log = folder / "service.log"
     with Program("service", command, log, environment=environment) as service:
         service.wait_until_listening(port)
-        yield f"http://{LOOPBACK}:{port}"
-        service.check()
+        with _background(settings, environment, folder) as processes:
+            wait_until_idle()
+            service.check()
+            yield f"http://{LOOPBACK}:{port}"
+            service.check()
+            for process in processes:
+                process.check_not_failed()
+
+
+@contextmanager
+def _background(
+    settings: Application, environment: Mapping[str, str], folder: Path
+) -> Iterator[list[Program]]:
+    """Run the processes beside the web server, each as a program of its own."""
+    with ExitStack() as stack:
+        processes = []
+        for each in settings.background:
+            for number in range(each.processes):
+                name = f"{BACKGROUND}{each.name}-{number + 1}"
+                command = [sys.executable, "-c", _BACKGROUND, each.run]
+                log = folder / f"{name.replace(' ', '-')}.log"
+                program = Program(name, command, log, environment=environment)
+                processes.append(stack.enter_context(program))
+        yield processes
 
 
 def gunicorn(settings: Application) -> list[str]:

@@ -20,6 +20,15 @@ _START_S: Final = 3.0
 """Left out at the start of a load: programs start and fill their caches."""
 
 
+class Demands(NamedTuple):
+    """Processor seconds per request of the four programs."""
+
+    generator: float
+    service: float
+    database: float
+    redis: float
+
+
 class Account(NamedTuple):
     """Processor time of each program up to a moment of wall time."""
 
@@ -71,3 +80,18 @@ def demands(taken: Sequence[Account], requests: Sequence[Request]) -> dict[str, 
         for name, used_s in end.processor_s.items()
         if name in begin.processor_s
     }
+
+
+def used_for(taken: Sequence[Account], requests: Sequence[Request], program: str) -> float | None:
+    """Processor time of a program from just before the first request to the last account of it.
+
+    None where it was not measured.
+    """
+    if not requests:
+        return None
+    first_s = min(request.time_s - request.duration_ms * 1e-3 for request in requests)
+    found = [account for account in taken if program in account.processor_s]
+    before = [account for account in found if account.time_s <= first_s]
+    if not before or found[-1].time_s <= first_s:
+        return None
+    return found[-1].processor_s[program] - before[-1].processor_s[program]

@@ -16,12 +16,14 @@ from experiments.interop.programs import (
     LOOPBACK,
     Program,
     ProgramError,
+    check_answers,
     check_loopback,
     free_port,
     mariadb_server,
     postgresql_server,
     redis_server,
     required_program,
+    wait_until_idle,
 )
 from experiments.interop.serve import SERVE_VARIABLE
 from experiments.studies.live.application import served_application
@@ -60,34 +62,61 @@ class Target:
     redis: str | None = None
 
 
+_PROGRAMS: Final = {
+    "mariadb": (("mariadbd", "Debian: mariadb-server"),),
+    "postgresql": (("postgres", "Debian: postgresql"),),
+}
+_K6: Final = ("k6", "the Go module go.k6.io/k6")
+
+
+def check_programs(target: Target, world: World) -> None:
+    """Check that everything is there that a live run starts, before anything takes time.
+
+    Raises:
+        ProgramError: a program is missing, or a named server is not there or not on this machine.
+    """
+    needed = [_K6, *_PROGRAMS.get(target.database, ())]
+    if "://" in target.database:
+        check_answers(target.database, "--database")
+    elif target.database not in {*DATABASES, "sqlite"}:
+        allowed = ", ".join([*DATABASES, "sqlite"])
+        raise ProgramError(f"--database {target.database}: allowed: {allowed} or a URL")
+    if target.redis is not None:
+        check_answers(target.redis, "--redis")
+    else:
+        needed.append(("redis-server", "Debian: redis-server"))
+    for name, package in needed:
+        required_program(name, package)
+    server = "uvicorn" if world.app.asgi else "gunicorn"
+    if find_spec(server) is None:
+        raise ProgramError(f"no {server} in this environment; install it: pip install {server}")
+
+
 @contextmanager
 def served(target: Target, world: World, folder: Path) -> Iterator[str]:
     """Start Redis, the database and the service; give the service's URL; end what was started.
 
     Args:
-        target: what is served.
+        target: what is served; see `check_programs`.
         world: the target's world at the target's scale.
         folder: an empty folder for data and logs.
 
     Raises:
-        ProgramError: a program is missing, did not begin, or an address is not on this machine.
+        ProgramError: a program is missing or did not begin.
     """
     with ExitStack() as stack:
         if target.redis is None:
             redis_url = stack.enter_context(redis_server(folder))
         else:
-            check_loopback(urlsplit(target.redis).hostname or "", "--redis")
             redis_url = target.redis
         if target.database in DATABASES:
             database = stack.enter_context(DATABASES[target.database](folder))
         elif target.database == "sqlite":
             database = str(folder / "service.sqlite")
-        elif "://" in target.database:
-            check_loopback(urlsplit(target.database).hostname or "", "--database")
-            database = target.database
+            if world.app.path:
+                database = f"sqlite:///{database}"
         else:
-            allowed = ", ".join([*DATABASES, "sqlite"])
-            raise ProgramError(f"--database {target.database}: allowed: {allowed} or a URL")
+            database = target.database
         if world.app.path:
             with served_application(world.app, database, redis_url, folder) as url:
                 yield url
@@ -95,6 +124,8 @@ def served(target: Target, world: World, folder: Path) -> Iterator[str]:
         port = free_port()
         service = stack.enter_context(_service(target, world, redis_url, database, port, folder))
         service.wait_until_listening(port)
+        wait_until_idle()
+        service.check()
         yield f"http://{LOOPBACK}:{port}"
         service.check()
 
@@ -110,8 +141,6 @@ def _service(
         "redis": redis_url,
         "database": database,
     }
-    if find_spec("gunicorn") is None:
-        raise ProgramError("no gunicorn in this environment; install it: pip install gunicorn")
     command = [sys.executable, "-m", "gunicorn", "experiments.interop.serve:from_environment()"]
     command += ["--bind", f"{LOOPBACK}:{port}", "--workers", "1", "--worker-class", "gthread"]
     command += ["--threads", str(world.service.threads), "--keep-alive", "75", "--timeout", "120"]
@@ -138,7 +167,7 @@ def drive(
         ProgramError: there is no k6, it failed, or it did not end.
     """
     check_loopback(urlsplit(url).hostname or "", "--url")
-    k6 = required_program("k6", "the Go module go.k6.io/k6")
+    k6 = required_program(*_K6)
     number = len(list(folder.glob("k6-*.js")))
     path, output = folder / f"k6-{number}.js", folder / f"k6-{number}.csv"
     path.write_text(script, "utf-8")

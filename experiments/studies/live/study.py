@@ -29,7 +29,9 @@ from experiments.studies.calibrate.study import calibration
 from experiments.studies.live import app_fit
 from experiments.studies.live.load_cut import cut_all
 from experiments.studies.live.numbers import Numbers, kind_of, of_requests, of_run
-from experiments.studies.live.rig import Target, drive, served
+from experiments.studies.live.rig import Target, check_programs, drive, served
+from experiments.studies.live.spread import Deviations, drawn
+from sim.kernel.random_streams import Streams
 from sim.load.settings import (
     ConstantVUs,
     Load,
@@ -109,6 +111,7 @@ class LiveOptions:
 
 
 PREDICTION: Final = "prediction.json"
+CALIBRATED: Final = "calibrated.toml"
 Told = Callable[[str], None]
 
 
@@ -130,6 +133,8 @@ def live(target: Target, options: LiveOptions, *, told: Told = lambda _text: Non
     total_s = max(load.start_s + length_s(load) for load in loads)
     world = dataclasses.replace(world, load=loads)
     script = _script(world)
+    if options.calibrates or not options.only_predicts:
+        check_programs(target, world)
     measured: Numbers | None = None
     with _folder(options.keep) as folder:
         if options.prediction is not None:
@@ -164,13 +169,14 @@ def _predict(
     """Simulate the world's load, after a calibration if one is wanted."""
     fitted: tuple[str, ...] | None = None
     predicted = world
+    deviations: Deviations = ()
     if options.calibrates:
         told("measuring one user, then several, on the real service")
-        predicted, fitted = _calibrated(target, world, folder)
+        predicted, deviations, fitted = _calibrated(target, world, folder)
         for line in fitted:
             told(line)
     told(f"predicting: {options.replications} replications")
-    runs = _predicted(dataclasses.replace(predicted, load=world.load), options)
+    runs = _predicted(dataclasses.replace(predicted, load=world.load), deviations, options)
     return Prediction(calibration=None if fitted is None else list(fitted), runs=runs)
 
 
@@ -202,41 +208,56 @@ def _config(target: Target, fitted: Sequence[str] = ()) -> Config:
     return load_config(target.config, [*target.assignments, *here, *fitted])
 
 
-def _predicted(world: World, options: LiveOptions) -> list[Numbers]:
-    """The numbers of each replication.
+def _predicted(world: World, deviations: Deviations, options: LiveOptions) -> list[Numbers]:
+    """The numbers of each replication. Each draws what the calibration does not know.
 
     Raises:
         ConfigError: a run ended with an error, such as one of the application.
     """
     found = []
     for number in range(options.replications):
-        result = simulate(world, options.seed + number)
+        seed = options.seed + number
+        factors = drawn(deviations, Streams(seed).stream("calibration"))
+        one = app_fit.with_demands_times(world, factors) if deviations else world
+        result = simulate(one, seed)
         if result.failure:
             raise ConfigError("", world.app.key if world.app.path else "customer", result.failure)
         found.append(of_run(result))
     return found
 
 
-def _calibrated(target: Target, world: World, folder: Path) -> tuple[World, tuple[str, ...]]:
-    """The target's world with what one user on the real service tells, and what to tell of that."""
+def _calibrated(
+    target: Target, world: World, folder: Path
+) -> tuple[World, Deviations, tuple[str, ...]]:
+    """The target's world with what the real service tells, what stays unknown, what to tell."""
     if not world.app.path:
         fitted = _fitted(_calibration_runs(target, folder))
-        return _world(target, fitted), fitted
-    single, busy = (
-        _measured(target, world, load, _fresh(folder, f"calibration-{load.vus}-users"))
-        for load in (app_fit.SINGLE, app_fit.BUSY)
-    )
-    fit = app_fit.fitted(_config(target), world, single, busy, folder)
-    return fit.world, tuple(fit.told)
+        return _world(target, fitted), (), fitted
+
+    def measured(load: Load, name: str, *arguments: str) -> app_fit.Measured:
+        return _measured(target, world, load, _fresh(folder, f"calibration-{name}"), arguments)
+
+    singles = [measured(app_fit.SINGLE, f"single-{n}") for n in range(app_fit.SINGLES)]
+    rounds = [measured(app_fit.BUSY, f"busy-{n}") for n in range(app_fit.BUSY_ROUNDS)]
+    fresh = None
+    if world.app.wsgi and world.app.threads > 1:
+        fresh = measured(app_fit.BUSY, "connections", app_fit.NEW_CONNECTIONS)
+    newcomers = measured(app_fit.NEWCOMERS, "newcomers")
+    loads = app_fit.Loads(singles, rounds, fresh, newcomers)
+    fit = app_fit.fitted(_config(target), world, loads, folder)
+    (folder / CALIBRATED).write_text(app_fit.fragment(fit.world), "utf-8")
+    return fit.world, fit.deviations, tuple(fit.told)
 
 
-def _measured(target: Target, world: World, load: Load, folder: Path) -> app_fit.Measured:
+def _measured(
+    target: Target, world: World, load: Load, folder: Path, arguments: Sequence[str]
+) -> app_fit.Measured:
     """A calibration's load on an application of its own."""
     world = app_fit.roomy(world)
     timeout_s = world.generator.request_timeout_s
     script = calibration_script(world, load, base_url=_BASE_URL, timeout_s=timeout_s)
     with served(target, world, folder) as url:
-        driven = drive(script, url, folder, at_most_s=length_s(load))
+        driven = drive(script, url, folder, at_most_s=length_s(load), arguments=arguments)
     return app_fit.Measured(read_output(str(driven.output)), driven.taken)
 
 

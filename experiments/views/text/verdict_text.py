@@ -60,10 +60,10 @@ def all_failures(verdict: Verdict) -> list[str]:
 def _sentences(failures: Sequence[Failure]) -> list[str]:
     """The failures as sentences, in their order; one for all steps with the same reason."""
     groups: dict[object, list[Failure]] = {}
-    for number, failure in enumerate(failures):
+    for place, failure in enumerate(failures):
         same = (failure["limit"], failure["cause"], failure["resource"])
         alone = failure["kind"] != "step" or not failure["cause"]
-        groups.setdefault(number if alone else same, []).append(failure)
+        groups.setdefault(place if alone else same, []).append(failure)
     return [
         failure_sentence(group[0]) if len(group) == 1 else _steps_sentence(group)
         for group in groups.values()

@@ -189,6 +189,7 @@ class AsgiWorker(Worker):
             return
         noise = exchange.noise
         task = ApplicationTask(exchange.endpoint, Factor(noise, noise, noise), self, request=True)
+        task.debt_s += self.cold_s(exchange.endpoint)
         pool: Any = self.pool
         pool.under_way[exchange] = task
         job = loop.create_task(self._serve_it(exchange, task), context=context_of(task))
@@ -202,6 +203,7 @@ class AsgiWorker(Worker):
             if handled is not None and task.error is None:
                 task.error = type(handled).__name__
             RUNTIME.wait(END, blocks=False)
+            self.warmed(exchange.endpoint)
             self._answer_with(exchange, task.error, status, body)
 
         server, request = self._server, exchange.request

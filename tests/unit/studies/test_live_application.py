@@ -7,9 +7,9 @@ import time
 import pytest
 
 from experiments.interop.k6_output import Request
-from experiments.interop.programs import Program, ProgramError, processor_s
+from experiments.interop.programs import Program, ProgramError, processor_s, wait_until_idle
 from experiments.studies.live.application import environment_of, gunicorn
-from experiments.studies.live.demands import Account, demands
+from experiments.studies.live.demands import Account, demands, used_for
 from sim.world import Application
 
 DATABASE = "mysql+pymysql://u:p@127.0.0.1:33/d"
@@ -46,6 +46,16 @@ def test_a_demand_is_busy_time_over_requests_in_the_middle_of_a_load():
     assert demands(taken, []) == {}
 
 
+def test_what_a_crowd_costs_is_counted_from_before_its_first_request():
+    requests = [Request(103.0 + n / 10, "a", "200", 200.0) for n in range(10)]
+    taken = [Account(100.0 + s, {"k6": 0.5 * s}) for s in range(8)]
+    # The first request was sent at 102.8 s.
+    assert used_for(taken, requests, "k6") == pytest.approx(0.5 * 7 - 0.5 * 2)
+    assert used_for(taken, requests, "db") is None
+    assert used_for(taken[4:], requests, "k6") is None
+    assert used_for(taken, [], "k6") is None
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
 def test_the_processor_time_of_a_program_includes_its_children(tmp_path):
     burn = "import time\nend = time.time() + 20\nwhile time.time() < end: pass"
@@ -57,3 +67,23 @@ def test_the_processor_time_of_a_program_includes_its_children(tmp_path):
         assert processor_s()["burns"] >= 0.2
     assert "burns" not in processor_s()
     assert subprocess.run(["pgrep", "-f", "time.time() + 20"], check=False).returncode
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+def test_a_program_that_still_begins_is_waited_for(tmp_path):
+    code = "import time\nend = time.time() + 1.5\nwhile time.time() < end: pass\ntime.sleep(30)"
+    with Program("begins", [sys.executable, "-c", code], tmp_path / "log"):
+        began_s = time.monotonic()
+        wait_until_idle()
+        assert 1.5 <= time.monotonic() - began_s < 10.0
+        began_s = time.monotonic()
+        wait_until_idle()
+        assert time.monotonic() - began_s < 1.4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+def test_a_program_that_never_rests_is_not_waited_for_forever(tmp_path):
+    with Program("never", [sys.executable, "-c", "while True: pass"], tmp_path / "log"):
+        began_s = time.monotonic()
+        wait_until_idle(1.0)
+        assert 1.0 <= time.monotonic() - began_s < 5.0
