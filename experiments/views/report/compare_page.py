@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.statistics.quantities import FAILED, Quantity
 from experiments.statistics.verdict import Verdict
+from experiments.studies.compare.coverage import in_words
 from experiments.studies.compare.differences import ComparisonResult, VariantRow
 from experiments.studies.saved_results import SavedComparison
 from experiments.views import plots
@@ -23,7 +24,12 @@ from experiments.views.report.content import (
     made_by,
 )
 from experiments.views.report.run_verdict import LEVELS
-from experiments.views.text.compare_text import AS_IT_IS, decision, known_quantities
+from experiments.views.text.compare_text import (
+    AS_IT_IS,
+    decision,
+    is_ranked,
+    known_quantities,
+)
 from experiments.views.text.run_text import number
 from experiments.views.text.verdict_text import all_failures, has_seats, headline, seats_sentence
 
@@ -57,9 +63,17 @@ def compare_page(kept: SavedComparison) -> Page:
             comparison["correction"] + ".",
             made_by(kept.manifest, comparison["digest"]),
         ],
-        partial="Not every run asked for is in it; the same command with the same --out goes on."
-        if comparison["partial"]
-        else "",
+        partial=_partial(comparison),
+    )
+
+
+def _partial(comparison: ComparisonResult) -> str:
+    runs = comparison.get("runs")
+    if not runs:
+        return ""
+    done = in_words(runs)
+    return (
+        f"Not every run asked for is in it; {done}. The same command with the same --out goes on."
     )
 
 
@@ -93,7 +107,8 @@ def _sentences(comparison: ComparisonResult) -> list[Sentence]:
         told = best["verdict"]
         what = seats_sentence(told) if has_seats(told) else headline("", told).removeprefix(": ")
         found.append(f"With {best['name']}{about}: {what}.")
-    return [Sentence(text) for text in (*found, _counted(comparison))]
+    counted = [_counted(comparison)] if is_ranked(comparison) else []
+    return [Sentence(text) for text in (*found, *counted)]
 
 
 def _counted(comparison: ComparisonResult) -> str:
@@ -177,7 +192,7 @@ def _decided(rank: int, name: str, verdict: Verdict) -> list[str]:
     )
     missing = "; ".join(all_failures(verdict) or verdict["open"])
     cells = [number(round(count / size)) for count in counts] if has_seats(verdict) else []
-    return [str(rank), name, verdict["outcome"], missing or "-", *cells]
+    return [str(rank or "-"), name, verdict["outcome"], missing or "-", *cells]
 
 
 def _forests(comparison: ComparisonResult) -> Iterator[Section]:
