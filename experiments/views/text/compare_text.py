@@ -149,9 +149,9 @@ def _nothing_recommended(base: Verdict, rows: Sequence[VariantRow]) -> str:
         return "no variant meets everything, and none is shown to be better"
     nearest = better[0]
     missing = all_failures(nearest["verdict"]) or nearest["verdict"]["open"]
-    return (
-        f"no variant meets everything; {nearest['name']} comes nearest, not met there: {missing[0]}"
-    )
+    tied = [row["name"] for row in better if row["rank"] == nearest["rank"]]
+    come = "comes nearest" if len(tied) == 1 else "come nearest and cannot be told apart"
+    return f"no variant meets everything; {' and '.join(tied)} {come}, not met there: {missing[0]}"
 
 
 def _meets(row: VariantRow) -> bool:
