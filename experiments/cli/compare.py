@@ -14,6 +14,8 @@ from experiments.cli.options import (
     positive,
     read_config,
     run_options,
+    runs_at_first,
+    say_plan,
 )
 from experiments.cli.output import show
 from experiments.exit_codes import ExitCode, interrupted_or_ok
@@ -75,6 +77,12 @@ def add_compare(commands: Any) -> argparse.ArgumentParser:
         metavar="P",
         help="half-width wanted of the difference in failed requests; 0.02 is two points",
     )
+    parser.add_argument(
+        "--race",
+        action="store_true",
+        help="make no further replications of variants that are clearly worse than another one "
+        "after 3, 6, 12, ...; the best one is lost with a probability of 5 %% at most",
+    )
     add_common(parser)
     add_budget(parser)
     return parser
@@ -90,7 +98,11 @@ def _compare(options: argparse.Namespace) -> ExitCode:
     named = _ALL_SHIPPED if options.variants is None and not options.sets_of else options.variants
     variants = Variants().select_with_sets(named or (), options.sets_of, options.set_size)
     how = run_options(options, ProgressDisplay)
-    result = compare(read_config(options), how, variants, options.precision)
+    given = read_config(options)
+    first = runs_at_first(options, given)
+    plan = f"compare: {len(variants)} variants and the config as it is, {first} runs each"
+    say_plan(options, how, plan)
+    result = compare(given, how, variants, options.precision, race=options.race)
     keep_comparison(result)
     show(options, result.document, render, render_verbose)
     return interrupted_or_ok(result.interrupted)

@@ -16,6 +16,8 @@ from experiments.cli.options import (
     add_config,
     read_config,
     run_options,
+    runs_at_first,
+    say_plan,
 )
 from experiments.cli.output import show
 from experiments.errors import OutputError
@@ -77,6 +79,9 @@ def _gate(options: argparse.Namespace) -> ExitCode:
     if not options.quiet:
         for warning in warnings(given.config, options.scale):
             how.display.warn(warning)
+    if options.budget is None:
+        first = runs_at_first(options, given)
+        say_plan(options, how, f"gate: {first} runs, up to {8 * first} where these do not decide")
     result = gate(given, how, options.baseline)
     keep_gate(result)
     if options.junit is not None:

@@ -21,6 +21,8 @@ exit codes: 0 ok; 104 config, variants or --out are not valid; 130 interrupted, 
 results kept; 1 anything else, in one line"""
 _MOST: Final = 100_000
 """Of replications, processes and samples; a config's `replications` has the same limit."""
+FIRST_STAGE: Final = 5
+"""Replications of a study where neither the command line nor the config says enough."""
 _LONGEST: Final = 20
 """Digits of a number on the command line, far more than any can have."""
 
@@ -56,7 +58,8 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="take values outside their plausible range for errors, not for warnings",
+        help="take values outside their plausible range, and a --scale that leaves a resource too "
+        "small, for errors and not for warnings",
     )
 
 
@@ -128,8 +131,9 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
 def read_config(options: argparse.Namespace) -> Reading:
     """The config that CONFIG and --set name.
 
-    Values outside their plausible range, and libraries of an application that were never tried in
-    the installed version, are told on standard error, one line each.
+    A `--scale` that leaves a resource too small, values outside their plausible range, and
+    libraries of an application that were never tried in the installed version, are told on
+    standard error, one line each.
 
     Raises:
         ConfigError: it is not valid, or has such a value and the command line has `--strict`.
@@ -149,14 +153,31 @@ def read_config(options: argparse.Namespace) -> Reading:
 
         for remark in untried_versions():
             sys.stderr.write(f"warning: {remark}\n")
+    _warn_of_scale(given, options)
     return given
+
+
+def _warn_of_scale(given: Reading, options: argparse.Namespace) -> None:
+    """Say before the first run what --scale leaves too small; with --strict, refuse it."""
+    scale = getattr(options, "scale", 1.0)
+    if scale >= 1.0:
+        return
+    from experiments.errors import OptionError
+    from experiments.studies.scale_check import before_runs
+
+    given.config.world_at(scale)  # A scale that leaves nobody is refused, and no more said of it.
+    found = before_runs(given.config, scale)
+    if found and options.strict:
+        raise OptionError("scale", f"{found.removeprefix('scale ')} (--strict)")
+    if found and not getattr(options, "quiet", False):
+        sys.stderr.write(f"warning: --{found}\n")
 
 
 def run_options(options: argparse.Namespace, display: type[Display]) -> RunOptions:
     """How to run, as the common options say.
 
     Args:
-        options: the command line; `run` has no budget.
+        options: the command line; not every command has a budget.
         display: what to show meanwhile, unless `--quiet`, if standard error is a terminal.
     """
     from experiments.runs.budget import Budget
@@ -174,6 +195,20 @@ def run_options(options: argparse.Namespace, display: type[Display]) -> RunOptio
         display=shown(),
         force=options.force,
     )
+
+
+def say_plan(options: argparse.Namespace, how: RunOptions, plan: str) -> None:
+    """Have standard error say how many runs a long command makes, when the first one begins."""
+    if not options.quiet and not options.json:
+        how.display.plan = f"{plan}; --budget 10m ends it earlier"
+
+
+def runs_at_first(options: argparse.Namespace, given: Reading) -> int:
+    """Replications of a study's first stage: those asked for, else the config's, at least 3."""
+    from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
+
+    own = given.config.header.replications
+    return options.replications or (own if own >= FEWEST_FOR_INTERVALS else FIRST_STAGE)
 
 
 def budget(text: str) -> Budget:

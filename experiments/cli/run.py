@@ -7,6 +7,7 @@ from typing import Any
 
 from experiments.cli.options import (
     USUAL_EXIT_CODES,
+    add_budget,
     add_command,
     add_common,
     add_config,
@@ -30,6 +31,7 @@ def add_run(commands: Any) -> argparse.ArgumentParser:
     parser.set_defaults(command=_run)
     add_config(parser)
     add_common(parser)
+    add_budget(parser)
     parser.add_argument(
         "--samples", action="store_true", help="keep every request in --out, for ticketsim export"
     )
@@ -63,4 +65,4 @@ def _run(options: argparse.Namespace) -> ExitCode:
     raise_if_broken(finished.config, options.scale, finished.results)
     if any(run["ended"] == THRESHOLD_CROSSED for run in finished.summary["runs"]):
         return ExitCode.BREACHED
-    return interrupted_or_ok(finished.summary["partial"])
+    return interrupted_or_ok(finished.interrupted)

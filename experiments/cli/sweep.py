@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any, Final
 
 from experiments.cli.options import (
+    FIRST_STAGE,
     add_budget,
     add_command,
     add_common,
@@ -13,6 +14,7 @@ from experiments.cli.options import (
     positive,
     read_config,
     run_options,
+    say_plan,
 )
 from experiments.cli.output import show
 from experiments.exit_codes import ExitCode, interrupted_or_ok
@@ -77,6 +79,7 @@ def add_sweep(commands: Any) -> argparse.ArgumentParser:
 
 def _sweep(options: argparse.Namespace) -> ExitCode:
     from experiments.studies.sweep.designs import parse_parameter
+    from experiments.studies.sweep.knee import most_tries
     from experiments.studies.sweep.study import sweep
     from experiments.views.progress import ProgressDisplay
     from experiments.views.saved_files import keep_sweep
@@ -86,6 +89,10 @@ def _sweep(options: argparse.Namespace) -> ExitCode:
     parameters = [parse_parameter(text) for text in options.parameters]
     design, samples = _design(options)
     how = run_options(options, ProgressDisplay)
+    if design == "knee" and len(parameters) == 1:
+        first = options.replications or FIRST_STAGE
+        values = f"up to {most_tries(parameters[0])} values of {parameters[0].key}"
+        say_plan(options, how, f"sweep --knee: {values}, {first} to {4 * first} runs each")
     result = sweep(given, how, parameters, design, samples)
     keep_sweep(result)
     show(options, result.document, render, render_verbose)

@@ -32,6 +32,15 @@ class Display:
     shows_verdict: ClassVar[bool] = False
     """Whether it wants to know what runs under way already fail in."""
 
+    plan: str = ""
+    """What is to be run, told once before the first run; empty where nobody wants to know."""
+
+    def begin(self) -> None:
+        """Tell the plan, the first time."""
+        if self.plan:
+            sys.stderr.write(f"{self.plan}\n")
+            self.plan = ""
+
     def warn(self, warning: str) -> None:
         """Say one thing that the reader of the results has to know."""
         sys.stderr.write(f"warning: {warning}\n")

@@ -129,6 +129,7 @@ class Runner:
         def is_needless(number: int) -> bool:
             return self._finished.find(batch[number]) is not None
 
+        self._options.display.begin()
         self._warn_if_short_of_memory(batch)
         tasks = [
             dataclasses.replace(each.task, replication=number) for number, each in enumerate(batch)

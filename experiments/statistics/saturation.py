@@ -54,6 +54,20 @@ def limits_of(world: World) -> dict[str, float]:
     }
 
 
+def settings_of(world: World) -> dict[str, float | str]:
+    """Config key -> value of every limit that a failure can be blamed on, as the config has it."""
+    return {
+        "service.max_connections": world.service.max_connections,
+        "service.threads": world.service.threads,
+        "service.accept_count": world.service.accept_count,
+        "pool.connections": world.pool.connections,
+        "generator.local_ports": world.generator.local_ports,
+        "redis.maxmemory": world.redis.maxmemory,
+        "policy.access_ttl_s": world.policy.access_ttl_s,
+        SEATS: world.catalogue.seats,
+    }
+
+
 def rounded_limits(world: World, small: World) -> frozenset[str]:
     """Config keys of limits that a scale has made too small to blame.
 

@@ -127,6 +127,14 @@ def step_counts(
     }
 
 
+def causes_at(runs: Sequence[RunResult], endpoint: str) -> Counter[str]:
+    """Primary cause -> failed requests of an endpoint in all runs, business refusals left out."""
+    found = Counter[str]()
+    for name, count in _failures(runs, [endpoint]):
+        found[name] += count
+    return found
+
+
 def _counts(runs: Sequence[RunResult], endpoints: Sequence[str], limit: float) -> StepCounts:
     triples = [counts_of(run, endpoints) for run in runs]
     requests, refused, failed = (sum(column) for column in zip(*triples, strict=True))

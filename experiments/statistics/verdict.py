@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal, NotRequired
 
 from typing_extensions import TypedDict
@@ -101,6 +101,8 @@ class Failure(TypedDict):
     """Its share of the failed requests there."""
     resource: str
     """Config key of the limit behind it, or empty where none was found."""
+    setting: NotRequired[float | str | None]
+    """The value of `resource` in the config, at full size."""
     rounded: NotRequired[bool]
     """Whether `resource` has so few units at this scale that the rounding may be what failed."""
 
@@ -135,6 +137,8 @@ class Terms:
         opens_after_s: when the sale opened, after the load began.
         limits: of the world as simulated, see `experiments.statistics.saturation.limits_of`.
         rounded: config keys of limits too small at this scale to be blamed for a failure.
+        settings: config key -> value of the limits at full size, see
+            `experiments.statistics.saturation.settings_of`.
         observed_off: see `Verdict`.
     """
 
@@ -143,6 +147,7 @@ class Terms:
     opens_after_s: float | None = None
     limits: Mapping[str, float] = dataclasses.field(default_factory=dict)
     rounded: frozenset[str] = frozenset()
+    settings: Mapping[str, float | str] = dataclasses.field(default_factory=dict)
 
 
 def verdict_on(
@@ -168,7 +173,7 @@ def verdict_on(
         *_failed_sale(people, runs, full),
         *_failed_invariants(broken),
     ]
-    failures = [_told_at(failure, terms.rounded) for failure in failures]
+    failures = [_told_at(failure, terms) for failure in failures]
     undecided = list(_undecided(rows, runs))
     return {
         "outcome": "fails" if failures else "open" if undecided else "holds",
@@ -345,8 +350,13 @@ def _all_paid(runs: Sequence[RunResult]) -> bool:
     return all(0 < run.tables.get("seat", 0) <= run.tables.get("booking:PAID", 0) for run in runs)
 
 
-def _told_at(failure: Failure, rounded: Collection[str]) -> Failure:
-    return {**failure, "rounded": failure["resource"] in rounded}
+def _told_at(failure: Failure, terms: Terms) -> Failure:
+    resource = failure["resource"]
+    return {
+        **failure,
+        "rounded": resource in terms.rounded,
+        "setting": terms.settings.get(resource),
+    }
 
 
 def _endpoint(criterion: Criterion, runs: Sequence[RunResult]) -> str:

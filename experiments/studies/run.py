@@ -40,6 +40,8 @@ class Finished:
     config: Config
     results: Mapping[int, RunResult]
     summary: RunSummary
+    interrupted: bool = False
+    """Whether the user interrupted; a budget that is spent leaves a partial summary as well."""
 
 
 def run(given: Reading, options: RunOptions, *, samples: bool = False) -> Finished:
@@ -93,6 +95,8 @@ class _Work:
             self._watched = dataclasses.replace(self._watched, judge=so_far(self._setup.terms))
         self._folder = _folder(self._config, self._setup, options)
         self._every: dict[int, RunResult] = {}
+        self._budget = options.budget.started()
+        self._interrupted = False
 
     def done(self) -> Finished:
         """Run what is missing and keep all of it."""
@@ -109,7 +113,7 @@ class _Work:
         summary = self._summary()
         if len(self._every) > known:
             self._save(summary)
-        return Finished(self._config, results, summary)
+        return Finished(self._config, results, summary, self._interrupted)
 
     def _again(self) -> list[int]:
         """The second runs of worlds, where something is unknown."""
@@ -141,6 +145,7 @@ class _Work:
             self._folder.close()
 
     def _simulate(self, missing: Sequence[int]) -> None:
+        missing = missing[: self._budget.runs_left]
         if not missing:
             return
         setup, options = self._setup, self._options
@@ -153,16 +158,17 @@ class _Work:
         if warning:
             options.display.warn(warning)
         with options.display.runs(len(tasks), worlds[0].load) as report:
-            stream_replications(tasks, options.workers, report, self._keep)
+            self._interrupted = stream_replications(tasks, options.workers, report, self._keep)
 
     def _keep(self, number: int, result: RunResult) -> bool:
         """Take a finished replication, and save the run so far if it has not been for a while."""
         self._every[number] = result
+        self._budget.spent_runs += 1
         missing = len(self._results()) < self._setup.replications
         if missing and time.monotonic() - self._saved_s >= SAVED_EVERY_S:
             self._save(self._summary())
         # The same code would end the others as well.
-        return bool(result.failure)
+        return bool(result.failure) or self._budget.seconds_left <= 0.0
 
     def _save(self, summary: RunSummary) -> None:
         if self._folder is not None:
@@ -178,6 +184,10 @@ class _Work:
     def _summary(self) -> RunSummary:
         results = self._results()
         summary = summarise(self._setup, results, time.monotonic() - self._began_s)
+        if self._budget.empty and summary["partial"]:
+            done = f"{summary['replications']} of {self._setup.replications} replications are done"
+            more = "the same command with --out goes on"
+            summary["warnings"].insert(0, f"the budget is spent: {done}; {more}")
         worlds = self._config.worlds
         if worlds is not None:
             every = self._every

@@ -16,6 +16,7 @@ from typing import Final
 
 from experiments.config.reading import Config, load
 from experiments.statistics.intervals import ci95, mean
+from experiments.studies.whole_units import remark
 
 SCALES: Final = (1.0, 0.3, 0.1, 0.03)
 SEEDS: Final = (1, 2, 3, 4, 5)
@@ -39,16 +40,28 @@ def warnings(config: Config, scale: float) -> list[str]:
     """
     if scale >= 1.0:
         return []
-    if config.world != load("incident-as-planned", ()).world:
+    if not _was_measured(config):
+        lost = remark(config.world, scale)
+        begin = f"{lost}. Whether" if lost else f"scale {scale:g}: whether"
         return [
             (
-                f"scale {scale:g}: whether shares and durations of {config.name} agree with full "
+                f"{begin} shares and durations of {config.name} agree with full "
                 f"size is not known; ticketsim run CONFIG --scale {scale:g} --check-scale compares "
                 "two scales"
             )
         ]
     text = resources.files("experiments.shipped").joinpath("data", _FILE).read_text("utf-8")
     return list(_warnings(scale, tomllib.loads(text)["scale"]))
+
+
+def before_runs(config: Config, scale: float) -> str:
+    """What to say before anything is run at a scale that leaves a resource too small, or ""."""
+    return "" if scale >= 1.0 or _was_measured(config) else remark(config.world, scale)
+
+
+def _was_measured(config: Config) -> bool:
+    """Whether this is the one world that was held against full size at smaller scales."""
+    return config.world == load("incident-as-planned", ()).world
 
 
 def _warnings(scale: float, measured: Sequence[Mapping[str, float]]) -> Iterator[str]:

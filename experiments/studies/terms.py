@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from experiments.config.reading import Config
-from experiments.statistics.saturation import limits_of, rounded_limits
+from experiments.statistics.saturation import limits_of, rounded_limits, settings_of
 from experiments.statistics.thresholds import criteria
 from experiments.statistics.verdict import Terms
 
@@ -30,4 +30,5 @@ def terms_of(
         opens_after_s=config.world.catalogue.opens_after_s,
         limits=limits_of(small) if with_limits else {},
         rounded=rounded_limits(config.world, small),
+        settings=settings_of(config.world),
     )

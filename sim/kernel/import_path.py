@@ -14,9 +14,11 @@ def imported(path: str, allowed: str) -> Any:
         allowed: what messages say is allowed.
 
     Raises:
-        ValueError: there is no such module, or no such name in it.
+        ValueError: there is no such module, or no such name in it, or the path names none.
     """
     module_name, _, name = path.partition(":")
+    if not module_name or not name:
+        raise ValueError(f"no module with a name in it; allowed: {allowed}")
     try:
         return getattr(import_module(module_name), name)
     except (ImportError, AttributeError, SyntaxError, ValueError) as error:

@@ -24,6 +24,7 @@ from experiments.statistics.summary import combined_digest
 from experiments.statistics.uncertainty import Split, Uncertainty, split
 from experiments.statistics.verdict import Verdict
 from experiments.studies.compare.over_worlds import OverWorlds, over_worlds
+from experiments.studies.compare.racing import Left
 from experiments.studies.compare.robust_choice import Choice
 from sim.result import RunResult
 
@@ -68,10 +69,19 @@ class VariantRow(TypedDict):
     quantities: dict[str, Difference]
     verdict: NotRequired[Verdict]
     rank: NotRequired[int]
-    """1 is best; the config as it is has a rank too."""
+    """1 is best; the config as it is has a rank too; 0 where too few runs are done to rank."""
     tied_with: NotRequired[list[str]]
     against_base: NotRequired[Literal["better", "worse", "tie"]]
     measured: NotRequired[list[dict[str, Any]]]
+    left: NotRequired[Left]
+    """Where it left a race before the last replication: why."""
+
+
+class RunsDone(TypedDict):
+    """How many replications are done, and how many were wanted at first."""
+
+    done: int
+    wanted: int
 
 
 class ComparisonResult(TypedDict):
@@ -96,6 +106,10 @@ class ComparisonResult(TypedDict):
     """The quantity by which variants rank that sell as many seats."""
     failing_values: NotRequired[dict[str, float | None]]
     """Of the config as it is and of each variant, at full size."""
+    unchanged: NotRequired[list[str]]
+    """Variants that are on in the base already: they were not run and have no row."""
+    runs: NotRequired[dict[str, RunsDone]]
+    """Of the config as it is and of each variant, where the comparison ended early."""
     uncertainty: NotRequired[Uncertainty]
     first_choices: NotRequired[list[Choice]]
     """Where something is unknown and variants state a cost: what to take for how much."""

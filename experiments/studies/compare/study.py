@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 
 from experiments.config.reading import Config, Reading
 from experiments.config.sources import Merged
 from experiments.config.variants import Variant
-from experiments.errors import InterruptedRunError
+from experiments.errors import InterruptedRunError, OptionError
 from experiments.runs.campaign import Campaign, Cell
 from experiments.runs.options import RunOptions
 from experiments.runs.storage.journal import Journal
@@ -16,6 +17,7 @@ from experiments.runs.storage.store import identity_of
 from experiments.runs.study_result import StudyResult
 from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
 from experiments.statistics.summary import combined_digest
+from experiments.studies.compare.coverage import in_words, on_already, runs_done
 from experiments.studies.compare.differences import (
     CORRECTION,
     SCHEMA,
@@ -29,8 +31,9 @@ from experiments.studies.compare.differences import (
     never_asked_for,
     run_comparison,
 )
+from experiments.studies.compare.race_of_runs import left_early
 from experiments.studies.compare.robust_choice import Candidate, first_choices
-from experiments.studies.compare.standings import ranking_of
+from experiments.studies.compare.standings import Standings, ranking_of, unranked
 from experiments.studies.drawn_worlds import remarks
 from experiments.studies.scale_check import warnings as scale_warnings
 from experiments.studies.validate.measured_runs import beside
@@ -44,6 +47,8 @@ def compare(
     options: RunOptions,
     variants: Sequence[Variant],
     precision: float | None = None,
+    *,
+    race: bool = False,
 ) -> StudyResult[ComparisonResult]:
     """Compare variants with a config.
 
@@ -52,6 +57,7 @@ def compare(
         options: how to run; its replications are those of the first stage.
         variants: what to compare.
         precision: half-width wanted of the difference in the share of failed requests.
+        race: whether variants that are clearly worse get no further replications.
 
     Raises:
         TicketsimError: a variant or `out` cannot be used, or nothing was measured.
@@ -59,21 +65,37 @@ def compare(
     began = time.perf_counter()
     config = given.config
     base = Cell(BASE, config)
-    alternatives = [_alternative(variant, given.merged, config) for variant in variants]
+    every = [_alternative(variant, given.merged, config) for variant in variants]
+    unchanged = [one for one in every if changes_nothing(base, one)]
+    alternatives = [one for one in every if one not in unchanged]
+    if not alternatives:
+        raise OptionError("variants", f"nothing to compare: {on_already(unchanged)}")
     seed = options.seed_for(config)
     journal = Journal(options.out, "compare", identity_of(config.resolved, seed, options.scale))
     campaign = Campaign(journal, options, seed)
     design = Design(_first_stage(config, options), precision)
-    run_comparison(campaign, base, alternatives, design)
-    cells = [base, *(one.cell for one in alternatives)]
+    left = left_early(campaign, base, alternatives, design.first, options.scale) if race else {}
+    staying = [one for one in alternatives if one.cell.name not in left]
+    run_comparison(campaign, base, staying, design)
+    cells = [base, *(one.cell for one in staying)]
     campaign.run_again(cells, len(campaign.results(base)))
+    ended = campaign.interrupted or campaign.cut_short
     means, rows = comparison_of(campaign, base, alternatives, design)
     if not rows:
-        raise InterruptedRunError("ended before anything could be compared")
+        done = in_words(runs_done(campaign, base, staying, design))
+        raise InterruptedRunError(f"ended before anything could be compared; {done}")
     if options.scale < 1:
         extrapolate(rows, options.scale)
     _add_measured(rows, variants, config, options.scale)
-    standing = ranking_of(campaign, base, alternatives, rows, options.scale)
+    for row in rows:
+        if row["name"] in left:
+            row["left"] = left[row["name"]]
+    standing = _as_far_as_run(
+        ranking_of(campaign, base, alternatives, rows, options.scale),
+        rows,
+        ended and len(rows) < len(alternatives),
+        ended,
+    )
     comparison: ComparisonResult = {
         "schema": SCHEMA,
         "config": config.name,
@@ -92,6 +114,7 @@ def compare(
         "failing_values": standing.failing_values,
         "warnings": [
             *remarks(config),
+            *([on_already(unchanged)] if unchanged else []),
             *_unused(campaign, base, alternatives),
             *_warnings(config, options.scale, design, campaign, len(rows), len(alternatives)),
         ],
@@ -100,9 +123,36 @@ def compare(
         ),
         "wall_seconds": round(time.perf_counter() - began, 3),
     }
+    if unchanged:
+        comparison["unchanged"] = [one.cell.name for one in unchanged]
+    if ended:
+        comparison["runs"] = runs_done(campaign, base, staying, design)
     uncertainty = campaign.uncertainty(base, campaign.results(base))
     if uncertainty is not None:
         comparison["uncertainty"] = uncertainty
+    _add_first_choices(comparison, rows)
+    return StudyResult(comparison, campaign.interrupted, journal)
+
+
+def _as_far_as_run(
+    standing: Standings, rows: Sequence[VariantRow], incomplete: bool, ended: bool
+) -> Standings:
+    """Ranks only where no variant lacks its runs; no recommendation without intervals.
+
+    Args:
+        standing: as if everything had been run.
+        rows: of the variants; unranked in place.
+        incomplete: whether some variant has no pair of runs at all.
+        ended: whether the comparison ended early.
+    """
+    few = min(row["replications"] for row in rows) < FEWEST_FOR_INTERVALS
+    if incomplete or (ended and few):
+        return unranked(standing, rows)
+    return dataclasses.replace(standing, recommended=[]) if few else standing
+
+
+def _add_first_choices(comparison: ComparisonResult, rows: Sequence[VariantRow]) -> None:
+    """Where something is unknown and variants state a cost: what to take for how much."""
     candidates = [
         Candidate(row["name"], row["cost"], row["over_worlds"]["effects"])
         for row in rows
@@ -110,7 +160,6 @@ def compare(
     ]
     if candidates:
         comparison["first_choices"] = first_choices(candidates)
-    return StudyResult(comparison, campaign.interrupted, journal)
 
 
 def _add_measured(
@@ -139,10 +188,7 @@ def _first_stage(config: Config, options: RunOptions) -> int:
 
 
 def _unused(campaign: Campaign, base: Cell, alternatives: Sequence[Alternative]) -> Iterator[str]:
-    """Which variants change nothing at all, or nothing that matters here."""
-    nothing = [one.cell.name for one in alternatives if changes_nothing(base, one)]
-    if nothing:
-        yield f"{', '.join(nothing)}: the config is like this already"
+    """Which variants change nothing that matters here."""
     names = never_asked_for(campaign, base, alternatives)
     if names:
         yield (

@@ -14,6 +14,8 @@ from typing import Final, NotRequired
 
 from typing_extensions import TypedDict
 
+from experiments.statistics.thresholds import STEP_FAILED
+from experiments.statistics.verdict import Failure, Verdict
 from experiments.studies.gate.decision import Check, Outcome
 from experiments.studies.sweep.designs import Parameter
 
@@ -46,6 +48,10 @@ class Side(TypedDict):
     found: float | None
     """The mean over the runs of what the threshold limits; None without samples."""
     limit: float
+    cause: NotRequired[str]
+    """The most common primary cause of failed requests behind it, or empty."""
+    resource: NotRequired[str]
+    """Config key of the limit behind it, or empty where none was found."""
 
 
 class Knee(TypedDict):
@@ -209,6 +215,29 @@ def side_of(value: float, checks: Sequence[Check]) -> Side:
         "found": worst["value"],
         "limit": worst["limit"],
     }
+
+
+def add_reasons(knee: Knee, verdicts: Mapping[float, Verdict]) -> None:
+    """Add to each side of a knee, in place, what is behind the threshold that binds there.
+
+    Args:
+        knee: what `knee_of` found.
+        verdicts: value -> the verdict there, of all values tried.
+    """
+    for side in (knee.get("below"), knee.get("above"), knee.get("nearest")):
+        if side is not None:
+            found = reason_of(verdicts[side["value"]], side["threshold"])
+            side["cause"] = found["cause"] if found else ""
+            side["resource"] = found["resource"] if found else ""
+
+
+def reason_of(verdict: Verdict, threshold: str) -> Failure | None:
+    """The failure that a threshold is about; None where the means meet it."""
+    for failure in verdict["failures"]:
+        step = f"{STEP_FAILED}{{step:{failure['name']}}}"
+        if failure["name"] == threshold or threshold.startswith(step):
+            return failure
+    return None
 
 
 def excess(check: Check) -> float:

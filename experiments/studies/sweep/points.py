@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 
 from experiments.statistics.intervals import Interval, ci95, mean
 from experiments.statistics.quantities import QUANTITIES, SWEPT
+from experiments.statistics.steps import causes_at
 from experiments.statistics.summary import combined_digest
 from experiments.statistics.uncertainty import Uncertainty
 from experiments.statistics.verdict import Terms, Verdict, verdict_on
@@ -37,6 +38,8 @@ class PointResult(TypedDict):
     main_error: str
     outcome: NotRequired[Outcome]
     """What a gate says, with --knee."""
+    limit: NotRequired[str]
+    """Config key of the limit behind the first failure that has one; "" where none is known."""
     verdict: NotRequired[Verdict]
     uncertainty: NotRequired[Uncertainty]
     digest: str
@@ -90,6 +93,7 @@ def point_result(
             "mean": mean(values) if values else None,
             "ci95": ci95(values),
         }
+    verdict = verdict_on(runs, terms)
     return {
         "values": {
             parameter.key: value for parameter, value in zip(parameters, point, strict=True)
@@ -97,18 +101,21 @@ def point_result(
         "replications": len(runs),
         "quantities": quantities,
         "main_error": main_error(runs),
-        "verdict": verdict_on(runs, terms),
+        "verdict": verdict,
+        "limit": next((one["resource"] for one in verdict["failures"] if one["resource"]), ""),
         "digest": combined_digest([run.digest for run in runs]),
     }
 
 
 def main_error(runs: Sequence[RunResult]) -> str:
-    """The commonest primary cause of failed requests with its endpoint, or nothing."""
+    """The commonest primary cause of failed requests with its endpoint, or nothing.
+
+    What the service refuses as business, such as a lost race for a seat, is no failure.
+    """
     causes: Counter[str] = Counter()
-    for run in runs:
-        for endpoint, errors in run.errors.items():
-            for name, count in errors.items():
-                causes[f"{name} at {endpoint}"] += count
+    for endpoint in dict.fromkeys(endpoint for run in runs for endpoint in run.errors):
+        for name, count in causes_at(runs, endpoint).items():
+            causes[f"{name} at {endpoint}"] += count
     return causes.most_common(1)[0][0] if causes else ""
 
 

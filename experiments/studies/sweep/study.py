@@ -30,7 +30,7 @@ from experiments.studies.sweep.designs import (
     morris_points,
     sobol_points,
 )
-from experiments.studies.sweep.knee import find_region, knee_of, most_tries
+from experiments.studies.sweep.knee import add_reasons, find_region, knee_of, most_tries
 from experiments.studies.sweep.points import (
     SCHEMA,
     PointResult,
@@ -182,6 +182,8 @@ class _Sweep:
         result["knee"] = knee_of(
             parameter.key, region, checks, lambda value: tried[value]["main_error"]
         )
+        verdicts = {value: point["verdict"] for value, point in tried.items()}
+        add_reasons(result["knee"], verdicts)
         return result
 
     def _terms_at(self, cell: Cell) -> Terms:
@@ -214,12 +216,12 @@ class _Sweep:
             "scale": self._options.scale,
             "design": self._design,
             "replications": self._replications,
-            "partial": missing > 0 or self._campaign.interrupted,
+            "partial": self._ended_early(points, missing),
             "points": points,
             "warnings": [
                 *scale_warnings(self._config, self._options.scale),
                 *remarks(self._config),
-                *([f"{missing} points have no finished run"] if missing else []),
+                *self._missing(points, missing),
             ],
             "digest": combined_digest([point["digest"] for point in points]),
             "wall_seconds": round(time.perf_counter() - self._began, 3),
@@ -235,6 +237,24 @@ class _Sweep:
                 self._parameters, self._in_order(points), self._samples, self._seed % 2**32
             )
         return result
+
+    def _ended_early(self, points: Sequence[PointResult], missing: int) -> bool:
+        """Whether the user or the budget ended it before every run was made."""
+        if self._design == "knee":
+            return self._campaign.interrupted or self._campaign.cut_short
+        fewer = any(point["replications"] < self._replications for point in points)
+        return missing > 0 or fewer or self._campaign.interrupted
+
+    def _missing(self, points: Sequence[PointResult], missing: int) -> list[str]:
+        """How many runs are done and missing, where it ended early."""
+        if not self._ended_early(points, missing):
+            return []
+        if self._design == "knee":
+            return ["the search ended early: the edges may lie further out than it says"]
+        done = sum(point["replications"] for point in points)
+        wanted = (len(points) + missing) * self._replications
+        none = f", {missing} points have no finished run" if missing else ""
+        return [f"{done} of {wanted} runs are done{none}; the same command with --out goes on"]
 
     def _thresholds(self) -> dict[str, list[str]]:
         """Metric -> its thresholds, as the config has them."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.statistics.quantities import FAILED, Quantity
 from experiments.statistics.verdict import Verdict
+from experiments.studies.compare.coverage import in_words
 from experiments.studies.compare.differences import ComparisonResult, VariantRow
 from experiments.studies.saved_results import SavedComparison
 from experiments.views import plots
@@ -23,7 +24,12 @@ from experiments.views.report.content import (
     made_by,
 )
 from experiments.views.report.run_verdict import LEVELS
-from experiments.views.text.compare_text import AS_IT_IS, decision, known_quantities
+from experiments.views.text.compare_text import (
+    AS_IT_IS,
+    decision,
+    is_ranked,
+    known_quantities,
+)
 from experiments.views.text.run_text import number
 from experiments.views.text.verdict_text import all_failures, has_seats, headline, seats_sentence
 
@@ -57,9 +63,17 @@ def compare_page(kept: SavedComparison) -> Page:
             comparison["correction"] + ".",
             made_by(kept.manifest, comparison["digest"]),
         ],
-        partial="Not every run asked for is in it; the same command with the same --out goes on."
-        if comparison["partial"]
-        else "",
+        partial=_partial(comparison),
+    )
+
+
+def _partial(comparison: ComparisonResult) -> str:
+    runs = comparison.get("runs")
+    if not runs:
+        return ""
+    done = in_words(runs)
+    return (
+        f"Not every run asked for is in it; {done}. The same command with the same --out goes on."
     )
 
 
@@ -93,7 +107,8 @@ def _sentences(comparison: ComparisonResult) -> list[Sentence]:
         told = best["verdict"]
         what = seats_sentence(told) if has_seats(told) else headline("", told).removeprefix(": ")
         found.append(f"With {best['name']}{about}: {what}.")
-    return [Sentence(text) for text in (*found, _counted(comparison))]
+    counted = [_counted(comparison)] if is_ranked(comparison) else []
+    return [Sentence(text) for text in (*found, *counted)]
 
 
 def _counted(comparison: ComparisonResult) -> str:
@@ -124,12 +139,13 @@ def _facts(comparison: ComparisonResult) -> list[str]:
 
 def _tiles(comparison: ComparisonResult) -> list[Tile]:
     best = _best(comparison)
-    simulated = "; as simulated" if comparison["scale"] < 1 else ""
+    scale = comparison["scale"]
+    simulated = "; at full size" if scale < 1 else ""
     if best is None:
         return [
             Tile(
                 quantity.label,
-                shown(quantity, comparison["base"][quantity.name]),
+                _at_full_size(quantity, comparison["base"][quantity.name], scale),
                 f"as it is{simulated}",
             )
             for quantity in known_quantities(comparison)
@@ -137,12 +153,19 @@ def _tiles(comparison: ComparisonResult) -> list[Tile]:
     return [
         Tile(
             quantity.label,
-            shown(quantity, best["quantities"][quantity.name]["variant"]),
+            _at_full_size(quantity, best["quantities"][quantity.name]["variant"], scale),
             f"with {best['name']}; "
-            f"{shown(quantity, best['quantities'][quantity.name]['base'])} as it is{simulated}",
+            f"{_at_full_size(quantity, best['quantities'][quantity.name]['base'], scale)} as it is"
+            f"{simulated}",
         )
         for quantity in known_quantities(comparison)
     ]
+
+
+def _at_full_size(quantity: Quantity, value: float | None, scale: float) -> str:
+    if value is not None and quantity.grows_with_scale:
+        value = value / scale
+    return shown(quantity, value)
 
 
 def _decision_table(comparison: ComparisonResult) -> Iterator[Section]:
@@ -177,7 +200,7 @@ def _decided(rank: int, name: str, verdict: Verdict) -> list[str]:
     )
     missing = "; ".join(all_failures(verdict) or verdict["open"])
     cells = [number(round(count / size)) for count in counts] if has_seats(verdict) else []
-    return [str(rank), name, verdict["outcome"], missing or "-", *cells]
+    return [str(rank or "-"), name, verdict["outcome"], missing or "-", *cells]
 
 
 def _forests(comparison: ComparisonResult) -> Iterator[Section]:

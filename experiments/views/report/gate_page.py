@@ -12,18 +12,13 @@ from experiments.views import plots
 from experiments.views.report.content import Level, Page, PageTable, Section, Sentence, made_by
 from experiments.views.report.explanations import explained
 from experiments.views.report.run_verdict import causes
-from experiments.views.text.gate_text import in_check_unit
+from experiments.views.text.gate_text import conclusion, in_check_unit, next_steps
 from experiments.views.text.verdict_text import has_seats, people_sentence, seats_sentence
 
 _LEVELS: Final[Mapping[Outcome, Level]] = {
     "pass": "held",
     "fail": "failed",
     "inconclusive": "open",
-}
-_BADGES: Final[Mapping[Outcome, str]] = {
-    "pass": "The gate passes.",
-    "fail": "The gate fails.",
-    "inconclusive": "The gate is inconclusive.",
 }
 
 
@@ -35,7 +30,7 @@ def gate_page(kept: SavedGate) -> Page:
         subtitle="Decided on confidence bounds of the mean over independent runs.",
         facts=_facts(gate),
         level=_LEVELS[gate["outcome"]],
-        badge=_BADGES[gate["outcome"]],
+        badge=f"The gate: {conclusion(gate)}.",
         sentences=_sentences(gate),
         tiles=[],
         sections=[*_checks(gate), *_runs(gate)],
@@ -70,7 +65,8 @@ def _sentences(gate: GateResult) -> list[Sentence]:
     if verdict is not None and has_seats(verdict):
         told.append(Sentence(f"{seats_sentence(verdict)}.", "Seats:"))
         told.append(Sentence(f"{people_sentence(verdict)}.", "People:"))
-    return [*map(Sentence, found), *told, *_why(gate)]
+    advised = [Sentence(f"{text}.", "Next:") for text in next_steps(gate)]
+    return [*map(Sentence, found), *told, *_why(gate), *advised]
 
 
 def _said(check: Check) -> str:

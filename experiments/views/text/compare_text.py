@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
 from experiments.statistics.quantities import (
     FAILED,
     OF_APPLICATIONS,
@@ -15,6 +16,7 @@ from experiments.statistics.quantities import (
 from experiments.statistics.ranking import broken
 from experiments.statistics.uncertainty import in_words
 from experiments.statistics.verdict import Verdict
+from experiments.studies.compare.coverage import in_words as in_words_of_runs
 from experiments.studies.compare.differences import ComparisonResult, Difference, VariantRow
 from experiments.studies.compare.over_worlds import Effect, OverWorlds
 from experiments.views.text.run_text import (
@@ -100,16 +102,32 @@ def _joined(parts: Iterable[Iterable[str]]) -> str:
 def _decision(comparison: ComparisonResult, width: int) -> Iterator[str]:
     """The recommendation, and the verdict on the config as it is."""
     yield from wrapped("", words(f"{comparison['config']}: {decision(comparison)}"), width, " ")
-    if comparison["partial"]:
-        yield "PARTIAL: interrupted; this is what was measured so far"
+    yield from _ended_early(comparison, width)
     verdict = comparison.get("base_verdict")
     if verdict is not None:
         yield from wrapped("", words(headline("as it is", verdict)), width, " ")
 
 
+def _ended_early(comparison: ComparisonResult, width: int) -> Iterator[str]:
+    """Why a comparison is not whole, and how many runs each variant has."""
+    if comparison["partial"]:
+        yield "PARTIAL: interrupted; this is what was measured so far"
+    runs = comparison.get("runs")
+    if runs:
+        more = "the same command makes the missing ones, if it had --out"
+        yield from wrapped("", words(f"{in_words_of_runs(runs)}; {more}"), width, " ")
+
+
+def is_ranked(comparison: ComparisonResult) -> bool:
+    """Whether enough runs are done to rank the variants."""
+    return bool(comparison.get("base_rank", 1))
+
+
 def decision(comparison: ComparisonResult) -> str:
     """Which variant to take, in a sentence."""
     best = comparison.get("recommended", [])
+    if not is_ranked(comparison):
+        return "not ranked: too few runs are done to compare by"
     if len(best) > 1:
         return f"recommended: {' or '.join(best)}; the runs cannot tell them apart"
     if best:
@@ -120,6 +138,8 @@ def decision(comparison: ComparisonResult) -> str:
 
 
 def _nothing_recommended(base: Verdict, rows: Sequence[VariantRow]) -> str:
+    if min(row["replications"] for row in rows) < FEWEST_FOR_INTERVALS:
+        return f"no recommendation from fewer than {FEWEST_FOR_INTERVALS} replications"
     if base["outcome"] == "holds":
         return "no variant is shown to be better; as it is, everything is met"
     if any(map(_meets, rows)):
@@ -129,9 +149,9 @@ def _nothing_recommended(base: Verdict, rows: Sequence[VariantRow]) -> str:
         return "no variant meets everything, and none is shown to be better"
     nearest = better[0]
     missing = all_failures(nearest["verdict"]) or nearest["verdict"]["open"]
-    return (
-        f"no variant meets everything; {nearest['name']} comes nearest, not met there: {missing[0]}"
-    )
+    tied = [row["name"] for row in better if row["rank"] == nearest["rank"]]
+    come = "comes nearest" if len(tied) == 1 else "come nearest and cannot be told apart"
+    return f"no variant meets everything; {' and '.join(tied)} {come}, not met there: {missing[0]}"
 
 
 def _meets(row: VariantRow) -> bool:
@@ -148,6 +168,9 @@ def _ranks(comparison: ComparisonResult, columns: int) -> Iterator[str]:
         _cells(comparison, row["rank"], row["name"], row["verdict"])
         for row in comparison["variants"]
     ]
+    if not is_ranked(comparison):
+        yield from _table(rows, columns)
+        return
     rows.sort(key=lambda cells: int(cells["rank"]))
     yield from _table(rows, columns)
     failing = comparison.get("failing", "")
@@ -183,7 +206,7 @@ def _base_cells(comparison: ComparisonResult, verdict: Verdict) -> dict[str, str
 def _cells(comparison: ComparisonResult, rank: int, name: str, verdict: Verdict) -> dict[str, str]:
     """Name of a cell -> what stands in it."""
     cells = {
-        "rank": f"{rank:>4}",
+        "rank": f"{rank or '-':>4}",
         "variant": name,
         "verdict": WORDS[verdict["outcome"]],
         "not met": str(broken(verdict)),
@@ -230,7 +253,23 @@ def _failing(name: str, value: float | None) -> str:
     return shown_threshold(name.partition(" ")[0], value)
 
 
+def _left_early(comparison: ComparisonResult, width: int) -> Iterator[str]:
+    """Of a race: who got no further replications, and behind which variant."""
+    behind: dict[tuple[int, str, str], list[str]] = {}
+    for row in comparison["variants"]:
+        if "left" in row:
+            why = row["left"]
+            behind.setdefault((why["after"], why["ahead"], why["quantity"]), []).append(row["name"])
+    for (after, ahead, quantity), names in sorted(behind.items()):
+        text = (
+            f"no further runs after {after} replications: {', '.join(names)}; "
+            f"{ahead} is clearly better in {quantity} and breaks nothing that they keep"
+        )
+        yield from wrapped("- ", words(text), width, " ")
+
+
 def _brief_remarks(comparison: ComparisonResult, width: int) -> Iterator[str]:
+    yield from _left_early(comparison, width)
     for warning in comparison["warnings"]:
         yield from wrapped("- ", words(warning), width, " ")
     scale = scale_words(comparison["scale"])
@@ -418,6 +457,7 @@ def _beside(row: VariantRow) -> Iterator[str]:
 
 
 def _remarks(comparison: ComparisonResult, width: int) -> Iterator[str]:
+    yield from _left_early(comparison, width)
     for warning in comparison["warnings"]:
         yield from wrapped("- ", words(warning), width, " ")
     yield from wrapped("", comparison["correction"].split(), width, " ")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
+from typing import Final
 from xml.etree import ElementTree as ET
 
 from experiments.statistics.quantities import QUANTITIES
 from experiments.statistics.uncertainty import in_words
 from experiments.studies.gate.decision import Check, GateResult, Outcome
+from experiments.views.report.advice import advice_lines
 from experiments.views.text.run_text import (
     NARROWEST,
     WIDEST,
@@ -25,7 +28,15 @@ from experiments.views.text.verdict_text import (
     seats_sentence,
 )
 
-_WORDS: dict[Outcome, str] = {"pass": "pass", "fail": "FAIL", "inconclusive": "inconclusive"}
+_WORDS: dict[Outcome, str] = {"pass": "pass", "fail": "FAIL", "inconclusive": "not decided"}
+HEADS: Final[Mapping[Outcome, str]] = {
+    "pass": "PASSES",
+    "fail": "FAILS",
+    "inconclusive": "NOT DECIDED",
+}
+_MOST_ADVISED: Final = 3
+_MOST_REPLICATIONS: Final = 1_000
+"""More than this is no advice: the number lies on its limit."""
 
 
 def render(result: GateResult, width: int = WIDEST) -> str:
@@ -37,14 +48,15 @@ def render(result: GateResult, width: int = WIDEST) -> str:
         scale_words(result["scale"]),
     ]
     lines = [
-        f"{result['config']}: {_WORDS[result['outcome']]}",
+        f"{result['config']}: {conclusion(result)}",
         *wrapped(" " * 10, words(", ".join(part for part in about if part)), width, " "),
     ]
     if result["partial"]:
         lines.append("PARTIAL: interrupted; this is what was measured so far")
     verdict = result.get("verdict")
     if verdict is not None:
-        told = [("verdict   ", headline("", verdict).removeprefix(": "))]
+        told = [("by means  ", headline("", verdict).removeprefix(": "))]
+        told += [("next      ", text) for text in next_steps(result)]
         if has_seats(verdict):
             told.append(("seats     ", seats_sentence(verdict)))
             told.append(("people    ", people_sentence(verdict)))
@@ -62,6 +74,51 @@ def render(result: GateResult, width: int = WIDEST) -> str:
         lines += wrapped("", words(line), width, " ")
     lines.append(f"digest {result['digest'][:16]}   wall time {result['wall_seconds']:.1f} s")
     return "\n".join(lines) + "\n"
+
+
+def conclusion(result: GateResult) -> str:
+    """What the gate says, and how that goes with the verdict on the means."""
+    head = HEADS[result["outcome"]]
+    verdict = result.get("verdict")
+    if result["outcome"] != "inconclusive" or verdict is None:
+        return head
+    open_checks = [check for check in result["checks"] if check["outcome"] == "inconclusive"]
+    count = f"{len(open_checks)} of {len(result['checks'])} checks"
+    if verdict["outcome"] == "fails":
+        return f"{head}: the means fail, and {count} may be chance"
+    return f"{head}: the means hold, and {count} may be chance"
+
+
+def next_steps(result: GateResult) -> list[str]:
+    """What to do where the gate does not pass: advice on limits, or how many replications."""
+    if result["outcome"] == "pass":
+        return []
+    verdict = result.get("verdict")
+    if result["outcome"] == "fail" and verdict is not None:
+        return list(advice_lines(verdict["failures"]))
+    found = [
+        f"{check['name']}: {_to_decide(check)}"
+        for check in result["checks"]
+        if check["outcome"] == "inconclusive" and check["kind"] != "baseline"
+    ]
+    return found[:_MOST_ADVISED]
+
+
+def _to_decide(check: Check) -> str:
+    """About how many replications decide a check, by the width of its bounds so far."""
+    value, limits = check["value"], check["bounds"]
+    if value is None:
+        return "no samples: nobody came so far; look at the steps with ticketsim run"
+    if limits is None:
+        return "at least 3 replications decide (--replications)"
+    gap, half = abs(value - check["limit"]), (limits[1] - limits[0]) / 2
+    needed = check["replications"] * (half / gap) ** 2 if gap else float("inf")
+    limit = in_check_unit(check, check["limit"])
+    if needed > _MOST_REPLICATIONS:
+        return f"the mean lies on the limit of {limit}: more runs hardly decide; move the limit"
+    # The next power of two or so: a normal approximation tells no more than the order.
+    more = max(2 * check["replications"], math.ceil(needed))
+    return f"about {more} replications decide (--replications {more}), or a limit further away"
 
 
 def unknown_lines(result: GateResult) -> list[str]:
@@ -116,7 +173,7 @@ def _number(value: float) -> str:
 def markdown(result: GateResult) -> str:
     """The gate as a Markdown summary."""
     lines = [
-        f"### ticketsim gate: {result['config']}: {_WORDS[result['outcome']]}",
+        f"### ticketsim gate: {result['config']}: {conclusion(result)}",
         "",
         *_verdict(result),
         "| | check | value | bounds | replications | |",
@@ -146,7 +203,10 @@ def markdown(result: GateResult) -> str:
 
 def _verdict(result: GateResult) -> list[str]:
     verdict = result.get("verdict")
-    return [headline("verdict", verdict), ""] if verdict is not None else []
+    if verdict is None:
+        return []
+    steps = [f"- next: {text}" for text in next_steps(result)]
+    return [headline("by the means", verdict), "", *steps, *([""] if steps else [])]
 
 
 def junit(result: GateResult) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
 from experiments.statistics.quantities import (
     FAILED,
     OF_APPLICATIONS,
@@ -22,6 +23,8 @@ from experiments.studies.sweep.points import (
     SweepResult,
     cause_and_endpoint,
 )
+from experiments.views.report.advice import advice_lines
+from experiments.views.report.explanations import explained
 from experiments.views.text.run_text import (
     duration,
     in_unit,
@@ -30,9 +33,15 @@ from experiments.views.text.run_text import (
     shown_threshold,
     wrapped,
 )
-from experiments.views.text.verdict_text import WORDS, has_seats, scale_words
+from experiments.views.text.verdict_text import (
+    WORDS,
+    failure_sentence,
+    has_seats,
+    scale_words,
+)
 
 _MOST_LINES = 60
+_MOST_REASONS = 8
 _NOTHING: MeanAndInterval = {"mean": None, "ci95": None}
 
 
@@ -40,7 +49,8 @@ def render(sweep: SweepResult, width: int) -> str:
     """The knee or what the points show, one line for each point."""
     parts = [
         _conclusion(sweep, width),
-        _sale(sweep),
+        _sale(sweep, width),
+        _reasons(sweep, width),
         _unknown(sweep, width),
         _sensitivities(sweep),
         _closing(sweep, width),
@@ -52,7 +62,8 @@ def render_verbose(sweep: SweepResult, width: int) -> str:
     """The whole sweep: every quantity too."""
     parts = [
         _conclusion(sweep, width),
-        _sale(sweep),
+        _sale(sweep, width),
+        _reasons(sweep, width),
         _points(sweep),
         _unknown(sweep, width),
         _sensitivities(sweep),
@@ -72,7 +83,7 @@ def _heading(sweep: SweepResult) -> Iterator[str]:
         f"{sweep['replications']} replications each" + (f", {scale}" if scale else "")
     )
     if sweep["partial"]:
-        yield "PARTIAL: this is what was measured so far"
+        yield "PARTIAL: ended early; this is what was measured so far"
 
 
 def _points(sweep: SweepResult) -> Iterator[str]:
@@ -180,6 +191,9 @@ def found_sentences(sweep: SweepResult) -> Iterator[str]:
     if not all("verdict" in point for point in sweep["points"]):
         yield f"{len(sweep['points'])} points, kept by an older version without verdicts"
         return
+    if sweep["partial"] and _fewest(sweep) < FEWEST_FOR_INTERVALS:
+        yield "ended early: too few runs are done to say which points hold"
+        return
     met = [point for point in sweep["points"] if _outcome(point) == "holds"]
     total = len(sweep["points"])
     if not met:
@@ -191,6 +205,10 @@ def found_sentences(sweep: SweepResult) -> Iterator[str]:
     best = max(met, key=lambda point: point["quantities"]["bookings"]["mean"] or 0.0)
     values = ", ".join(f"{key} = {_value(value)}" for key, value in best["values"].items())
     yield f"most seats sold among them: {values}"
+
+
+def _fewest(sweep: SweepResult) -> int:
+    return min((point["replications"] for point in sweep["points"]), default=0)
 
 
 def _outcome(point: PointResult) -> str:
@@ -215,27 +233,66 @@ def knee_sentences(knee: Knee) -> Iterator[str]:
                 yield f"{name}: nothing binds; it is the {end} value that was tried"
             else:
                 yield f"{name}: {_binding(key, side)}"
-    if knee["first_cause"]:
-        yield f"first cause: {knee['first_cause']}"
 
 
 def _binding(key: str, side: Side) -> str:
-    """Which threshold is not met at a value, and by what number."""
+    """Which threshold is not met at a value, by what number, and why."""
     shown = "not met" if side["outcome"] == "fail" else "not shown to be met"
     return (
         f"at {key} = {_value(side['value'])} {shown}: {side['threshold']}, "
-        f"is {shown_threshold(side['threshold'], side['found'])}"
+        f"is {shown_threshold(side['threshold'], side['found'])}{_because(key, side)}"
     )
 
 
-def _sale(sweep: SweepResult) -> Iterator[str]:
+def _because(key: str, side: Side) -> str:
+    """The cause and the limit behind a side; nothing in what an older version kept."""
+    if "cause" not in side:
+        return ""
+    parts = [explained(side["cause"])] if side["cause"] else []
+    if side["resource"]:
+        parts.append(f"the limit is {side['resource']}")
+    elif not parts and side["outcome"] == "fail":
+        parts.append(f"no request failed for a cause of its own: the limit is {key} itself")
+    elif not parts:
+        parts.append(
+            "too close to the limit to tell with these runs: more --replications narrow it"
+        )
+    return "".join(f"; {part}" for part in parts)
+
+
+def _reasons(sweep: SweepResult, width: int) -> Iterator[str]:
+    """Why each point fails, and advice on the first limit that is behind it."""
+    failing = [point for point in sweep["points"] if _outcome(point) == "fails"]
+    for point in failing[:_MOST_REASONS]:
+        values = ", ".join(f"{key} = {_value(value)}" for key, value in point["values"].items())
+        yield from wrapped("- ", f"{values}: {_reason(point)}".split(), width, " ")
+    if len(failing) > _MOST_REASONS:
+        yield f"- and {len(failing) - _MOST_REASONS} more fail: --json, or points.csv in --out"
+    limited = [point for point in failing if point.get("limit")]
+    if limited:
+        # Of the points that fail, the one that comes nearest has the limit that binds next.
+        nearest = min(limited, key=lambda point: len(point["verdict"]["failures"]))
+        for advice in advice_lines(nearest["verdict"]["failures"]):
+            yield from wrapped("advice: ", advice.split(), width, " ")
+
+
+def _reason(point: PointResult) -> str:
+    """The first failure whose limit is known; else with a cause; else the first."""
+    failures = point["verdict"]["failures"]
+    chosen = max(failures, key=lambda one: (bool(one["resource"]), bool(one["cause"])))
+    more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+    return f"{failure_sentence(chosen)}{more}"
+
+
+def _sale(sweep: SweepResult, width: int) -> Iterator[str]:
     """One line for each point: verdict, seats, waiting, people lost, steps that fail."""
     points = [point for point in sweep["points"] if "verdict" in point]
     if not points:
         return
     keys = list(points[0]["values"])
     widths = [max(len(key), *(len(_value(p["values"][key])) for p in points)) for key in keys]
-    steps = "".join(f"{quantity.name.partition('_')[0]:>9}" for quantity in STEPS_FAILED)
+    failing = [one for one in STEPS_FAILED if any(_mean(point, one) for point in points)]
+    steps = "".join(f"{quantity.name.partition('_')[0]:>9}" for quantity in failing)
     sells = any(has_seats(point["verdict"]) for point in points)
     heads = (
         f"{'sold':>7}{'paid':>7}{'sold out':>9}{'wait p50':>9}{'wait p95':>9}"
@@ -252,24 +309,30 @@ def _sale(sweep: SweepResult) -> Iterator[str]:
             f"{_value(point['values'][key]):>{width}}"
             for key, width in zip(keys, widths, strict=True)
         )
-        yield values + (_sale_cells(point) if sells else _answer_cells(point))
+        yield values + (_sale_cells(point, failing) if sells else _answer_cells(point))
     if len(points) > _MOST_LINES:
         yield f"and {len(points) - _MOST_LINES} more: --json or points.csv in --out"
     if not sells:
         return
-    yield (
+    shares = "then the failed share of each step that fails" if failing else "no step fails"
+    legend = (
         "sold: reserved or paid at the end; sold out: after the opening; lost: lost patience; "
-        "shut out: never let in although seats were free; then the failed share of each step"
+        f"shut out: never let in although seats were free; {shares}"
     )
+    yield from wrapped("", legend.split(), width, " ")
 
 
-def _sale_cells(point: PointResult) -> str:
+def _mean(point: PointResult, quantity: Quantity) -> float | None:
+    return point["quantities"].get(quantity.name, _NOTHING)["mean"]
+
+
+def _sale_cells(point: PointResult, failing: Sequence[Quantity]) -> str:
     verdict = point["verdict"]
     size = min(1.0, verdict["scale"])
     seats, people, found = verdict["seats"], verdict["people"], point["quantities"]
     after_s = seats["sold_out_after_s"]
     waits = [found["waiting_median"]["mean"], found["waiting_p95"]["mean"]]
-    steps = [found[quantity.name]["mean"] for quantity in STEPS_FAILED]
+    steps = [found[quantity.name]["mean"] for quantity in failing]
     return (
         f"  {WORDS[verdict['outcome']]:<11}{number(round(seats['standing'] / size)):>7}"
         f"{number(round(seats['paid'] / size)):>7}"
@@ -303,11 +366,12 @@ def as_csv(sweep: SweepResult) -> str:
     keys = list(sweep["points"][0]["values"]) if sweep["points"] else []
     names = [quantity.name for quantity in SWEPT]
     heads = [head for name in names for head in (name, f"{name}_low", f"{name}_high")]
-    writer.writerow([*keys, "replications", *heads, "main_error"])
+    writer.writerow([*keys, "replications", *heads, "main_error", "verdict", "limit"])
     for point in sweep["points"]:
         cells: list[Any] = [*point["values"].values(), point["replications"]]
         for name in names:
             level = point["quantities"].get(name, _NOTHING)
             cells += [level["mean"], *(level["ci95"] or (None, None))]
-        writer.writerow([*cells, point["main_error"]])
+        verdict = point["verdict"]["outcome"] if "verdict" in point else ""
+        writer.writerow([*cells, point["main_error"], verdict, point.get("limit", "")])
     return text.getvalue()

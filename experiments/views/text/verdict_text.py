@@ -8,6 +8,7 @@ from typing import Final
 from experiments.statistics.saturation import FEWEST_UNITS, SEATS
 from experiments.statistics.steps import STEPS, shares_of
 from experiments.statistics.verdict import Failure, Outcome, ThresholdRow, Verdict
+from experiments.views.report.advice import advice_lines
 from experiments.views.report.explanations import broken, explained
 from experiments.views.text.run_text import duration, number, percent, shown_threshold
 
@@ -22,11 +23,13 @@ _ABOVE: Final = "  above its limit"
 
 
 def verdict_lines(verdict: Verdict, width: int) -> Iterator[str]:
-    """The failures, what is open, seats, people and steps; the outcome itself is the caller's.
+    """Failures, advice, what is open, seats, people and steps; the outcome is the caller's.
 
     Lines are those of a terminal of `width` columns; the caller breaks the sentences among them.
     """
     yield from failure_lines(verdict)
+    for advice in advice_lines(verdict["failures"]):
+        yield f"advice    {advice}"
     if has_seats(verdict):
         yield f"seats     {seats_sentence(verdict)}"
         yield f"people    {people_sentence(verdict)}"
@@ -36,10 +39,13 @@ def verdict_lines(verdict: Verdict, width: int) -> Iterator[str]:
 
 
 def failure_lines(verdict: Verdict) -> Iterator[str]:
-    """One line for each failure, the first five, and one for each thing that is not decided."""
-    failures = verdict["failures"]
-    for failure in failures[:_MOST_FAILURES]:
-        yield f"failed    {failure_sentence(failure)}"
+    """One line for each failure, the first five, and one for each thing that is not decided.
+
+    Steps of buying that fail for the same reason share a line.
+    """
+    failures = _sentences(verdict["failures"])
+    for sentence in failures[:_MOST_FAILURES]:
+        yield f"failed    {sentence}"
     if len(failures) > _MOST_FAILURES:
         yield f"failed    and {len(failures) - _MOST_FAILURES} more (--verbose)"
     for reason in verdict["open"]:
@@ -47,8 +53,32 @@ def failure_lines(verdict: Verdict) -> Iterator[str]:
 
 
 def all_failures(verdict: Verdict) -> list[str]:
-    """Every failure as a sentence."""
-    return [failure_sentence(failure) for failure in verdict["failures"]]
+    """Every failure in a sentence; steps of buying that fail for the same reason share one."""
+    return _sentences(verdict["failures"])
+
+
+def _sentences(failures: Sequence[Failure]) -> list[str]:
+    """The failures as sentences, in their order; one for all steps with the same reason."""
+    groups: dict[object, list[Failure]] = {}
+    for place, failure in enumerate(failures):
+        same = (failure["limit"], failure["cause"], failure["resource"])
+        alone = failure["kind"] != "step" or not failure["cause"]
+        groups.setdefault(place if alone else same, []).append(failure)
+    return [
+        failure_sentence(group[0]) if len(group) == 1 else _steps_sentence(group)
+        for group in groups.values()
+    ]
+
+
+def _steps_sentence(failures: Sequence[Failure]) -> str:
+    shares = ", ".join(f"{one['name']} {percent(one['value'] or 0.0)}" for one in failures)
+    first, limit = failures[0], percent(failures[0]["limit"] or 0.0)
+    causes = [round(100 * one["cause_share"]) for one in failures]
+    some = f"{min(causes)} to {max(causes)} %" if min(causes) < max(causes) else f"{causes[0]} %"
+    return (
+        f"{shares} failed (limit {limit} each); {explained(first['cause'])}, {some} of them"
+        + _behind(first)
+    )
 
 
 def failure_sentence(failure: Failure) -> str:
@@ -72,16 +102,20 @@ def _why(failure: Failure) -> str:
     if failure["cause"]:
         share = f", {100 * failure['cause_share']:.0f} % of them" if failure["value"] else ""
         parts.append(f"{explained(failure['cause'])}{share}")
-    if failure["resource"] == SEATS:
-        parts.append("every seat was sold and paid for")
-    elif failure.get("rounded"):
-        parts.append(
-            f"{failure['resource']} has fewer than {FEWEST_UNITS} units at this scale: whether it "
-            "is the limit at full size cannot be told"
+    return "".join(f"; {part}" for part in parts) + _behind(failure)
+
+
+def _behind(failure: Failure) -> str:
+    """The limit behind a failure, as the end of a sentence; nothing where none is known."""
+    resource = failure["resource"]
+    if resource == SEATS:
+        return "; every seat was sold and paid for"
+    if failure.get("rounded"):
+        return (
+            f"; {resource} has fewer than {FEWEST_UNITS} units at this scale: whether it is the "
+            "limit at full size cannot be told"
         )
-    elif failure["resource"]:
-        parts.append(f"the limit is {failure['resource']}")
-    return f"; {'; '.join(parts)}" if parts else ""
+    return f"; the limit is {resource}" if resource else ""
 
 
 def threshold_row(row: ThresholdRow) -> str:
@@ -178,6 +212,9 @@ def step_lines(verdict: Verdict, width: int) -> Iterator[str]:
 def headline(name: str, verdict: Verdict) -> str:
     """One line: the config, the outcome and the first reason."""
     reasons: Sequence[str] = all_failures(verdict) or verdict["open"]
-    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    # Demands are counted and not sentences, as in the column "not met".
+    count = len(verdict["failures"] or verdict["open"])
+    told = 1 if len(reasons) > 1 else count
+    more = f" (and {count - told} more)" if count > told else ""
     reason = f": {reasons[0]}{more}" if reasons else ""
     return f"{name}: {WORDS[verdict['outcome']]}{reason}"

@@ -99,17 +99,17 @@ def test_keys_in_a_mapping_and_as_arguments_are_the_same():
 def test_variants_of_ones_own_stand_beside_shipped_ones():
     found = compare(
         "smoke",
-        {"sweep by rank": {"policy.sweep_by_score": False}, "stops": "F16"},
+        {"sweep by rank": {"policy.sweep_by_score": False}, "short": "F2"},
         replications=3,
         workers=1,
         changes=SHORT,
     )
     table = found.table()
-    assert set(table.index) == {"sweep by rank", "stops"}
+    assert set(table.index) == {"sweep by rank", "short"}
     row = table.loc["sweep by rank"]
     assert row["difference_share"] == pytest.approx(row["variant_share"] - row["base_share"])
     assert row["low_share"] <= row["difference_share"] <= row["high_share"]
-    assert found.differences.loc[("stops", "failed"), "difference"] == 0.0
+    assert found.differences.loc[("short", "failed"), "difference"] == 0.0
     assert "policy.sweep_by_score = False" in found.changes["changes"]["sweep by rank"]
     assert "sweep by rank" in found.plot().words
     with pytest.raises(TicketsimError, match="did you mean payments"):

@@ -24,23 +24,55 @@ def compared(capsys, *arguments, code=0):
     return json.loads(capsys.readouterr().out)
 
 
-def test_differences_are_paired_and_a_variant_that_changes_nothing_differs_by_nothing(capsys):
-    found = compared(capsys, "--variants", "F3,F13")
+def test_differences_are_paired_and_a_variant_that_matters_to_nobody_differs_by_nothing(
+    capsys, tmp_path
+):
+    variants = tmp_path / "mine.toml"
+    variants.write_text(
+        "[variants.one]\npool.timeout_s = 31.0\n[variants.other]\npool.timeout_s = 32.0\n"
+    )
+    found = compared(capsys, "--variants", variants)
     rows = {row["name"]: row for row in found["variants"]}
-    assert set(rows) == {"F3", "F13"}
+    assert set(rows) == {"one", "other"}
     for row in rows.values():
         for difference in row["quantities"].values():
             assert difference["difference"] == 0.0
             assert difference["ci95"] == [0.0, 0.0]
             assert difference["verdict"] == "no difference shown"
-    assert rows["F3"]["digest"] == rows["F13"]["digest"]
+    assert rows["one"]["digest"] == rows["other"]["digest"]
+
+
+def test_where_every_variant_is_on_in_the_base_nothing_is_run_and_how_to_go_on_is_said(capsys):
+    assert main(["compare", *QUICK, "--variants", "F3,F13"]) == 104
+    said = capsys.readouterr().err
+    assert "F3, F13: on in the base already" in said
+    assert "--set policy.sweep_by_score=false" in said
+
+
+def test_a_comparison_that_ends_after_one_pair_ranks_and_recommends_nothing(capsys, slower):
+    found = compared(capsys, "--variants", slower, "--budget=4")
+    assert found["recommended"] == []
+    assert found["base_rank"] == 0
+    assert {row["rank"] for row in found["variants"]} == {0}
+    assert found["runs"]["half"]["wanted"] == 3
+    assert sum(runs["done"] for runs in found["runs"].values()) == 4
+    loud = [argument for argument in QUICK if argument != "--quiet"]
+    assert main(["compare", *loud, "--variants", str(slower), "--budget=4"]) == 0
+    text = capsys.readouterr().out
+    assert "not ranked: too few runs are done" in text
+    assert "(as it is) 2 of 3" in text
+
+
+def test_two_replications_are_ranked_and_nothing_is_recommended(capsys, slower):
+    found = compared(capsys, "--variants", slower, "--replications=2")
+    assert found["recommended"] == []
 
 
 def test_a_variant_that_breaks_every_check_is_worse_and_stands_last(capsys, tmp_path):
     variants = tmp_path / "mine.toml"
     variants.write_text(
         "[variants.broken]\ncatalogue.capacity = 1\npolicy.position_is_set = false\n"
-        "[variants.same]\npool.connections = 10\n"
+        "[variants.same]\npool.timeout_s = 31.0\n"
     )
     found = compared(capsys, "--variants", variants)
     assert [row["name"] for row in found["variants"]] == ["same", "broken"]
@@ -88,7 +120,9 @@ def test_precision_adds_replications_within_the_budget(capsys, tmp_path):
 
 
 def test_at_a_scale_counts_are_extrapolated(capsys):
-    found = compared(capsys, "--variants", "F9", "--scale", "0.5")
+    found = compared(
+        capsys, "--variants", "F3", "--set", "policy.sweep_by_score=false", "--scale", "0.5"
+    )
     tokens = found["variants"][0]["quantities"]["tokens"]
     assert tokens["extrapolated"] == 2 * tokens["difference"]
     assert "extrapolated" not in found["variants"][0]["quantities"]["failed"]
@@ -114,7 +148,7 @@ def test_bad_input_is_one_clear_line(capsys, tmp_path, arguments, code, says):
 
 
 def test_a_folder_of_another_config_is_refused(capsys, tmp_path):
-    arguments = ["--variants", "F3", "--budget", "2", "--out", tmp_path / "out"]
+    arguments = ["--variants", "F2", "--budget", "2", "--out", tmp_path / "out"]
     compared(capsys, *arguments)
     assert main(["compare", *QUICK, *map(str, arguments), "--seed", "2"]) == 104
     assert "seed 1 there, seed 2 here" in capsys.readouterr().err
@@ -207,9 +241,15 @@ def test_a_budget_counts_only_runs_that_are_made(capsys, tmp_path):
     arguments = ["--variants", variants, "--set", nobody_books]
     found = compared(capsys, *arguments, "--budget=6")
     rows = {row["name"]: row for row in found["variants"]}
-    assert [rows[name]["replications"] for name in ("unasked", "real", "same")] == [3, 3, 3]
+    assert [rows[name]["replications"] for name in ("unasked", "real")] == [3, 3]
+    assert found["unchanged"] == ["same"]
+    assert "same" not in rows
     assert not any("budget" in warning for warning in found["warnings"])
-    assert "same: the config is like this already" in found["warnings"]
+    assert any(
+        warning.startswith("same: on in the base already (same: policy.seat_lock_owned = true)")
+        and "--set policy.seat_lock_owned=false" in warning
+        for warning in found["warnings"]
+    )
     assert any(
         warning.startswith("unasked: the config as it is never reads")
         for warning in found["warnings"]

@@ -37,3 +37,15 @@ def test_a_program_gets_json_only_and_people_are_told_unless_quiet(
 
 def test_a_document_ends_with_its_line():
     assert as_json({}) == "{}\n"
+
+
+def test_a_run_ends_with_its_budget_and_says_how_much_is_done(capsys):
+    quick = [
+        "--set",
+        "load.stages=[{duration_s=2.0,target=3}]",
+        "--set",
+        "load.graceful_stop_s=0.0",
+    ]
+    assert main(["run", "smoke", *quick, "--replications=3", "--workers=1", "--budget=2"]) == 0
+    said = capsys.readouterr().out
+    assert "the budget is spent: 2 of 3 replications are done" in said

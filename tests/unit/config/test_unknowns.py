@@ -171,15 +171,15 @@ def test_what_cannot_be_drawn_is_refused_before_anything_runs(mine, unknowns, dr
 
 def test_variants_run_in_the_same_worlds_and_each_says_where_it_helps(mine, capsys, tmp_path):
     (tmp_path / "v.toml").write_text(
-        "[variants.crowded.catalogue]\ncapacity = 2\n[variants.F3]\npolicy.sweep_by_score = true\n"
+        "[variants.crowded.catalogue]\ncapacity = 2\n[variants.patient]\npool.timeout_s = 31.0\n"
     )
     variants = tmp_path / "v.toml"
-    found = shown(capsys, "compare", mine(), "--replications", 4, "--variants", f"F3,{variants}")
+    found = shown(capsys, "compare", mine(), "--replications", 4, "--variants", variants)
     assert found["uncertainty"]["unknowns"] == ["room", "machine"]
     assert len(found["uncertainty"]["worlds"]) == 4
     rows = {row["name"]: row for row in found["variants"]}
-    assert rows["F3"]["over_worlds"]["effects"]["failed"]["median"] == 0.0
-    assert rows["F3"]["over_worlds"]["worlds"] == 4
+    assert rows["patient"]["over_worlds"]["effects"]["failed"]["median"] == 0.0
+    assert rows["patient"]["over_worlds"]["worlds"] == 4
     assert rows["crowded"]["quantities"]["failed"]["ci95"] is not None
 
 

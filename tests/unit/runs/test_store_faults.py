@@ -252,7 +252,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
 
 def test_a_compare_goes_on_after_the_disk_was_full(tmp_path):
     path = tmp_path / "out"
-    arguments = ["compare", "smoke", *OPTIONS, "--variants", "F3", "--replications", "3"]
+    arguments = ["compare", "smoke", *OPTIONS, "--variants", "F2", "--replications", "3"]
     arguments += ["--quiet", "--workers", "1", "--out", path]
     size = 12_000
 

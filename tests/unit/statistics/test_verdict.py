@@ -10,6 +10,7 @@ from experiments.statistics.saturation import rounded_limits
 from experiments.statistics.steps import STEP_LIMIT, shares_of, step_counts
 from experiments.statistics.thresholds import criteria
 from experiments.statistics.verdict import Terms, default_criteria, verdict_on
+from experiments.views.report.advice import advice_lines
 from experiments.views.text.verdict_text import failure_sentence
 from model.service import BOOKING, CHECK, DATES, GENERATION, PAYMENT, SEATS
 from sim.result import RunResult
@@ -245,3 +246,25 @@ def test_shares_of_a_step_add_up_over_runs_of_different_size():
 def test_what_is_extrapolated_says_so_where_it_stands():
     (failure,) = verdict_on([sale()], terms(0.1, goodput=["value>61"]))["failures"]
     assert failure_sentence(failure).startswith("goodput: value>61: is 60 at full size")
+
+
+def test_a_named_limit_comes_with_its_value_its_price_and_what_to_try():
+    failure = {
+        "kind": "step",
+        "name": "token",
+        "step": "token",
+        "value": 0.2,
+        "limit": 0.01,
+        "cause": "DialTimeout",
+        "cause_share": 1.0,
+        "resource": "service.max_connections",
+        "setting": 8192,
+        "rounded": False,
+    }
+    (told,) = advice_lines([failure])
+    assert "service.max_connections = 8,192 now" in told
+    assert "--set service.max_connections=16384" in told
+    assert "price" in told
+    (small,) = advice_lines([{**failure, "rounded": True}])
+    assert "larger --scale" in small
+    assert list(advice_lines([{**failure, "resource": ""}])) == []
