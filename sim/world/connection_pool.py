@@ -18,7 +18,13 @@ class Pool:
         int,
         Gt(0),
         Le(100_000),
-        Setting("connections", "connections", "HikariCP: maximumPoolSize", 1, 1_000),
+        Setting(
+            "connections to the database, of all instances together",
+            "connections",
+            "HikariCP: maximumPoolSize",
+            1,
+            1_000,
+        ),
     ] = 10
     timeout_s: Annotated[
         float,

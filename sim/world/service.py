@@ -36,7 +36,11 @@ class Service:
         ),
     ] = "model.service:TicketService"
     threads: Annotated[
-        int, Gt(0), Setting("worker threads", "threads", "Tomcat: maxThreads", 1, 2_000)
+        int,
+        Gt(0),
+        Setting(
+            "worker threads, of all instances together", "threads", "Tomcat: maxThreads", 1, 2_000
+        ),
     ] = 200
     accept_count: Annotated[
         int,
@@ -54,7 +58,7 @@ class Service:
         int,
         Gt(0),
         Setting(
-            "most connections served at the same time",
+            "most connections served at the same time, of all instances together",
             "connections",
             "Tomcat: maxConnections",
             1,
