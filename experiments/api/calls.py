@@ -112,6 +112,7 @@ def compare(
     sets_of: Sequence[str] = (),
     set_size: int = 3,
     precision: float | None = None,
+    race: bool = False,
     seed: int | None = None,
     scale: float = 1.0,
     replications: int | None = None,
@@ -133,6 +134,7 @@ def compare(
         sets_of: names of variants; each of them and every set of up to `set_size` is compared too.
         set_size: members of the largest of these sets.
         precision: half-width wanted of the difference in failed requests; 0.02 is two points.
+        race: make no further replications of variants that are clearly worse than another one.
         seed: as in `simulate`.
         scale: as in `simulate`.
         replications: of the first stage; 5 when neither this nor the config says more.
@@ -160,7 +162,7 @@ def compare(
         )
         given = _read(config, changes, keys)
         chosen = [*_variants(variants), *Variants().select_with_sets((), sets_of, set_size)]
-        result = study.compare(given, options, chosen, precision)
+        result = study.compare(given, options, chosen, precision, race=race)
     keep_comparison(result)
     return Comparison(result.document)
 

@@ -77,6 +77,12 @@ def add_compare(commands: Any) -> argparse.ArgumentParser:
         metavar="P",
         help="half-width wanted of the difference in failed requests; 0.02 is two points",
     )
+    parser.add_argument(
+        "--race",
+        action="store_true",
+        help="make no further replications of variants that are clearly worse than another one "
+        "after 3, 6, 12, ...; the best one is lost with a probability of 5 %% at most",
+    )
     add_common(parser)
     add_budget(parser)
     return parser
@@ -96,7 +102,7 @@ def _compare(options: argparse.Namespace) -> ExitCode:
     first = runs_at_first(options, given)
     plan = f"compare: {len(variants)} variants and the config as it is, {first} runs each"
     say_plan(options, how, plan)
-    result = compare(given, how, variants, options.precision)
+    result = compare(given, how, variants, options.precision, race=options.race)
     keep_comparison(result)
     show(options, result.document, render, render_verbose)
     return interrupted_or_ok(result.interrupted)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import sys
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Annotated, Any
 import annotated_types as at
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from experiments.config import code_folders
 from experiments.config.changes import Change, changed, parse_set
 from experiments.config.cross_checks import impossibilities
 from experiments.config.explain_settings import Explain, UnknownInput
@@ -276,8 +276,8 @@ def read_changed(reference: str, changes: Sequence[Change]) -> Reading:
     for change in changes:
         merged = changed(merged, change)
     code_folder = _code_folder(merged, source)
-    if code_folder is not None and str(code_folder) not in sys.path:
-        sys.path.append(str(code_folder))  # our own packages stay first
+    if code_folder is not None:
+        code_folders.add(code_folder)
     config = check(merged, source.name)
     announce_code(config.world, source.name)
     if config.worlds is not None:

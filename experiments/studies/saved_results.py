@@ -150,7 +150,9 @@ def _checked(path: Path, shape: Any) -> Any:
 def _run(kept: tuple[Path, str, Mapping[str, Any]], summary: RunSummary) -> SavedRun:
     folder = kept[0]
     try:
-        runs = list(read_results(folder).values())
+        # What a longer run before this one left there is not in the summary's means.
+        told = {run["replication"] for run in summary["runs"]}
+        runs = [run for number, run in read_results(folder).items() if number in told]
     except OSError as error:
         raise ResultsError(f"{folder}: cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError) as error:

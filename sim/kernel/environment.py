@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import greenlet
@@ -305,8 +304,6 @@ class Environment:
         self._number = 0
         self._ties: Iterator[int] | None = None
         self._active_proc: Any = None
-        self.timeout: Callable[..., simpy.Timeout] = MethodType(simpy.Timeout, self)
-        """Make an event that happens after a delay in seconds, with an optional value."""
         self.inspect: Callable[[], None] | None = None
         """Called when an event is over, before the next one; must not block."""
         # Wake-ups due at the current time, in order: most are, and need no heap.
@@ -412,6 +409,24 @@ class Environment:
         return self.call_at(self.now + delay_s, function)
 
     # What SimPy's processes, events and resources ask of their environment.
+
+    def timeout(self, delay: float, value: Any = None) -> simpy.Timeout:
+        """Make an event that happens after `delay` seconds, with an optional value.
+
+        It is what `simpy.Timeout` makes of itself, without calls in between.
+        """
+        if delay < 0:
+            message = f"Negative delay {delay}"
+            raise ValueError(message)
+        event: Any = simpy.Timeout.__new__(simpy.Timeout)
+        event.env = self
+        event.callbacks = []
+        event._value = value  # noqa: SLF001 - as simpy.events.Timeout does
+        event._delay = delay  # noqa: SLF001
+        event._ok = True  # noqa: SLF001
+        _heappush(self._queue, (self.now + delay, _NORMAL, self.number(), event))
+        timeout: simpy.Timeout = event
+        return timeout
 
     @property
     def active_process(self) -> simpy.Process | None:

@@ -6,6 +6,7 @@ from statistics import median
 
 import pytest
 
+from tests.benchmarks.dask_cluster import cluster
 from tests.benchmarks.programs import JUDGED, PROGRAMS
 
 # Much smaller, and nearly all requests time out: another mix than at full size.
@@ -68,6 +69,33 @@ def bench_two_workers(benchmark, board):
         f"speed-up of 4 replications at scale {SMALL_SCALE:g} on 2 workers, wall time, {JUDGED}",
         one_s / two_s,
         1.8,
+        "times",
+        against=f"{one_s:.1f} s, {two_s:.1f} s",
+        noise=median(wall_s[2]) / two_s - 1.0,
+    )
+
+
+def bench_cluster(benchmark, board, full_size):
+    """Four replications on a Dask cluster of this machine with one worker, and with two."""
+    scale = SMALL_SCALE if full_size else SMALL_SCALE / 3
+    wall_s = {1: [], 2: []}
+
+    def work():
+        for workers, taken_s in wall_s.items():
+            with cluster(JUDGED, workers) as address:
+                cost = JUDGED.ticketsim(
+                    *("run", "incident-as-planned", "--scale", scale, "--replications", 4),
+                    *("--cluster", address, "--json", "--quiet"),
+                )
+            taken_s.append(cost.wall_s)
+
+    benchmark.pedantic(work, rounds=ROUNDS)
+    one_s, two_s = min(wall_s[1]), min(wall_s[2])
+    board.at_least(
+        "g",
+        f"throughput per worker, 2 Dask workers against 1, 4 replications at scale {scale:g}",
+        one_s / two_s / 2,
+        0.9,
         "times",
         against=f"{one_s:.1f} s, {two_s:.1f} s",
         noise=median(wall_s[2]) / two_s - 1.0,

@@ -1,8 +1,8 @@
 """Makes runs on an existing Dask cluster: `--cluster ADDRESS`.
 
-Every worker needs this program in the same version. A run depends on its world and seed only, so
-that it has the same digest wherever it is made; the scheduler sends the runs of a worker that dies
-to another one.
+Every worker needs this program in the same version; users' own modules are sent to it. A run
+depends on its world and seed only, so that it has the same digest wherever it is made; the
+scheduler sends the runs of a worker that dies to another one.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from experiments.config import code_folders
 from experiments.errors import TicketsimError
 from experiments.runs.storage.store import program_version
+from experiments.runs.workers.users_code import UsersCode, packed, unpack
 from sim.result import RunResult
 
 if TYPE_CHECKING:
@@ -82,8 +84,11 @@ class Cluster:
     def _run(
         self, client: Any, tasks: Sequence[Task], finished: Callable[[int, RunResult], bool]
     ) -> None:
+        code = packed(code_folders.known())
         # `pure` would let the cluster answer from what another client asked for.
-        futures = {client.submit(_simulate, task, pure=False): task.replication for task in tasks}
+        futures = {
+            client.submit(_simulate, task, code, pure=False): task.replication for task in tasks
+        }
         pending = set(futures)
         while pending and not self._stop:
             try:
@@ -112,5 +117,8 @@ def _distributed() -> Any:
     return importlib.import_module("distributed")
 
 
-def _simulate(task: Task) -> RunResult:
+def _simulate(task: Task, code: UsersCode | None) -> RunResult:
+    """Make a run. A world names users' modules as texts, which are looked up during the run."""
+    if code is not None:
+        unpack(code)
     return task.simulate(lambda _progress: False, lambda: False)

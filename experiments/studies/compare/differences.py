@@ -24,6 +24,7 @@ from experiments.statistics.summary import combined_digest
 from experiments.statistics.uncertainty import Split, Uncertainty, split
 from experiments.statistics.verdict import Verdict
 from experiments.studies.compare.over_worlds import OverWorlds, over_worlds
+from experiments.studies.compare.racing import Left
 from experiments.studies.compare.robust_choice import Choice
 from sim.result import RunResult
 
@@ -72,6 +73,8 @@ class VariantRow(TypedDict):
     tied_with: NotRequired[list[str]]
     against_base: NotRequired[Literal["better", "worse", "tie"]]
     measured: NotRequired[list[dict[str, Any]]]
+    left: NotRequired[Left]
+    """Where it left a race before the last replication: why."""
 
 
 class RunsDone(TypedDict):

@@ -47,9 +47,9 @@ def ranking_of(
         rows: of those that have at least one pair of runs; changed in place.
         scale: of the runs.
     """
-    entry = _entry(campaign, base, scale)
+    entry = entry_of(campaign, base, scale)
     cells = {one.cell.name: one.cell for one in alternatives}
-    entries = [entry, *(_entry(campaign, cells[row["name"]], scale) for row in rows)]
+    entries = [entry, *(entry_of(campaign, cells[row["name"]], scale) for row in rows)]
     quantity = failing_quantity(entry.verdict, terms_of(base.config, scale).criteria)
     ranks = {rank.name: rank for rank in ranked(entries, quantity)}
     verdicts = {one.name: one.verdict for one in entries}
@@ -81,8 +81,11 @@ def unranked(standing: Standings, rows: Sequence[VariantRow]) -> Standings:
     return dataclasses.replace(standing, base_rank=0, recommended=[])
 
 
-def _entry(campaign: Campaign, cell: Cell, scale: float) -> Entry:
-    runs = campaign.results(cell)
+def entry_of(
+    campaign: Campaign, cell: Cell, scale: float, replications: int | None = None
+) -> Entry:
+    """The verdict on a cell, of its first replications or of all."""
+    runs = campaign.results(cell)[:replications]
     return Entry(cell.name, verdict_on(runs, terms_of(cell.config, scale)), runs)
 
 

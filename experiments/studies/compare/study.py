@@ -31,8 +31,9 @@ from experiments.studies.compare.differences import (
     never_asked_for,
     run_comparison,
 )
+from experiments.studies.compare.race_of_runs import left_early
 from experiments.studies.compare.robust_choice import Candidate, first_choices
-from experiments.studies.compare.standings import ranking_of, unranked
+from experiments.studies.compare.standings import Standings, ranking_of, unranked
 from experiments.studies.drawn_worlds import remarks
 from experiments.studies.scale_check import warnings as scale_warnings
 from experiments.studies.validate.measured_runs import beside
@@ -46,6 +47,8 @@ def compare(
     options: RunOptions,
     variants: Sequence[Variant],
     precision: float | None = None,
+    *,
+    race: bool = False,
 ) -> StudyResult[ComparisonResult]:
     """Compare variants with a config.
 
@@ -54,6 +57,7 @@ def compare(
         options: how to run; its replications are those of the first stage.
         variants: what to compare.
         precision: half-width wanted of the difference in the share of failed requests.
+        race: whether variants that are clearly worse get no further replications.
 
     Raises:
         TicketsimError: a variant or `out` cannot be used, or nothing was measured.
@@ -70,24 +74,28 @@ def compare(
     journal = Journal(options.out, "compare", identity_of(config.resolved, seed, options.scale))
     campaign = Campaign(journal, options, seed)
     design = Design(_first_stage(config, options), precision)
-    run_comparison(campaign, base, alternatives, design)
-    cells = [base, *(one.cell for one in alternatives)]
+    left = left_early(campaign, base, alternatives, design.first, options.scale) if race else {}
+    staying = [one for one in alternatives if one.cell.name not in left]
+    run_comparison(campaign, base, staying, design)
+    cells = [base, *(one.cell for one in staying)]
     campaign.run_again(cells, len(campaign.results(base)))
+    ended = campaign.interrupted or campaign.cut_short
     means, rows = comparison_of(campaign, base, alternatives, design)
     if not rows:
-        done = in_words(runs_done(campaign, base, alternatives, design))
+        done = in_words(runs_done(campaign, base, staying, design))
         raise InterruptedRunError(f"ended before anything could be compared; {done}")
     if options.scale < 1:
         extrapolate(rows, options.scale)
     _add_measured(rows, variants, config, options.scale)
-    standing = ranking_of(campaign, base, alternatives, rows, options.scale)
-    least = min(row["replications"] for row in rows)
-    ended = campaign.interrupted or campaign.cut_short
-    few = least < FEWEST_FOR_INTERVALS
-    if ended and (few or len(rows) < len(alternatives)):
-        standing = unranked(standing, rows)
-    elif few:
-        standing = dataclasses.replace(standing, recommended=[])
+    for row in rows:
+        if row["name"] in left:
+            row["left"] = left[row["name"]]
+    standing = _as_far_as_run(
+        ranking_of(campaign, base, alternatives, rows, options.scale),
+        rows,
+        ended and len(rows) < len(alternatives),
+        ended,
+    )
     comparison: ComparisonResult = {
         "schema": SCHEMA,
         "config": config.name,
@@ -118,10 +126,33 @@ def compare(
     if unchanged:
         comparison["unchanged"] = [one.cell.name for one in unchanged]
     if ended:
-        comparison["runs"] = runs_done(campaign, base, alternatives, design)
+        comparison["runs"] = runs_done(campaign, base, staying, design)
     uncertainty = campaign.uncertainty(base, campaign.results(base))
     if uncertainty is not None:
         comparison["uncertainty"] = uncertainty
+    _add_first_choices(comparison, rows)
+    return StudyResult(comparison, campaign.interrupted, journal)
+
+
+def _as_far_as_run(
+    standing: Standings, rows: Sequence[VariantRow], incomplete: bool, ended: bool
+) -> Standings:
+    """Ranks only where no variant lacks its runs; no recommendation without intervals.
+
+    Args:
+        standing: as if everything had been run.
+        rows: of the variants; unranked in place.
+        incomplete: whether some variant has no pair of runs at all.
+        ended: whether the comparison ended early.
+    """
+    few = min(row["replications"] for row in rows) < FEWEST_FOR_INTERVALS
+    if incomplete or (ended and few):
+        return unranked(standing, rows)
+    return dataclasses.replace(standing, recommended=[]) if few else standing
+
+
+def _add_first_choices(comparison: ComparisonResult, rows: Sequence[VariantRow]) -> None:
+    """Where something is unknown and variants state a cost: what to take for how much."""
     candidates = [
         Candidate(row["name"], row["cost"], row["over_worlds"]["effects"])
         for row in rows
@@ -129,7 +160,6 @@ def compare(
     ]
     if candidates:
         comparison["first_choices"] = first_choices(candidates)
-    return StudyResult(comparison, campaign.interrupted, journal)
 
 
 def _add_measured(

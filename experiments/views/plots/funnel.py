@@ -93,7 +93,7 @@ def funnel(counts: Mapping[str, float], *, scale: float = 1.0, narrow: bool = Fa
         axes.spines[side].set_visible(False)
     axes.tick_params(axis="y", length=0)
     if scale < 1:
-        axes.set_xlabel(f"people at full size, extrapolated from {scale:g} of them")
+        axes.set_xlabel(f"people, extrapolated from {scale:g} of them")
     words = ", ".join(f"{number(people)} {step}" for step, people in steps.items())
     figure.set_label(f"Of {number(sum(counts.values()))} people: {words}.")
     return figure

@@ -50,7 +50,7 @@ def sales(
     band(axes, bins, paid, color=str(GREEN), label="paid")
     most = max(float(booked.max(initial=0.0)), float(paid.max(initial=0.0)))
     if seats is not None and most > 0.2 * seats:
-        axes.axhline(seats, color=str(GREY), linestyle=":", label=f"{number(seats)} seats on sale")
+        axes.axhline(seats, color=str(GREY), linestyle=":", label=f"{number(seats)} on sale")
     axes.set_ylim(0.0, None if most >= 1.0 else 1.0)
     axes.set_ylabel("seats")
     axes.yaxis.set_major_formatter(lambda value, _: number(value))

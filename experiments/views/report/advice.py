@@ -27,8 +27,8 @@ _LIMITS: Final = {
     "service.max_connections": _Limit(
         "each open connection takes memory and a file descriptor of the service, and more requests "
         "reach its threads, pool and cores",
-        "fewer checks for the place in the queue free connections at no cost: policy.checks_per_s, "
-        "or a longer customer.poll_interval_s",
+        "fewer checks for the place in the queue free connections, and people learn of their turn "
+        "a little later: policy.checks_per_s, or a longer customer.poll_interval_s",
     ),
     "service.threads": _Limit(
         "each thread takes memory for its stack, and more of them compete for the cores and the "

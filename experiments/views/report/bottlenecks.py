@@ -48,7 +48,9 @@ def bottlenecks(runs: Sequence[RunResult], world: World) -> list[Bottleneck]:
         # An event loop takes any number of requests at once.
         found.append(_threads(measured, world))
     # The pools of an application are its own: their limits are not known.
-    return found if world.app.path else [*found, _pool(measured, world)]
+    if world.app.path:
+        return found
+    return [*found, *_connections(measured, world), _pool(measured, world)]
 
 
 def threads_of(world: World) -> int:
@@ -108,6 +110,25 @@ def _threads(runs: Sequence[RunResult], world: World) -> Bottleneck:
         f"all {number(limit)} worker threads of the service were busy {100 * share:.0f} % of the "
         f"time, with up to {number(round(queue))} requests waiting for one",
     )
+
+
+def _connections(runs: Sequence[RunResult], world: World) -> list[Bottleneck]:
+    """Open connections to the service; nothing of runs kept without this series."""
+    if not all("connections" in run.series for run in runs):
+        return []
+    limit = world.service.max_connections
+    share, most = _share_of_time(runs, "connections", limit), _most(runs, "connections")
+    return [
+        Bottleneck(
+            "connections to the service",
+            number(limit),
+            f"all open {100 * share:.0f} % of the time, {number(round(most))} at most",
+            "new connections" if share else "-",
+            share > _OFTEN,
+            f"all {number(limit)} connections that the service takes were open {100 * share:.0f} % "
+            "of the time, so new ones waited",
+        )
+    ]
 
 
 def _pool(runs: Sequence[RunResult], world: World) -> Bottleneck:

@@ -139,12 +139,13 @@ def _facts(comparison: ComparisonResult) -> list[str]:
 
 def _tiles(comparison: ComparisonResult) -> list[Tile]:
     best = _best(comparison)
-    simulated = "; as simulated" if comparison["scale"] < 1 else ""
+    scale = comparison["scale"]
+    simulated = "; at full size" if scale < 1 else ""
     if best is None:
         return [
             Tile(
                 quantity.label,
-                shown(quantity, comparison["base"][quantity.name]),
+                _at_full_size(quantity, comparison["base"][quantity.name], scale),
                 f"as it is{simulated}",
             )
             for quantity in known_quantities(comparison)
@@ -152,12 +153,19 @@ def _tiles(comparison: ComparisonResult) -> list[Tile]:
     return [
         Tile(
             quantity.label,
-            shown(quantity, best["quantities"][quantity.name]["variant"]),
+            _at_full_size(quantity, best["quantities"][quantity.name]["variant"], scale),
             f"with {best['name']}; "
-            f"{shown(quantity, best['quantities'][quantity.name]['base'])} as it is{simulated}",
+            f"{_at_full_size(quantity, best['quantities'][quantity.name]['base'], scale)} as it is"
+            f"{simulated}",
         )
         for quantity in known_quantities(comparison)
     ]
+
+
+def _at_full_size(quantity: Quantity, value: float | None, scale: float) -> str:
+    if value is not None and quantity.grows_with_scale:
+        value = value / scale
+    return shown(quantity, value)
 
 
 def _decision_table(comparison: ComparisonResult) -> Iterator[Section]:

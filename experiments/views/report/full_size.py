@@ -39,6 +39,7 @@ def factors(world: World, scale: float) -> dict[str, float]:
     small = scaled(world, scale)
     found = dict.fromkeys((*_PEOPLE, *_REDIS, *_COUNTED), 1.0 / scale)
     found |= dict.fromkeys(_THREADS, world.service.threads / small.service.threads)
+    found["connections"] = world.service.max_connections / small.service.max_connections
     found |= dict.fromkeys(_POOL, world.pool.connections / small.pool.connections)
     found |= dict.fromkeys(_MEMORY, world.host.memory_mb / small.host.memory_mb)
     return found

@@ -30,7 +30,7 @@ def gate_page(kept: SavedGate) -> Page:
         subtitle="Decided on confidence bounds of the mean over independent runs.",
         facts=_facts(gate),
         level=_LEVELS[gate["outcome"]],
-        badge=f"The gate {conclusion(gate)}.",
+        badge=f"The gate: {conclusion(gate)}.",
         sentences=_sentences(gate),
         tiles=[],
         sections=[*_checks(gate), *_runs(gate)],

@@ -20,6 +20,7 @@ from experiments.views.plots.timeline import (
     is_lost,
     level,
 )
+from experiments.views.report.advice import advice_lines
 from experiments.views.report.bottlenecks import Bottleneck
 from experiments.views.report.content import Level, Sentence
 from experiments.views.report.explanations import explained, meaning
@@ -78,6 +79,7 @@ def sentences(
     sells = has_seats(verdict)
     told = [
         *(Sentence(f"{text}.", "Failed:") for text in all_failures(verdict)),
+        *(Sentence(f"{text}.", "Advice:") for text in advice_lines(verdict["failures"])),
         *(Sentence(f"{text}.", "Not decided:") for text in verdict["open"]),
         Sentence(f"{seats_sentence(verdict)}." if sells else "", "Seats:"),
         Sentence(f"{people_sentence(verdict)}." if sells else "", "People:"),

@@ -149,9 +149,9 @@ def _nothing_recommended(base: Verdict, rows: Sequence[VariantRow]) -> str:
         return "no variant meets everything, and none is shown to be better"
     nearest = better[0]
     missing = all_failures(nearest["verdict"]) or nearest["verdict"]["open"]
-    return (
-        f"no variant meets everything; {nearest['name']} comes nearest, not met there: {missing[0]}"
-    )
+    tied = [row["name"] for row in better if row["rank"] == nearest["rank"]]
+    come = "comes nearest" if len(tied) == 1 else "come nearest and cannot be told apart"
+    return f"no variant meets everything; {' and '.join(tied)} {come}, not met there: {missing[0]}"
 
 
 def _meets(row: VariantRow) -> bool:
@@ -253,7 +253,23 @@ def _failing(name: str, value: float | None) -> str:
     return shown_threshold(name.partition(" ")[0], value)
 
 
+def _left_early(comparison: ComparisonResult, width: int) -> Iterator[str]:
+    """Of a race: who got no further replications, and behind which variant."""
+    behind: dict[tuple[int, str, str], list[str]] = {}
+    for row in comparison["variants"]:
+        if "left" in row:
+            why = row["left"]
+            behind.setdefault((why["after"], why["ahead"], why["quantity"]), []).append(row["name"])
+    for (after, ahead, quantity), names in sorted(behind.items()):
+        text = (
+            f"no further runs after {after} replications: {', '.join(names)}; "
+            f"{ahead} is clearly better in {quantity} and breaks nothing that they keep"
+        )
+        yield from wrapped("- ", words(text), width, " ")
+
+
 def _brief_remarks(comparison: ComparisonResult, width: int) -> Iterator[str]:
+    yield from _left_early(comparison, width)
     for warning in comparison["warnings"]:
         yield from wrapped("- ", words(warning), width, " ")
     scale = scale_words(comparison["scale"])
@@ -441,6 +457,7 @@ def _beside(row: VariantRow) -> Iterator[str]:
 
 
 def _remarks(comparison: ComparisonResult, width: int) -> Iterator[str]:
+    yield from _left_early(comparison, width)
     for warning in comparison["warnings"]:
         yield from wrapped("- ", words(warning), width, " ")
     yield from wrapped("", comparison["correction"].split(), width, " ")

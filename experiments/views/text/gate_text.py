@@ -48,7 +48,7 @@ def render(result: GateResult, width: int = WIDEST) -> str:
         scale_words(result["scale"]),
     ]
     lines = [
-        f"{result['config']}: the gate {conclusion(result)}",
+        f"{result['config']}: {conclusion(result)}",
         *wrapped(" " * 10, words(", ".join(part for part in about if part)), width, " "),
     ]
     if result["partial"]:
@@ -85,8 +85,8 @@ def conclusion(result: GateResult) -> str:
     open_checks = [check for check in result["checks"] if check["outcome"] == "inconclusive"]
     count = f"{len(open_checks)} of {len(result['checks'])} checks"
     if verdict["outcome"] == "fails":
-        return f"is {head}: the means fail, and {count} may be chance"
-    return f"is {head}: the means hold, and {count} may be chance"
+        return f"{head}: the means fail, and {count} may be chance"
+    return f"{head}: the means hold, and {count} may be chance"
 
 
 def next_steps(result: GateResult) -> list[str]:

@@ -53,8 +53,8 @@ def failure_lines(verdict: Verdict) -> Iterator[str]:
 
 
 def all_failures(verdict: Verdict) -> list[str]:
-    """Every failure as a sentence."""
-    return [failure_sentence(failure) for failure in verdict["failures"]]
+    """Every failure in a sentence; steps of buying that fail for the same reason share one."""
+    return _sentences(verdict["failures"])
 
 
 def _sentences(failures: Sequence[Failure]) -> list[str]:
@@ -212,6 +212,9 @@ def step_lines(verdict: Verdict, width: int) -> Iterator[str]:
 def headline(name: str, verdict: Verdict) -> str:
     """One line: the config, the outcome and the first reason."""
     reasons: Sequence[str] = all_failures(verdict) or verdict["open"]
-    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    # Demands are counted and not sentences, as in the column "not met".
+    count = len(verdict["failures"] or verdict["open"])
+    told = 1 if len(reasons) > 1 else count
+    more = f" (and {count - told} more)" if count > told else ""
     reason = f": {reasons[0]}{more}" if reasons else ""
     return f"{name}: {WORDS[verdict['outcome']]}{reason}"

@@ -101,6 +101,42 @@ def test_digests_are_those_of_one_process_also_when_a_worker_is_killed_midway(
     assert first.wait(timeout=10) == -signal.SIGKILL
 
 
+MINE = """
+extends = "smoke"
+python_path = "code"
+
+[customer]
+script = "only_here:asks_once"
+"""
+ASKS_ONCE = """
+def asks_once(user):
+    user.sleep({pause})
+    user.get("dates", "/v1/concerts/1/available-dates", {{}})
+    user.finish(spin=False)
+"""
+
+
+def test_a_customer_of_the_users_own_reaches_the_workers_also_after_a_change(
+    cluster, capsys, tmp_path
+):
+    address, _ = cluster
+    code = tmp_path / "code"
+    code.mkdir()
+    config = tmp_path / "mine.toml"
+    config.write_text(MINE)
+    digests = []
+    for pause in (1.0, 2.0):
+        (code / "only_here.py").write_text(ASKS_ONCE.format(pause=pause))
+        pair = []
+        for where in (["--workers=2"], ["--cluster", address]):
+            arguments = ["--scale=0.2", "--replications=2", "--json", "--quiet", *where]
+            assert main(["run", str(config), *arguments]) == 0
+            pair.append(json.loads(capsys.readouterr().out)["digest"])
+        assert pair[0] == pair[1]
+        digests.append(pair[0])
+    assert digests[0] != digests[1]
+
+
 def test_a_cluster_without_workers_is_said(cluster, capsys):
     address, workers = cluster
     for one in workers:
