@@ -114,6 +114,10 @@ class NotRepeatableError(TicketsimError):
     """Two runs of an application with the same config and seed differ."""
 
 
+class TooLittleMemoryError(TicketsimError):
+    """A run may need more memory than the machine has left: it was not begun."""
+
+
 class InterruptedRunError(TicketsimError):
     """Ctrl-C came before anything was measured."""
 

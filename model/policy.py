@@ -176,7 +176,14 @@ class Policy:
     ] = 1.0
     booking_expiry_s: Annotated[
         float,
-        Setting("An unpaid booking is cancelled after this time.", "s", BEHAVIOUR, 30, 3600),
+        Setting(
+            "The service cancels an unpaid booking after this time. What people take for the "
+            "deadline is customer.human.pay_within_s; unset, it is this one.",
+            "s",
+            BEHAVIOUR,
+            30,
+            3600,
+        ),
         Gt(0),
     ] = 300.0
     outbox_interval_s: Annotated[

@@ -377,6 +377,8 @@ def _options(
         scale=scale,
         out=None if out is None else Path(out),
         budget=_budget(budget),
+        # A warning is enough: Python has no other way to begin the run all the same.
+        force=True,
     )
 
 

@@ -107,6 +107,9 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="write results there, or go on with what is there",
     )
+    parser.add_argument(
+        "--force", action="store_true", help="begin also a run that may not fit the memory"
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON only")
     amount = parser.add_mutually_exclusive_group()
     amount.add_argument("--quiet", action="store_true", help="no progress bar, no result as text")
@@ -190,6 +193,7 @@ def run_options(options: argparse.Namespace, display: type[Display]) -> RunOptio
         out=options.out,
         budget=getattr(options, "budget", None) or Budget(),
         display=shown(),
+        force=options.force,
     )
 
 

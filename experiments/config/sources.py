@@ -2,7 +2,7 @@
 
 What is said later wins: the extended config, then its includes in order, then the file's own keys,
 then every change (`experiments.config.changes`). Tables merge key by key; a table with a `preset`
-or another `executor` starts afresh.
+or another `executor` starts afresh. `unset` takes keys out of what is extended and included.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from experiments.config.keys import nearest
+from experiments.config.keys import lies_in, nearest
 from experiments.config.toml_text import (
     EXTENDS_OBSERVED,
     MOST_CHARS,
@@ -26,6 +26,7 @@ from experiments.errors import ConfigError
 
 Table = dict[str, Any]
 
+UNSET: Final = "unset"
 _DEEPEST_CHAIN = 16
 _SHOWN_CHARS = 60
 _DEFAULT_EXECUTOR = "ramping-vus"
@@ -154,6 +155,8 @@ def _merged(source: Source, above: tuple[Source, ...], known: dict[Path, Merged]
         part = _merged(read_source(reference, source.folder), (*above, source), known)
         merge(table, part.table)
         say_later(origins, part.origins)
+    for key in _list_of_texts(source, own, UNSET, "a list of keys"):
+        _unset(table, origins, key, source)
     merge(table, own)
     say_later(origins, {".".join(path): source.name for path in leaves(own)})
     known[source.identity] = Merged(table, origins)
@@ -170,12 +173,60 @@ def _flag(source: Source, table: Table, key: str) -> bool:
 
 def _names(source: Source, table: Table, key: str) -> list[str]:
     """Take the names of other configs out of a table: one for `extends`, a list for `include`."""
+    if key == "extends" and isinstance(table.get(key), str):
+        return [table.pop(key)]
+    allowed = "the path or name of a config" if key == "extends" else "a list of paths"
+    return _list_of_texts(source, table, key, allowed)
+
+
+def _list_of_texts(source: Source, table: Table, key: str, allowed: str) -> list[str]:
+    """Take a list of texts out of a table; an empty one where it is not there."""
     value = table.pop(key, [])
-    names = [value] if key == "extends" and isinstance(value, str) else value
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        allowed = "the path or name of a config" if key == "extends" else "a list of paths"
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise ConfigError(source.name, key, f"allowed: {allowed}", value=show_value(value))
-    return names
+    return value
+
+
+def _unset(table: Table, origins: dict[str, str], key: str, source: Source) -> None:
+    """Take a key out of what was extended and included, in place.
+
+    Raises:
+        ConfigError: it is not the dotted path of a key as TOML writes it, or nothing stands there.
+    """
+    path = _path(key, source)
+    parent: Any = table
+    for part in path[:-1]:
+        parent = parent.get(part) if isinstance(parent, dict) else None
+    if not isinstance(parent, dict) or path[-1] not in parent:
+        known = [".".join(map(_written, one)) for one in leaves(table)]
+        problem = "nothing that this file extends or includes has this key"
+        raise ConfigError(
+            source.name, UNSET, problem, value=show_value(key), nearest=nearest(key, known)
+        )
+    del parent[path[-1]]
+    gone = ".".join(path)
+    for at in [at for at in origins if lies_in(at, gone)]:
+        del origins[at]
+
+
+def _path(key: str, source: Source) -> tuple[str, ...]:
+    """The parts of a key as TOML writes it, such as `thresholds."http_reqs{name:a.b}"`."""
+    try:
+        found = leaves(parse(f"{key} = 0"))
+    except TomlError:
+        found = []
+    # One value, and only the tables above it.
+    if not found or [len(path) for path in found] != list(range(1, len(found) + 1)):
+        problem = (
+            'allowed: keys as TOML writes them, such as thresholds.goodput or thresholds."a.b"'
+        )
+        raise ConfigError(source.name, UNSET, problem, value=show_value(key))
+    return found[-1]
+
+
+def _written(part: str) -> str:
+    """One part of a key as TOML writes it."""
+    return part if part.replace("_", "").replace("-", "").isalnum() else f'"{part}"'
 
 
 def say_later(origins: dict[str, str], later: Mapping[str, str]) -> None:

@@ -171,16 +171,29 @@ def processor_s() -> dict[str, float]:
 
     Linux only; elsewhere empty.
     """
-    sessions = {str(program.process_id): name for name, program in _running.items()}
+    owners = {str(program.process_id): name for name, program in _running.items()}
     found = dict.fromkeys(_running, 0.0)
+    parents, used_s = _processes()
+    for process, seconds in used_s.items():
+        # By descent: PostgreSQL's processes leave the session of the first.
+        above = process
+        while above in parents and above not in owners:
+            above = parents[above]
+        if above in owners:
+            found[owners[above]] += seconds
+    return found if _PROC.is_dir() else {}
+
+
+def _processes() -> tuple[dict[str, str], dict[str, float]]:
+    """Of every process: its parent, and its processor time."""
+    parents, used_s = {}, {}
     for stat in _PROC.glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             # The name in brackets may have spaces; after it: state, parent, group, session, ...
             fields = stat.read_text("utf-8", "replace").rpartition(")")[2].split()
-            name = sessions.get(fields[3])
-            if name is not None:
-                found[name] += (int(fields[11]) + int(fields[12])) / _TICKS
-    return found if _PROC.is_dir() else {}
+            parents[stat.parent.name] = fields[1]
+            used_s[stat.parent.name] = (int(fields[11]) + int(fields[12])) / _TICKS
+    return parents, used_s
 
 
 def free_port() -> int:
@@ -237,6 +250,24 @@ def check_answers(url: str, option: str) -> None:
         raise ProgramError(f"{option} {url}: no port; allowed: SCHEME://127.0.0.1:PORT/...")
     if not _answers(port):
         raise ProgramError(f"{option} {url}: nobody listens on port {port}")
+
+
+def main_threads_s(name: str) -> float:
+    """Processor time of the main threads of a running program's child processes so far.
+
+    Linux only; elsewhere 0.
+    """
+    program = _running.get(name)
+    if program is None:
+        return 0.0
+    used = 0
+    for process in _PROC.glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            main = process / "task" / process.name / "stat"
+            fields = main.read_text("utf-8", "replace").rpartition(")")[2].split()
+            if fields[1] == str(program.process_id):
+                used += int(fields[11]) + int(fields[12])
+    return used / _TICKS
 
 
 def find_program(name: str) -> str | None:

@@ -18,7 +18,7 @@ class RunOptions:
     """How many runs, where, for how long, and where results are kept.
 
     `seed` and `replications` are the config's own when they are None; `out` is the folder that
-    results are kept in, None for nowhere.
+    results are kept in, None for nowhere. `force` begins also what may not fit the memory.
     """
 
     seed: int | None = None
@@ -28,6 +28,7 @@ class RunOptions:
     out: Path | None = None
     budget: Budget = dataclasses.field(default_factory=Budget)
     display: Display = dataclasses.field(default_factory=Display)
+    force: bool = False
 
     def seed_for(self, config: Config) -> int:
         """The seed of the first replication."""

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from experiments.config.memory_check import memory_warning
 from experiments.runs.budget import Budget
 from experiments.runs.failures import raise_if_failed
+from experiments.runs.memory_check import check_memory
 from experiments.runs.options import RunOptions
 from experiments.runs.run_reuse import FinishedRuns
 from experiments.runs.storage.journal import Journal
@@ -147,7 +147,7 @@ class Runner:
         different = {id(each.task.world): each for each in batch}.values()
         worlds = map(_world_as_simulated, different)
         processes = processes_here(self._options.workers, len(batch))
-        warning = memory_warning(worlds, processes)
+        warning = check_memory(worlds, processes, force=self._options.force)
         if warning:
             self._options.display.warn(warning)
         self._warned = bool(warning)

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from experiments.config.memory_check import memory_warning
 from experiments.config.reading import Config, Reading
 from experiments.config.worlds import TABLE
 from experiments.errors import InterruptedRunError, OutputError
+from experiments.runs.memory_check import check_memory
 from experiments.runs.options import RunOptions
 from experiments.runs.storage.samples import path_of
 from experiments.runs.storage.store import RunFolder, identity_of
@@ -153,7 +153,8 @@ class _Work:
         configs = [self._config.drawn(setup.seed, world_number(number)) for number in missing]
         distinct = {id(config): config for config in configs}.values()
         worlds = [config.world_at(setup.scale) for config in distinct]
-        warning = memory_warning(worlds, processes_here(options.workers, len(tasks)))
+        processes = processes_here(options.workers, len(tasks))
+        warning = check_memory(worlds, processes, force=options.force)
         if warning:
             options.display.warn(warning)
         with options.display.runs(len(tasks), worlds[0].load) as report:

@@ -185,7 +185,7 @@ class ApplicationServer:
         self._next = 0
         self._accepting: Accepting | None = None
         if settings.accept_s > 0.0 and settings.threads > 1:
-            self._accepting = Accepting(env, settings.accept_s, self._deliver)
+            self._accepting = Accepting(env, host, settings.accept_s, self._deliver)
         self._prepared = False
         self.background = background.made(self)
         self._stubs = {
@@ -357,8 +357,8 @@ class ApplicationServer:
     def _give(self, exchange: Exchange) -> None:
         connection = exchange.connection
         worker = self._known_worker(connection)
-        if worker is None and self._accepting is not None:
-            self._accepting.submit(exchange)
+        if self._accepting is not None:
+            self._accepting.submit(exchange, worker)
             return
         worker = worker or self._least_busy(connection)
         if worker is None:
@@ -367,7 +367,7 @@ class ApplicationServer:
             worker.pool.submit(exchange)
 
     def _deliver(self, exchange: Exchange, worker: Worker) -> None:
-        """A worker has accepted the connection of a request."""
+        """The main thread of a worker has a request."""
         self._note(exchange.connection, worker)
         worker.pool.submit(exchange)
 

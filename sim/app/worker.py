@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from model.http import Response
 from sim.app.errors import ApplicationError
+from sim.app.interpreter import interpreter_lock, wake_s
 from sim.app.seams.runtime import RUNTIME
 from sim.app.segments import END, ApplicationTask
 from sim.app.wsgi import Body, Errors, call, environ_of
 from sim.kernel.errors import KernelError
 from sim.service.charges import end_threads
 from sim.service.costs import Factor
-from sim.stations.single_server import SingleServer
 from sim.stations.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sim.app.segments import ApplicationCharges
     from sim.kernel.environment import Environment, Thread, Timer
     from sim.machines.cpu import Process
+    from sim.machines.host import Host
     from sim.network.exchange import Exchange
     from sim.world.application import Application
 
@@ -37,6 +38,7 @@ class Server(Protocol):
     """The server, as far as its worker processes need it."""
 
     env: Environment
+    host: Host
     settings: Application
     charges: ApplicationCharges
 
@@ -64,7 +66,9 @@ class Worker:
         self._server = server
         self.number = number
         self.process = process
-        self._interpreter = SingleServer(server.env)
+        self._interpreter = interpreter_lock(
+            server.env, server.host, server.settings.interpreter_wake_s
+        )
         self.application: Any = None
         self.modules: dict[str, ModuleType] = {}
         self.handled = 0
@@ -90,7 +94,13 @@ class Worker:
         return self.application is not None
 
     def compute(self, work_s: float) -> None:
-        """Compute under the interpreter's lock: one thread of a process at a time."""
+        """Compute under the interpreter's lock: one thread of a process at a time.
+
+        The thread has been woken for it, by a request or by an answer of a database.
+        """
+        server = self._server
+        if server.settings.interpreter_wake_s is not None:
+            server.env.sleep(wake_s(server.host))
         while work_s > 0.0:
             part_s = min(work_s, _SWITCH_S)
             work_s -= part_s
@@ -99,6 +109,11 @@ class Worker:
                 self.process.compute(part_s)
             finally:
                 self._interpreter.leave()
+
+    @property
+    def is_computing(self) -> bool:
+        """Whether a thread has the interpreter's lock."""
+        return self._interpreter.busy
 
     def hold(self, step: Callable[[], float]) -> None:
         """Take steps under the interpreter's lock for one time slice.

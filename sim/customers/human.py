@@ -12,6 +12,7 @@ from math import gamma, log
 from typing import TYPE_CHECKING, Any, Final
 
 from sim.customers.buyer import expiry_s, pause_s
+from sim.customers.parking import Parking
 from sim.customers.purchase import UNAUTHORISED, Page, Purchase
 from sim.customers.shop import CHECK, CONCERT, GENERATION
 from sim.customers.user import CANCELLED
@@ -20,25 +21,31 @@ from sim.measure.funnel import Step
 if TYPE_CHECKING:
     from sim.customers.human_settings import Human
     from sim.customers.user import Answer, User
+    from sim.kernel.environment import Rests
     from sim.kernel.random_streams import Stream
 
 _FOR_EVER: Final = float("inf")
+_NONE: Final = -1.0
+"""No pause; a pause of 0 still lets the page look whether it is to be loaded again."""
 _MOST_EXTRA_TABS: Final = 20
 _SOONEST_RELOAD_S: Final = 1.0
 """Shortest time from an answer to the next press of the reload key, in seconds."""
 
 
-def human(user: User) -> None:
-    """Come, wait in every tab, buy in one of them, or leave."""
+def _human(user: User) -> Rests:
     if user.memory is None:
         user.memory = person = Person(user)
         user.reached(Step.ARRIVED)
         for _ in range(person.extra_tabs):
-            user.open_tab(person.visit)
-        person.visit(user)
+            user.open_tab(Parking(person.visit))
+        yield from person.visit(user)
         user.wait_for_tabs()
         user.leave()
     user.finish(spin=False)
+
+
+human: Final = Parking(_human)
+"""Come, wait in every tab, buy in one of them, or leave: a customer function."""
 
 
 def patience_s(settings: Human, rng: Stream) -> float:
@@ -59,6 +66,8 @@ def extra_tabs(settings: Human, rng: Stream) -> int:
 class Person:
     """The state that all tabs of one person share."""
 
+    __slots__ = ("_bot", "_buys_in", "_leaves_s", "_main", "_over", "extra_tabs")
+
     def __init__(self, user: User) -> None:
         settings = user.options.human
         # Every user draws all numbers, so that another share of bots does not change other users.
@@ -75,7 +84,7 @@ class Person:
             self._leaves_s = max(user.now_s, user.opens_s) + waits_s
             self.extra_tabs = tabs
 
-    def visit(self, tab: User) -> None:
+    def visit(self, tab: User) -> Rests:
         """Work in one tab until the visit is over or another tab is let in."""
         page = Page(tab, self._leaves_s, bot=self._bot)
         page.reload_at_s = self._next_reload_s(tab)
@@ -83,13 +92,20 @@ class Person:
         while self._buys_in in {None, tab} and not self._over:
             if tab.now_s >= page.leaves_s:
                 self._give_up()
-            elif page.token is None:
-                self._ask_for_token(tab, page)
-            elif page.token["type"] == "ACCESS":
+            elif page.token is not None and page.token["type"] == "ACCESS":
                 self._buys_in = tab
                 self._over = purchase.next_step(page.token)
             else:
-                self._poll(tab, page, page.token)
+                page.pause_s, page.next_s = _NONE, -_FOR_EVER
+                if page.token is None:
+                    self._ask_for_token(tab, page)
+                else:
+                    self._poll(tab, page, page.token)
+                if page.pause_s != _NONE:
+                    rest_s = self._rest_s(tab, page)
+                    if rest_s > 0.0:
+                        yield tab.pausing(rest_s)
+                    self._look_again(tab, page)
 
     def _give_up(self) -> None:
         self._over = True
@@ -104,9 +120,9 @@ class Person:
             token = answer.body
             page.token, page.expires_s = token, expiry_s(token["jwt"])
             if token["type"] == "WAIT":
-                self._pause(tab, page, self._interval_s(tab, answer))
+                page.pause_s = self._interval_s(tab, answer)
         elif answer.error != CANCELLED:
-            self._pause(tab, page, page.retry_s)
+            page.pause_s = page.retry_s
 
     def _poll(self, tab: User, page: Page, token: dict[str, Any]) -> None:
         """Ask for the place, as the waiting page does; look again later."""
@@ -119,19 +135,22 @@ class Person:
             page.token = None
         if position == 0 or answer.error == CANCELLED:
             return
-        interval_s = self._interval_s(tab, answer)
-        self._pause(tab, page, interval_s if answer.ok else page.retry_s)
-        if tab.clock_s + interval_s >= page.expires_s:
-            page.token = None
+        page.next_s = self._interval_s(tab, answer)
+        page.pause_s = page.next_s if answer.ok else page.retry_s
 
-    def _pause(self, tab: User, page: Page, duration_s: float) -> None:
-        """Wait, but at most until the next reload of the page, or until patience is over."""
+    def _rest_s(self, tab: User, page: Page) -> float:
+        """The page's pause, at most until its next reload, or until patience is over."""
         if page.reload_at_s <= tab.now_s:
             # An answer came after that time: the page shows something new.
             page.reload_at_s = self._next_reload_s(tab)
-        page.wait(min(duration_s, page.reload_at_s - tab.now_s))
+        return page.rest_s(min(page.pause_s, page.reload_at_s - tab.now_s))
+
+    def _look_again(self, tab: User, page: Page) -> None:
+        """Load the page again after a pause, if it is time, or if its token expires before long."""
         if tab.now_s >= page.reload_at_s:
             page.reload_at_s = self._next_reload_s(tab)
+            page.token = None
+        if tab.clock_s + page.next_s >= page.expires_s:
             page.token = None
 
     def _next_reload_s(self, tab: User) -> float:

@@ -139,9 +139,10 @@ class Human:
         float | None,
         Gt(0),
         Setting(
-            "deadline for the payment, counted from the booking. A payment without an answer "
-            "is tried again until the deadline; a person who misses it chooses another seat. "
-            "Unset: policy.booking_expiry_s",
+            "deadline for the payment as people know it, counted from the booking. A payment "
+            "without an answer is tried again until the deadline; a person who misses it chooses "
+            "another seat. The service itself cancels after policy.booking_expiry_s; unset, both "
+            "are the same",
             "s",
             "assumed: the page tells people how long the service keeps a booking",
             30,

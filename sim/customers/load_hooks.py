@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sim.customers.buyer import ScriptError
+from sim.customers.parking import Parking
 from sim.customers.user import User
 from sim.measure.crashes import place_of
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sim.customers.user import Site
+    from sim.kernel.environment import Rests
     from sim.load.executors import VirtualUser
     from sim.load.generator import Generator
     from sim.measure.requests import RequestLog
@@ -50,10 +52,31 @@ class CustomerHooks:
 
     def iterate(self, vu: VirtualUser) -> None:
         """Run one iteration in the user's thread; may block, may raise what the script raises."""
-        user = vu.state
-        if user is None:
-            user = vu.state = User(self._site, vu, part=self._part)
-        user.iterate(self._customer)
+        self._user_of(vu).iterate(self._customer)
+
+    def steps(self, vu: VirtualUser) -> Rests:
+        """As `iterate`, for a customer whose pauses park its thread."""
+        assert isinstance(self._customer, Parking)  # noqa: S101 - `parks` was asked before
+        user = self._user_of(vu)
+        began_s = user.begin_iteration()
+        try:
+            yield from self._customer.steps(user)
+        except Exception as error:
+            user.script_failed(error)
+            raise
+        finally:
+            user.end_iteration(began_s)
+
+    @property
+    def parks(self) -> bool:
+        """Whether iterations can be run as `steps`."""
+        return isinstance(self._customer, Parking)
+
+    def _user_of(self, vu: VirtualUser) -> User:
+        if vu.state is None:
+            vu.state = User(self._site, vu, part=self._part)
+        user: User = vu.state
+        return user
 
     def vu_started(self, vu: VirtualUser) -> None:
         """A user begins to iterate."""

@@ -77,6 +77,8 @@ class RunLoads:
             rng=self._streams.stream("arrivals" if number == 1 else f"arrivals {number}"),
             first_id=self._users,
         )
+        if hooks.parks:
+            executor.steps = hooks.steps
         executor.min_iteration_s = world.generator.min_iteration_s
         self._users += most_users(load)
         self._executors[name] = executor

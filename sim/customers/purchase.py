@@ -26,6 +26,18 @@ _LOWEST_BROKEN: Final = 500
 class Page:
     """The state of one tab, and how its person waits in it. Times since the load began."""
 
+    __slots__ = (
+        "_patience_over_s",
+        "_tab",
+        "bot",
+        "expires_s",
+        "next_s",
+        "pause_s",
+        "pay_until_s",
+        "reload_at_s",
+        "token",
+    )
+
     def __init__(self, tab: User, leaves_s: float, *, bot: bool) -> None:
         self._tab = tab
         self._patience_over_s = leaves_s
@@ -34,6 +46,10 @@ class Page:
         self.expires_s = float("inf")
         """When the token expires, in seconds since 1970, as its `exp` says."""
         self.reload_at_s = float("inf")
+        self.pause_s = 0.0
+        """Until the page asks again."""
+        self.next_s = 0.0
+        """Until it asks the time after."""
         self.pay_until_s: float | None = None
         """Deadline for the payment of the booked seat; None: no seat is booked."""
 
@@ -57,10 +73,13 @@ class Page:
 
     def wait(self, duration_s: float) -> None:
         """Do nothing for a while, at most until the person leaves."""
-        tab = self._tab
-        rest_s = min(duration_s, self.leaves_s - tab.now_s)
+        rest_s = self.rest_s(duration_s)
         if rest_s > 0.0:
-            tab.sleep(rest_s)
+            self._tab.sleep(rest_s)
+
+    def rest_s(self, duration_s: float) -> float:
+        """How much of a pause is left before the person leaves; 0 or less: none."""
+        return min(duration_s, self.leaves_s - self._tab.now_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +93,8 @@ class _Booking:
 
 class Purchase:
     """The seats that one person has chosen and booked so far."""
+
+    __slots__ = ("_booking", "_decided", "_page", "_tab", "_unanswered")
 
     def __init__(self, tab: User, page: Page) -> None:
         self._tab = tab

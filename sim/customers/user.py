@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from model.http import Request, Response
+from sim.customers.parking import Parking
 from sim.kernel.environment import TIMEOUT, KernelError
 from sim.kernel.errors import IdleScriptError
 from sim.load.virtual_user import IterationInterrupted
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sim.customers.settings import Customer
-    from sim.kernel.environment import Environment, Thread, Timer, Waiter
+    from sim.kernel.environment import Environment, Rests, Thread, Timer, Waiter
     from sim.kernel.random_streams import Stream, Streams
     from sim.load.executors import VirtualUser
     from sim.load.generator import Generator
@@ -201,8 +202,18 @@ class User:
 
     def iterate(self, customer: Callable[[User], None]) -> None:
         """Run one iteration; even an empty iteration costs processor time."""
-        env = self._site.env
-        began_s = env.now
+        began_s = self.begin_iteration()
+        try:
+            customer(self)
+        except Exception as error:
+            self.script_failed(error)
+            raise
+        finally:
+            self.end_iteration(began_s)
+
+    def begin_iteration(self) -> float:
+        """Begin an iteration that somebody else runs; return when, for `end_iteration`."""
+        began_s = self._site.env.now
         costs = self._site.generator.costs
         if began_s > self._ended_s:
             self._in_a_row = 0
@@ -211,24 +222,26 @@ class User:
             self._debt_s += costs.vu_start_s
         self._report_s = 0.0
         self._watch_idling(began_s)
-        try:
-            customer(self)
-        except Exception as error:
-            # The script failed: the generator reports that before the next iteration.
-            self._report_s = costs.script_error_s
-            if self._idle_iterations == _MOST_IDLE_ITERATIONS - 1:
-                self._idle_error = f"; it ended with {type(error).__name__}: {error}"
-            raise
-        finally:
-            for tab in self._tabs:
-                tab.close()
-            self._tabs.clear()
-            if self._site.generator.settings.connections == "per_iteration":
-                self.leave()
-            if env.now == began_s:
-                self._site.generator.compute(self._debt_s)
-                self._idle_until_s = env.now
-            self._ended_s = env.now
+        return began_s
+
+    def script_failed(self, error: Exception) -> None:
+        """The script failed: the generator reports that before the next iteration."""
+        self._report_s = self._site.generator.costs.script_error_s
+        if self._idle_iterations == _MOST_IDLE_ITERATIONS - 1:
+            self._idle_error = f"; it ended with {type(error).__name__}: {error}"
+
+    def end_iteration(self, began_s: float) -> None:
+        """End the iteration that began then, in whatever way."""
+        env = self._site.env
+        for tab in self._tabs:
+            tab.close()
+        self._tabs.clear()
+        if self._site.generator.settings.connections == "per_iteration":
+            self.leave()
+        if env.now == began_s:
+            self._site.generator.compute(self._debt_s)
+            self._idle_until_s = env.now
+        self._ended_s = env.now
 
     def _watch_idling(self, began_s: float) -> None:
         """Refuse a script that only keeps the generator busy: the run would hardly ever end."""
@@ -244,10 +257,18 @@ class User:
 
     def sleep(self, duration_s: float) -> None:
         """Pause for this time."""
+        self._site.env.sleep(self.pausing(duration_s))
+
+    def pausing(self, duration_s: float) -> float:
+        """Begin a pause, and return it for the generator of a `Parking` customer to yield."""
         self._check_open()
         if duration_s >= LEAST_PAUSE_S:
             self._in_a_row = 0
-        self._site.env.sleep(duration_s)
+        return duration_s
+
+    def wait(self, pause_s: float) -> None:
+        """Block for a pause that has begun."""
+        self._site.env.sleep(pause_s)
 
     def close_tab(self) -> None:
         """Let this tab do nothing more: its next request or pause ends its work."""
@@ -528,7 +549,12 @@ class _Tab:
         self._begun = False
         self._closed = False
         self._error: Exception | None = None
-        self._worker: Thread = env.spawn(f"vu-{user.id}-tab-{number}", self._run)
+        name = f"vu-{user.id}-tab-{number}"
+        self._worker: Thread = (
+            env.spawn_steps(name, self._run_steps(work))
+            if isinstance(work, Parking)
+            else env.spawn(name, self._run)
+        )
 
     def _run(self) -> None:
         self._begun = True
@@ -541,6 +567,22 @@ class _Tab:
         except KernelError:
             raise
         except Exception as error:  # noqa: BLE001 - a script may fail in any way; `join` raises it
+            self._error = error
+        finally:
+            self._user.leave()
+
+    def _run_steps(self, work: Parking) -> Rests:
+        """As `_run`."""
+        self._begun = True
+        if self._closed:
+            return
+        try:
+            yield from work.steps(self._user)
+        except IterationInterrupted:
+            pass
+        except KernelError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as in `_run`
             self._error = error
         finally:
             self._user.leave()

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     Steps = Generator[simpy.Event, Any, None]
     """A SimPy process of the world: a generator that yields the events it waits for."""
+    Rests = Generator[float, None, None]
+    """The body of a thread that can be parked: it yields each pause, in seconds."""
 
 _INFINITY: Final = float("inf")
 # SimPy's priorities, of which the smaller one goes first.
@@ -161,7 +163,12 @@ class Aside(Protocol):
 
 
 class Thread:
-    """A simulated thread: a name and a blocking function that runs on simulated time."""
+    """A simulated thread: a name and a blocking function that runs on simulated time.
+
+    With `steps` instead of a function the thread is parked at each pause that the generator
+    yields: it has no stack until it goes on. Between two pauses it runs and blocks as any thread,
+    on a stack that it borrows.
+    """
 
     __slots__ = (
         "_joiners",
@@ -174,15 +181,23 @@ class Thread:
         "name",
         "pending",
         "started",
+        "steps",
         "target",
         "value",
         "waiter",
     )
 
-    def __init__(self, env: Environment, name: str, target: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        env: Environment,
+        name: str,
+        target: Callable[[], None] | None,
+        steps: Rests | None = None,
+    ) -> None:
         self.env = env
         self.name = name
         self.target = target
+        self.steps = steps
         self.started = False
         self.done = False
         self.waiter: Waiter | None = None
@@ -195,7 +210,10 @@ class Thread:
         self.local: Any = None
         self.aside: Aside | None = None
         """Of a thread that runs an asyncio loop: the loop. None while the thread is blocked."""
-        self.glet: greenlet.greenlet = greenlet.greenlet(self._run, env.hub)
+        # A parked thread has no greenlet of its own.
+        self.glet: greenlet.greenlet = (
+            greenlet.greenlet(self._run, env.hub) if steps is None else env.hub
+        )
         self._joiners: list[Waiter] = []
 
     def _run(self, _value: object) -> None:
@@ -205,17 +223,38 @@ class Thread:
         try:
             if self.error is not None:
                 raise self.error  # noqa: TRY301 - one way to end, however early
-            self.target()
+            if self.target is not None:
+                self.target()
         except (ThreadKilled, greenlet.GreenletExit):
             pass
         except BaseException as error:  # noqa: BLE001 - whatever it is ends the run, in `Environment.run`
             env.fail(error)
         finally:
-            self.done = True
-            env.threads.pop(self, None)
-            for joiner in self._joiners:
-                joiner.wake()
-            self._joiners.clear()
+            self._over()
+
+    def _over(self) -> None:
+        self.done = True
+        self.env.threads.pop(self, None)
+        for joiner in self._joiners:
+            joiner.wake()
+        self._joiners.clear()
+
+    def go_on(self, steps: Rests) -> None:
+        """Run until the next pause or the end; for the stack that the thread has borrowed."""
+        env = self.env
+        self.started = True
+        self.pending = None
+        try:
+            while True:
+                error, self.error = self.error, None
+                delay_s = next(steps) if error is None else steps.throw(error)
+                if env.park(self, delay_s):
+                    return
+        except (StopIteration, ThreadKilled, greenlet.GreenletExit):
+            pass
+        except BaseException as error:  # noqa: BLE001 - as in `_run`
+            env.fail(error)
+        self._over()
 
     def interrupt(self, error: BaseException) -> bool:
         """Raise `error` inside the thread at its current wait.
@@ -317,6 +356,8 @@ class Environment:
         # In order of their start; greenlets are not garbage collected while they are suspended.
         self.threads: dict[Thread, None] = {}
         """Threads that have been spawned and are not over."""
+        self._stacks: list[greenlet.greenlet] = []
+        """Stacks that no parked thread has borrowed."""
 
     def shuffle_ties(self, rng: Bits) -> None:
         """Run simultaneous events in a random order of `rng` instead of scheduling order."""
@@ -346,6 +387,13 @@ class Environment:
         self.schedule_wakeup(thread, None, None)
         return thread
 
+    def spawn_steps(self, name: str, steps: Rests) -> Thread:
+        """As `spawn`, for a thread that is parked at each pause that `steps` yields."""
+        thread = Thread(self, name, None, steps)
+        self.threads[thread] = None
+        self.schedule_wakeup(thread, None, None)
+        return thread
+
     def waiter(self) -> Waiter:
         """Return a wait of the current thread, for the code that will end it; then call `wait`."""
         if self.current is None:
@@ -367,9 +415,27 @@ class Environment:
         if thread.error is not None:
             # The thread has interrupted itself: the error is raised at this wait.
             self._drive(thread)
+        if not self._passes(thread, delay_s):
+            self._drive(thread)
+
+    def park(self, thread: Thread, delay_s: float) -> bool:
+        """Let `thread` go on after `delay_s` seconds, as `sleep`; false if that is now."""
+        if self._closed:
+            thread.error = greenlet.GreenletExit()
+            return False
+        if delay_s < 0:
+            thread.error = KernelError(f"cannot pause {delay_s} s: a delay must be 0 or more")
+            return False
+        # The wake-up of a thread that has interrupted itself is under way already.
+        if thread.error is None and self._passes(thread, delay_s):
+            return False
+        thread.started = False
+        return True
+
+    def _passes(self, thread: Thread, delay_s: float) -> bool:
+        """Move the clock by `delay_s` if nothing happens before; else schedule the wake-up."""
         time_s = self.now + delay_s
         queue = self._queue
-        # Nothing else happens before that time: only move the clock.
         next_s: float = queue[0][0] if queue else _INFINITY
         if time_s < next_s and not (self._ready or self._stopping):
             for source in self._sources:
@@ -381,11 +447,11 @@ class Environment:
                 if self.inspect is not None:
                     self.inspect()
                 self.now = time_s
-                return
+                return True
         entry: _Entry = (time_s, _NORMAL, self.number(), thread)
         thread.pending = entry
         _heappush(queue, entry)
-        self._drive(thread)
+        return False
 
     def schedule_wakeup(self, thread: Thread, value: Any, error: BaseException | None) -> None:
         """Resume `thread` at the current time, after everything already due now."""
@@ -531,11 +597,17 @@ class Environment:
         self._ready.clear()
         threads, self.threads = list(self.threads), {}
         for thread in threads:
-            if thread.glet:
-                # What the thread does at its end must find itself in its own thread.
-                self.current = thread
+            # What the thread does at its end must find itself in its own thread.
+            self.current = thread
+            if thread.steps is not None and not thread.started:
+                thread.error = greenlet.GreenletExit()
+                thread.go_on(thread.steps)
+            elif thread.glet:
                 thread.glet.throw(greenlet.GreenletExit)
         self.current = None
+        stacks, self._stacks = self._stacks, []
+        for stack in stacks:
+            stack.throw(greenlet.GreenletExit)
 
     def step(self) -> None:
         """Process the next event only. Raises SimPy's `EmptySchedule` when there is none."""
@@ -545,7 +617,7 @@ class Environment:
             # Once it blocks, the thread gives control back here instead of driving on.
             self._stopping = True
             self.current = thread
-            thread.glet.switch(None)
+            self._begin(thread)
             self.current = None
             self._stopping = False
         if self.crash is not None:
@@ -708,10 +780,35 @@ class Environment:
             # and a chain of starts would run into Python's limit.
             start = self.hub.switch(thread)
         else:
-            start = thread.glet.switch(None)
+            start = self._begin(thread)
         while start is not None:
-            start = start.glet.switch(None)
+            start = self._begin(start)
         self.current = me
+
+    def _begin(self, thread: Thread) -> Any:
+        """Switch to `thread`, which may be parked; return what the hub is told."""
+        if thread.steps is None or thread.started:
+            return thread.glet.switch(None)
+        if self._stacks:
+            thread.glet = self._stacks.pop()
+        else:
+            thread.glet = greenlet.greenlet(self._lend, self.hub)
+        return thread.glet.switch(thread)
+
+    def _lend(self, thread: Thread) -> None:
+        """Be the stack of one thread after the other, each until it is parked or over."""
+        stack = greenlet.getcurrent()
+        while True:
+            steps = thread.steps
+            assert steps is not None  # noqa: S101 - only these threads borrow a stack
+            thread.go_on(steps)
+            thread.glet = self.hub
+            if self._closed:
+                return
+            self._stacks.append(stack)
+            # Kept, the thread could not be freed while the stack is idle.
+            del thread
+            thread = self.hub.switch(None)
 
 
 def _as_simpy(env: Environment) -> Any:

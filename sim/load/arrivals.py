@@ -55,7 +55,9 @@ class Arrivals(Executor):
 
     def _arrive(self) -> None:
         if self._free:
-            self._launch(self._free.popleft())
+            vu = self._free.popleft()
+            vu.wanted = True
+            self._launch(vu)
         else:
             self._drop(1)
             self._ask_for_another()
@@ -75,9 +77,10 @@ class Arrivals(Executor):
         if not self._over:
             self._admit(vu)
 
-    def _run_user(self, vu: VirtualUser) -> None:
-        if not vu.cancelled:
-            self._run_iteration(vu)
+    def _goes_on(self, vu: VirtualUser) -> bool:
+        # Wanted for one iteration at each arrival.
+        wanted, vu.wanted = vu.wanted, False
+        return wanted and not vu.cancelled
 
     def _left(self, vu: VirtualUser) -> None:
         if self._over:

@@ -37,11 +37,7 @@ class CountedIterations(Executor):
             if vu.active:
                 self._cancel(vu)
 
-    def _run_user(self, vu: VirtualUser) -> None:
-        while self._may_begin(vu):
-            self._run_iteration(vu)
-
-    def _may_begin(self, vu: VirtualUser) -> bool:
+    def _goes_on(self, vu: VirtualUser) -> bool:
         in_time = self.env.now < self.start_s + self._max_duration_s
         return in_time and not vu.stopped and self._take_one(vu)
 

@@ -94,12 +94,10 @@ class LoopingUsers(Executor):
                 self._cancel(vu)
         self._allowed = vus
 
-    def _run_user(self, vu: VirtualUser) -> None:
-        while vu.wanted:
-            if vu.stopped or vu.spinning:
-                self._idle_on(vu)
-            else:
-                self._run_iteration(vu)
+    def _goes_on(self, vu: VirtualUser) -> bool:
+        while vu.wanted and (vu.stopped or vu.spinning):
+            self._idle_on(vu)
+        return vu.wanted
 
     def _idle_on(self, vu: VirtualUser) -> None:
         """Spend the time of a user that makes no iterations of its own."""

@@ -17,6 +17,11 @@ class SingleServer:
         self._chosen: Waiter | None = None
 
     @property
+    def busy(self) -> bool:
+        """Whether somebody is in."""
+        return self._busy
+
+    @property
     def queued(self) -> int:
         """Customers that wait for their turn."""
         return len(self._queue)

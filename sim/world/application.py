@@ -293,16 +293,32 @@ class Application:
         float,
         Ge(0),
         Setting(
-            "processor time that the main thread of a gthread worker takes to accept a connection; "
-            "it accepts one after the other under the interpreter's lock, and the worker that "
-            "comes first has the connection. 0: accepting takes no time, and the worker with the "
-            "least work accepts",
+            "processor time that the main thread of a gthread worker takes for a request before a "
+            "thread of its pool has it: to accept the connection, or to see that an open one is "
+            "readable. It takes one after the other under the interpreter's lock, and the worker "
+            "that comes first has a new connection. 0: no time, and the worker with the least work "
+            "accepts",
             "s",
             "gunicorn 27: gthread.py, accept and run; ticketsim live --calibrate measures it",
             0,
             0.01,
         ),
     ] = 0.0
+    interpreter_wake_s: Annotated[
+        float | None,
+        Ge(0),
+        Setting(
+            "time that a thread on a machine with free cores takes to run once it was woken for "
+            "the interpreter's lock; another thread may take the lock meanwhile, and the woken "
+            "one waits again behind all others. While all cores are busy, a thread that was woken "
+            "by a request or an answer waits until half of the runnable ones had their turns. Not "
+            "given: threads have lock and core in order, at once",
+            "s",
+            "CPython: ceval_gil.c; timed: 3 us, a byte through a pipe to a sleeping thread",
+            0,
+            0.001,
+        ),
+    ] = None
     cold_s: Annotated[
         dict[str, float],
         Setting(

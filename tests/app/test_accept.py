@@ -50,12 +50,6 @@ def test_connections_are_accepted_one_after_the_other(run_app):
     assert longest(slow) > longest(free) + 100.0
 
 
-def test_an_accepted_connection_is_accepted_once(run_app):
-    result = run_app(APP, TWICE, accept_s=0.05, keepalive_s=5.0)
-    assert longest(result, "GET /cold") > 50.0
-    assert shortest(result, "GET /cold") < 50.0
-
-
 def test_a_rush_of_connections_is_accepted_before_many_are_answered(run_app):
     """The main thread keeps the interpreter for a whole slice: first answers come late."""
     slow = run_app(APP, ONCE, users=100, accept_s=0.001)
@@ -75,6 +69,29 @@ def customer(user):
     assert result.outcomes == {"GET /": {"200": 40}}
 
 
+def test_processes_that_are_killed_lose_what_waits_and_accept_again(run_app, monkeypatch):
+    from sim.app.server import ApplicationServer
+
+    begun = ApplicationServer.start
+
+    def start(server):
+        begun(server)
+        server.env.call_in(1.05, server.kill)
+        server.env.call_in(2.0, server.restart)
+
+    monkeypatch.setattr(ApplicationServer, "start", start)
+    customer = """
+def customer(user):
+    while not user.get("/").ok:
+        user.sleep(1.0)
+    user.finish()
+"""
+    result = run_app(APP, customer, users=50, workers=2, accept_s=0.01)
+    assert result.ended == "completed"
+    assert result.outcomes["GET /"]["200"] == 50
+    assert result.errors["GET /"]["ConnectionReset"] > 0
+
+
 @pytest.mark.parametrize(("code", "is_asgi"), [(APP, False), (ASYNC_APP, True)])
 def test_the_first_requests_of_a_process_find_cold_code(run_app, code, is_asgi):
     cold = run_app(code, TWICE, is_asgi=is_asgi, cold_s={"GET /cold": 0.02})
@@ -87,3 +104,11 @@ def test_all_requests_that_begin_while_the_code_is_cold_pay_for_it(run_app):
     """Four requests at once, 20 ms of cold code each, under one interpreter's lock."""
     result = run_app(APP, TWICE, users=4, cold_s={"GET /cold": 0.02})
     assert longest(result, "GET /cold") > 75.0
+
+
+def test_requests_on_open_connections_pass_the_main_thread_of_their_worker(run_app):
+    """Ten users at 20 ms each, who ask again on their connections: 0.2 s per round."""
+    result = run_app(APP, TWICE, users=10, accept_s=0.02, keepalive_s=5.0)
+    assert result.outcomes == {"GET /cold": {"200": 20}}
+    assert longest(result, "GET /cold") > 190.0
+    assert shortest(result, "GET /cold") > 20.0

@@ -121,11 +121,11 @@ def test_fuzz_finds_the_race_and_shrinks_it(tmp_path, monkeypatch, capsys):
     from experiments.cli.main import main
 
     monkeypatch.chdir(tmp_path)
-    wanted = ["--set", "load.vus=20", "--set", 'customer.script="fashop_sim:rush"']
+    wanted = ["--set", "load.vus=8", "--set", 'customer.script="fashop_sim:rush"']
     assert main(["fuzz", SHOP, "--seeds", "20", "--quiet", *wanted]) == 1
     replays = list(tmp_path.glob("replay-*.toml"))
     assert len(replays) == 1
     replayed = load(str(replays[0]))
     assert simulate(replayed.world, replayed.header.seed).invariants["oversold"] > 0
-    assert replayed.world.load.vus < 20
+    assert replayed.world.load.vus < 8
     capsys.readouterr()

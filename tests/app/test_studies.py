@@ -47,7 +47,7 @@ def test_a_gate_judges_an_application_by_its_thresholds(told):
     limit = ["--replications", "3", "--budget", "3", "--set"]
     met = told("gate", *SHOP, *limit, 'thresholds={http_req_failed=["rate<0.9"]}')
     assert met[0] == 0
-    assert "flask-shop: pass" in met[1]
+    assert "flask-shop: PASSES" in met[1]
     assert not TICKETS.search(met[1] + met[2])
 
 

@@ -20,6 +20,7 @@ NAMES = [
     "03-which-fix",
     "04-how-many-can-we-let-in",
     "05-your-own-on-sale",
+    "06-live-beside-simulated",
 ]
 MOST_BYTES = 1_000_000
 INK_SHARE = 0.018
@@ -66,7 +67,7 @@ def check_shown(notebook):
         assert ink_share(picture) > INK_SHARE
 
 
-def test_the_five_stories_are_there():
+def test_the_six_stories_are_there():
     assert [path.stem for path in NOTEBOOKS] == NAMES
 
 

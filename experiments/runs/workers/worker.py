@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.runs.limits import HopelessWatch, Limits
+from experiments.runs.memory import MemoryWatch
 from experiments.runs.workers.watchdog import StuckCodeWatchdog
 from sim.kernel.environment import Environment
 from sim.measure.watched import NOTHING, Watched
@@ -52,16 +53,27 @@ class Task:
             hear: asked in the thread of the run.
             stopped: asked from another thread, whether the user wants to stop.
         """
+        memory = MemoryWatch()
+
+        def heard(progress: Progress) -> bool:
+            return bool(hear(progress)) or memory.is_short(progress.now_s)
+
+        run = self._watched_for_stuck_code(heard, stopped)
+        if memory.note:
+            run = dataclasses.replace(run, notes=[*run.notes, memory.note])
+        return self.keeps(run)
+
+    def _watched_for_stuck_code(self, hear: OnProgress, stopped: Callable[[], bool]) -> RunResult:
         if self.world.app.path:
             # An application has a watchdog of its own.
-            return self.keeps(self.perform(hear, lambda _kernel: None))
+            return self.perform(hear, lambda _kernel: None)
         watchdog = StuckCodeWatchdog(stopped)
         with watchdog.watching():
             run = self.perform(hear, watchdog.follow)
         if watchdog.ended_on_request:
             notes = [*run.notes, run.failure]
             run = dataclasses.replace(run, ended=INTERRUPTED, failure="", notes=notes)
-        return self.keeps(run)
+        return run
 
     def perform(self, hear: OnProgress, on_kernel: Callable[[Environment], None]) -> RunResult:
         """Run it, as `simulate` does; `on_kernel` is given the kernel of the run."""

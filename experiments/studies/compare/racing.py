@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Final, TypedDict
+from typing import Final
+
+from typing_extensions import TypedDict
 
 from experiments.statistics.intervals import FEWEST_FOR_INTERVALS, Bounds, bounds, mean
 from experiments.statistics.stopping import looks

@@ -10,7 +10,8 @@ users who keep the machine busy.
 - From the quickest latencies of one user: the delay of the loopback device and the kernel. Slower
   ones have waited for a core, which is no delay of the network.
 - From the first request of each endpoint: what cold code costs.
-- From the busy load once more, with a new connection for each request: what accepting one costs.
+- From the busy load once more, with a new connection for each request: what accepting one costs the
+  main thread of a worker.
 - From a crowd of users who all make their first iteration: what a user's start costs k6, the new
   connection included.
 - From the differences between the rounds: how much the next run may differ (`spread`).
@@ -35,7 +36,14 @@ from experiments.errors import ConfigError
 from experiments.interop.k6_output import Output
 from experiments.studies.app_segments import measure
 from experiments.studies.live.application import BACKGROUND
-from experiments.studies.live.demands import Account, Demands, demands, used_for
+from experiments.studies.live.demands import (
+    MAIN_THREADS,
+    SERVICE,
+    Account,
+    Demands,
+    demands,
+    used_for,
+)
 from experiments.studies.live.load_cut import cut_all
 from experiments.studies.live.spread import Deviations, deviations_of, mean_of, spread
 from sim.app.customer import hurried
@@ -62,6 +70,8 @@ _WIDEST: Final = 0.35
 """Endpoints whose quick requests are quicker than the median by more than this share of it wait
 for chance, such as a random pause."""
 _MEASURED_CROWD_S: Final = 15.0
+_WAKE_S: Final = 3e-6
+"""Timed: see the source of `app.interpreter_wake_s`."""
 _START_ROWS: Final = 3
 _LEAST_COLD_S: Final = 1e-4
 """Less is the chance of a single request."""
@@ -117,16 +127,14 @@ def fitted(config: Config, world: World, loads: Loads, folder: Path) -> Fit:
         remarks.append("the processor time of the programs could not be measured")
     else:
         deviations = deviations_of(rounds)
+        accept_s = _accept_s(loads.fresh)
+        wakes_s = _WAKE_S if accept_s else None
+        app = replace(world.app, accept_s=accept_s, interpreter_wake_s=wakes_s)
+        world = replace(world, app=app)
         for _ in range(_ROUNDS):
             world = _nearer(world, mean_of(rounds))
         start_s = _vu_start_s(loads.newcomers, mean_of(rounds))
         world = replace(world, generator=replace(world.generator, vu_start_s=start_s))
-        app = replace(
-            world.app,
-            factors={"*": _factor(world)},
-            accept_s=_accept_s(loads.fresh, mean_of(rounds)),
-        )
-        world = replace(world, app=app)
     delay_s, remark = _delay_s(world, [each.output for each in loads.singles])
     cold_s = _cold_s([each.output for each in loads.singles])
     app = replace(world.app, cold_s=cold_s)
@@ -136,6 +144,7 @@ def fitted(config: Config, world: World, loads: Loads, folder: Path) -> Fit:
         f"app.request_cv={world.app.request_cv}",
         f'app.factors."*"={_factor(world):.4g}',
         f"app.accept_s={app.accept_s:.3g}",
+        f"app.interpreter_wake_s={app.interpreter_wake_s}",
         *(f'app.cold_s."{endpoint}"={seconds:.3g}' for endpoint, seconds in cold_s.items()),
         f"generator.speed={world.generator.speed:.3g}",
         *_told_of_start(world),
@@ -168,6 +177,7 @@ def fragment(world: World) -> str:
         "app": {
             "request_cv": app.request_cv,
             "accept_s": app.accept_s,
+            "interpreter_wake_s": app.interpreter_wake_s,
             "segments": app.segments,
             "factors": app.factors,
             "cold_s": app.cold_s,
@@ -217,7 +227,7 @@ def _measured(load: Measured) -> Demands | None:
     if not found or not database:
         return None
     service = sum(
-        used for name, used in found.items() if name == "service" or name.startswith(BACKGROUND)
+        used for name, used in found.items() if name == SERVICE or name.startswith(BACKGROUND)
     )
     return Demands(found["k6"], service, database, found.get("redis-server", 0.0))
 
@@ -316,18 +326,20 @@ def _cold_s(outputs: Sequence[Output]) -> dict[str, float]:
     }
 
 
-def _accept_s(fresh: Measured | None, usual: Demands) -> float:
-    """Processor time of the service for a new connection."""
-    found = None if fresh is None else _measured(fresh)
-    return 0.0 if found is None else max(0.0, found.service - usual.service)
+def _accept_s(fresh: Measured | None) -> float:
+    """Processor time of the workers' main threads per new connection."""
+    if fresh is None:
+        return 0.0
+    return demands(fresh.taken, fresh.output.requests).get(MAIN_THREADS, 0.0)
 
 
 def _vu_start_s(newcomers: Measured, usual: Demands) -> float | None:
     """Processor time of the generator per user, beyond that for the user's requests."""
-    used_s = used_for(newcomers.taken, newcomers.output.requests, "k6")
-    if used_s is None:
+    found = used_for(newcomers.taken, newcomers.output.requests, "k6")
+    if found is None:
         return None
-    more_s = used_s - len(newcomers.output.requests) * usual.generator
+    used_s, requests = found
+    more_s = used_s - requests * usual.generator
     return max(0.0, more_s / NEWCOMERS.vus)
 
 

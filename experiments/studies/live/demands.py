@@ -13,8 +13,11 @@ from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from experiments.interop.k6_output import Request
-from experiments.interop.programs import processor_s
+from experiments.interop.programs import main_threads_s, processor_s
 
+SERVICE: Final = "service"
+MAIN_THREADS: Final = "main threads of the service"
+"""The main threads of its worker processes, which are a part of the service's time."""
 _EVERY_S: Final = 0.5
 _START_S: Final = 3.0
 """Left out at the start of a load: programs start and fill their caches."""
@@ -44,7 +47,9 @@ def accounts() -> Iterator[list[Account]]:
 
     def look() -> None:
         while not over.wait(_EVERY_S):
-            taken.append(Account(time.time(), processor_s()))
+            used_s = processor_s()
+            used_s[MAIN_THREADS] = main_threads_s(SERVICE)
+            taken.append(Account(time.time(), used_s))
 
     thread = threading.Thread(target=look, name="accounts", daemon=True)
     thread.start()
@@ -82,10 +87,13 @@ def demands(taken: Sequence[Account], requests: Sequence[Request]) -> dict[str, 
     }
 
 
-def used_for(taken: Sequence[Account], requests: Sequence[Request], program: str) -> float | None:
-    """Processor time of a program from just before the first request to the last account of it.
+def used_for(
+    taken: Sequence[Account], requests: Sequence[Request], program: str
+) -> tuple[float, int] | None:
+    """Processor time of a program under a load, and the requests that ended meanwhile.
 
-    None where it was not measured.
+    From just before the first request to the last account of the program. None where it was not
+    measured.
     """
     if not requests:
         return None
@@ -94,4 +102,5 @@ def used_for(taken: Sequence[Account], requests: Sequence[Request], program: str
     before = [account for account in found if account.time_s <= first_s]
     if not before or found[-1].time_s <= first_s:
         return None
-    return found[-1].processor_s[program] - before[-1].processor_s[program]
+    used_s = found[-1].processor_s[program] - before[-1].processor_s[program]
+    return used_s, sum(request.time_s <= found[-1].time_s for request in requests)

@@ -204,6 +204,8 @@ def _config(target: Target, fitted: Sequence[str] = ()) -> Config:
         "service.warm=true",
         "generator.shares_host=true",
         "generator.console_lines=false",
+        # Delays of a search for races are no part of the real service.
+        "search.stall_probability=0.0",
     ]
     return load_config(target.config, [*target.assignments, *here, *fitted])
 

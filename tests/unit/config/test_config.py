@@ -288,3 +288,35 @@ def test_loads_of_a_list_need_names_of_their_own(tmp_path):
     path.write_text('extends = "smoke"\nload = []\n')
     with pytest.raises(ConfigError, match="a list of at least one"):
         config.load(str(path))
+
+
+def test_unset_takes_a_key_out_of_the_base_and_out_of_nothing_else(written):
+    thresholds = '[thresholds]\ngoodput = ["value>1"]\n"http_req_failed{a:b.c}" = ["rate<0.1"]\n'
+    written(f'extends = "smoke"\nname = "base"\n{thresholds}[pool]\nconnections = 3\n', "base.toml")
+    keys = """unset = ['thresholds."http_req_failed{a:b.c}"', "pool.connections"]"""
+    child = config.load(written(f'extends = "base.toml"\n{keys}\nname = "child"\n', "child.toml"))
+    assert list(child.header.thresholds) == ["goodput"]
+    assert child.world.pool.connections != 3
+    own = '[thresholds]\ngoodput = ["value>2"]\n'
+    again = config.load(
+        written(f'extends = "base.toml"\nunset = ["thresholds"]\nname = "own"\n{own}', "own.toml")
+    )
+    assert dict(again.header.thresholds) == {"goodput": ("value>2",)}
+
+
+@pytest.mark.parametrize(
+    ("unset", "says"),
+    [
+        ('["thresholds.gudput"]', "did you mean thresholds.goodput"),
+        ('["pool"]', "nothing that this file extends or includes has this key"),
+        ('["a b"]', "as TOML writes them"),
+        ('["x = 1\\ny"]', "as TOML writes them"),
+        ('"thresholds"', "allowed: a list of keys"),
+        ("[1]", "allowed: a list of keys"),
+    ],
+)
+def test_what_cannot_be_unset_is_named(written, unset, says):
+    written('name = "base"\n[thresholds]\ngoodput = ["value>1"]\n', "base.toml")
+    with pytest.raises(ConfigError, match="unset") as refused:
+        config.load(written(f'extends = "base.toml"\nunset = {unset}\nname = "c"\n', "c.toml"))
+    assert says in str(refused.value)

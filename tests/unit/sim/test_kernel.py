@@ -3,6 +3,7 @@
 import gc
 import random
 
+import greenlet
 import pytest
 import simpy
 
@@ -363,4 +364,123 @@ def test_closing_abandons_threads_without_running_them_on():
 
     abandoned()
     gc.collect()
+    assert log == ["finally"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_parked_threads_keep_the_order_of_blocked_ones(seed):
+    script = _script(seed)
+
+    def played(*, parks):
+        env, log = Environment(), []
+
+        def body(number):
+            for delay_s in script[number]:
+                env.sleep(delay_s)
+                log.append((env.now, number))
+
+        def steps(number):
+            for place, delay_s in enumerate(script[number]):
+                if place % 3:
+                    yield delay_s
+                else:
+                    env.sleep(delay_s)
+                log.append((env.now, number))
+
+        for number in range(len(script)):
+            if parks:
+                env.spawn_steps(str(number), steps(number))
+            else:
+                env.spawn(str(number), lambda number=number: body(number))
+        env.run()
+        assert not env.threads
+        return log
+
+    assert played(parks=True) == played(parks=False)
+
+
+def test_parked_threads_share_stacks():
+    env = Environment()
+    seen = set()
+
+    def steps(number):
+        yield 1.0 + number
+        seen.add(greenlet.getcurrent())
+        yield 1_000.0
+
+    for number in range(100):
+        env.spawn_steps(str(number), steps(number))
+    env.run(until=500.0)
+    assert len(seen) == 1
+    assert len(env.threads) == 100
+    env.close()
+
+
+def test_a_parked_thread_can_be_interrupted_killed_and_joined():
+    env = Environment()
+    log = []
+
+    def steps(name):
+        try:
+            yield 10.0
+        except ValueError as error:
+            log.append((env.now, name, str(error)))
+            yield 1.0
+        finally:
+            log.append((env.now, name, "over"))
+
+    told = env.spawn_steps("told", steps("told"))
+    killed = env.spawn_steps("killed", steps("killed"))
+    env.call_at(2.0, lambda: told.interrupt(ValueError("now")))
+    env.call_at(2.0, killed.kill)
+
+    def joins():
+        told.join()
+        log.append((env.now, "joined"))
+
+    env.spawn("joins", joins)
+    env.run()
+    assert log == [
+        (2.0, "told", "now"),
+        (2.0, "killed", "over"),
+        (3.0, "told", "over"),
+        (3.0, "joined"),
+    ]
+    assert not told.interrupt(ValueError("late"))
+
+
+def test_an_error_in_a_parked_thread_ends_the_run():
+    env = Environment()
+
+    def steps():
+        yield 1.0
+        raise ValueError("lost")
+
+    env.spawn_steps("fails", steps())
+    with pytest.raises(ValueError, match="lost"):
+        env.run()
+    env.spawn_steps("negative", iter_of(-1.0))
+    with pytest.raises(KernelError, match=r"cannot pause -1\.0 s"):
+        env.run()
+
+
+def iter_of(delay_s):
+    yield delay_s
+
+
+def test_closing_abandons_parked_threads():
+    env = Environment()
+    log = []
+
+    def steps():
+        try:
+            yield 10.0
+        finally:
+            log.append("finally")
+            env.sleep(1.0)
+            log.append("slept in finally")
+
+    env.spawn_steps("parked", steps())
+    env.run(until=1.0)
+    env.close()
     assert log == ["finally"]

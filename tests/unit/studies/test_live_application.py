@@ -50,7 +50,8 @@ def test_what_a_crowd_costs_is_counted_from_before_its_first_request():
     requests = [Request(103.0 + n / 10, "a", "200", 200.0) for n in range(10)]
     taken = [Account(100.0 + s, {"k6": 0.5 * s}) for s in range(8)]
     # The first request was sent at 102.8 s.
-    assert used_for(taken, requests, "k6") == pytest.approx(0.5 * 7 - 0.5 * 2)
+    assert used_for(taken, requests, "k6") == (pytest.approx(0.5 * 7 - 0.5 * 2), 10)
+    assert used_for(taken[:4], requests, "k6") == (pytest.approx(0.5), 1)
     assert used_for(taken, requests, "db") is None
     assert used_for(taken[4:], requests, "k6") is None
     assert used_for(taken, [], "k6") is None
@@ -87,3 +88,16 @@ def test_a_program_that_never_rests_is_not_waited_for_forever(tmp_path):
         began_s = time.monotonic()
         wait_until_idle(1.0)
         assert 1.0 <= time.monotonic() - began_s < 5.0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+def test_children_that_leave_the_session_are_counted(tmp_path):
+    burn = "import time\nend = time.time() + 1.5\nwhile time.time() < end: pass"
+    run = "subprocess.run([sys.executable, '-c', burn], start_new_session=True)"
+    code = f"import subprocess, sys, time\nburn = {burn!r}\n{run}\ntime.sleep(30)"
+    with Program("burns", [sys.executable, "-c", code], tmp_path / "log"):
+        deadline_s = time.monotonic() + 15.0
+        while processor_s()["burns"] < 0.2 and time.monotonic() < deadline_s:
+            time.sleep(0.1)
+        assert processor_s()["burns"] >= 0.2
+        time.sleep(1.5)

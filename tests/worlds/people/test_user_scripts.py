@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from experiments.config.cross_checks import impossibilities
+from sim.customers.parking import Parking
 from sim.kernel.errors import BrokenServiceError
 from sim.load.settings import ConstantVUs, PerVUIterations
 from sim.measure.funnel import Step
@@ -167,3 +168,40 @@ def test_a_constructor_that_takes_no_ports_is_refused_with_the_config():
     problems = [f"{found.key}: {found.problem}" for found in impossibilities(world)]
     assert len(problems) == 1
     assert re.search(r"service\.code: .*TakesNoPorts\.__init__: .*super\(\)", problems[0])
+
+
+def _looks(tab):
+    while True:
+        tab.get("place", "/v1/token/check", {"WaitingToken": "none"})
+        yield tab.pausing(0.7)
+
+
+def _asks(user):
+    user.open_tab(Parking(_looks))
+    for _ in range(3):
+        user.get("place", "/v1/token/check", {"WaitingToken": "none"})
+        yield user.pausing(1.5)
+
+
+asks = Parking(_asks)
+
+
+def asks_and_blocks(user):
+    """The same, called as an ordinary function."""
+    asks(user)
+
+
+def test_a_customer_that_parks_acts_as_the_same_customer_that_blocks():
+    load = ConstantVUs("constant-vus", duration_s=20.0, vus=5, graceful_stop_s=1.0)
+    parks, blocks = (
+        simulate(
+            replace(
+                SMALL, load=load, customer=replace(SMALL.customer, script=f"{__name__}:{name}")
+            ),
+            1,
+        )
+        for name in ("asks", "asks_and_blocks")
+    )
+    assert parks.metrics["http_reqs"]["count"] > 100
+    assert parks.metrics["interrupted_iterations"]["count"] == 5
+    assert parks.digest == blocks.digest
