@@ -32,6 +32,7 @@ from experiments.views.text.run_text import (
 from experiments.views.text.verdict_text import (
     WORDS,
     all_failures,
+    demand,
     has_seats,
     headline,
     scale_words,
@@ -52,6 +53,7 @@ _SHORT = {
     "places_lost": "places lost",
     "unevenness": "unevenness",
 }
+_MOST_MISSING = 6
 _TEXTS = frozenset({"variant", "verdict"})
 """Columns that are read from the left."""
 _MARKS = {
@@ -173,6 +175,7 @@ def _ranks(comparison: ComparisonResult, columns: int) -> Iterator[str]:
         return
     rows.sort(key=lambda cells: int(cells["rank"]))
     yield from _table(rows, columns)
+    yield from _missing(comparison, verdict, columns)
     failing = comparison.get("failing", "")
     seats = "most seats sold (reserved or paid at the end), then " if has_seats(verdict) else ""
     rule = (
@@ -180,6 +183,22 @@ def _ranks(comparison: ComparisonResult, columns: int) -> Iterator[str]:
         "them apart"
     )
     yield from wrapped("", words(rule), columns, " ")
+
+
+def _missing(comparison: ComparisonResult, base: Verdict, columns: int) -> Iterator[str]:
+    """Which demands are not met, one line for all the variants that miss the same ones."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    named = [(AS_IT_IS, base), *((row["name"], row["verdict"]) for row in comparison["variants"])]
+    for name, verdict in named:
+        demands = tuple(dict.fromkeys(map(demand, verdict["failures"])))
+        if demands:
+            found.setdefault(demands, []).append(name)
+    lines = list(found.items())
+    for demands, names in lines[:_MOST_MISSING]:
+        text = f"not met by {', '.join(names)}: {', '.join(demands)}"
+        yield from wrapped("", words(text), columns, " ")
+    if len(lines) > _MOST_MISSING:
+        yield f"and {len(lines) - _MOST_MISSING} other sets of demands not met: --json"
 
 
 def _table(rows: Sequence[Mapping[str, str]], columns: int) -> Iterator[str]:
