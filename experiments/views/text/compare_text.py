@@ -289,6 +289,10 @@ def _left_early(comparison: ComparisonResult, width: int) -> Iterator[str]:
 
 def _brief_remarks(comparison: ComparisonResult, width: int) -> Iterator[str]:
     yield from _left_early(comparison, width)
+    if is_ranked(comparison) and not comparison.get("recommended"):
+        # A comparison keeps no time series, so it cannot say itself how busy a limit was.
+        text = "how busy each limit was: ticketsim run CONFIG --out DIR, then ticketsim report DIR"
+        yield from wrapped("- ", words(text), width, " ")
     for warning in comparison["warnings"]:
         yield from wrapped("- ", words(warning), width, " ")
     scale = scale_words(comparison["scale"])
