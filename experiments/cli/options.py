@@ -124,7 +124,8 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
         "--budget",
         type=budget,
         metavar="DURATION|RUNS",
-        help="begin no run after this wall time (90s, 15m, 1h30m), or at most so many runs (200)",
+        help="begin no run after this wall time (90s, 15m, 1h30m), or at most so many runs (200); "
+        "runs under way are finished",
     )
 
 
@@ -178,13 +179,15 @@ def run_options(options: argparse.Namespace, display: type[Display]) -> RunOptio
 
     Args:
         options: the command line; not every command has a budget.
-        display: what to show meanwhile, unless `--quiet`, if standard error is a terminal.
+        display: what to show meanwhile, unless `--quiet`, if standard error is a terminal; else
+            how long the runs take.
     """
     from experiments.runs.budget import Budget
-    from experiments.runs.display import Display
+    from experiments.runs.display import Display, LineDisplay
     from experiments.runs.options import RunOptions
 
-    shown = display if sys.stderr.isatty() and not options.quiet else Display
+    telling = display if sys.stderr.isatty() else LineDisplay
+    shown = Display if options.quiet else telling
     return RunOptions(
         seed=options.seed,
         replications=options.replications,

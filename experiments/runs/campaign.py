@@ -49,6 +49,11 @@ class Campaign:
         """Whether something that was wanted could not be run any more."""
         return self._runner.cut_short
 
+    @property
+    def so_far(self) -> str:
+        """See `Runner.so_far`."""
+        return self._runner.so_far
+
     def results(self, cell: Cell) -> list[RunResult]:
         """The finished replications of a cell, from the first one on without a gap."""
         runs: list[RunResult] = []

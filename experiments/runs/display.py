@@ -41,6 +41,9 @@ class Display:
             sys.stderr.write(f"{self.plan}\n")
             self.plan = ""
 
+    def tell(self, line: str) -> None:
+        """Say how long runs take; nobody asks for it in notebooks and with `--quiet`."""
+
     def warn(self, warning: str) -> None:
         """Say one thing that the reader of the results has to know."""
         sys.stderr.write(f"warning: {warning}\n")
@@ -62,3 +65,11 @@ class Display:
             made: how many of them an earlier call made.
         """
         return nullcontext(silent_tries)
+
+
+class LineDisplay(Display):
+    """Shows a line now and then on standard error: how long the runs take."""
+
+    def tell(self, line: str) -> None:
+        """See `Display.tell`."""
+        sys.stderr.write(f"{line}\n")

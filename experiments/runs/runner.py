@@ -10,11 +10,13 @@ from experiments.runs.budget import Budget
 from experiments.runs.failures import raise_if_failed
 from experiments.runs.memory_check import check_memory
 from experiments.runs.options import RunOptions
+from experiments.runs.pace import Pace
 from experiments.runs.run_reuse import FinishedRuns
 from experiments.runs.storage.journal import Journal
 from experiments.runs.wanted import Wanted
 from experiments.runs.workers.replications import processes_here, stream_replications
 from sim.result import RunResult
+from sim.run import Progress
 from sim.scale import scaled
 from sim.world import World
 
@@ -50,6 +52,8 @@ class Runner:
         """Whether the user interrupted."""
         self.cut_short = False
         """Whether something that was wanted could not be run any more."""
+        self.so_far = ""
+        """How far a run under way was when the last ones ended; empty where that is not known."""
         self._used: set[str] = set()
         self._warned = False
         self._finished = FinishedRuns()
@@ -121,6 +125,7 @@ class Runner:
                 return True
             self._budget.spent_runs += 1
             self._journal.add(batch[number].key, run)
+            pace.finished(number)
             # For the same runs among those that have not begun.
             self._is_there(batch[number])
             enough = finished(batch[number], run) or enough
@@ -135,8 +140,16 @@ class Runner:
             dataclasses.replace(each.task, replication=number) for number, each in enumerate(batch)
         ]
         load = _world_as_simulated(batch[0]).load
+        processes = processes_here(self._options.workers, len(tasks))
+        pace = Pace(len(tasks), processes, self._options.display.tell)
         with self._options.display.runs(len(tasks), load) as report:
-            heard = stream_replications(tasks, self._options.workers, report, hear, is_needless)
+
+            def listen(number: int, progress: Progress) -> None:
+                pace.heard(number, progress)
+                report(number, progress)
+
+            heard = stream_replications(tasks, self._options.workers, listen, hear, is_needless)
+        self.so_far = pace.so_far
         self.interrupted = self.interrupted or heard
         return enough
 

@@ -14,6 +14,7 @@ from experiments.config.worlds import TABLE
 from experiments.errors import InterruptedRunError, OutputError
 from experiments.runs.memory_check import check_memory
 from experiments.runs.options import RunOptions
+from experiments.runs.pace import Pace, nothing_measured
 from experiments.runs.storage.samples import path_of
 from experiments.runs.storage.store import RunFolder, identity_of
 from experiments.runs.workers.replications import processes_here, seed_of, stream_replications
@@ -28,6 +29,7 @@ from experiments.studies.drawn_worlds import recorded_fixes, remarks
 from experiments.studies.scale_check import warnings as scale_warnings
 from experiments.studies.terms import terms_of
 from sim.result import RunResult
+from sim.run import Progress
 
 SAVED_EVERY_S: Final = 30.0
 """Wall time after which the replications that have ended are written, others still running."""
@@ -97,6 +99,7 @@ class _Work:
         self._every: dict[int, RunResult] = {}
         self._budget = options.budget.started()
         self._interrupted = False
+        self._so_far = ""
 
     def done(self) -> Finished:
         """Run what is missing and keep all of it."""
@@ -109,7 +112,7 @@ class _Work:
         self._simulate([number for number in wanted if number not in self._every])
         results = self._results()
         if not results:
-            raise InterruptedRunError("interrupted before anything was measured")
+            raise InterruptedRunError(nothing_measured(self._so_far))
         summary = self._summary()
         if len(self._every) > known:
             self._save(summary)
@@ -157,8 +160,20 @@ class _Work:
         warning = check_memory(worlds, processes, force=options.force)
         if warning:
             options.display.warn(warning)
+        pace = Pace(len(tasks), processes, options.display.tell)
+
+        def keep(number: int, result: RunResult) -> bool:
+            pace.finished(number)
+            return self._keep(number, result)
+
         with options.display.runs(len(tasks), worlds[0].load) as report:
-            self._interrupted = stream_replications(tasks, options.workers, report, self._keep)
+
+            def listen(number: int, progress: Progress) -> None:
+                pace.heard(number, progress)
+                report(number, progress)
+
+            self._interrupted = stream_replications(tasks, options.workers, listen, keep)
+        self._so_far = pace.so_far
 
     def _keep(self, number: int, result: RunResult) -> bool:
         """Take a finished replication, and save the run so far if it has not been for a while."""

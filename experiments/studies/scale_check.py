@@ -16,7 +16,7 @@ from typing import Final
 
 from experiments.config.reading import Config, load
 from experiments.statistics.intervals import ci95, mean
-from experiments.studies.whole_units import remark
+from experiments.studies.whole_units import lost_at, remark
 
 SCALES: Final = (1.0, 0.3, 0.1, 0.03)
 SEEDS: Final = (1, 2, 3, 4, 5)
@@ -57,6 +57,13 @@ def warnings(config: Config, scale: float) -> list[str]:
 def before_runs(config: Config, scale: float) -> str:
     """What to say before anything is run at a scale that leaves a resource too small, or ""."""
     return "" if scale >= 1.0 or _was_measured(config) else remark(config.world, scale)
+
+
+def rounded_keys(config: Config, scale: float) -> list[str]:
+    """Config keys of the resources that `before_runs` tells of."""
+    if scale >= 1.0 or _was_measured(config):
+        return []
+    return [lost.key for lost in lost_at(config.world, scale)]
 
 
 def _was_measured(config: Config) -> bool:

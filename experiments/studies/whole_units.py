@@ -70,6 +70,13 @@ def lost_at(world: World, scale: float) -> list[Lost]:
     return list(_lost(sizes_of(world), scale)) if scale < 1 else []
 
 
+def rounded_changes(before: World, after: World, scale: float) -> list[str]:
+    """Config keys of resources that a variant changes and that the scale leaves too small."""
+    lost = {one.key for world in (before, after) for one in lost_at(world, scale)}
+    old, new = sizes_of(before), sizes_of(after)
+    return sorted(key for key in lost if old.get(key) != new.get(key))
+
+
 def smallest_scale(world: World) -> float:
     """The smallest proposed scale from which on nothing is lost; 1 where there is none below."""
     sizes = sizes_of(world)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from experiments.runs.display import Display, Report
+from experiments.runs.display import LineDisplay, Report
 from sim.load.settings import Loads
 from sim.run import Progress
 
 
-class ProgressDisplay(Display):
+class ProgressDisplay(LineDisplay):
     """A progress bar at the foot of a terminal."""
 
     def runs(self, count: int, load: Loads) -> AbstractContextManager[Report]:  # noqa: ARG002

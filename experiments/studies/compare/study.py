@@ -12,6 +12,7 @@ from experiments.config.variants import Variant
 from experiments.errors import InterruptedRunError, OptionError
 from experiments.runs.campaign import Campaign, Cell
 from experiments.runs.options import RunOptions
+from experiments.runs.pace import nothing_measured
 from experiments.runs.storage.journal import Journal
 from experiments.runs.storage.store import identity_of
 from experiments.runs.study_result import StudyResult
@@ -37,6 +38,7 @@ from experiments.studies.compare.standings import Standings, ranking_of, unranke
 from experiments.studies.drawn_worlds import remarks
 from experiments.studies.scale_check import warnings as scale_warnings
 from experiments.studies.validate.measured_runs import beside
+from experiments.studies.whole_units import rounded_changes
 
 _FIRST_STAGE = 5
 BASE = "(as it is)"
@@ -83,7 +85,7 @@ def compare(
     means, rows = comparison_of(campaign, base, alternatives, design)
     if not rows:
         done = in_words(runs_done(campaign, base, staying, design))
-        raise InterruptedRunError(f"ended before anything could be compared; {done}")
+        raise InterruptedRunError(f"{nothing_measured(campaign.so_far)}; {done}")
     if options.scale < 1:
         extrapolate(rows, options.scale)
     _add_measured(rows, variants, config, options.scale)
@@ -116,6 +118,7 @@ def compare(
             *remarks(config),
             *([on_already(unchanged)] if unchanged else []),
             *_unused(campaign, base, alternatives),
+            *_rounded(config, alternatives, options.scale),
             *_warnings(config, options.scale, design, campaign, len(rows), len(alternatives)),
         ],
         "digest": combined_digest(
@@ -194,6 +197,21 @@ def _unused(campaign: Campaign, base: Cell, alternatives: Sequence[Alternative])
         yield (
             f"{', '.join(names)}: the config as it is never reads what this changes, so its "
             "results were reused: no user reaches that step, or another setting overrides it"
+        )
+
+
+def _rounded(config: Config, alternatives: Sequence[Alternative], scale: float) -> Iterator[str]:
+    """Which variants change a resource that the scale rounds."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for one in alternatives:
+        keys = rounded_changes(config.world, one.cell.config.world, scale)
+        if keys:
+            found.setdefault(tuple(keys), []).append(one.cell.name)
+    for changed, names in found.items():
+        does, whose = ("change", "their") if len(names) > 1 else ("changes", "its")
+        yield (
+            f"{', '.join(names)} {does} {' and '.join(changed)}, which scale {scale:g} rounds: "
+            f"{whose} difference is partly that of the scale"
         )
 
 

@@ -75,6 +75,8 @@ class GateResult(TypedDict):
     met_in_worlds: NotRequired[dict[str, float]]
     """Where something is unknown: each threshold, and the share of worlds that meet it."""
     warnings: NotRequired[list[str]]
+    rounded: NotRequired[list[str]]
+    """Config keys that the scale leaves too small; a pass is no proof for full size."""
     digest: str
     wall_seconds: float
     runs: list[Replication]

@@ -9,6 +9,7 @@ from experiments.config.reading import Config, Reading
 from experiments.errors import ConfigError, InterruptedRunError
 from experiments.runs.campaign import Campaign, Cell
 from experiments.runs.options import RunOptions
+from experiments.runs.pace import nothing_measured
 from experiments.runs.storage.journal import Journal
 from experiments.runs.storage.store import identity_of
 from experiments.runs.study_result import StudyResult
@@ -27,6 +28,7 @@ from experiments.studies.gate.decision import (
     overall,
 )
 from experiments.studies.gate.verdict_checks import judged, refuse_untold
+from experiments.studies.scale_check import rounded_keys
 from experiments.studies.terms import terms_of
 from sim.result import RunResult
 
@@ -74,7 +76,7 @@ class _Gate:
         campaign = Campaign(journal, options, self._seed)
         checks, made, verdict = self._checks(campaign)
         if verdict is None:
-            raise InterruptedRunError("ended before anything was measured")
+            raise InterruptedRunError(nothing_measured(campaign.so_far))
         cell = Cell(self._config.name, self._config)
         campaign.run_again([cell], len(made))
         result = self._result(checks, made, verdict, partial=campaign.interrupted)
@@ -82,6 +84,9 @@ class _Gate:
         if uncertainty is not None:
             result["uncertainty"] = uncertainty
             result["met_in_worlds"] = met_in_worlds(self._terms.criteria, made, self._terms.scale)
+        rounded = rounded_keys(self._config, options.scale)
+        if rounded:
+            result["rounded"] = rounded
         warnings = list(remarks(self._config))
         if warnings:
             result["warnings"] = warnings

@@ -11,6 +11,7 @@ from experiments.config.reading import Reading, check
 from experiments.errors import ConfigError, InterruptedRunError
 from experiments.runs.campaign import Campaign, Cell
 from experiments.runs.options import RunOptions
+from experiments.runs.pace import nothing_measured
 from experiments.runs.storage.journal import Journal
 from experiments.runs.storage.store import identity_of
 from experiments.runs.study_result import StudyResult
@@ -206,7 +207,7 @@ class _Sweep:
 
     def _result(self, points: list[PointResult]) -> SweepResult:
         if not points:
-            raise InterruptedRunError("ended before anything was measured")
+            raise InterruptedRunError(nothing_measured(self._campaign.so_far))
         planned = None if self._design == "knee" else self._points()
         missing = 0 if planned is None else len({_name(point) for point in planned}) - len(points)
         result: SweepResult = {

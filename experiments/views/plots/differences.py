@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_SECOND_MS = 1e3
 VERDICTS: Mapping[str, tuple[Colour, str]] = {
     "better": (BLUE, "o"),
     "worse": (VERMILION, "X"),
@@ -59,7 +60,7 @@ def differences(
         1.2 + (0.62 if narrow else 0.42) * max(1, len(known)), narrow=narrow
     )
     axes.axvline(0.0, color=str(INK), linewidth=1.2, zorder=1)
-    factor = {"share": 100.0, "ms": 1e-3}.get(quantity.unit, 1.0)
+    factor, unit = _axis_unit(known, quantity)
     for index, row in enumerate(known):
         _row(axes, index, row["quantities"][quantity.name], factor)
         _label(axes, index, row, quantity, narrow=narrow)
@@ -68,7 +69,6 @@ def differences(
     )
     axes.set_ylim(len(known) - 0.5, -0.75)
     axes.margins(x=0.08)
-    unit = {"share": "points", "ms": "seconds", "rows": "number"}.get(quantity.unit, quantity.unit)
     better = {-1: "; left is better", 1: "; right is better", 0: ""}[quantity.better]
     axes.set_xlabel(f"change in {quantity.label}, {unit}{better}")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:+g}" if value else "0")
@@ -78,6 +78,17 @@ def differences(
     axes.tick_params(axis="y", length=0)
     figure.set_label(_words(known, quantity))
     return figure
+
+
+def _axis_unit(rows: Sequence[Mapping[str, Any]], quantity: Quantity) -> tuple[float, str]:
+    """What values are multiplied by, and their unit then; durations below a second stay in ms."""
+    if quantity.unit != "ms":
+        return {"share": (100.0, "points"), "rows": (1.0, "number")}.get(
+            quantity.unit, (1.0, quantity.unit)
+        )
+    found = [row["quantities"][quantity.name] for row in rows]
+    ends = [abs(end) for one in found for end in (one["difference"], *(one["ci95"] or ()))]
+    return (1e-3, "seconds") if max(ends, default=0.0) >= _SECOND_MS else (1.0, "milliseconds")
 
 
 def _row(axes: Axes, index: int, found: Mapping[str, Any], factor: float) -> None:

@@ -32,6 +32,7 @@ from experiments.views.text.run_text import (
 from experiments.views.text.verdict_text import (
     WORDS,
     all_failures,
+    demand,
     has_seats,
     headline,
     scale_words,
@@ -52,6 +53,7 @@ _SHORT = {
     "places_lost": "places lost",
     "unevenness": "unevenness",
 }
+_MOST_MISSING = 6
 _TEXTS = frozenset({"variant", "verdict"})
 """Columns that are read from the left."""
 _MARKS = {
@@ -173,6 +175,7 @@ def _ranks(comparison: ComparisonResult, columns: int) -> Iterator[str]:
         return
     rows.sort(key=lambda cells: int(cells["rank"]))
     yield from _table(rows, columns)
+    yield from _missing(comparison, verdict, columns)
     failing = comparison.get("failing", "")
     seats = "most seats sold (reserved or paid at the end), then " if has_seats(verdict) else ""
     rule = (
@@ -180,6 +183,22 @@ def _ranks(comparison: ComparisonResult, columns: int) -> Iterator[str]:
         "them apart"
     )
     yield from wrapped("", words(rule), columns, " ")
+
+
+def _missing(comparison: ComparisonResult, base: Verdict, columns: int) -> Iterator[str]:
+    """Which demands are not met, one line for all the variants that miss the same ones."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    named = [(AS_IT_IS, base), *((row["name"], row["verdict"]) for row in comparison["variants"])]
+    for name, verdict in named:
+        demands = tuple(dict.fromkeys(map(demand, verdict["failures"])))
+        if demands:
+            found.setdefault(demands, []).append(name)
+    lines = list(found.items())
+    for demands, names in lines[:_MOST_MISSING]:
+        text = f"not met by {', '.join(names)}: {', '.join(demands)}"
+        yield from wrapped("", words(text), columns, " ")
+    if len(lines) > _MOST_MISSING:
+        yield f"and {len(lines) - _MOST_MISSING} other sets of demands not met: --json"
 
 
 def _table(rows: Sequence[Mapping[str, str]], columns: int) -> Iterator[str]:
@@ -270,6 +289,10 @@ def _left_early(comparison: ComparisonResult, width: int) -> Iterator[str]:
 
 def _brief_remarks(comparison: ComparisonResult, width: int) -> Iterator[str]:
     yield from _left_early(comparison, width)
+    if is_ranked(comparison) and not comparison.get("recommended"):
+        # A comparison keeps no time series, so it cannot say itself how busy a limit was.
+        text = "how busy each limit was: ticketsim run CONFIG --out DIR, then ticketsim report DIR"
+        yield from wrapped("- ", words(text), width, " ")
     for warning in comparison["warnings"]:
         yield from wrapped("- ", words(warning), width, " ")
     scale = scale_words(comparison["scale"])

@@ -48,7 +48,7 @@ def render(result: GateResult, width: int = WIDEST) -> str:
         scale_words(result["scale"]),
     ]
     lines = [
-        f"{result['config']}: {conclusion(result)}",
+        *wrapped(f"{result['config']}: ", words(conclusion(result)), width, " "),
         *wrapped(" " * 10, words(", ".join(part for part in about if part)), width, " "),
     ]
     if result["partial"]:
@@ -79,6 +79,13 @@ def render(result: GateResult, width: int = WIDEST) -> str:
 def conclusion(result: GateResult) -> str:
     """What the gate says, and how that goes with the verdict on the means."""
     head = HEADS[result["outcome"]]
+    rounded = result.get("rounded", [])
+    if result["outcome"] == "pass" and rounded:
+        are = "are" if len(rounded) > 1 else "is"
+        return (
+            f"{head} at this scale; {' and '.join(rounded)} {are} rounded there: no proof for full "
+            "size"
+        )
     verdict = result.get("verdict")
     if result["outcome"] != "inconclusive" or verdict is None:
         return head

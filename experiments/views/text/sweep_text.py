@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import starmap
 from typing import Any
 
 from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
@@ -40,6 +41,13 @@ from experiments.views.text.verdict_text import (
     scale_words,
 )
 
+_TIED = 0.005
+"""Points are tied whose numbers differ by less than this share of the seats, as in `compare`."""
+_OUTCOMES = {
+    "holds": ("holds", "hold"),
+    "fails": ("fails", "fail"),
+    "open": ("is not decided", "are not decided"),
+}
 _MOST_LINES = 60
 _MOST_REASONS = 8
 _NOTHING: MeanAndInterval = {"mean": None, "ci95": None}
@@ -199,12 +207,48 @@ def found_sentences(sweep: SweepResult) -> Iterator[str]:
     if not met:
         yield f"none of {total} points holds"
         return
-    yield f"{len(met)} of {total} points hold"
+    yield f"{len(met)} of {total} points hold{_which(sweep['points'])}"
     if not has_seats(met[0]["verdict"]):
         return
-    best = max(met, key=lambda point: point["quantities"]["bookings"]["mean"] or 0.0)
-    values = ", ".join(f"{key} = {_value(value)}" for key, value in best["values"].items())
-    yield f"most seats sold among them: {values}"
+    values = " or ".join(
+        ", ".join(f"{key} = {_value(value)}" for key, value in point["values"].items())
+        for point in _best(met)[:_MOST_REASONS]
+    )
+    yield f"best of them by seats sold, then paid, then fewest shut out: {values}"
+
+
+def _best(met: Sequence[PointResult]) -> list[PointResult]:
+    """The points with most seats sold; of those tied most paid, then fewest people shut out."""
+    seats = max(point["quantities"]["bookings"]["mean"] or 0.0 for point in met)
+    best = list(met)
+    for name, sign in (("bookings", 1), ("payments", 1), ("shut_out", -1)):
+        values = [sign * (point["quantities"].get(name, _NOTHING)["mean"] or 0.0) for point in best]
+        least = max(values) - _TIED * seats
+        best = [point for point, value in zip(best, values, strict=True) if value >= least]
+    return best
+
+
+def _which(points: Sequence[PointResult]) -> str:
+    """Of one numeric key: which values fail and which hold, neighbours together."""
+    if any(len(point["values"]) != 1 for point in points):
+        return ""
+    found = [(next(iter(point["values"].values())), _outcome(point)) for point in points]
+    if any(isinstance(value, bool) or not isinstance(value, int | float) for value, _ in found):
+        return ""
+    groups: list[tuple[str, list[str]]] = []
+    for value, outcome in sorted(found):
+        if not groups or groups[-1][0] != outcome:
+            groups.append((outcome, []))
+        groups[-1][1].append(_value(value))
+    if not 1 < len(groups) <= _MOST_REASONS:
+        return ""
+    (key,) = points[0]["values"]
+    return f"; {key}: " + "; ".join(starmap(_group, groups))
+
+
+def _group(outcome: str, values: Sequence[str]) -> str:
+    one, several = _OUTCOMES[outcome]
+    return f"{values[0]} {one}" if len(values) == 1 else f"{values[0]} to {values[-1]} {several}"
 
 
 def _fewest(sweep: SweepResult) -> int:

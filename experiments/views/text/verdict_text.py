@@ -19,6 +19,10 @@ SENTENCES: Final[Mapping[Outcome, str]] = {
     "open": "Whether this on-sale holds is not decided.",
 }
 _MOST_FAILURES: Final = 5
+_SHUT_OUT: Final = (
+    "they waited to be let in until they left or the load ended: the limit is how many may be "
+    "inside (catalogue.capacity) or let in a minute (policy.admissions_per_min)"
+)
 _ABOVE: Final = "  above its limit"
 
 
@@ -33,9 +37,18 @@ def verdict_lines(verdict: Verdict, width: int) -> Iterator[str]:
     if has_seats(verdict):
         yield f"seats     {seats_sentence(verdict)}"
         yield f"people    {people_sentence(verdict)}"
+        if verdict["outcome"] == "holds" and verdict["people"]["shut_out"]:
+            yield f"shut out  {_SHUT_OUT}{_uncounted(verdict)}"
     yield from step_lines(verdict, width)
     if verdict["observed_off"]:
         yield f"observed  not shown by these runs: {', '.join(verdict['observed_off'])}"
+
+
+def _uncounted(verdict: Verdict) -> str:
+    """That nothing demands fewer people shut out, where that is so."""
+    if any(row["name"].startswith("shut_out") for row in verdict["thresholds"]):
+        return ""
+    return "; no threshold of the config counts them (shut_out)"
 
 
 def failure_lines(verdict: Verdict) -> Iterator[str]:
@@ -116,6 +129,13 @@ def _behind(failure: Failure) -> str:
             "limit at full size cannot be told"
         )
     return f"; the limit is {resource}" if resource else ""
+
+
+def demand(failure: Failure) -> str:
+    """The demand that is not met, in a few words."""
+    if failure["kind"] == "step":
+        return f"{failure['name']} failed"
+    return broken(failure["name"]) if failure["kind"] == "invariant" else failure["name"]
 
 
 def threshold_row(row: ThresholdRow) -> str:

@@ -130,3 +130,12 @@ def test_every_command_with_json_has_a_schema(command, capsys):
     schema = json.loads(capsys.readouterr().out)
     assert schema["properties"]["schema"] == {"const": 1, "title": "Schema", "type": "integer"}
     assert "digest" in schema["required"]
+
+
+def test_a_pass_at_a_scale_that_rounds_a_resource_is_said_to_be_no_proof(config, capsys):
+    path = config('http_req_failed = ["rate<=1"]')
+    assert gate(path, "--scale=0.2") == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert "PASSES at this scale; host.cores" in first
+    assert "no proof for full" in first
+    assert gate(path, "--scale=0.2", "--strict") == 104

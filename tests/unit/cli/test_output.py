@@ -9,6 +9,8 @@ from experiments.cli.main import main
 from experiments.cli.output import show
 from experiments.cli.schema import DOCUMENTS
 from experiments.documents import as_json
+from experiments.views.text.verdict_text import verdict_lines
+from tests.unit.views.report_folders import verdict
 
 
 def columns(_document, width):
@@ -49,3 +51,13 @@ def test_a_run_ends_with_its_budget_and_says_how_much_is_done(capsys):
     assert main(["run", "smoke", *quick, "--replications=3", "--workers=1", "--budget=2"]) == 0
     said = capsys.readouterr().out
     assert "the budget is spent: 2 of 3 replications are done" in said
+
+
+def test_people_shut_out_of_an_on_sale_that_holds_are_explained():
+    told = verdict()
+    told["people"]["shut_out"] = 3_056.0
+    (line,) = [line for line in verdict_lines(told, 100) if line.startswith("shut out")]
+    assert "catalogue.capacity" in line
+    assert "no threshold of the config counts them" in line
+    told["people"]["shut_out"] = 0.0
+    assert not any(line.startswith("shut out") for line in verdict_lines(told, 100))

@@ -22,7 +22,8 @@ from experiments.studies.sweep.designs import (
 )
 from experiments.studies.sweep.knee import find_region, knee_of, most_tries
 from experiments.studies.sweep.points import morris_sensitivities, sobol_sensitivities
-from experiments.views.text.sweep_text import knee_sentences
+from experiments.views.text.sweep_text import found_sentences, knee_sentences
+from tests.unit.views.report_folders import level, ramp, verdict
 
 UNIT = [Parameter("a", low=0.0, high=1.0), Parameter("b", low=0.0, high=1.0)]
 
@@ -287,3 +288,46 @@ def test_start_up_does_not_load_the_heavy_libraries():
 
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
     assert done.returncode == 0
+
+
+def on_sale(*points):
+    """A sweep of capacities, each with what was sold and paid, people shut out, and whether it
+    fails."""
+    found = ramp()
+    template = found["points"][0]
+    found["points"] = [
+        {
+            **template,
+            "values": {"catalogue.capacity": capacity},
+            "verdict": verdict(*(["booking"] if fails else [])),
+            "quantities": template["quantities"]
+            | {
+                "bookings": level(sold, 1.0),
+                "payments": level(paid, 1.0),
+                "shut_out": level(shut_out, 1.0),
+            },
+        }
+        for capacity, sold, paid, shut_out, fails in points
+    ]
+    return list(found_sentences(found))
+
+
+def test_points_that_sell_as_much_are_told_apart_by_people_shut_out():
+    first, second = on_sale(
+        (400, 2000.0, 2000.0, 9000.0, True),
+        (800, 3000.0, 2990.0, 3056.0, False),
+        (1600, 3000.0, 2988.0, 40.0, False),
+        (3200, 2995.0, 2992.0, 2000.0, False),
+    )
+    assert first == "3 of 4 points hold; catalogue.capacity: 400 fails; 800 to 3200 hold"
+    assert second.endswith(": catalogue.capacity = 1600")
+
+
+def test_points_that_sell_as_much_are_told_apart_by_payments_first():
+    _, second = on_sale((10, 3000.0, 2500.0, 0.0, False), (20, 3000.0, 2990.0, 300.0, False))
+    assert second.endswith(": catalogue.capacity = 20")
+
+
+def test_points_that_cannot_be_told_apart_are_all_named():
+    _, second = on_sale((10, 3000.0, 2990.0, 0.0, False), (20, 3001.0, 2990.0, 2.0, False))
+    assert second.endswith(": catalogue.capacity = 10 or catalogue.capacity = 20")

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from experiments.config.reading import load
-from experiments.studies.whole_units import lost_at, remark, smallest_scale
+from experiments.studies.whole_units import lost_at, remark, rounded_changes, smallest_scale
 
 
 @pytest.fixture
@@ -47,3 +47,10 @@ def test_full_size_loses_nothing_even_with_a_single_unit(world):
     assert remark(single, 1.0) == ""
     assert smallest_scale(single) == 1.0
     assert "none but full size" in remark(single, 0.5)
+
+
+def test_a_variant_that_changes_what_the_scale_rounds_is_named_by_its_keys(world):
+    cores = dataclasses.replace(world, host=dataclasses.replace(world.host, cores=8.0))
+    assert rounded_changes(world, cores, 0.03) == ["host.cores"]
+    assert rounded_changes(world, cores, 1.0) == []
+    assert rounded_changes(world, world, 0.03) == []

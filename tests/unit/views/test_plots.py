@@ -6,13 +6,14 @@ import itertools
 import numpy as np
 import pytest
 
+from experiments.statistics.quantities import QUANTITIES
 from experiments.views import plots
 from experiments.views.plots.funnel import at_least
 from experiments.views.plots.style import BAND, GREY, INK, PALETTE, PAPER, SERIES, settings
 from experiments.views.plots.timeline import bins_of, counted, level, marked, shares, stages_of
 from sim.load.settings import ConstantVUs, RampingVUs, Stage
 from sim.result import Cleanup
-from tests.unit.views.report_folders import run_with_series
+from tests.unit.views.report_folders import difference, run_with_series
 
 THEMES = ("light", "dark")
 # Machado, Oliveira and Fernandes 2009, severity 1.0, on linear RGB.
@@ -189,3 +190,11 @@ def test_figures_do_not_depend_on_the_readers_own_settings():
     text = plots.svg(plots.funnel(counts))
     with mpl.rc_context({"font.size": 30, "svg.fonttype": "path", "axes.facecolor": "red"}):
         assert plots.svg(plots.funnel(counts)) == text
+
+
+@pytest.mark.parametrize(("after", "unit"), [(0.9, "milliseconds"), (4_000.0, "seconds")])
+def test_the_axis_of_durations_has_the_unit_of_their_differences(after, unit):
+    (p95,) = (one for one in QUANTITIES if one.name == "p95")
+    row = {"name": "a", "quantities": {"p95": difference(1.2, after, "better")}}
+    (axes,) = plots.differences([row], p95).axes
+    assert f", {unit};" in axes.get_xlabel()

@@ -227,7 +227,7 @@ def test_a_comparison_in_which_nothing_helps_says_so(tmp_path):
 
 def test_a_ramp_says_where_it_breaks_and_of_what(tmp_path):
     folder = write_campaign(tmp_path / "s", "sweep", "sweep.json", ramp())
-    assert page(folder).badge == "2 of 3 points hold."
+    assert page(folder).badge == "2 of 3 points hold; load.vus: 500 to 1000 hold; 2000 fails."
     assert page(folder).level == "strained"
     assert (
         f"At 2,000 it breaks: booking: 30.00 % failed (limit 1.00 %); {CAUSES['DialTimeout']} "
@@ -239,7 +239,7 @@ def test_a_ramp_breaks_at_the_first_threshold_that_is_not_met(tmp_path):
     slow = ramp()
     slow["points"][1]["verdict"] = verdict("payment")
     folder = write_campaign(tmp_path / "s", "sweep", "sweep.json", slow)
-    assert page(folder).badge == "1 of 3 points hold."
+    assert page(folder).badge == "1 of 3 points hold; load.vus: 500 holds; 1000 to 2000 fail."
     assert "At 1,000 it breaks: payment" in said(folder)
 
 
