@@ -49,12 +49,12 @@ _SINGLE_S: Final = 30.0
 _RAMP_S: Final = 30.0
 _RAMP_USERS: Final = 60
 _ROOMY: Final = (
-    "catalogue.users=20000",
     "catalogue.capacity=20000",
     "catalogue.seats=20000",
     "catalogue.opens_after_s=0.0",
 )
 """For the calibration: nobody waits, and no seat is scarce."""
+_FEWEST_USERS: Final = 20_000
 _BASE_URL: Final = "http://127.0.0.1"
 _FITTED: Final = frozenset({"host.speed"})
 
@@ -313,7 +313,11 @@ def _calibration_runs(target: Target, folder: Path) -> list[Output]:
     """k6's output of one user, and of a ramp, against a service of its own each."""
     ramp = RampingVUs(stages=(Stage(_RAMP_S, _RAMP_USERS),), graceful_ramp_down_s=0.0)
     loads: list[Load] = [ConstantVUs("constant-vus", _SINGLE_S), ramp]
-    roomy = dataclasses.replace(target, assignments=(*target.assignments, *_ROOMY), scale=1.0)
+    whole = dataclasses.replace(target, scale=1.0)
+    # The config's own load may want more of them; a single one of the calibration wants few.
+    users = max(_FEWEST_USERS, _world(whole, ()).catalogue.users)
+    changes = (*target.assignments, *_ROOMY, f"catalogue.users={users}")
+    roomy = dataclasses.replace(whole, assignments=changes)
     world = _world(roomy, ())
     outputs = []
     for number, load in enumerate(loads):
