@@ -141,8 +141,8 @@ fuzz: $(FAST_READY) ## ten thousand tries to break an invariant (a quarter of an
 	$(TICKETSIM) fuzz fuzz-small --seeds 10000 --keep-going --out runs/fuzz
 
 fuzz-fastapi: $(FAST_READY) ## the repaired FastAPI shop over a thousand seeds: no race is left; resumes
-	$(TICKETSIM) fuzz examples/fastapi_shop/shop.toml --seeds 1000 --out runs/fuzz-fastapi --set load.vus=20 \
-		--set 'customer.script="fashop_sim:rush"' --set 'app.env.SHOP_INSIDE="5"' \
+	$(TICKETSIM) fuzz examples/fastapi_shop/shop.toml --seeds 1000 --keep-going --out runs/fuzz-fastapi --set load.vus=8 \
+		--set 'customer.script="fashop_sim:rush"' --set 'app.env.SHOP_INSIDE="3"' \
 		--set 'app.env.SHOP_LOCKS_SEATS="1"' --set 'app.env.SHOP_ADMITS_ATOMICALLY="1"'
 
 coverage: $(READY) ## how often the intervals and verdicts of compare are right
