@@ -14,6 +14,7 @@ from sim.app.modules import Imports, roots_of
 from sim.app.seams.output import Muffled
 from sim.app.seams.runtime import RUNTIME
 from sim.app.server import ApplicationServer
+from sim.app.sql.mysqldb import DRIVER_MODULES
 from sim.app.watch import ApplicationWatch
 from sim.app.watchdog import ApplicationWatchdog
 from sim.customers.customer_function import customer_function
@@ -59,6 +60,7 @@ class ApplicationParts(Parts):
     def _make_server(self, costs: Costs, streams: Streams, size: float) -> Any:  # noqa: ARG002 - always full size
         settings = self.world.app
         seams.install()
+        DRIVER_MODULES.put()
         roots = roots_of(settings.path, settings.key)
         RUNTIME.begin(self.env, float(self.world.catalogue.opening_epoch_s), roots)
         RUNTIME.on_refuse = self._refused
@@ -105,6 +107,7 @@ class ApplicationParts(Parts):
             for loop in RUNTIME.loops:
                 loop.abandon()
         RUNTIME.end()
+        DRIVER_MODULES.take_back()
 
     def remarks(self) -> list[str]:
         """Notes on the source of the processor times, and on the log records."""

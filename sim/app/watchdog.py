@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sim.app.aio.loop import spinning
 from sim.app.errors import MemoryFloodError, StuckError, place
@@ -21,8 +21,37 @@ if TYPE_CHECKING:
 
 _LOOK_S: Final = 0.5
 _STATM: Final = Path("/proc/self/statm")
-_clock: Final = time.CLOCK_MONOTONIC
+_SCHEDSTAT: Final = Path("/proc/self/schedstat")
+_NS: Final = 1e-9
 _MB: Final = 1e6
+
+
+class Spent(NamedTuple):
+    """Seconds of this program: real, computing, and ready to compute while others did."""
+
+    real_s: float
+    computing_s: float
+    queued_s: float
+
+    def longest_since(self, before: Spent) -> float:
+        """Seconds that code computed, or waited without being ready, whichever is more.
+
+        Time in which other programs had the processor is neither: a busy machine ends no run.
+        """
+        computing_s = self.computing_s - before.computing_s
+        queued_s = self.queued_s - before.queued_s
+        waiting_s = self.real_s - before.real_s - computing_s - queued_s
+        return max(computing_s, waiting_s)
+
+
+def spent() -> Spent:
+    """What the program's main thread has spent so far; Linux tells the time in the queue."""
+    try:
+        queued_s = int(_SCHEDSTAT.read_text().split()[1]) * _NS
+    except (OSError, ValueError, IndexError):
+        queued_s = 0.0
+    computing_s = time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID)
+    return Spent(time.clock_gettime(time.CLOCK_MONOTONIC), computing_s, queued_s)
 
 
 class ApplicationWatchdog:
@@ -35,13 +64,13 @@ class ApplicationWatchdog:
         self._env = env
         self._settings = settings
         self._last: Any = None
-        self._since_s = 0.0
+        self._since = Spent(0.0, 0.0, 0.0)
         self._before: Any = None
         self._at_first_mb = _resident_mb()
 
     def __enter__(self) -> None:
         if threading.main_thread().ident == RUNTIME.os_thread:
-            self._since_s = time.clock_gettime(_clock)
+            self._since = spent()
             self._before = signal.signal(signal.SIGALRM, self._look)
             signal.setitimer(signal.ITIMER_REAL, _LOOK_S, _LOOK_S)
 
@@ -61,12 +90,12 @@ class ApplicationWatchdog:
                     f"{settings.memory_limit_mb:g}); see what it keeps between requests"
                 )
             )
-        now_s = time.clock_gettime(_clock)
+        now = spent()
         progress = (self._env.now, self._env.events)
         if progress != self._last:
-            self._last, self._since_s = progress, now_s
+            self._last, self._since = progress, now
             return
-        if now_s - self._since_s > settings.patience_s:
+        if now.longest_since(self._since) > settings.patience_s:
             task = None if self._env.current is None else self._env.current.local
             label = getattr(task, "label", "the start of the application")
             inner = "" if frame is None else f" (in {frame.f_code.co_filename}:{frame.f_lineno})"
@@ -76,7 +105,8 @@ class ApplicationWatchdog:
             raise self._noted(
                 StuckError(
                     f"{at}{inner}: {label}: simulated time has "
-                    f"stood still for {settings.patience_s:g} s of real time (app.patience_s). "
+                    f"stood still for {settings.patience_s:g} s of real time (app.patience_s), "
+                    "without the time that other programs had the processor. "
                     "Either the code computes or loops without a wait, or it waits for a lock of "
                     "the operating system that another simulated thread holds: make locks when "
                     "the application is imported, and release them before a call that waits"

@@ -67,8 +67,7 @@ def _mysqldb() -> dict[str, types.ModuleType]:
 
 
 def install() -> None:
-    """Give code that imports a driver itself the simulated databases, permanently."""
-    sys.modules.update(_mysqldb())
+    """Give code that imports pymysql itself the simulated databases, permanently."""
     try:
         module: Any = importlib.import_module("pymysql")
     except ImportError:
@@ -79,6 +78,37 @@ def install() -> None:
         refused: Any = sys.modules.get(name)
         if refused is not None:
             refused.connect = refuse_driver(name)
+
+
+class DriverModules:
+    """`MySQLdb` is the simulated module from `put` to `take_back`; what was there comes back."""
+
+    def __init__(self) -> None:
+        # One set for all runs: libraries that stay imported, as Django, keep its classes.
+        self._simulated = _mysqldb()
+        self._before: dict[str, types.ModuleType | None] = {}
+
+    def put(self) -> None:
+        """Make imports find the simulated modules; twice is as once."""
+        for name, module in self._simulated.items():
+            found = sys.modules.get(name)
+            if found is not module:
+                self._before[name] = found
+                sys.modules[name] = module
+
+    def take_back(self) -> None:
+        """Make imports find what they found before `put`."""
+        for name, module in self._before.items():
+            if sys.modules.get(name) is not self._simulated[name]:
+                continue
+            if module is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = module
+        self._before.clear()
+
+
+DRIVER_MODULES: Final = DriverModules()
 
 
 def _either(real: Any, simulated: Any) -> Any:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import math
+import re
+from datetime import date, datetime, time
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 from sim.app.errors import RefusedCallError, caller
 from sim.app.seams.runtime import RUNTIME
 from sim.app.sql.drivers import Driver
-from sim.app.sql.sessions import Connection
+from sim.app.sql.sessions import Connection, Cursor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +25,7 @@ _SERVER_VERSION: Final = 150005
 _LEVELS: Final = {1: "READ COMMITTED", 2: "REPEATABLE READ", 3: "SERIALIZABLE", 4: "READ COMMITTED"}
 """Numbers of psycopg2's levels."""
 _PSYCOPG_LEVELS: Final = {1: "READ COMMITTED", 2: "READ COMMITTED", 3: "REPEATABLE READ"}
+_PLACEHOLDER: Final = re.compile(r"%%|%s|%\((\w+)\)s")
 _PARAMETERS: Final = {"TimeZone": "UTC", "server_version": "15.5", "client_encoding": "UTF8"}
 
 
@@ -83,12 +89,84 @@ class PostgresConnection(Connection):
     def set_client_encoding(self, _encoding: str) -> None:
         """Nothing to do: texts are Unicode here."""
 
+    def cursor(self, *_args: Any, **_options: Any) -> PostgresCursor:
+        """Make a cursor."""
+        return PostgresCursor(self)
+
     def get_transaction_status(self) -> int:
         """0: idle, 2: in a transaction, 3: in one that has failed."""
         return 0 if self._transaction is None else 3 if self._transaction.failed else 2
 
     def __enter__(self) -> Any:
         return self
+
+
+class PostgresCursor(Cursor):
+    """A cursor with the methods that psycopg2's adds to PEP 249."""
+
+    def mogrify(self, sql: str, parameters: Any = None) -> bytes:
+        """The statement with the parameters in it, as psycopg2 sends it. Takes no time.
+
+        Raises the driver's ProgrammingError for a wrong number of parameters, or one that has no
+        literal.
+        """
+        if parameters is None:
+            return sql.encode()
+        fails = self.connection.driver.programming_error
+        at = 0
+
+        def filled(match: re.Match[str]) -> str:
+            nonlocal at
+            if match[0] == "%%":
+                return "%"
+            try:
+                if match[1]:
+                    return literal(parameters[match[1]])
+                at += 1
+                return literal(parameters[at - 1])
+            except (TypeError, LookupError) as error:
+                raise fails(f"{match[0]}: {error}") from error
+
+        text = _PLACEHOLDER.sub(filled, sql)
+        if not isinstance(parameters, dict) and at != len(parameters):
+            raise fails(f"{at} parameters expected, {len(parameters)} given")
+        return text.encode()
+
+
+def literal(value: Any) -> str:
+    """A value as PostgreSQL reads it in a statement. Raises TypeError: there is no literal."""
+    match value:
+        case None:
+            return "NULL"
+        case bool():
+            return "true" if value else "false"
+        case int() | Decimal():
+            return _signed(str(value))
+        case float():
+            return _signed(repr(value)) if math.isfinite(value) else f"'{value}'::float"
+        case str() | UUID():
+            quoted = str(value).replace("'", "''")
+            return f"'{quoted}'"
+        case datetime():
+            kind = "timestamp" if value.tzinfo is None else "timestamptz"
+            return f"'{value.isoformat()}'::{kind}"
+        case date():
+            return f"'{value.isoformat()}'::date"
+        case time():
+            return f"'{value.isoformat()}'::time"
+        case bytes() | bytearray() | memoryview():
+            return f"'\\x{bytes(value).hex()}'::bytea"
+        case list():
+            return f"ARRAY[{', '.join(map(literal, value))}]" if value else "'{}'"
+        case tuple():
+            return f"({', '.join(map(literal, value))})"
+        case _:
+            raise TypeError(f"can't adapt type '{type(value).__name__}'")
+
+
+def _signed(number: str) -> str:
+    """A minus behind another one would begin a comment."""
+    return f" {number}" if number.startswith("-") else number
 
 
 def _connecting(driver: Driver, real: Callable[..., Any]) -> Callable[..., Any]:

@@ -14,6 +14,7 @@ from sim.run import simulate
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = ROOT / ".venv-fast" / "bin" / "ticketsim"
+FLASK_SHOP = str(ROOT / "examples" / "flask_shop" / "shop.toml")
 NEEDED = {"redis_memory_hog": ",keys=100,value_bytes=1000", "host_memory_hog": ",memory_mb=50.0"}
 KINDS = [
     typing.get_args(typing.get_type_hints(fault)["kind"])[0]
@@ -40,8 +41,13 @@ def is_up_to_date():
 )
 @pytest.mark.parametrize(
     ("config", "scale", "assignments"),
-    [("smoke", 1.0, ()), ("incident-as-planned", 0.01, ()), ("smoke", 0.5, (EVERY_FAULT,))],
-    ids=["smoke", "incident", "every fault"],
+    [
+        ("smoke", 1.0, ()),
+        ("incident-as-planned", 0.01, ()),
+        ("smoke", 0.5, (EVERY_FAULT,)),
+        (FLASK_SHOP, 1.0, ("load.vus=8",)),
+    ],
+    ids=["smoke", "incident", "every fault", "an application"],
 )
 def test_the_compiled_program_has_the_interpreted_digest(config, scale, assignments, tmp_path):
     run = [PROGRAM, "run", config, "--scale", str(scale), "--seed", "1", "--json"]
