@@ -28,7 +28,7 @@ from experiments.statistics.uncertainty import again, runs_again, splits, world_
 from experiments.studies.drawn_worlds import recorded_fixes, remarks
 from experiments.studies.scale_check import warnings as scale_warnings
 from experiments.studies.terms import terms_of
-from sim.result import RunResult
+from sim.result import INTERRUPTED, RunResult
 from sim.run import Progress
 
 SAVED_EVERY_S: Final = 30.0
@@ -43,7 +43,7 @@ class Finished:
     results: Mapping[int, RunResult]
     summary: RunSummary
     interrupted: bool = False
-    """Whether the user interrupted; a budget that is spent leaves a partial summary as well."""
+    """Whether the user interrupted, or memory ran out. A spent budget leaves a partial summary, too."""
 
 
 def run(given: Reading, options: RunOptions, *, samples: bool = False) -> Finished:
@@ -172,12 +172,15 @@ class _Work:
                 pace.heard(number, progress)
                 report(number, progress)
 
-            self._interrupted = stream_replications(tasks, options.workers, listen, keep)
+            stopped = stream_replications(tasks, options.workers, listen, keep)
+        self._interrupted = self._interrupted or stopped
         self._so_far = pace.so_far
 
     def _keep(self, number: int, result: RunResult) -> bool:
         """Take a finished replication, and save the run so far if it has not been for a while."""
         self._every[number] = result
+        # Also where memory ran out.
+        self._interrupted = self._interrupted or result.ended == INTERRUPTED
         self._budget.spent_runs += 1
         missing = len(self._results()) < self._setup.replications
         if missing and time.monotonic() - self._saved_s >= SAVED_EVERY_S:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sim.customers.user import User
     from sim.kernel.environment import Rests
+
+
+class Waiting(Protocol):
+    """A user, as far as a customer function that blocks needs it."""
+
+    def wait(self, duration_s: float, /) -> object:
+        """Block for a pause."""
+        ...
 
 
 class Parking:
@@ -23,10 +30,10 @@ class Parking:
 
     __slots__ = ("steps",)
 
-    def __init__(self, steps: Callable[[User], Rests]) -> None:
+    def __init__(self, steps: Callable[[Any], Rests]) -> None:
         self.steps = steps
 
-    def __call__(self, user: User) -> None:
+    def __call__(self, user: Waiting) -> None:
         """Run it, blocking at each pause."""
         steps = self.steps(user)
         try:

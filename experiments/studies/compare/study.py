@@ -71,7 +71,8 @@ def compare(
     unchanged = [one for one in every if changes_nothing(base, one)]
     alternatives = [one for one in every if one not in unchanged]
     if not alternatives:
-        raise OptionError("variants", f"nothing to compare: {on_already(unchanged)}")
+        reason = on_already(unchanged) if unchanged else "no variant; allowed: at least one"
+        raise OptionError("variants", f"nothing to compare: {reason}")
     seed = options.seed_for(config)
     journal = Journal(options.out, "compare", identity_of(config.resolved, seed, options.scale))
     campaign = Campaign(journal, options, seed)
