@@ -43,7 +43,7 @@ class Finished:
     results: Mapping[int, RunResult]
     summary: RunSummary
     interrupted: bool = False
-    """Whether the user interrupted, or memory ran out. A spent budget leaves a partial summary, too."""
+    """Whether the user interrupted, or memory ran out. A spent budget makes no difference here."""
 
 
 def run(given: Reading, options: RunOptions, *, samples: bool = False) -> Finished:
