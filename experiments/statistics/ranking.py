@@ -18,7 +18,7 @@ from experiments.statistics.thresholds import Criterion, Measure
 from experiments.statistics.verdict import Verdict, standing
 from sim.result import RunResult
 
-_SAME: Final = 0.005
+SAME: Final = 0.005
 """Seats that differ by less than this share of those on sale are the same in practice, and so are
 failing quantities that differ by less than this share of their size."""
 
@@ -151,12 +151,12 @@ def _paired(one: Entry, other: Entry, read: Read) -> list[tuple[float, float]]:
 
 
 def _seats_alike(pairs: Sequence[tuple[float, float]], run: RunResult) -> bool:
-    return _alike(pairs, _SAME * run.tables.get("seat", 0))
+    return _alike(pairs, SAME * run.tables.get("seat", 0))
 
 
 def _quantity_alike(pairs: Sequence[tuple[float, float]], _run: RunResult) -> bool:
     size = max((abs(value) for pair in pairs for value in pair), default=0.0)
-    return _alike(pairs, _SAME * size)
+    return _alike(pairs, SAME * size)
 
 
 def _alike(pairs: Sequence[tuple[float, float]], least: float) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from experiments.runs.campaign import Campaign, Cell
-from experiments.statistics.ranking import FailingQuantity, failing_quantity
+from experiments.statistics.ranking import Entry, FailingQuantity, failing_quantity
 from experiments.statistics.verdict import standing
 from experiments.studies.compare.differences import Alternative
 from experiments.studies.compare.racing import Entrant, Left, Race, looks_before_the_end
@@ -35,30 +35,23 @@ def left_early(
     for look in planned:
         if not campaign.run((cell, number) for number in range(look) for cell in staying):
             break
-        quantity = _failing(campaign, base, scale)
-        seats = campaign.results(base)[0].tables.get("seat", 0)
+        # A comparison that goes on has more runs already: each look sees those of its own time.
+        entries = [entry_of(campaign, cell, scale, look) for cell in staying]
+        verdict, seats = entries[0].verdict, entries[0].runs[0].tables.get("seat", 0)
+        quantity = failing_quantity(verdict, terms_of(base.config, scale).criteria)
         race = Race(len(alternatives) + 1, len(planned), quantity.name, seats)
-        entrants = [_entrant(campaign, cell, quantity, look, scale) for cell in staying]
+        entrants = [_entrant(entry, quantity) for entry in entries]
         leaving = race.leaving(entrants)
         left |= {name: why for name, why in leaving.items() if name != base.name}
         staying = [cell for cell in staying if cell.name not in left]
     return left
 
 
-def _failing(campaign: Campaign, base: Cell, scale: float) -> FailingQuantity:
-    verdict = entry_of(campaign, base, scale).verdict
-    return failing_quantity(verdict, terms_of(base.config, scale).criteria)
-
-
-def _entrant(
-    campaign: Campaign, cell: Cell, quantity: FailingQuantity, look: int, scale: float
-) -> Entrant:
-    """A cell after so many replications, also where a resumed comparison has more of them."""
-    entry = entry_of(campaign, cell, scale, look)
+def _entrant(entry: Entry, quantity: FailingQuantity) -> Entrant:
     verdict = entry.verdict
     broken = {failure["name"] for failure in verdict["failures"]} | {*verdict["open"]}
     return Entrant(
-        cell.name,
+        entry.name,
         frozenset(broken),
         [standing(run) for run in entry.runs],
         [quantity.of(run) for run in entry.runs],

@@ -20,12 +20,12 @@ from typing import Final
 from typing_extensions import TypedDict
 
 from experiments.statistics.intervals import FEWEST_FOR_INTERVALS, Bounds, bounds, mean
+from experiments.statistics.ranking import SAME
 from experiments.statistics.stopping import looks
 
 ERROR: Final = 0.05
 """Probability that the best variant leaves, over the whole comparison."""
-SAME: Final = 0.005
-"""A difference of less than this share is none in practice, as in the ranking."""
+SEATS: Final = "seats standing"
 _QUANTITIES: Final = 2
 
 
@@ -92,7 +92,10 @@ class Race:
                 if (left := self._behind(one, rival)) is not None
             ]
             if reasons:
-                found[one.name] = max(reasons, key=lambda left: left["surely"])
+                # Seats come before what fails, and numbers of two kinds are not compared.
+                found[one.name] = max(
+                    reasons, key=lambda left: (left["quantity"] == SEATS, left["surely"])
+                )
         return found
 
     def _behind(self, one: Entrant, rival: Entrant) -> Left | None:
@@ -101,7 +104,7 @@ class Race:
         matters = SAME * self.seats_on_sale
         bound = self._bound(fewer)
         if bound is not None and bound.low > matters:
-            return _left(rival, "seats standing", bound)
+            return _left(rival, SEATS, bound)
         if abs(mean(fewer)) > matters:
             return None
         values = [

@@ -17,6 +17,7 @@ from experiments.statistics.quantities import (
     SWEPT,
     Quantity,
 )
+from experiments.statistics.ranking import SAME
 from experiments.studies.sweep.knee import Knee, Side
 from experiments.studies.sweep.points import (
     MeanAndInterval,
@@ -41,8 +42,6 @@ from experiments.views.text.verdict_text import (
     scale_words,
 )
 
-_TIED = 0.005
-"""Points are tied whose numbers differ by less than this share of the seats, as in `compare`."""
 _OUTCOMES = {
     "holds": ("holds", "hold"),
     "fails": ("fails", "fail"),
@@ -223,7 +222,7 @@ def _best(met: Sequence[PointResult]) -> list[PointResult]:
     best = list(met)
     for name, sign in (("bookings", 1), ("payments", 1), ("shut_out", -1)):
         values = [sign * (point["quantities"].get(name, _NOTHING)["mean"] or 0.0) for point in best]
-        least = max(values) - _TIED * seats
+        least = max(values) - SAME * seats
         best = [point for point, value in zip(best, values, strict=True) if value >= least]
     return best
 

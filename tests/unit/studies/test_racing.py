@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from experiments.api.calls import compare
+from experiments.studies.compare import race_of_runs
 from experiments.studies.compare.racing import ERROR, Entrant, Race, looks_before_the_end
 
 MET = frozenset()
@@ -123,3 +124,26 @@ def test_a_comparison_drops_what_sells_nothing_and_resumes_with_the_same_answer(
     assert rows["one inside"]["left"]["after"] == rows["one inside"]["replications"] < 8
     assert "left" not in rows["twice the pool"]
     assert rows["twice the pool"]["replications"] == 8
+
+
+def test_a_race_that_goes_on_judges_each_look_by_the_runs_of_its_time(tmp_path, monkeypatch):
+    seen = []
+    judged = race_of_runs.failing_quantity
+
+    def noted(verdict, criteria):
+        seen.append(verdict)
+        return judged(verdict, criteria)
+
+    monkeypatch.setattr(race_of_runs, "failing_quantity", noted)
+    for _ in range(2):
+        compare(
+            "smoke",
+            {"one inside": {"catalogue.capacity": 1}},
+            race=True,
+            scale=0.5,
+            replications=8,
+            workers=1,
+            out=tmp_path / "o",
+        )
+    first, again = seen[: len(seen) // 2], seen[len(seen) // 2 :]
+    assert first == again
