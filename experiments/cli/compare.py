@@ -14,7 +14,6 @@ from experiments.cli.options import (
     positive,
     read_config,
     run_options,
-    runs_at_first,
     say_plan,
 )
 from experiments.cli.output import show
@@ -90,6 +89,7 @@ def add_compare(commands: Any) -> argparse.ArgumentParser:
 
 def _compare(options: argparse.Namespace) -> ExitCode:
     from experiments.config.variants import Variants
+    from experiments.statistics.stopping import first_stage
     from experiments.studies.compare.study import compare
     from experiments.views.progress import ProgressDisplay
     from experiments.views.saved_files import keep_comparison
@@ -99,8 +99,9 @@ def _compare(options: argparse.Namespace) -> ExitCode:
     variants = Variants().select_with_sets(named or (), options.sets_of, options.set_size)
     how = run_options(options, ProgressDisplay)
     given = read_config(options)
-    first = runs_at_first(options, given)
-    plan = f"compare: {len(variants)} variants and the config as it is, {first} runs each"
+    first = first_stage(given.config.header.replications, options.replications)
+    runs = f"up to {first}" if options.race else str(first)
+    plan = f"compare: {len(variants)} variants and the config as it is, {runs} runs each"
     say_plan(options, how, plan)
     result = compare(given, how, variants, options.precision, race=options.race)
     keep_comparison(result)

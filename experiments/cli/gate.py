@@ -16,7 +16,6 @@ from experiments.cli.options import (
     add_config,
     read_config,
     run_options,
-    runs_at_first,
     say_plan,
 )
 from experiments.cli.output import show
@@ -66,7 +65,7 @@ def add_gate(commands: Any) -> argparse.ArgumentParser:
 
 def _gate(options: argparse.Namespace) -> ExitCode:
     from experiments.runs.storage.whole_file import write_text
-    from experiments.studies.gate.study import gate
+    from experiments.studies.gate.study import gate, planned_looks
     from experiments.studies.scale_check import warnings
     from experiments.views.progress import ProgressDisplay
     from experiments.views.saved_files import keep_gate
@@ -80,8 +79,8 @@ def _gate(options: argparse.Namespace) -> ExitCode:
         for warning in warnings(given.config, options.scale):
             how.display.warn(warning)
     if options.budget is None:
-        first = runs_at_first(options, given)
-        say_plan(options, how, f"gate: {first} runs, up to {8 * first} where these do not decide")
+        first, *_, most = planned_looks(given.config, how)
+        say_plan(options, how, f"gate: {first} runs, up to {most} where these do not decide")
     result = gate(given, how, options.baseline)
     keep_gate(result)
     if options.junit is not None:

@@ -21,8 +21,6 @@ exit codes: 0 ok; 104 config, variants or --out are not valid; 130 interrupted, 
 results kept; 1 anything else, in one line"""
 _MOST: Final = 100_000
 """Of replications, processes and samples; a config's `replications` has the same limit."""
-FIRST_STAGE: Final = 5
-"""Replications of a study where neither the command line nor the config says enough."""
 _LONGEST: Final = 20
 """Digits of a number on the command line, far more than any can have."""
 
@@ -204,14 +202,6 @@ def say_plan(options: argparse.Namespace, how: RunOptions, plan: str) -> None:
     """Have standard error say how many runs a long command makes, when the first one begins."""
     if not options.quiet and not options.json:
         how.display.plan = f"{plan}; --budget 10m ends it earlier"
-
-
-def runs_at_first(options: argparse.Namespace, given: Reading) -> int:
-    """Replications of a study's first stage: those asked for, else the config's, at least 3."""
-    from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
-
-    own = given.config.header.replications
-    return options.replications or (own if own >= FEWEST_FOR_INTERVALS else FIRST_STAGE)
 
 
 def budget(text: str) -> Budget:

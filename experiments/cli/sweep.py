@@ -6,7 +6,6 @@ import argparse
 from typing import TYPE_CHECKING, Any, Final
 
 from experiments.cli.options import (
-    FIRST_STAGE,
     add_budget,
     add_command,
     add_common,
@@ -80,7 +79,7 @@ def add_sweep(commands: Any) -> argparse.ArgumentParser:
 def _sweep(options: argparse.Namespace) -> ExitCode:
     from experiments.studies.sweep.designs import parse_parameter
     from experiments.studies.sweep.knee import most_tries
-    from experiments.studies.sweep.study import sweep
+    from experiments.studies.sweep.study import knee_looks, sweep
     from experiments.views.progress import ProgressDisplay
     from experiments.views.saved_files import keep_sweep
     from experiments.views.text.sweep_text import render, render_verbose
@@ -90,9 +89,9 @@ def _sweep(options: argparse.Namespace) -> ExitCode:
     design, samples = _design(options)
     how = run_options(options, ProgressDisplay)
     if design == "knee" and len(parameters) == 1:
-        first = options.replications or FIRST_STAGE
+        first, *_, most = knee_looks(options.replications)
         values = f"up to {most_tries(parameters[0])} values of {parameters[0].key}"
-        say_plan(options, how, f"sweep --knee: {values}, {first} to {4 * first} runs each")
+        say_plan(options, how, f"sweep --knee: {values}, {first} to {most} runs each")
     result = sweep(given, how, parameters, design, samples)
     keep_sweep(result)
     show(options, result.document, render, render_verbose)

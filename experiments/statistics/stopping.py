@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from experiments.statistics.intervals import (
     FEWEST_FOR_INTERVALS,
@@ -14,6 +14,8 @@ from experiments.statistics.intervals import (
     t_quantile,
 )
 
+FIRST_STAGE: Final = 5
+"""Replications of a first stage where neither the command line nor the config says enough."""
 Finding = Literal["better", "worse", "more", "fewer", "no difference shown", "undecided"]
 
 
@@ -67,6 +69,16 @@ def verdict_of(
     if difference.includes_zero and difference.half_width <= tolerance:
         return "no difference shown"
     return "undecided"
+
+
+def first_stage(own: int, asked: int | None) -> int:
+    """How many replications a study makes at first.
+
+    Args:
+        own: the config's, which counts if intervals can come from it.
+        asked: the command line's, which counts in any case; None where it says nothing.
+    """
+    return asked or (own if own >= FEWEST_FOR_INTERVALS else FIRST_STAGE)
 
 
 def looks(first: int, most: int) -> list[int]:

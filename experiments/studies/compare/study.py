@@ -17,6 +17,7 @@ from experiments.runs.storage.journal import Journal
 from experiments.runs.storage.store import identity_of
 from experiments.runs.study_result import StudyResult
 from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
+from experiments.statistics.stopping import first_stage
 from experiments.statistics.summary import combined_digest
 from experiments.studies.compare.coverage import in_words, on_already, runs_done
 from experiments.studies.compare.differences import (
@@ -40,7 +41,6 @@ from experiments.studies.scale_check import warnings as scale_warnings
 from experiments.studies.validate.measured_runs import beside
 from experiments.studies.whole_units import rounded_changes
 
-_FIRST_STAGE = 5
 BASE = "(as it is)"
 
 
@@ -76,7 +76,8 @@ def compare(
     seed = options.seed_for(config)
     journal = Journal(options.out, "compare", identity_of(config.resolved, seed, options.scale))
     campaign = Campaign(journal, options, seed)
-    design = Design(_first_stage(config, options), precision)
+    first = first_stage(config.header.replications, options.replications)
+    design = Design(first, precision)
     left = left_early(campaign, base, alternatives, design.first, options.scale) if race else {}
     staying = [one for one in alternatives if one.cell.name not in left]
     run_comparison(campaign, base, staying, design)
@@ -181,14 +182,6 @@ def _alternative(variant: Variant, merged: Merged, config: Config) -> Alternativ
     changed = variant.applied(merged, config.name)
     cell = Cell(variant.name, changed)
     return Alternative(cell, variant.description, variant.keys(), variant.cost)
-
-
-def _first_stage(config: Config, options: RunOptions) -> int:
-    """What the command line says; else the config's own number if intervals can come from it."""
-    if options.replications is not None:
-        return options.replications
-    own = config.header.replications
-    return own if own >= FEWEST_FOR_INTERVALS else _FIRST_STAGE
 
 
 def _unused(campaign: Campaign, base: Cell, alternatives: Sequence[Alternative]) -> Iterator[str]:

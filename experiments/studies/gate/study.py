@@ -13,8 +13,7 @@ from experiments.runs.pace import nothing_measured
 from experiments.runs.storage.journal import Journal
 from experiments.runs.storage.store import identity_of
 from experiments.runs.study_result import StudyResult
-from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
-from experiments.statistics.stopping import looks
+from experiments.statistics.stopping import first_stage, looks
 from experiments.statistics.summary import combined_digest, replication_of
 from experiments.statistics.verdict import Terms, Verdict
 from experiments.studies.drawn_worlds import remarks
@@ -32,7 +31,6 @@ from experiments.studies.scale_check import rounded_keys
 from experiments.studies.terms import terms_of
 from sim.result import RunResult
 
-_FIRST_LOOK = 5
 _MOST_TIMES_FIRST = 8
 
 
@@ -66,7 +64,7 @@ class _Gate:
         if baseline is not None:
             self._baseline = read_baseline(baseline, self._config.name, options.scale)
         self._seed = options.seed_for(self._config)
-        self._looks = _looks(self._config, options)
+        self._looks = planned_looks(self._config, options)
 
     def judged(self) -> StudyResult[GateResult]:
         """Run as long as a decision needs, and judge."""
@@ -142,10 +140,9 @@ def _check_thresholds(terms: Terms, source: str) -> None:
     refuse_untold(terms, source)
 
 
-def _looks(config: Config, options: RunOptions) -> list[int]:
+def planned_looks(config: Config, options: RunOptions) -> list[int]:
     """Numbers of replications at which to decide: the first one, and then doubled."""
-    own = config.header.replications
-    first = options.replications or (own if own >= FEWEST_FOR_INTERVALS else _FIRST_LOOK)
+    first = first_stage(config.header.replications, options.replications)
     if options.budget.runs is None:
         return looks(first, _MOST_TIMES_FIRST * first)
     return looks(min(first, options.budget.runs), options.budget.runs)

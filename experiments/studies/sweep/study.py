@@ -16,7 +16,7 @@ from experiments.runs.storage.journal import Journal
 from experiments.runs.storage.store import identity_of
 from experiments.runs.study_result import StudyResult
 from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
-from experiments.statistics.stopping import looks
+from experiments.statistics.stopping import FIRST_STAGE, looks
 from experiments.statistics.summary import combined_digest
 from experiments.statistics.verdict import Terms
 from experiments.studies.drawn_worlds import remarks
@@ -43,7 +43,6 @@ from experiments.studies.sweep.points import (
 from experiments.studies.terms import terms_of
 from sim.result import RunResult
 
-_FIRST_LOOK = 5
 _MOST_TIMES_FIRST = 4
 Design = Literal["grid", "latin", "sobol", "morris", "knee"]
 
@@ -193,7 +192,7 @@ class _Sweep:
 
     def _judged(self, cell: Cell, tries: int) -> tuple[list[Check], Sequence[RunResult]] | None:
         """The checks of a value, its error shared with all the other tries."""
-        first = max(FEWEST_FOR_INTERVALS, self._options.replications or _FIRST_LOOK)
+        planned = knee_looks(self._options.replications)
         made: list[RunResult] = []
 
         def runs(number: int) -> Sequence[RunResult]:
@@ -201,9 +200,8 @@ class _Sweep:
             made[:] = self._campaign.results(cell)[:number]
             return made
 
-        planned = looks(first, _MOST_TIMES_FIRST * first)
         checks, _ = judged(self._terms_at(cell), planned, runs, error=ERROR / tries)
-        return (checks, made) if len(made) >= first else None
+        return (checks, made) if len(made) >= planned[0] else None
 
     def _result(self, points: list[PointResult]) -> SweepResult:
         if not points:
@@ -268,6 +266,16 @@ class _Sweep:
         """The points as the design lists them: one that comes twice was run once."""
         by_values = {_name(tuple(point["values"].values())): point for point in points}
         return [by_values[_name(point)] for point in self._points()]
+
+
+def knee_looks(replications: int | None) -> list[int]:
+    """Numbers of replications after which a search judges each value.
+
+    Args:
+        replications: those asked for at first; None where nothing says so.
+    """
+    first = max(FEWEST_FOR_INTERVALS, replications or FIRST_STAGE)
+    return looks(first, _MOST_TIMES_FIRST * first)
 
 
 def _name(point: Point) -> str:
