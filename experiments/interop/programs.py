@@ -189,11 +189,15 @@ def _processes() -> tuple[dict[str, str], dict[str, float]]:
     parents, used_s = {}, {}
     for stat in _PROC.glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            # The name in brackets may have spaces; after it: state, parent, group, session, ...
-            fields = stat.read_text("utf-8", "replace").rpartition(")")[2].split()
-            parents[stat.parent.name] = fields[1]
-            used_s[stat.parent.name] = (int(fields[11]) + int(fields[12])) / _TICKS
+            parents[stat.parent.name], used_s[stat.parent.name] = _parent_and_time(stat)
     return parents, used_s
+
+
+def _parent_and_time(stat: Path) -> tuple[str, float]:
+    """The parent and the processor time that a `stat` file of /proc tells. Raises OSError."""
+    # The name in brackets may have spaces; after it: state, parent, group, session, ...
+    fields = stat.read_text("utf-8", "replace").rpartition(")")[2].split()
+    return fields[1], (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def free_port() -> int:
@@ -260,14 +264,13 @@ def main_threads_s(name: str) -> float:
     program = _running.get(name)
     if program is None:
         return 0.0
-    used = 0
+    found_s = 0.0
     for process in _PROC.glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            main = process / "task" / process.name / "stat"
-            fields = main.read_text("utf-8", "replace").rpartition(")")[2].split()
-            if fields[1] == str(program.process_id):
-                used += int(fields[11]) + int(fields[12])
-    return used / _TICKS
+            parent, used_s = _parent_and_time(process / "task" / process.name / "stat")
+            if parent == str(program.process_id):
+                found_s += used_s
+    return found_s
 
 
 def find_program(name: str) -> str | None:

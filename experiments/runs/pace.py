@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from experiments.runs.display import Report
 from sim.run import Progress
 
 WORTH_TELLING_S: Final = 10.0
@@ -15,7 +16,7 @@ EVERY_S: Final = 30.0
 """Wall time between two lines."""
 _MINUTE_S: Final = 60.0
 _ADVICE: Final = (
-    "a run under way is not kept: take a smaller --scale, a larger --budget or a shorter load"
+    "a run under way is not kept: let it end, or take a smaller --scale or a shorter load"
 )
 
 
@@ -47,6 +48,15 @@ class Pace:
     def heard(self, number: int, progress: Progress) -> None:
         """Take how far a run is."""
         self._under_way[number] = progress
+
+    def beside(self, report: Report) -> Report:
+        """Take how far each run is, and pass it on to `report`."""
+
+        def listen(number: int, progress: Progress) -> None:
+            self.heard(number, progress)
+            report(number, progress)
+
+        return listen
 
     def finished(self, number: int) -> None:
         """Count a finished run, and tell the pace if that is worth a line."""

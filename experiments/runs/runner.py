@@ -16,7 +16,6 @@ from experiments.runs.storage.journal import Journal
 from experiments.runs.wanted import Wanted
 from experiments.runs.workers.replications import processes_here, stream_replications
 from sim.result import RunResult
-from sim.run import Progress
 from sim.scale import scaled
 from sim.world import World
 
@@ -143,11 +142,7 @@ class Runner:
         processes = processes_here(self._options.workers, len(tasks))
         pace = Pace(len(tasks), processes, self._options.display.tell)
         with self._options.display.runs(len(tasks), load) as report:
-
-            def listen(number: int, progress: Progress) -> None:
-                pace.heard(number, progress)
-                report(number, progress)
-
+            listen = pace.beside(report)
             heard = stream_replications(tasks, self._options.workers, listen, hear, is_needless)
         self.so_far = pace.so_far
         self.interrupted = self.interrupted or heard

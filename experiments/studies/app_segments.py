@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from experiments.interop.k6_output import Output
     from sim.app.segments import Segments
     from sim.load.settings import Loads
-    from sim.result import RunResult
     from sim.world import World
 
 USERS: Final = 8
@@ -74,43 +73,34 @@ def measure(
     times: dict[str, list[float]] = {}
     counts: dict[str, int] = {}
     spreads: list[float] = []
-    for seed in range(1, MOST_RUNS + 1):
+
+    def timed(world: World, seed: int) -> Segments:
         with measuring() as tables:
-            result = simulate(few, seed)
-        _check(result, config)
-        found, _ = tables[0].medians()
-        spread = tables[0].request_cv()
+            result = simulate(world, seed)
+        if result.failure:
+            raise ConfigError(config.name, world.app.key, result.failure)
+        segments: Segments = tables[0]
+        for key, measured in segments.measured.items():
+            name = SEPARATOR.join(key)
+            counts[name] = counts.get(name, 0) + len(measured)
+        for name, seconds in segments.medians()[0].items():
+            times.setdefault(name, []).append(seconds)
+        return segments
+
+    for seed in range(1, MOST_RUNS + 1):
+        spread = timed(few, seed).request_cv()
         # The first run imports and compiles.
         if spread is not None and seed > 1:
             spreads.append(spread)
-        for name, count in _counts(tables[0]).items():
-            counts[name] = counts.get(name, 0) + count
-        for name, seconds in found.items():
-            times.setdefault(name, []).append(seconds)
         if seed > 1 and all(count >= 20 for count in counts.values()):  # noqa: PLR2004 - as documented
             break
     if loads is not None:
-        with measuring() as tables:
-            result = simulate(replace(few, load=loads), 1)
-        _check(result, config)
-        for name, seconds in tables[0].medians()[0].items():
-            times.setdefault(name, []).append(seconds)
-        for name, count in _counts(tables[0]).items():
-            counts[name] = counts.get(name, 0) + count
+        timed(replace(few, load=loads), 1)
     # The first run imports and compiles; its medians are of warm code all the same.
     segments = {name: round(median(found), 8) for name, found in sorted(times.items())}
     rare = [name for name, count in sorted(counts.items()) if count < 20]  # noqa: PLR2004 - likewise
     found, remarks = factors(world, segments, k6)
     return SegmentTimes(segments, rare, found, remarks, seed, median(spreads) if spreads else None)
-
-
-def _check(result: RunResult, config: Config) -> None:
-    if result.failure:
-        raise ConfigError(config.name, config.world.app.key, result.failure)
-
-
-def _counts(segments: Segments) -> dict[str, int]:
-    return {SEPARATOR.join(key): len(times) for key, times in segments.measured.items()}
 
 
 def with_users(world: World, users: int) -> World:

@@ -29,7 +29,6 @@ from experiments.studies.drawn_worlds import recorded_fixes, remarks
 from experiments.studies.scale_check import warnings as scale_warnings
 from experiments.studies.terms import terms_of
 from sim.result import INTERRUPTED, RunResult
-from sim.run import Progress
 
 SAVED_EVERY_S: Final = 30.0
 """Wall time after which the replications that have ended are written, others still running."""
@@ -167,12 +166,7 @@ class _Work:
             return self._keep(number, result)
 
         with options.display.runs(len(tasks), worlds[0].load) as report:
-
-            def listen(number: int, progress: Progress) -> None:
-                pace.heard(number, progress)
-                report(number, progress)
-
-            stopped = stream_replications(tasks, options.workers, listen, keep)
+            stopped = stream_replications(tasks, options.workers, pace.beside(report), keep)
         self._interrupted = self._interrupted or stopped
         self._so_far = pace.so_far
 

@@ -7,6 +7,7 @@ the one in experiments/shipped/data.
 
 from __future__ import annotations
 
+import functools
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from typing import Final
 from experiments.config.reading import Config, load
 from experiments.statistics.intervals import ci95, mean
 from experiments.studies.whole_units import lost_at, remark
+from sim.world import World
 
 SCALES: Final = (1.0, 0.3, 0.1, 0.03)
 SEEDS: Final = (1, 2, 3, 4, 5)
@@ -68,7 +70,12 @@ def rounded_keys(config: Config, scale: float) -> list[str]:
 
 def _was_measured(config: Config) -> bool:
     """Whether this is the one world that was held against full size at smaller scales."""
-    return config.world == load("incident-as-planned", ()).world
+    return config.world == _measured_world()
+
+
+@functools.cache
+def _measured_world() -> World:
+    return load("incident-as-planned", ()).world
 
 
 def _warnings(scale: float, measured: Sequence[Mapping[str, float]]) -> Iterator[str]:

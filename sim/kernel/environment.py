@@ -382,14 +382,13 @@ class Environment:
 
     def spawn(self, name: str, target: Callable[[], None]) -> Thread:
         """Start a thread at the current time, after everything already due now."""
-        thread = Thread(self, name, target)
-        self.threads[thread] = None
-        self.schedule_wakeup(thread, None, None)
-        return thread
+        return self._begun(Thread(self, name, target))
 
     def spawn_steps(self, name: str, steps: Rests) -> Thread:
         """As `spawn`, for a thread that is parked at each pause that `steps` yields."""
-        thread = Thread(self, name, None, steps)
+        return self._begun(Thread(self, name, None, steps))
+
+    def _begun(self, thread: Thread) -> Thread:
         self.threads[thread] = None
         self.schedule_wakeup(thread, None, None)
         return thread
