@@ -6,8 +6,8 @@ from statistics import median
 
 import pytest
 
-from tests.benchmarks.dask_cluster import cluster
 from tests.benchmarks.programs import JUDGED, PROGRAMS
+from tests.support.dask_cluster import dask_cluster
 
 # Much smaller, and nearly all requests time out: another mix than at full size.
 SMALL_SCALE = 0.3
@@ -49,21 +49,30 @@ def bench_incident(benchmark, board, full_size, program):
     )
 
 
-def bench_two_workers(benchmark, board):
-    """Four replications, one after the other and on two workers."""
+def one_and_two(benchmark, take):
+    """The wall time of `take` with one worker and with two, its best round each, and the noise."""
     wall_s = {1: [], 2: []}
 
     def work():
         for workers, taken_s in wall_s.items():
-            with tempfile.TemporaryDirectory() as folder:
-                cost = JUDGED.ticketsim(
-                    *("run", "incident-as-planned", "--scale", SMALL_SCALE, "--replications", 4),
-                    *("--workers", workers, "--out", Path(folder) / "runs", "--quiet"),
-                )
-            taken_s.append(cost.wall_s)
+            taken_s.append(take(workers).wall_s)
 
     benchmark.pedantic(work, rounds=ROUNDS)
     one_s, two_s = min(wall_s[1]), min(wall_s[2])
+    return one_s, two_s, median(wall_s[2]) / two_s - 1.0
+
+
+def bench_two_workers(benchmark, board):
+    """Four replications, one after the other and on two workers."""
+
+    def take(workers):
+        with tempfile.TemporaryDirectory() as folder:
+            return JUDGED.ticketsim(
+                *("run", "incident-as-planned", "--scale", SMALL_SCALE, "--replications", 4),
+                *("--workers", workers, "--out", Path(folder) / "runs", "--quiet"),
+            )
+
+    one_s, two_s, noise = one_and_two(benchmark, take)
     board.at_least(
         "g",
         f"speed-up of 4 replications at scale {SMALL_SCALE:g} on 2 workers, wall time, {JUDGED}",
@@ -71,26 +80,22 @@ def bench_two_workers(benchmark, board):
         1.8,
         "times",
         against=f"{one_s:.1f} s, {two_s:.1f} s",
-        noise=median(wall_s[2]) / two_s - 1.0,
+        noise=noise,
     )
 
 
 def bench_cluster(benchmark, board, full_size):
     """Four replications on a Dask cluster of this machine with one worker, and with two."""
     scale = SMALL_SCALE if full_size else SMALL_SCALE / 3
-    wall_s = {1: [], 2: []}
 
-    def work():
-        for workers, taken_s in wall_s.items():
-            with cluster(JUDGED, workers) as address:
-                cost = JUDGED.ticketsim(
-                    *("run", "incident-as-planned", "--scale", scale, "--replications", 4),
-                    *("--cluster", address, "--json", "--quiet"),
-                )
-            taken_s.append(cost.wall_s)
+    def take(workers):
+        with dask_cluster([JUDGED.bin / "python", "-P"], workers) as (address, _):
+            return JUDGED.ticketsim(
+                *("run", "incident-as-planned", "--scale", scale, "--replications", 4),
+                *("--cluster", address, "--json", "--quiet"),
+            )
 
-    benchmark.pedantic(work, rounds=ROUNDS)
-    one_s, two_s = min(wall_s[1]), min(wall_s[2])
+    one_s, two_s, noise = one_and_two(benchmark, take)
     board.at_least(
         "g",
         f"throughput per worker, 2 Dask workers against 1, 4 replications at scale {scale:g}",
@@ -98,7 +103,7 @@ def bench_cluster(benchmark, board, full_size):
         0.9,
         "times",
         against=f"{one_s:.1f} s, {two_s:.1f} s",
-        noise=median(wall_s[2]) / two_s - 1.0,
+        noise=noise,
     )
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -11,6 +10,7 @@ import time
 import pytest
 
 from experiments.cli.main import main
+from tests.support.dask_cluster import dask_cluster
 
 SWEEP = [
     "sweep",
@@ -22,54 +22,13 @@ SWEEP = [
     "--json",
     "--quiet",
 ]
-START = "from distributed.cli.dask_{0} import main; main()"
-
-
-def process(kind, *arguments):
-    return subprocess.Popen(
-        [sys.executable, "-c", START.format(kind), *arguments],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-def worker(address):
-    return process("worker", address, "--nthreads=1", "--no-dashboard", "--no-nanny")
 
 
 @pytest.fixture
-def cluster(tmp_path):
+def cluster():
     """Address of a scheduler, and its two workers."""
-    file = tmp_path / "scheduler.json"
-    arguments = ["--host=127.0.0.1", "--port=0", "--no-dashboard", f"--scheduler-file={file}"]
-    processes = [process("scheduler", *arguments)]
-    try:
-        address = _address(file)
-        processes += [worker(address), worker(address)]
-        _wait_for_workers(address, 2)
-        yield address, processes[1:]
-    finally:
-        for one in processes:
-            if one.poll() is None:
-                os.killpg(one.pid, signal.SIGKILL)
-            one.wait()
-
-
-def _address(file):
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if file.exists() and file.read_text().strip():
-            return json.loads(file.read_text())["address"]
-        time.sleep(0.1)
-    raise TimeoutError("no scheduler")
-
-
-def _wait_for_workers(address, count):
-    from distributed import Client
-
-    with Client(address, set_as_default=False) as client:
-        client.wait_for_workers(count, timeout=60)
+    with dask_cluster([sys.executable], 2) as found:
+        yield found
 
 
 def swept(capsys, *arguments):
