@@ -36,7 +36,8 @@ class Spent(NamedTuple):
     def longest_since(self, before: Spent) -> float:
         """Seconds that code computed, or waited without being ready, whichever is more.
 
-        Time in which other programs had the processor is neither: a busy machine ends no run.
+        Time in which other programs had the processor is neither where Linux tells it: there a
+        busy machine ends no run.
         """
         computing_s = self.computing_s - before.computing_s
         queued_s = self.queued_s - before.queued_s
@@ -105,8 +106,7 @@ class ApplicationWatchdog:
             raise self._noted(
                 StuckError(
                     f"{at}{inner}: {label}: simulated time has "
-                    f"stood still for {settings.patience_s:g} s of real time (app.patience_s), "
-                    "without the time that other programs had the processor. "
+                    f"stood still for {settings.patience_s:g} s of real time (app.patience_s). "
                     "Either the code computes or loops without a wait, or it waits for a lock of "
                     "the operating system that another simulated thread holds: make locks when "
                     "the application is imported, and release them before a call that waits"

@@ -116,7 +116,7 @@ def _ended_early(comparison: ComparisonResult, width: int) -> Iterator[str]:
         yield "PARTIAL: interrupted; this is what was measured so far"
     runs = comparison.get("runs")
     if runs:
-        more = "the same command makes the missing ones, if it had --out"
+        more = "the same command with --out makes the missing ones"
         yield from wrapped("", words(f"{in_words_of_runs(runs)}; {more}"), width, " ")
 
 
