@@ -10,6 +10,7 @@ import contextlib
 import ipaddress
 import os
 import pwd
+import random
 import re
 import shutil
 import signal
@@ -31,6 +32,10 @@ _IDLE_S: Final = 0.5
 _IDLE_SHARE: Final = 0.05
 """Share of a core that programs at rest use together: a few hundredths, for their timers."""
 _EXCEPTION: Final = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit)\b")
+_PORTS: Final = range(20_000, 32_000)
+"""Below those that kernels give to connections. One of those can be taken meanwhile by any
+connection, also by the one that asks whether the port answers: it then answers itself."""
+_MOST_PORTS_TRIED: Final = 100
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PROC: Final = Path("/proc")
 _LISTENS: Final = "0A"
@@ -201,10 +206,16 @@ def _parent_and_time(stat: Path) -> tuple[str, float]:
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback address that nobody listens on now.
+
+    Raises:
+        ProgramError: none of those tried is free.
+    """
+    for port in random.SystemRandom().sample(_PORTS, _MOST_PORTS_TRIED):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((LOOPBACK, port))
+            return port
+    raise ProgramError(f"no free port between {_PORTS[0]} and {_PORTS[-1]}")
 
 
 def check_loopback(url_host: str, option: str) -> None:

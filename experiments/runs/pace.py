@@ -16,7 +16,8 @@ EVERY_S: Final = 30.0
 """Wall time between two lines."""
 _MINUTE_S: Final = 60.0
 _ADVICE: Final = (
-    "a run under way is not kept: let it end, or take a smaller --scale or a shorter load"
+    "a run under way is lost with Ctrl-C, and finished with --budget; a smaller --scale or a "
+    "shorter load makes it end sooner"
 )
 
 

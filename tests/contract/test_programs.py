@@ -121,3 +121,14 @@ def test_only_this_machine_is_a_target(host):
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "localhost", "[::1]"])
 def test_loopback_addresses_are_targets(host):
     check_loopback(host, "--url")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+def test_a_free_port_is_none_that_the_kernel_gives_to_connections():
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
+        lowest, highest = map(int, file.read().split())
+    for _ in range(50):
+        port = free_port()
+        assert not lowest <= port <= highest
+        with socket.socket() as server:
+            server.bind(("127.0.0.1", port))

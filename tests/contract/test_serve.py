@@ -15,6 +15,7 @@ import pytest
 import redis
 
 from experiments.config.reading import load
+from experiments.interop.programs import free_port
 from model.http import Request, to_json
 from sim.kernel.environment import Environment
 from sim.kernel.random_streams import Streams
@@ -131,12 +132,6 @@ def on_simulated_time(world):
     env.run(until=60.0)
     env.close()
     return answers
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import time
 from contextlib import contextmanager
@@ -13,6 +12,8 @@ from pathlib import Path
 
 import psycopg2
 import pymysql
+
+from experiments.interop.programs import free_port
 
 _START_S = 60.0
 
@@ -24,12 +25,6 @@ def find(program):
         return found
     places = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"))
     return str(places[-1]) if places else None
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _until(connect):
