@@ -315,7 +315,9 @@ class ApplicationCharges:
             self.exception(record.name, record.exc_info[1])
 
     def exception(self, logger: str, error: BaseException) -> None:  # noqa: ARG002 - as the ticket service's
-        """Count an exception that was logged."""
+        """Count an exception that was logged. Raises MemoryError when it is one."""
+        if isinstance(error, MemoryError):
+            raise error
         task = self.task
         label = "-" if task is None else task.label
         name = type(error).__name__

@@ -202,7 +202,13 @@ class Charges:
         self.settle(task)
 
     def exception(self, logger: str, error: BaseException) -> None:
-        """Count a logged exception and charge its stack trace."""
+        """Count a logged exception and charge its stack trace.
+
+        Raises MemoryError when that is what is logged: it is the simulation that has none left.
+        """
+        cause = error.original if isinstance(error, UnexpectedError) else error
+        if isinstance(cause, MemoryError):
+            raise cause
         task = self.task
         counts = self.exceptions.get(task.label)
         if counts is None:

@@ -353,7 +353,7 @@ class Server:
         """Call the service; what it raises is answered with 500, as its container would."""
         try:
             response = service.handle(exchange.request)
-        except KernelError:
+        except (KernelError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - code of the user's own may fail in any way
             unexpected = UnexpectedError(error)
