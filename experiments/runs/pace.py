@@ -14,6 +14,8 @@ WORTH_TELLING_S: Final = 10.0
 """Runs that end within so much wall time need no line."""
 EVERY_S: Final = 30.0
 """Wall time between two lines."""
+LONG_S: Final = 300.0
+"""Wall time without a line after which one says how far the runs under way are."""
 _MINUTE_S: Final = 60.0
 _ADVICE: Final = (
     "a run under way is lost with Ctrl-C, and finished with --budget; a smaller --scale or a "
@@ -49,6 +51,10 @@ class Pace:
     def heard(self, number: int, progress: Progress) -> None:
         """Take how far a run is."""
         self._under_way[number] = progress
+        now_s = self._clock()
+        if now_s - self._told_s >= LONG_S:
+            self._told_s = now_s
+            self._tell(f"the run that is furthest is {self._place()}")
 
     def beside(self, report: Report) -> Report:
         """Take how far each run is, and pass it on to `report`."""
@@ -69,6 +75,7 @@ class Pace:
         if left <= 0:
             return
         if self._done == 1:
+            self._told_s = now_s
             self._tell_first(taken_s)
         elif now_s - self._told_s >= EVERY_S:
             self._told_s = now_s
@@ -91,12 +98,13 @@ class Pace:
     @property
     def so_far(self) -> str:
         """How far the run under way was that had come furthest; empty where none is known."""
-        if not self._under_way:
-            return ""
+        return f"the run under way was {self._place()}" if self._under_way else ""
+
+    def _place(self) -> str:
         furthest = max(self._under_way.values(), key=lambda progress: progress.now_s)
         return (
-            f"the run under way was at {furthest.now_s:,.0f} of {furthest.end_s:,.0f} simulated "
-            f"seconds after {_in_words(self._clock() - self._began_s)}"
+            f"at {furthest.now_s:,.0f} of {furthest.end_s:,.0f} simulated seconds after "
+            f"{_in_words(self._clock() - self._began_s)}"
         )
 
 

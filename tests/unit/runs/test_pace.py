@@ -43,6 +43,18 @@ def test_where_nothing_was_finished_the_error_says_how_far_the_run_came():
     assert "--budget" in text
 
 
+def test_a_long_run_is_not_silent():
+    said, clock = [], _Clock()
+    pace = Pace(1, 1, said.append, clock)
+    for minute in range(12):
+        clock.now_s = 60.0 * minute
+        pace.heard(0, _progress(100.0 * minute))
+    assert said == [
+        "the run that is furthest is at 500 of 4,500 simulated seconds after 5 min",
+        "the run that is furthest is at 1,000 of 4,500 simulated seconds after 10 min",
+    ]
+
+
 class _Clock:
     now_s = 0.0
 
