@@ -324,6 +324,8 @@ def mariadb_server(folder: Path) -> Iterator[str]:
     """A MariaDB server with an empty database `ticketsim`; gives its SQLAlchemy URL."""
     server_program = required_program("mariadbd", "Debian: mariadb-server")
     install = required_program("mariadb-install-db", "Debian: mariadb-server")
+    # It changes its working directory.
+    folder = folder.resolve()
     data, port = folder / "mariadb", free_port()
     account = ["--user=root"] if os.geteuid() == 0 else []
     _run(
@@ -362,6 +364,7 @@ def postgresql_server(folder: Path) -> Iterator[str]:
     """
     server_program = required_program("postgres", "Debian: postgresql")
     install = str(Path(server_program).with_name("initdb"))
+    folder = folder.resolve()
     data, port = folder / "postgresql", free_port()
     account = None
     data.mkdir()

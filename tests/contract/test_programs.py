@@ -48,17 +48,19 @@ def test_a_redis_server_answers_and_is_gone_after_the_block(tmp_path):
 
 
 @pytest.mark.mariadb
-def test_a_mariadb_server_has_a_database(tmp_path):
-    with mariadb_server(tmp_path) as url:
+def test_a_mariadb_server_has_a_database_also_in_a_relative_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path.parent)
+    with mariadb_server(Path(tmp_path.name)) as url:
         assert "MariaDB" in version(url)
 
 
 @pytest.mark.postgresql
-def test_a_postgresql_server_has_a_database(tmp_path):
+def test_a_postgresql_server_has_a_database_also_in_a_relative_folder(tmp_path, monkeypatch):
     for parent in (tmp_path, *tmp_path.parents[:3]):
         if parent.stat().st_uid == os.geteuid():
             parent.chmod(0o755)
-    with postgresql_server(tmp_path) as url:
+    monkeypatch.chdir(tmp_path.parent)
+    with postgresql_server(Path(tmp_path.name)) as url:
         assert "PostgreSQL" in version(url)
 
 
