@@ -1,7 +1,7 @@
 """The log's lock under a full pool of threads.
 
-On a shared core against the balance of those who queue and leave; on a run queue against real
-threads of OpenJDK 17 on Linux 6.18 (`log_lock.csv`, `tools/log_lock`).
+On a shared core against the balance of those who queue and leave; on a run queue the sign of what
+real threads of OpenJDK 17 on Linux 6.18 show (`tools/log_lock`, numbers in docs/validation.md).
 """
 
 from functools import partial

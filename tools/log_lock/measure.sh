@@ -1,7 +1,10 @@
 #!/bin/sh
-# Measure where threads wait on this machine: rows of sim/data/measured/log_lock.csv to standard
-# output. Needs a JDK and two cores; takes two minutes a repeat. Everything runs on core 1, "other"
-# has the log's reader on core 0.
+# Measure where threads wait on this machine. One row for each kind of work and output goes to
+# standard output: output, work without, of a trace and with a connection (ms), repeat, and the
+# values of LogLock.java. Needs a JDK and two cores; takes two minutes a repeat. Everything runs on
+# core 1; "other" has the log's reader on core 0.
+#
+#     tools/log_lock/measure.sh [REPEATS]
 set -eu
 cd "$(dirname "$0")"
 folder=$(mktemp -d)
