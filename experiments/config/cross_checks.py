@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from experiments.config.keys import numbers_in
+from model.service import ENDPOINTS
 from model.setting import Setting
 from sim.app.errors import ApplicationError
 from sim.app.modules import roots_of
@@ -16,7 +17,7 @@ from sim.customers.customer_function import customer_function
 from sim.load.settings import Load, loads_of, most_users, scenarios
 from sim.processes.process_function import process_function
 from sim.service.service_class import service_class
-from sim.world import World
+from sim.world import OTHER_ENDPOINTS, Service, World
 
 _APP_LIBRARIES: Final = ("lupa", "sqlglot", "time_machine")
 _FAR: Final = 1e6
@@ -39,6 +40,7 @@ def impossibilities(world: World) -> Iterator[Impossible]:
     yield from _load(world)
     yield from _customer(world)
     yield from _service(world)
+    yield from _run_queue(world)
     yield from _processes(world)
     yield from _application(world)
 
@@ -120,6 +122,19 @@ def _script(path: str, key: str) -> Iterator[Impossible]:
         yield Impossible(key, told)
 
 
+def _run_queue(world: World) -> Iterator[Impossible]:
+    """A run queue is one core's, and knows no program with a limited number of threads."""
+    for key, host in (("host", world.host), ("generator.host", world.generator.host)):
+        if host.run_queue and host.cores > 1.0:
+            yield Impossible(f"{key}.cores", f"allowed: up to 1 with {key}.run_queue")
+    if world.generator.host.run_queue:
+        yield Impossible("generator.host.run_queue", "allowed: false; it has generator.scheduler")
+    if world.host.run_queue and world.generator.shares_host:
+        yield Impossible("generator.shares_host", "allowed: false with host.run_queue")
+    if world.host.run_queue and world.app.path:
+        yield Impossible("host.run_queue", "allowed: false for an application")
+
+
 def _application(world: World) -> Iterator[Impossible]:
     """An application of the user's own: its libraries, and where its code is."""
     settings = world.app
@@ -161,6 +176,12 @@ def _service(world: World) -> Iterator[Impossible]:
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a module may raise anything when it is imported
         told = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         yield Impossible("service.code", told)
+    # A subclass may have further endpoints.
+    if world.service.code == Service().code:
+        unknown = sorted(set(world.service.factors) - {*ENDPOINTS, OTHER_ENDPOINTS})
+        if unknown:
+            allowed = ", ".join([*ENDPOINTS, OTHER_ENDPOINTS])
+            yield Impossible("service.factors", f"no endpoint {unknown[0]!r}; allowed: {allowed}")
 
 
 def _processes(world: World) -> Iterator[Impossible]:
