@@ -51,7 +51,9 @@ class Difference(TypedDict):
     verdict: Finding
     extrapolated: NotRequired[float | None]
     spread: NotRequired[Split]
-    """Of the paired difference, where something is unknown: how much is that, how much chance."""
+    """Of the paired difference, where something is unknown: how much is that, how much chance.
+
+    Where variants are named as first choices, only of these."""
 
 
 class VariantRow(TypedDict):

@@ -81,8 +81,7 @@ def compare(
     left = left_early(campaign, base, alternatives, design.first, options.scale) if race else {}
     staying = [one for one in alternatives if one.cell.name not in left]
     run_comparison(campaign, base, staying, design)
-    cells = [base, *(one.cell for one in staying)]
-    campaign.run_again(cells, len(campaign.results(base)))
+    _run_again(campaign, base, staying, design)
     ended = campaign.interrupted or campaign.cut_short
     means, rows = comparison_of(campaign, base, alternatives, design)
     if not rows:
@@ -139,6 +138,19 @@ def compare(
     return StudyResult(comparison, campaign.interrupted, journal)
 
 
+def _run_again(
+    campaign: Campaign, base: Cell, alternatives: Sequence[Alternative], design: Design
+) -> None:
+    """Make the second runs that tell chance from what is unknown.
+
+    Where variants are named as choices, only of these and of the base: nobody takes the others.
+    """
+    _, rows = comparison_of(campaign, base, alternatives, design)
+    named = {choice["name"] for choice in first_choices(_candidates(rows))}
+    cells = [one.cell for one in alternatives if not named or one.cell.name in named]
+    campaign.run_again([base, *cells], len(campaign.results(base)))
+
+
 def _as_far_as_run(
     standing: Standings, rows: Sequence[VariantRow], incomplete: bool, ended: bool
 ) -> Standings:
@@ -158,13 +170,17 @@ def _as_far_as_run(
 
 def _add_first_choices(comparison: ComparisonResult, rows: Sequence[VariantRow]) -> None:
     """Where something is unknown and variants state a cost: what to take for how much."""
-    candidates = [
+    candidates = _candidates(rows)
+    if candidates:
+        comparison["first_choices"] = first_choices(candidates)
+
+
+def _candidates(rows: Sequence[VariantRow]) -> list[Candidate]:
+    return [
         Candidate(row["name"], row["cost"], row["over_worlds"]["effects"])
         for row in rows
         if "cost" in row and "over_worlds" in row
     ]
-    if candidates:
-        comparison["first_choices"] = first_choices(candidates)
 
 
 def _add_measured(

@@ -256,3 +256,20 @@ def test_a_budget_counts_only_runs_that_are_made(capsys, tmp_path):
     )
     short = compared(capsys, *arguments, "--budget=5")
     assert any("budget" in warning for warning in short["warnings"])
+
+
+def test_worlds_are_run_twice_only_for_the_variants_that_are_named(capsys, tmp_path):
+    variants = tmp_path / "mine.toml"
+    variants.write_text(
+        "[variants.helps]\ncost = 1.0\ncatalogue.capacity = 50\n"
+        "[variants.dearer]\ncost = 2.0\ncatalogue.capacity = 40\n"
+    )
+    unknown = 'unknowns.cores={ key = "host.cores", low = 1.0, high = 4.0, reason = "a test" }'
+    found = compared(
+        capsys, "--set", unknown, "--set", "catalogue.capacity=1", "--variants", variants
+    )
+    assert [choice["name"] for choice in found["first_choices"]] == ["helps"]
+    rows = {row["name"]: row["quantities"].values() for row in found["variants"]}
+    assert any("spread" in quantity for quantity in rows["helps"])
+    assert not any("spread" in quantity for quantity in rows["dearer"])
+    assert found["uncertainty"]["run_twice"] == 3
