@@ -15,7 +15,7 @@ from sim.app.seams.leftovers import LEFTOVERS
 from sim.app.seams.output import Muffled
 from sim.app.seams.runtime import RUNTIME
 from sim.app.server import ApplicationServer
-from sim.app.sql.mysqldb import DRIVER_MODULES
+from sim.app.sql.drivers.mysqldb import DRIVER_MODULES
 from sim.app.watch import ApplicationWatch
 from sim.app.watchdog import ApplicationWatchdog
 from sim.customers.customer_function import customer_function

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from sim.app.errors import ApplicationError
-    from sim.app.sql.engine import Database, Dialect
+    from sim.app.sql.transactions.database import Database, Dialect
     from sim.kernel.environment import Environment, Thread
     from sim.network.exchange import Exchange  # noqa: F401 - the type of a request
 

@@ -1,7 +1,7 @@
 """A session of the application with a database; replaces the driver's connection.
 
 A session takes text in the driver's style and returns rows in the driver's form. Errors are the
-driver's own classes with the server's own codes (`drivers`).
+driver's own classes with the server's own codes (`driver`).
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from sim.app.errors import UnsupportedSqlError, caller
 from sim.app.seams.runtime import RUNTIME
-from sim.app.sql.engine import Answer, Level, Transaction
 from sim.app.sql.errors import SqlError
+from sim.app.sql.transactions.answers import Answer
+from sim.app.sql.transactions.database import Level
+from sim.app.sql.transactions.transaction import Transaction
 from sim.app.sql.values import converted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sim.app.sql.drivers import Driver
-    from sim.app.sql.engine import Database, Dialect
+    from sim.app.sql.drivers.driver import Driver
+    from sim.app.sql.transactions.database import Database, Dialect
 
 _CONTROL: Final = re.compile(
     r"\s*(BEGIN|START\s+TRANSACTION|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|SET|SHOW|USE|END|DESCRIBE|"
