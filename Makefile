@@ -80,6 +80,10 @@ fuzz-apps: $(FAST_READY) ## 1,000 seeds of each repaired shop, no invariant brok
 		--out runs/fuzz-flask-shop
 	$(TICKETSIM) fuzz examples/django_shop/shop.toml --seeds 1000 --keep-going --set load.vus=8 \
 		--set 'app.env.SHOP_LOCKS_SEATS="1"' --out runs/fuzz-django-shop
+	$(TICKETSIM) fuzz examples/flash_sale/shop.toml --seeds 1000 --keep-going --set load.vus=8 \
+		--set 'customer.script="flash_sale_sim:rush"' --set 'app.env.SALE_STOCK="3"' --set 'app.env.SALE_UNPAID_S="2"' \
+		--set 'app.env.SALE_RESERVES_ATOMICALLY="1"' --set 'app.env.SALE_CHANGES_STATUS_ONCE="1"' \
+		--out runs/fuzz-flash-sale
 
 reference: $(READY) ## write docs/reference again
 	$(BIN)/python -m tools.reference

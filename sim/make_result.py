@@ -107,7 +107,7 @@ def _notes(parts: Parts) -> list[str]:
         )
     inspected = [] if parts.inspection is None else parts.inspection.story()
     failed = [f"the run ended with an error: {parts.end.failure}"] if parts.end.failure else []
-    crossed = [parts.crossed] if parts.crossed else []
+    crossed = [note for note in (parts.crossed, parts.end.note) if note]
     events = parts.events.notes(parts.redis)
     return [*failed, *crossed, *script, *events, *parts.remarks(), *inspected]
 

@@ -33,6 +33,8 @@ _PROGRESS_INTERVAL_S = 1.0
 _JUDGED_EVERY_S = 10.0
 _DRAIN_S = 60.0
 _ALLOCATIONS_PER_COLLECTION = 200_000
+_RESERVE_BYTES = 64_000_000
+"""Kept for making the result of a run whose memory runs out; never touched, so never resident."""
 
 
 def simulate(
@@ -106,7 +108,26 @@ def _seldom_garbage_collected() -> Iterator[None]:
 
 
 def play(parts: Parts, progress: OnProgress | None = None) -> None:
-    """Let everything happen, from the start of the service to its last answer."""
+    """Let everything happen, from the start of the service to its last answer.
+
+    A run whose memory runs out ends there, and what was measured is kept.
+    """
+    reserve = b""
+    try:
+        reserve = bytes(_RESERVE_BYTES)
+        _play(parts, progress)
+    except MemoryError:
+        del reserve
+        parts.load_ended_s = parts.load_ended_s or parts.env.now
+        parts.end.early(INTERRUPTED)
+        after_s = max(0.0, parts.env.now - parts.site.start_s)
+        parts.end.note = (
+            f"memory ran out after {after_s:.0f} s: the system gave no more; what was measured "
+            "until then is kept"
+        )
+
+
+def _play(parts: Parts, progress: OnProgress | None) -> None:
     try:
         _start_programs(parts)
         _start_load(parts)
@@ -117,6 +138,8 @@ def play(parts: Parts, progress: OnProgress | None = None) -> None:
         parts.env.run(until=parts.executor.all_done)
     except (UserCodeError, StuckCodeError, ApplicationError) as error:
         parts.end.failed(error)
+    except MemoryError:
+        raise
     except Exception as error:
         failure = parts.user_processes.failure_of(error)
         if failure is None:

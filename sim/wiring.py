@@ -58,6 +58,8 @@ class RunEnd:
         """`RunResult.ended`, as far as it is known."""
         self.failure = ""
         """`RunResult.failure`."""
+        self.note = ""
+        """What else is to be said of the end; empty if nothing is."""
 
     def early(self, reason: str) -> None:
         """End the run now."""

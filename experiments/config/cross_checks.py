@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from experiments.config.keys import numbers_in
+from model.service import ENDPOINTS
 from model.setting import Setting
 from sim.app.errors import ApplicationError
 from sim.app.modules import roots_of
@@ -16,7 +17,7 @@ from sim.customers.customer_function import customer_function
 from sim.load.settings import Load, loads_of, most_users, scenarios
 from sim.processes.process_function import process_function
 from sim.service.service_class import service_class
-from sim.world import World
+from sim.world import OTHER_ENDPOINTS, Service, World
 
 _APP_LIBRARIES: Final = ("lupa", "sqlglot", "time_machine")
 _FAR: Final = 1e6
@@ -161,6 +162,12 @@ def _service(world: World) -> Iterator[Impossible]:
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a module may raise anything when it is imported
         told = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         yield Impossible("service.code", told)
+    # A subclass may have further endpoints.
+    if world.service.code == Service().code:
+        unknown = sorted(set(world.service.factors) - {*ENDPOINTS, OTHER_ENDPOINTS})
+        if unknown:
+            allowed = ", ".join([*ENDPOINTS, OTHER_ENDPOINTS])
+            yield Impossible("service.factors", f"no endpoint {unknown[0]!r}; allowed: {allowed}")
 
 
 def _processes(world: World) -> Iterator[Impossible]:

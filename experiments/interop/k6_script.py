@@ -101,7 +101,7 @@ def _expression(threshold: str | Threshold) -> Any:
 
 
 def calibration_script(world: World, load: Load, *, base_url: str, timeout_s: float) -> str:
-    """A script whose users ask every endpoint in turn, without pauses, under a load.
+    """A script whose users make one purchase after the other, without pauses, under a load.
 
     The customers of an application do what they always do, without pauses, and each iteration is
     another person. The other arguments are those of `k6_script`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import time
 from pathlib import Path
 from typing import Final
@@ -19,10 +20,11 @@ _SHARE_FOR_RESULTS: Final = 0.1
 def available_bytes() -> int | None:
     """Memory that programs can still take, in bytes; None where that cannot be read.
 
-    The smaller one of what the machine and what the container of this process have left.
+    The smallest one of what the machine, the container of this process and the limit of this
+    process (`ulimit -v`) have left.
     """
-    left = [each for each in (_machine_bytes(), _container_bytes()) if each is not None]
-    return min(left, default=None)
+    known = (_machine_bytes(), _container_bytes(), _process_bytes())
+    return min((each for each in known if each is not None), default=None)
 
 
 def _machine_bytes() -> int | None:
@@ -47,6 +49,13 @@ def _container_bytes() -> int | None:
         return max(0, limit - used + int(stat["inactive_file"]))
     except (OSError, ValueError, KeyError):
         return None
+
+
+def _process_bytes() -> int | None:
+    """What the limit of address space lets this process take still; None: there is no limit."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    used = _pages(0)
+    return None if limit == resource.RLIM_INFINITY or not used else max(0, limit - used)
 
 
 class MemoryWatch:
@@ -75,7 +84,12 @@ class MemoryWatch:
 
 def _own_bytes() -> int:
     """Resident memory of this process; 0 where that cannot be read."""
+    return _pages(1)
+
+
+def _pages(column: int) -> int:
+    """A number of pages of this process, in bytes: all of them (0), or the resident ones (1)."""
     try:
-        return int(_STATM.read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return int(_STATM.read_text("ascii").split()[column]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
         return 0

@@ -17,6 +17,7 @@ from experiments.errors import ConfigError
 from sim.app.segments import SEPARATOR
 from sim.load.settings import PerVUIterations
 from sim.run import simulate
+from sim.world import OTHER_ENDPOINTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -164,7 +165,7 @@ def _medians(pairs: Any) -> dict[str, float]:
 def _simulated(world: World, segments: dict[str, float], scale: float) -> dict[str, float]:
     """Median duration of each endpoint with a single user, its code `scale` times as slow."""
     one = with_users(world, 1)
-    settings = replace(one.app, segments=segments, factors={"*": scale})
+    settings = replace(one.app, segments=segments, factors={OTHER_ENDPOINTS: scale})
     pairs: list[tuple[str, float]] = []
     for seed in range(1, 1 + _SINGLE_RUNS):
         simulate(

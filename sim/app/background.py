@@ -78,7 +78,7 @@ class BackgroundProcess(Worker):
             found = function()
             if asyncio.iscoroutine(found):
                 asyncio.run(found)
-        except (KernelError, ThreadKilled):
+        except (KernelError, MemoryError, ThreadKilled):
             raise
         except Exception as error:  # noqa: BLE001 - as a supervisor does: count it, start again
             server.charges.exception(self._label, error)

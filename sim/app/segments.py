@@ -15,6 +15,7 @@ from sim.app.aio.blocking import BLOCKED
 from sim.app.seams.clock import REAL
 from sim.app.seams.runtime import CURRENT, RUNTIME
 from sim.kernel.errors import ThreadKilled
+from sim.world import OTHER_ENDPOINTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,7 +117,7 @@ class Segments:
         """Endpoint -> segments that were charged the default time."""
 
     def _factor(self, endpoint: str) -> float:
-        return self._factors.get(endpoint, self._factors.get("*", 1.0))
+        return self._factors.get(endpoint, self._factors.get(OTHER_ENDPOINTS, 1.0))
 
     def seconds(self, endpoint: str, before: str, after: str) -> float:
         """Processor time of one segment."""
@@ -314,7 +315,9 @@ class ApplicationCharges:
             self.exception(record.name, record.exc_info[1])
 
     def exception(self, logger: str, error: BaseException) -> None:  # noqa: ARG002 - as the ticket service's
-        """Count an exception that was logged."""
+        """Count an exception that was logged. Raises MemoryError when it is one."""
+        if isinstance(error, MemoryError):
+            raise error
         task = self.task
         label = "-" if task is None else task.label
         name = type(error).__name__

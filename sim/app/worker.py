@@ -190,7 +190,7 @@ class Worker:
         try:
             RUNTIME.go_on()
             return call(self.application, environ)
-        except (ApplicationError, KernelError):
+        except (ApplicationError, KernelError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - as the server does: log the error, answer 500
             server.charges.exception("gunicorn.error", error)

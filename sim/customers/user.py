@@ -564,7 +564,7 @@ class _Tab:
             self._work(self._user)
         except IterationInterrupted:
             pass
-        except KernelError:
+        except (KernelError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - a script may fail in any way; `join` raises it
             self._error = error
@@ -580,7 +580,7 @@ class _Tab:
             yield from work.steps(self._user)
         except IterationInterrupted:
             pass
-        except KernelError:
+        except (KernelError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - as in `_run`
             self._error = error

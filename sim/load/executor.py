@@ -119,7 +119,7 @@ class Executor(ABC):
                 self._iterate(vu)
             except IterationInterrupted:
                 vu.cancelled = True
-            except KernelError:
+            except (KernelError, MemoryError):
                 raise
             except Exception as error:  # noqa: BLE001 - a script may fail in any way; the load goes on
                 self.hooks.script_failed(vu, error)
@@ -138,7 +138,7 @@ class Executor(ABC):
                 yield from steps(vu)
             except IterationInterrupted:
                 vu.cancelled = True
-            except KernelError:
+            except (KernelError, MemoryError):
                 raise
             except Exception as error:  # noqa: BLE001 - as in `_run`
                 self.hooks.script_failed(vu, error)

@@ -322,6 +322,8 @@ class WorldView:
         def run() -> None:
             try:
                 value = work()
+            except MemoryError:
+                raise
             except Exception as error:  # noqa: BLE001 - the process that waits hears it
                 done.fail(error)
             else:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sim.stations.connection_pool import ConnectionPool
     from sim.stations.reentrant_lock import ReentrantLock
     from sim.stations.worker_pool import Job, WorkerPool
+    from sim.world import Database
 
 
 class Task:
@@ -71,7 +72,7 @@ class Charges:
         costs: Costs,
         service: Process,
         database: Process,
-        database_speed: float,
+        database_settings: Database,
         row_weight: float,
         log: ReentrantLock | None,
     ) -> None:
@@ -79,7 +80,8 @@ class Charges:
         self._costs = costs
         self._service = service
         self._database = database
-        self._database_speed = database_speed
+        self._database_settings = database_settings
+        self._database_speed = database_settings.speed
         self._row_weight = row_weight
         self._log = log
         """The lock held while an exception is logged; None if exceptions are logged in parallel."""
@@ -104,7 +106,7 @@ class Charges:
             self._costs,
             self._service,
             self._database,
-            self._database_speed,
+            self._database_settings,
             self._row_weight,
             self._log,
         )
@@ -190,6 +192,8 @@ class Charges:
         if self.database_link is not None:
             self.database_link.travel()
         self.settle(task)
+        if committed and wrote and self._database_settings.commit_wait_s > 0.0:
+            self._env.sleep(self._database_settings.commit_wait_s)
 
     def event(self) -> None:
         """Charge an outbox event, and pay what is owed: the broker is asked next."""
@@ -198,7 +202,13 @@ class Charges:
         self.settle(task)
 
     def exception(self, logger: str, error: BaseException) -> None:
-        """Count a logged exception and charge its stack trace."""
+        """Count a logged exception and charge its stack trace.
+
+        Raises MemoryError when that is what is logged: it is the simulation that has none left.
+        """
+        cause = error.original if isinstance(error, UnexpectedError) else error
+        if isinstance(cause, MemoryError):
+            raise cause
         task = self.task
         counts = self.exceptions.get(task.label)
         if counts is None:

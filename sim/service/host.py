@@ -23,6 +23,7 @@ from sim.service.service_class import new_service, start_service
 from sim.stations.connection_pool import ConnectionPool
 from sim.stations.reentrant_lock import ReentrantLock
 from sim.stations.worker_pool import WorkerPool
+from sim.world import OTHER_ENDPOINTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,7 +141,7 @@ class Server:
             costs,
             self.process,
             self.database_process,
-            world.database.speed,
+            world.database,
             1.0 / size,
             ReentrantLock(env, self._wake_up) if world.service.one_log else None,
         )
@@ -352,7 +353,7 @@ class Server:
         """Call the service; what it raises is answered with 500, as its container would."""
         try:
             response = service.handle(exchange.request)
-        except KernelError:
+        except (KernelError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - code of the user's own may fail in any way
             unexpected = UnexpectedError(error)
@@ -376,6 +377,9 @@ class Server:
         size = self._size
         if endpoint in _RARE and served < _RARE_UNTIL * size and not self.world.service.warm:
             noise *= self.costs.rare_code_factor
+        factors = self.world.service.factors
+        if factors:
+            noise *= factors.get(endpoint, factors.get(OTHER_ENDPOINTS, 1.0))
         return self._warm_up.factor(int(served / size), int(self._served_all / size), noise)
 
     def response_bytes(self, endpoint: str, response: Response) -> float:

@@ -34,7 +34,7 @@ def new_service(path: str, **ports: Any) -> TicketService:
     """Make a service. Raises `BrokenServiceError` when its constructor fails."""
     try:
         return service_class(path)(**ports)
-    except KernelError:
+    except (KernelError, MemoryError):
         raise
     except Exception as error:
         raise BrokenServiceError(_failed(path, "__init__", error)) from error
@@ -44,7 +44,7 @@ def start_service(path: str, service: TicketService) -> None:
     """Start a service's threads. Raises `BrokenServiceError` when that fails."""
     try:
         service.start()
-    except KernelError:
+    except (KernelError, MemoryError):
         raise
     except Exception as error:
         raise BrokenServiceError(_failed(path, "start", error)) from error

@@ -16,10 +16,11 @@ from sim.world.database import Database
 from sim.world.generator import Generator
 from sim.world.machine import Host, Memory
 from sim.world.network import Network
-from sim.world.service import RequestsBefore, Service
+from sim.world.service import OTHER_ENDPOINTS, RequestsBefore, Service
 from sim.world.world import World
 
 __all__ = [
+    "OTHER_ENDPOINTS",
     "Application",
     "Background",
     "Broker",

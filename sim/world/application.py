@@ -254,7 +254,7 @@ class Application:
         ),
     ] = field(default_factory=dict)
     factors: Annotated[
-        dict[str, float],
+        dict[str, Annotated[float, Gt(0)]],
         Setting(
             "factor on the processor time of an endpoint's segments: that of the real "
             "service, divided by that measured here; `ticketsim calibrate --app --k6` finds "

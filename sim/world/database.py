@@ -23,8 +23,7 @@ class Database:
         float,
         Ge(0),
         Setting(
-            "time that a commit that wrote waits for the disk, beside its processor time. Only "
-            "an application's databases have this wait",
+            "time that a commit that wrote waits for the disk, beside its processor time",
             "s",
             "measured system: none is told apart from its processor time; "
             "ticketsim live --calibrate measures it",

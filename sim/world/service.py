@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from annotated_types import Ge, Gt, Le
 
 from model.setting import Setting
 
+OTHER_ENDPOINTS: Final = "*"
+"""In a table of endpoints: all that are not named."""
 _BEFORE = "measured: pool borrows before each load (docs/calibration.md); counts not per run"
 
 
@@ -140,6 +142,14 @@ class Service:
             60,
         ),
     ] = 0.0
+    factors: Annotated[
+        dict[str, Annotated[float, Gt(0)]],
+        Setting(
+            "factor on the service's own processor time for the requests of an endpoint, such as "
+            '"GET /v1/token/check"; `*` stands for all other endpoints; none given: 1',
+            source="1 = as measured; ticketsim live --calibrate measures that of another service",
+        ),
+    ] = field(default_factory=dict)
     warm: Annotated[
         bool,
         Setting(

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import redis
@@ -125,8 +126,8 @@ def test_loopback_addresses_are_targets(host):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
 def test_a_free_port_is_none_that_the_kernel_gives_to_connections():
-    with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
-        lowest, highest = map(int, file.read().split())
+    found = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("utf-8")
+    lowest, highest = map(int, found.split())
     for _ in range(50):
         port = free_port()
         assert not lowest <= port <= highest

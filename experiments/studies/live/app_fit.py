@@ -21,8 +21,6 @@ The same two loads are simulated, so that the mixture of requests is the same.
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -35,34 +33,35 @@ from experiments.config.reading import Config
 from experiments.errors import ConfigError
 from experiments.interop.k6_output import Output
 from experiments.studies.app_segments import measure
-from experiments.studies.live.application import BACKGROUND
+from experiments.studies.live.demand_fit import (
+    BUSY,
+    SINGLE,
+    Fit,
+    Measured,
+    demands_of,
+    sync_s,
+    told_of_deviations,
+    with_measured_demands,
+)
 from experiments.studies.live.demands import (
     MAIN_THREADS,
-    SERVICE,
-    Account,
     Demands,
     demands,
     used_for,
 )
 from experiments.studies.live.load_cut import cut_all
-from experiments.studies.live.spread import Deviations, deviations_of, mean_of, spread
+from experiments.studies.live.spread import Deviations, deviations_of, mean_of
 from sim.app.customer import hurried
 from sim.load.settings import ConstantVUs, Load, PerVUIterations, loads_of
 from sim.result import RunResult
 from sim.run import simulate
-from sim.world import World
+from sim.world import OTHER_ENDPOINTS, World
 
-SINGLE: Final = ConstantVUs("constant-vus", 6.0, 1, graceful_stop_s=1.0)
-BUSY: Final = ConstantVUs("constant-vus", 10.0, 16, graceful_stop_s=1.0)
 NEWCOMERS: Final = PerVUIterations(
     "per-vu-iterations", 200, 1, max_duration_s=20.0, graceful_stop_s=1.0, start_s=3.0
 )
 """The load begins three seconds after k6 has made its users."""
-SINGLES: Final = 3
-BUSY_ROUNDS: Final = 4
 NEW_CONNECTIONS: Final = "--no-connection-reuse"
-_ROUNDS: Final = 3
-"""Rounds of the fit: the mixture of requests depends a little on what is fitted."""
 _FEWEST: Final = 20
 _QUICK: Final = 10
 """Of so many requests of an endpoint the quickest has waited for nothing but its own work."""
@@ -72,19 +71,8 @@ for chance, such as a random pause."""
 _MEASURED_CROWD_S: Final = 15.0
 _WAKE_S: Final = 3e-6
 """Timed: see the source of `app.interpreter_wake_s`."""
-_START_ROWS: Final = 3
 _LEAST_COLD_S: Final = 1e-4
 """Less is the chance of a single request."""
-_SYNCS: Final = 100
-_SYNC_BYTES: Final = 512
-_DATABASES: Final = ("mariadbd", "postgres")
-
-
-class Measured(NamedTuple):
-    """One load on the real programs: k6's output, and the processor time of the programs."""
-
-    output: Output
-    taken: Sequence[Account]
 
 
 class Loads(NamedTuple):
@@ -97,14 +85,6 @@ class Loads(NamedTuple):
     rounds: Sequence[Measured]
     fresh: Measured | None
     newcomers: Measured
-
-
-class Fit(NamedTuple):
-    """The world with this machine's numbers, and what to tell of them."""
-
-    world: World
-    deviations: Deviations
-    told: list[str]
 
 
 def fitted(config: Config, world: World, loads: Loads, folder: Path) -> Fit:
@@ -120,7 +100,7 @@ def fitted(config: Config, world: World, loads: Loads, folder: Path) -> Fit:
     settings = replace(world.app, segments=times.segments, factors={}, request_cv=times.request_cv)
     database = replace(world.database, commit_wait_s=sync_s(folder))
     world = replace(world, app=settings, database=database)
-    rounds = [found for each in loads.rounds if (found := _measured(each)) is not None]
+    rounds = [found for each in loads.rounds if (found := demands_of(each)) is not None]
     remarks = []
     deviations: Deviations = ()
     if not rounds:
@@ -131,8 +111,7 @@ def fitted(config: Config, world: World, loads: Loads, folder: Path) -> Fit:
         wakes_s = _WAKE_S if accept_s else None
         app = replace(world.app, accept_s=accept_s, interpreter_wake_s=wakes_s)
         world = replace(world, app=app)
-        for _ in range(_ROUNDS):
-            world = _nearer(world, mean_of(rounds))
+        world = with_measured_demands(world, rounds, _busy)
         start_s = _vu_start_s(loads.newcomers, mean_of(rounds))
         world = replace(world, generator=replace(world.generator, vu_start_s=start_s))
     delay_s, remark = _delay_s(world, [each.output for each in loads.singles])
@@ -142,7 +121,7 @@ def fitted(config: Config, world: World, loads: Loads, folder: Path) -> Fit:
     told = [
         f"app.segments: {len(times.segments)} timed",
         f"app.request_cv={world.app.request_cv}",
-        f'app.factors."*"={_factor(world):.4g}',
+        f'app.factors."*"={world.app.factors.get(OTHER_ENDPOINTS, 1.0):.4g}',
         f"app.accept_s={app.accept_s:.3g}",
         f"app.interpreter_wake_s={app.interpreter_wake_s}",
         *(f'app.cold_s."{endpoint}"={seconds:.3g}' for endpoint, seconds in cold_s.items()),
@@ -152,7 +131,7 @@ def fitted(config: Config, world: World, loads: Loads, folder: Path) -> Fit:
         f"database.commit_wait_s={database.commit_wait_s:.3g}",
         f"redis.command_overhead_us={world.redis.command_overhead_us:.3g}",
         f"network.one_way_s={delay_s:.3g}",
-        *_told_of(deviations),
+        *told_of_deviations(deviations),
     ]
     return Fit(world, deviations, [*told, *remarks, *remark])
 
@@ -160,14 +139,6 @@ def fitted(config: Config, world: World, loads: Loads, folder: Path) -> Fit:
 def _told_of_start(world: World) -> list[str]:
     start_s = world.generator.vu_start_s
     return [] if start_s is None else [f"generator.vu_start_s={start_s:.3g}"]
-
-
-def _told_of(deviations: Deviations) -> list[str]:
-    if not deviations:
-        return []
-    found = spread(deviations)._asdict().items()
-    shares = ", ".join(f"{name} {100 * share:.2g} %" for name, share in found)
-    return [f"between {len(deviations)} rounds the demands differ by (one deviation): {shares}"]
 
 
 def fragment(world: World) -> str:
@@ -207,62 +178,6 @@ def _crowd(world: World) -> tuple[Load, ...]:
         return loads
 
 
-def sync_s(folder: Path) -> float:
-    """Median time of writing a small record to the disk of a folder."""
-    path = folder / "sync"
-    times = []
-    with path.open("wb", buffering=0) as file:
-        for _ in range(_SYNCS):
-            file.write(b"x" * _SYNC_BYTES)
-            began_s = time.perf_counter()
-            os.fdatasync(file.fileno())
-            times.append(time.perf_counter() - began_s)
-    path.unlink()
-    return median(times)
-
-
-def _measured(load: Measured) -> Demands | None:
-    found = demands(load.taken, load.output.requests)
-    database = sum(found.get(name, 0.0) for name in _DATABASES)
-    if not found or not database:
-        return None
-    service = sum(
-        used for name, used in found.items() if name == SERVICE or name.startswith(BACKGROUND)
-    )
-    return Demands(found["k6"], service, database, found.get("redis-server", 0.0))
-
-
-def _factor(world: World) -> float:
-    return world.app.factors.get("*", 1.0)
-
-
-def _nearer(world: World, measured: Demands) -> World:
-    """The world with each program's work multiplied by measured over simulated demand."""
-    simulated = _simulated(world)
-    ratios = (
-        real / here if real > 0.0 and here > 0.0 else 1.0
-        for real, here in zip(measured, simulated, strict=True)
-    )
-    return with_demands_times(world, Demands(*ratios))
-
-
-def with_demands_times(world: World, factors: Demands) -> World:
-    """The world with each program's work per request multiplied by a factor."""
-    generator, database, redis = world.generator, world.database, world.redis
-    start_s = generator.vu_start_s
-    return replace(
-        world,
-        generator=replace(
-            generator,
-            speed=generator.speed / factors.generator,
-            vu_start_s=None if start_s is None else start_s * factors.generator,
-        ),
-        database=replace(database, speed=database.speed / factors.database),
-        redis=replace(redis, command_overhead_us=redis.command_overhead_us * factors.redis),
-        app=replace(world.app, factors={"*": _factor(world) * factors.service}),
-    )
-
-
 def roomy(world: World) -> World:
     """The world as it is calibrated: `app.calibration_env` holds."""
     app = world.app
@@ -273,18 +188,9 @@ def _as_measured(world: World, load: ConstantVUs) -> World:
     return replace(roomy(world), load=load, faults=())
 
 
-def _simulated(world: World) -> Demands:
-    """Processor seconds per request while the machine is busy, the first seconds left out."""
+def _busy(world: World) -> RunResult:
     with hurried():
-        run = simulate(_as_measured(world, BUSY), 1)
-    programs = ("generator", "service", "database", "redis")
-    requests = _grown(run, "http_reqs")
-    return Demands(*(_grown(run, f"{name}_cpu_s") / requests for name in programs))
-
-
-def _grown(run: RunResult, column: str) -> float:
-    values = run.series[column]
-    return float(values[-1] - values[_START_ROWS])
+        return simulate(_as_measured(world, BUSY), 1)
 
 
 def _delay_s(world: World, outputs: Sequence[Output]) -> tuple[float, list[str]]:

@@ -22,21 +22,26 @@ from typing_extensions import TypedDict
 from experiments.config.reading import Config
 from experiments.config.reading import load as load_config
 from experiments.errors import ConfigError, OptionError, OutputError
-from experiments.interop.k6_output import Output, read_output
+from experiments.interop.k6_output import read_output
 from experiments.interop.k6_script import calibration_script, k6_script
 from experiments.statistics.intervals import count_pi95, pi95, ranked_pi95
-from experiments.studies.calibrate.study import calibration
-from experiments.studies.live import app_fit
+from experiments.studies.live import app_fit, ticket_fit
+from experiments.studies.live.demand_fit import (
+    BUSY,
+    BUSY_ROUNDS,
+    SINGLE,
+    SINGLES,
+    Fit,
+    Measured,
+    with_demands_times,
+)
 from experiments.studies.live.load_cut import cut_all
 from experiments.studies.live.numbers import Numbers, kind_of, of_requests, of_run
 from experiments.studies.live.rig import Target, check_programs, drive, served
 from experiments.studies.live.spread import Deviations, drawn
 from sim.kernel.random_streams import Streams
 from sim.load.settings import (
-    ConstantVUs,
     Load,
-    RampingVUs,
-    Stage,
     length_s,
     loads_of,
 )
@@ -45,9 +50,6 @@ from sim.scale import with_fewer_people
 from sim.world import World
 
 REPLICATIONS: Final = 20
-_SINGLE_S: Final = 30.0
-_RAMP_S: Final = 30.0
-_RAMP_USERS: Final = 60
 _ROOMY: Final = (
     "catalogue.capacity=20000",
     "catalogue.seats=20000",
@@ -56,7 +58,6 @@ _ROOMY: Final = (
 """For the calibration: nobody waits, and no seat is scarce."""
 _FEWEST_USERS: Final = 20_000
 _BASE_URL: Final = "http://127.0.0.1"
-_FITTED: Final = frozenset({"host.speed"})
 
 
 class LiveNumber(TypedDict):
@@ -220,7 +221,7 @@ def _predicted(world: World, deviations: Deviations, options: LiveOptions) -> li
     for number in range(options.replications):
         seed = options.seed + number
         factors = drawn(deviations, Streams(seed).stream("calibration"))
-        one = app_fit.with_demands_times(world, factors) if deviations else world
+        one = with_demands_times(world, factors) if deviations else world
         result = simulate(one, seed)
         if result.failure:
             raise ConfigError("", world.app.key if world.app.path else "customer", result.failure)
@@ -232,44 +233,59 @@ def _calibrated(
     target: Target, world: World, folder: Path
 ) -> tuple[World, Deviations, tuple[str, ...]]:
     """The target's world with what the real service tells, what stays unknown, what to tell."""
-    if not world.app.path:
-        fitted = _fitted(_calibration_runs(target, folder))
-        return _world(target, fitted), (), fitted
-
-    def measured(load: Load, name: str, *arguments: str) -> app_fit.Measured:
-        return _measured(target, world, load, _fresh(folder, f"calibration-{name}"), arguments)
-
-    singles = [measured(app_fit.SINGLE, f"single-{n}") for n in range(app_fit.SINGLES)]
-    rounds = [measured(app_fit.BUSY, f"busy-{n}") for n in range(app_fit.BUSY_ROUNDS)]
-    fresh = None
-    if world.app.wsgi and world.app.threads > 1:
-        fresh = measured(app_fit.BUSY, "connections", app_fit.NEW_CONNECTIONS)
-    newcomers = measured(app_fit.NEWCOMERS, "newcomers")
-    loads = app_fit.Loads(singles, rounds, fresh, newcomers)
-    fit = app_fit.fitted(_config(target), world, loads, folder)
-    (folder / CALIBRATED).write_text(app_fit.fragment(fit.world), "utf-8")
+    if world.app.path:
+        fit, text = _fit_of_application(target, world, folder)
+    else:
+        fit, text = _fit_of_ticket_service(target, world, folder)
+    (folder / CALIBRATED).write_text(text, "utf-8")
     return fit.world, fit.deviations, tuple(fit.told)
 
 
+def _fit_of_application(target: Target, world: World, folder: Path) -> tuple[Fit, str]:
+    roomy = app_fit.roomy(world)
+
+    def measured(load: Load, name: str, *arguments: str) -> Measured:
+        return _measured(target, roomy, load, _fresh(folder, f"calibration-{name}"), arguments)
+
+    singles = [measured(SINGLE, f"single-{n}") for n in range(SINGLES)]
+    rounds = [measured(BUSY, f"busy-{n}") for n in range(BUSY_ROUNDS)]
+    fresh = None
+    if world.app.wsgi and world.app.threads > 1:
+        fresh = measured(BUSY, "connections", app_fit.NEW_CONNECTIONS)
+    newcomers = measured(app_fit.NEWCOMERS, "newcomers")
+    loads = app_fit.Loads(singles, rounds, fresh, newcomers)
+    fit = app_fit.fitted(_config(target), world, loads, folder)
+    return fit, app_fit.fragment(fit.world)
+
+
+def _fit_of_ticket_service(target: Target, world: World, folder: Path) -> tuple[Fit, str]:
+    # The config's own load may want more of them; a single one of the calibration wants few.
+    users = max(_FEWEST_USERS, _world(dataclasses.replace(target, scale=1.0), ()).catalogue.users)
+    changes = (*target.assignments, *_ROOMY, f"catalogue.users={users}")
+    whole = dataclasses.replace(target, scale=1.0, assignments=changes)
+    catalogue = _world(whole, ()).catalogue
+
+    def roomy(world: World) -> World:
+        return dataclasses.replace(world, catalogue=catalogue)
+
+    def measured(load: Load, name: str) -> Measured:
+        return _measured(whole, roomy(world), load, _fresh(folder, f"calibration-{name}"))
+
+    singles = [measured(SINGLE, f"single-{n}") for n in range(SINGLES)]
+    rounds = [measured(BUSY, f"busy-{n}") for n in range(BUSY_ROUNDS)]
+    fit = ticket_fit.fitted(world, singles, rounds, roomy, folder)
+    return fit, ticket_fit.fragment(fit.world)
+
+
 def _measured(
-    target: Target, world: World, load: Load, folder: Path, arguments: Sequence[str]
-) -> app_fit.Measured:
-    """A calibration's load on an application of its own."""
-    world = app_fit.roomy(world)
+    target: Target, world: World, load: Load, folder: Path, arguments: Sequence[str] = ()
+) -> Measured:
+    """A calibration's load on a service of its own."""
     timeout_s = world.generator.request_timeout_s
     script = calibration_script(world, load, base_url=_BASE_URL, timeout_s=timeout_s)
     with served(target, world, folder) as url:
         driven = drive(script, url, folder, at_most_s=length_s(load), arguments=arguments)
-    return app_fit.Measured(read_output(str(driven.output)), driven.taken)
-
-
-def _fitted(outputs: Sequence[Output]) -> tuple[str, ...]:
-    """The speed that k6's output of the service identifies, as assignments of config keys."""
-    return tuple(
-        f"{estimate.name}={estimate.value:.4g}"
-        for estimate in calibration(outputs).parameters
-        if estimate.identified and estimate.name in _FITTED
-    )
+    return Measured(read_output(str(driven.output)), driven.taken)
 
 
 def compared(predicted: Sequence[Numbers], measured: Numbers | None) -> list[LiveNumber]:
@@ -307,26 +323,6 @@ def _row(name: str, predicted: Sequence[Numbers], measured: float | None) -> Liv
         measured=measured,
         inside=inside,
     )
-
-
-def _calibration_runs(target: Target, folder: Path) -> list[Output]:
-    """k6's output of one user, and of a ramp, against a service of its own each."""
-    ramp = RampingVUs(stages=(Stage(_RAMP_S, _RAMP_USERS),), graceful_ramp_down_s=0.0)
-    loads: list[Load] = [ConstantVUs("constant-vus", _SINGLE_S), ramp]
-    whole = dataclasses.replace(target, scale=1.0)
-    # The config's own load may want more of them; a single one of the calibration wants few.
-    users = max(_FEWEST_USERS, _world(whole, ()).catalogue.users)
-    changes = (*target.assignments, *_ROOMY, f"catalogue.users={users}")
-    roomy = dataclasses.replace(whole, assignments=changes)
-    world = _world(roomy, ())
-    outputs = []
-    for number, load in enumerate(loads):
-        timeout_s = world.generator.request_timeout_s
-        script = calibration_script(world, load, base_url=_BASE_URL, timeout_s=timeout_s)
-        with served(roomy, world, _fresh(folder, f"calibration-{number}")) as url:
-            driven = drive(script, url, folder, at_most_s=length_s(load))
-        outputs.append(read_output(str(driven.output)))
-    return outputs
 
 
 def _script(world: World) -> str:
