@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sim.app.sql.engine import Database
+from sim.app.sql.transactions.database import Database
 from sim.database.locks import OutsideTransaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sim.app.segments import ApplicationCharges
-    from sim.app.sql.engine import Charge, Dialect
+    from sim.app.sql.transactions.database import Charge, Dialect
     from sim.kernel.environment import Environment
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sim.app.errors import ApplicationError, CannotImportError, NoWsgiError
+from sim.app.seams.leftovers import LEFTOVERS
 from sim.app.seams.runtime import RUNTIME
 from sim.customers.customer_function import customer_function
 
@@ -129,6 +130,7 @@ class Code:
             if name not in self._customers
         }
         self._current = modules
+        LEFTOVERS.note(modules)
         return found, modules
 
     def _check(self, found: Any) -> None:

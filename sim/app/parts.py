@@ -11,10 +11,11 @@ from sim.app.aio.server import AsgiApplicationServer
 from sim.app.customer import iterating
 from sim.app.errors import ApplicationError
 from sim.app.modules import Imports, roots_of
+from sim.app.seams.leftovers import LEFTOVERS
 from sim.app.seams.output import Muffled
 from sim.app.seams.runtime import RUNTIME
 from sim.app.server import ApplicationServer
-from sim.app.sql.mysqldb import DRIVER_MODULES
+from sim.app.sql.drivers.mysqldb import DRIVER_MODULES
 from sim.app.watch import ApplicationWatch
 from sim.app.watchdog import ApplicationWatchdog
 from sim.customers.customer_function import customer_function
@@ -60,6 +61,7 @@ class ApplicationParts(Parts):
     def _make_server(self, costs: Costs, streams: Streams, size: float) -> Any:  # noqa: ARG002 - always full size
         settings = self.world.app
         seams.install()
+        LEFTOVERS.clear_if_due()
         DRIVER_MODULES.put()
         roots = roots_of(settings.path, settings.key)
         RUNTIME.begin(self.env, float(self.world.catalogue.opening_epoch_s), roots)

@@ -2,3 +2,4 @@
 
 ANSWERS: list = []
 ROWS: dict = {}
+KEPT: list = []

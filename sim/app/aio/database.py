@@ -13,14 +13,15 @@ from sqlalchemy.util import concurrency
 
 from sim.app.aio.loop import SimulatedLoop
 from sim.app.seams.runtime import RUNTIME
+from sim.app.sql.drivers.sessions import Connection, asks_server
 from sim.app.sql.errors import SqlError
-from sim.app.sql.sessions import Connection, asks_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from sim.app.sql.drivers import Driver
-    from sim.app.sql.engine import Answer, Database
+    from sim.app.sql.drivers.driver import Driver
+    from sim.app.sql.transactions.answers import Answer
+    from sim.app.sql.transactions.database import Database
 
 _await: Any = getattr(concurrency, "await_", None) or concurrency.await_only
 

@@ -28,10 +28,19 @@ _REAL: Final[dict[str, Any]] = {}
 class AsyncLink(Link):
     """The object that replaces both streams of a connection."""
 
-    def __init__(self, endpoint: Endpoint, encoder: Any) -> None:
-        super().__init__(endpoint)
-        self._encoder = encoder
+    def __init__(self, endpoint: Endpoint, client: Any) -> None:
+        super().__init__(endpoint, client)
+        self._encoder = client.encoder
         self._pending: asyncio.Future[Any] | None = None
+
+    def let_go(self) -> None:
+        """The run is over."""
+        super().let_go()
+        self._pending = None
+
+    def _taken_out(self, client: Any) -> None:
+        if client._reader is self:
+            client._reader = client._writer = None
 
     def writelines(self, batch: Any) -> None:
         """Send commands; they were packed as tuples."""
@@ -83,7 +92,7 @@ async def _connect(self: Any) -> None:
     endpoint = RUNTIME.find_redis(str(getattr(self, "host", "")), int(getattr(self, "port", 0)))
     if not endpoint.server.up:
         raise ConnectionRefusedError(111, "Connection refused")
-    self._reader = self._writer = AsyncLink(endpoint, self.encoder)
+    self._reader = self._writer = AsyncLink(endpoint, self)
 
 
 async def _on_connect(self: Any, check_health: bool = True) -> None:

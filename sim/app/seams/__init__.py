@@ -24,7 +24,7 @@ def install() -> None:
         refusals,
         threads,
     )
-    from sim.app.sql import dialects, mysqldb, psycopg  # noqa: PLC0415
+    from sim.app.sql.drivers import dialects, mysqldb, psycopg  # noqa: PLC0415
 
     clock.install()
     threads.install()

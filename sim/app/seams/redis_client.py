@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
+from weakref import ref
 
 import redis
 import redis.connection as connections
@@ -48,6 +49,22 @@ _MANY_KEYS: Final = frozenset({"exec", "eval", "evalsha", "fcall"})
 """Commands that touch keys which are not among their arguments."""
 
 
+class _Over:
+    """The endpoint of a connection whose run is over."""
+
+    server: Any = None
+
+    def __init__(self) -> None:
+        self.blocked: list[Any] = []
+
+    def turn(self, _name: str, _cost_ns: int) -> None:
+        """Nothing answers."""
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+
+_OVER: Final = _Over()
+
+
 class Blocked:
     """A client that waits for one of its keys."""
 
@@ -59,12 +76,26 @@ class Blocked:
 class Link:
     """The object that replaces the socket of a connection."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, client: Any) -> None:
         self.endpoint = endpoint
         self.replies: deque[Any] = deque()
         self.connection: Any = None
         self.socket_timeout_s: float | None = None
         """Longest wait for a reply; None: any."""
+        self._client = ref(client)
+        RUNTIME.held.add(self)
+
+    def let_go(self) -> None:
+        """The run is over: the client's connection is as it was before it connected."""
+        self.endpoint, self.connection = _OVER, None
+        self.replies.clear()
+        client = self._client()
+        if client is not None:
+            self._taken_out(client)
+
+    def _taken_out(self, client: Any) -> None:
+        if client._sock is self:
+            client._sock = None
 
     def _resolved(self, encoder: Any, args: tuple[Any, ...]) -> tuple[Any, Any]:
         """(plan, fields) of a command; (None, name and fields) of one that the server knows not."""
@@ -211,7 +242,7 @@ def _connect(self: Any) -> Any:
     endpoint = RUNTIME.find_redis(str(getattr(self, "host", "")), int(getattr(self, "port", 0)))
     if not endpoint.server.up:
         raise ConnectionRefusedError(111, "Connection refused")
-    link = Link(endpoint)
+    link = Link(endpoint, self)
     link.socket_timeout_s = self.socket_timeout
     return link
 

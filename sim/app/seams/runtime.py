@@ -6,13 +6,14 @@ import _thread
 import sys
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Protocol
+from weakref import WeakSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
     from sim.app.errors import ApplicationError
-    from sim.app.sql.engine import Database, Dialect
+    from sim.app.sql.transactions.database import Database, Dialect
     from sim.kernel.environment import Environment, Thread
     from sim.network.exchange import Exchange  # noqa: F401 - the type of a request
 
@@ -30,6 +31,14 @@ class Endpoint(Protocol):
 
     def turn(self, name: str, cost_ns: int) -> None:
         """Wait for the turn of a command."""
+        ...
+
+
+class Held(Protocol):
+    """What an application's library may keep beyond the run, such as a connection."""
+
+    def let_go(self) -> None:
+        """The run is over: refer to nothing of its world any more."""
         ...
 
 
@@ -64,6 +73,8 @@ class Runtime:
         self.modules: Callable[[Thread], dict[str, ModuleType] | None] | None = None
         self.loops: list[Any] = []
         """Event loops of the run."""
+        self.held: WeakSet[Held] = WeakSet()
+        """Everything of this run that lets go of its world at the end."""
         self.measures = False
         """Whether the run measures segments instead of charging them."""
 
@@ -81,6 +92,9 @@ class Runtime:
             if name.startswith(("on_", "find_")):
                 modules[name] = None
         self.env = None
+        for each in list(self.held):
+            each.let_go()
+        self.held, self.loops = WeakSet(), []
 
     @property
     def thread(self) -> Thread | None:

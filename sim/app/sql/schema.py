@@ -224,7 +224,7 @@ def add_constraint(table: Table, part: Any, dialect: str) -> None:
         case exp.CheckColumnConstraint():
             table.checks.append(part.this.sql(dialect="sqlite"))
         case exp.IndexColumnConstraint():
-            pass  # `engine` makes it: it only saves time
+            pass  # `transactions.schema_changes` makes it: it only saves time
         case _:
             raise UnsupportedSqlError(f"{part.sql(dialect=dialect)} of table {table.name}")
 

@@ -1,6 +1,6 @@
 """The rows of an application's database: SQLite, with a separate view for each transaction.
 
-See `sim.database.views` for the views. `engine` checks foreign keys and locks the parents.
+See `sim.database.views` for the views. `transactions` check foreign keys and lock the parents.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from sim.app.errors import UnsupportedSqlError
-from sim.app.sql.dialects import MARIADB, POSTGRES
-from sim.app.sql.engine import Database
-from sim.app.sql.sessions import Connection
+from sim.app.sql.drivers.dialects import MARIADB, POSTGRES
+from sim.app.sql.drivers.sessions import Connection
+from sim.app.sql.transactions.database import Database
 from sim.kernel.environment import Environment
 from tests.contract.own_app.statements import ROWS, TABLES, Statements, schema
 

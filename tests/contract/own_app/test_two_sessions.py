@@ -15,8 +15,8 @@ import time
 
 import pytest
 
-from sim.app.sql.drivers import _MYSQL, _POSTGRES
-from sim.app.sql.sessions import Connection
+from sim.app.sql.drivers.driver import _MYSQL, _POSTGRES
+from sim.app.sql.drivers.sessions import Connection
 from sim.kernel.environment import Environment
 from tests.contract.own_app.one_session import driver_of, simulated_database
 

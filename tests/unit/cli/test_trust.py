@@ -84,9 +84,9 @@ def test_code_is_imported_in_few_places_only():
     assert importing <= {
         "sim/kernel/import_path.py",
         "sim/app/modules.py",
-        "sim/app/sql/drivers.py",
-        "sim/app/sql/mysqldb.py",
-        "sim/app/sql/psycopg.py",
+        "sim/app/sql/drivers/driver.py",
+        "sim/app/sql/drivers/mysqldb.py",
+        "sim/app/sql/drivers/psycopg.py",
         "sim/app/background.py",
         "experiments/studies/live/application.py",
         "sim/app/versions.py",

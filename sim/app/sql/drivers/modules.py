@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from sim.app.errors import RefusedCallError, caller
 from sim.app.seams.runtime import RUNTIME
-from sim.app.sql.psycopg import PostgresConnection
-from sim.app.sql.sessions import Connection
+from sim.app.sql.drivers.psycopg import PostgresConnection
+from sim.app.sql.drivers.sessions import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sim.app.sql.drivers import Driver
+    from sim.app.sql.drivers.driver import Driver
 
 
 def connect_with(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.app.test_asyncio import app
 
 ASKS = """

@@ -7,11 +7,11 @@ import sys
 import types
 from typing import TYPE_CHECKING, Any, Final
 
-from sim.app.sql.dialects import MYSQL
-from sim.app.sql.driver_modules import connect_with, module_of, refuse_driver
+from sim.app.sql.drivers.dialects import MYSQL
+from sim.app.sql.drivers.modules import connect_with, module_of, refuse_driver
 
 if TYPE_CHECKING:
-    from sim.app.sql.sessions import Connection
+    from sim.app.sql.drivers.sessions import Connection
 
 _FIELD_TYPES: Final = {
     name: number

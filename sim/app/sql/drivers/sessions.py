@@ -1,7 +1,7 @@
 """A session of the application with a database; replaces the driver's connection.
 
 A session takes text in the driver's style and returns rows in the driver's form. Errors are the
-driver's own classes with the server's own codes (`drivers`).
+driver's own classes with the server's own codes (`driver`).
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from sim.app.errors import UnsupportedSqlError, caller
 from sim.app.seams.runtime import RUNTIME
-from sim.app.sql.engine import Answer, Level, Transaction
 from sim.app.sql.errors import SqlError
+from sim.app.sql.transactions.answers import Answer
+from sim.app.sql.transactions.database import Level
+from sim.app.sql.transactions.transaction import Transaction
 from sim.app.sql.values import converted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sim.app.sql.drivers import Driver
-    from sim.app.sql.engine import Database
+    from sim.app.sql.drivers.driver import Driver
+    from sim.app.sql.transactions.database import Database, Dialect
 
 _CONTROL: Final = re.compile(
     r"\s*(BEGIN|START\s+TRANSACTION|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|SET|SHOW|USE|END|DESCRIBE|"
@@ -79,7 +81,8 @@ class Connection:
     """PEP 249's connection."""
 
     def __init__(self, database: Database, driver: Driver, *, autocommit: bool = False) -> None:
-        self.database = database
+        self._database: Database | None = database
+        self._place: tuple[str, Dialect] = (database.name, database.dialect)
         self.driver = driver
         self.level: Level = database.default_level
         self.autocommit_on = autocommit
@@ -87,7 +90,20 @@ class Connection:
         self.encoders: dict[Any, Any] = {}
         self._transaction: Transaction | None = None
         self._begun = False
+        RUNTIME.held.add(self)
         self._connect()
+
+    @property
+    def database(self) -> Database:
+        """The database of this run: a pool of modules that are kept may be older than the run."""
+        if self._database is None:
+            self._database = RUNTIME.database(*self._place)
+        return self._database
+
+    def let_go(self) -> None:
+        """The run is over."""
+        self._database = self._transaction = None
+        self._begun = False
 
     def _connect(self) -> None:
         """Spend the time that it takes to connect."""
@@ -104,9 +120,6 @@ class Connection:
         if self.closed:
             raise self.driver.interface_error("connection already closed")
         if self._transaction is None:
-            if RUNTIME.simulates and RUNTIME.find_database is not None:
-                # A pool of modules that are kept may be older than the run.
-                self.database = RUNTIME.database(self.database.name, self.database.dialect)
             self._transaction = Transaction(self.database, self.level)
         return self._transaction
 

@@ -10,13 +10,13 @@ import importlib
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from sim.app.sql.engine import Answer
+from sim.app.sql.transactions.answers import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sim.app.sql.engine import Database, Dialect
     from sim.app.sql.errors import ErrorKind, SqlError
+    from sim.app.sql.transactions.database import Database, Dialect
 
 # MariaDB and MySQL: error code and PyMySQL's class.
 _MYSQL: Final[dict[ErrorKind, tuple[int, str]]] = {

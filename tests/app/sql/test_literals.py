@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sim.app.sql.psycopg import PSYCOPG2, PostgresCursor
+from sim.app.sql.drivers.psycopg import PSYCOPG2, PostgresCursor
 
 
 @pytest.fixture

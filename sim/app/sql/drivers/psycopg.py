@@ -13,8 +13,8 @@ from uuid import UUID
 
 from sim.app.errors import RefusedCallError, caller
 from sim.app.seams.runtime import RUNTIME
-from sim.app.sql.drivers import Driver
-from sim.app.sql.sessions import Connection, Cursor
+from sim.app.sql.drivers.driver import Driver
+from sim.app.sql.drivers.sessions import Connection, Cursor
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,16 +23,16 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 from sim.app.aio.database import AsyncConnection
 from sim.app.errors import RefusedCallError, caller
 from sim.app.seams.runtime import RUNTIME
-from sim.app.sql.driver_modules import module_of
-from sim.app.sql.drivers import Driver
-from sim.app.sql.psycopg import PSYCOPG, PSYCOPG2
+from sim.app.sql.drivers.driver import Driver
+from sim.app.sql.drivers.modules import module_of
+from sim.app.sql.drivers.psycopg import PSYCOPG, PSYCOPG2
 
 if TYPE_CHECKING:
     import types
 
     from sqlalchemy.engine import URL
 
-    from sim.app.sql.sessions import Connection
+    from sim.app.sql.drivers.sessions import Connection
 
 MYSQL: Final = Driver("PyMySQL", "mysql", "pymysql.err", "8.0.36")
 MARIADB: Final = Driver("PyMySQL", "mysql", "pymysql.err", "10.11.6-MariaDB")

@@ -1,0 +1,1 @@
+"""Transactions of an application's databases: isolation, row locks, errors, schema."""
