@@ -11,6 +11,7 @@ from setuptools import Extension, setup
 
 COMPILED: Final = (
     "sim/service/charges.py",
+    "sim/service/log_reader.py",
     "sim/service/ports.py",
     "sim/network/connection.py",
     "sim/network/connector.py",
@@ -37,6 +38,7 @@ COMPILED: Final = (
     "sim/service/host.py",
     "sim/stations/connection_pool.py",
     "sim/machines/cpu.py",
+    "sim/machines/run_queue.py",
     "sim/stations/reentrant_lock.py",
     "sim/stations/single_server.py",
     "sim/stations/worker_pool.py",

@@ -40,6 +40,7 @@ def impossibilities(world: World) -> Iterator[Impossible]:
     yield from _load(world)
     yield from _customer(world)
     yield from _service(world)
+    yield from _run_queue(world)
     yield from _processes(world)
     yield from _application(world)
 
@@ -119,6 +120,19 @@ def _script(path: str, key: str) -> Iterator[Impossible]:
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a module may raise anything when it is imported
         told = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         yield Impossible(key, told)
+
+
+def _run_queue(world: World) -> Iterator[Impossible]:
+    """A run queue is one core's, and knows no program with a limited number of threads."""
+    for key, host in (("host", world.host), ("generator.host", world.generator.host)):
+        if host.run_queue and host.cores > 1.0:
+            yield Impossible(f"{key}.cores", f"allowed: up to 1 with {key}.run_queue")
+    if world.generator.host.run_queue:
+        yield Impossible("generator.host.run_queue", "allowed: false; it has generator.scheduler")
+    if world.host.run_queue and world.generator.shares_host:
+        yield Impossible("generator.shares_host", "allowed: false with host.run_queue")
+    if world.host.run_queue and world.app.path:
+        yield Impossible("host.run_queue", "allowed: false for an application")
 
 
 def _application(world: World) -> Iterator[Impossible]:

@@ -174,7 +174,7 @@ class Cpu(Source):
         share.active -= 1
         self.stale = True
 
-    def pop(self) -> Thread:
+    def pop(self) -> Thread | None:
         """End the job that is due now."""
         if self.env.now > self._last_s:
             self.advance()

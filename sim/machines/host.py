@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sim.machines.cpu import Cpu
+from sim.machines.run_queue import RunQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,12 @@ class Killed:
     limit_mb: float
 
 
+def _cpu(env: Environment, settings: HostSettings) -> Cpu:
+    if settings.run_queue:
+        return RunQueue(env, settings.speed * min(1.0, settings.cores), settings.slice_s)
+    return Cpu(env, settings.cores, settings.speed)
+
+
 class Host:
     """Cores as a processor-sharing station; memory as the sum of what its processes hold.
 
@@ -37,7 +44,7 @@ class Host:
 
     def __init__(self, env: Environment, settings: HostSettings) -> None:
         self.settings = settings
-        self.cpu = Cpu(env, settings.cores, settings.speed)
+        self.cpu = _cpu(env, settings)
         self._env = env
         self._resident_mb: dict[str, Callable[[], float]] = {}
         self._on_kill: dict[str, Callable[[], None]] = {}

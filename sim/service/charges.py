@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sim.machines.redis_process import RedisProcess
     from sim.network.link import Link
     from sim.service.costs import Costs, Factor
+    from sim.service.log_reader import LogReader
     from sim.stations.connection_pool import ConnectionPool
     from sim.stations.reentrant_lock import ReentrantLock
     from sim.stations.worker_pool import Job, WorkerPool
@@ -75,6 +76,9 @@ class Charges:
         database_settings: Database,
         row_weight: float,
         log: ReentrantLock | None,
+        reader: LogReader | None = None,
+        log_write_s: float = 0.0,
+        wake_up: Callable[[], None] | None = None,
     ) -> None:
         self._env = env
         self._costs = costs
@@ -85,6 +89,12 @@ class Charges:
         self._row_weight = row_weight
         self._log = log
         """The lock held while an exception is logged; None if exceptions are logged in parallel."""
+        self._reader = reader
+        """Reads the log through a pipe, if anyone does."""
+        self._log_write_s = log_write_s
+        """Work under the lock then."""
+        self._wake_up = wake_up
+        """What a thread that got an answer does until it runs; None if it runs at once."""
         self.slowdown = 1.0
         """Factor on the service's own work, by other load of the machine."""
         self.exceptions: dict[str, Counter[str]] = {}
@@ -109,6 +119,9 @@ class Charges:
             self._database_settings,
             self._row_weight,
             self._log,
+            self._reader,
+            self._log_write_s,
+            self._wake_up,
         )
         other.slowdown = self.slowdown
         other.exceptions = self.exceptions
@@ -138,11 +151,22 @@ class Charges:
         work_s = own_s + database_s
         if work_s > 0.0:
             task.debt_s = task.database_debt_s = 0.0
+            if self._wake_up is not None:
+                self._service.compute(own_s)
+                if database_s:
+                    self._database.compute(database_s)
+                    self._wake_up()
+                return
             # One visit for both: they share the cores alike and work one after the other.
             self._service.compute(work_s)
             if database_s:
                 self._service.used_s -= database_s
                 self._database.used_s += database_s
+
+    def answered(self) -> None:
+        """Wait for the current thread's turn, after another program has answered it."""
+        if self._wake_up is not None:
+            self._wake_up()
 
     def request(self, task: Task) -> None:
         """Charge receiving, routing and answering a request."""
@@ -155,8 +179,18 @@ class Charges:
     def begin(self, read_only: bool) -> None:  # noqa: ARG002 - both cost alike, as measured
         """Charge opening and ending a transaction on a borrowed connection."""
         task = self.task
-        task.debt_s += self._costs.jvm_borrow_s * task.factor.code
-        task.database_debt_s += self._costs.db_borrow_s / self._database_speed
+        own_s = self._costs.jvm_borrow_s * task.factor.code
+        database_s = self._costs.db_borrow_s / self._database_speed
+        if self._wake_up is None:
+            task.debt_s += own_s
+            task.database_debt_s += database_s
+            return
+        # Two round trips: options before the first statement, and the end with options after the
+        # last one (`end`).
+        task.debt_s += own_s / 2.0
+        task.database_debt_s += database_s / 2.0
+        self.settle(task)
+        task.debt_s += own_s / 2.0
 
     def statement(self, work: StatementWork) -> None:
         """Charge one statement, and wait until it is done."""
@@ -187,6 +221,8 @@ class Charges:
     def end(self, committed: bool, wrote: bool) -> None:
         """Charge the commit of a writing transaction; nothing is left to pay at the release."""
         task = self.task
+        if self._wake_up is not None:
+            task.database_debt_s += self._costs.db_borrow_s / 2.0 / self._database_speed
         if committed and wrote:
             task.database_debt_s += self._costs.db_commit_write_s / self._database_speed
         if self.database_link is not None:
@@ -223,11 +259,14 @@ class Charges:
         if self._log is None:
             task.debt_s += work_s
             return
-        locked_s = work_s * costs.locked_share
+        reader = self._reader
+        locked_s = work_s * costs.locked_share if reader is None else min(work_s, self._log_write_s)
         task.debt_s += work_s - locked_s
         self.settle(task)
         self._log.enter()
         try:
+            if reader is not None:
+                reader.write()
             task.debt_s += locked_s
             self.settle(task)
         finally:
@@ -294,5 +333,6 @@ class ChargedRedis:
         if self.link is not None and not self.link.travel(self._timeout_s):
             raise redis.TimeoutError(f"Command timed out after {self._timeout_s:g} second(s)")
         self._server.serve(cost_ns)
+        charges.answered()
         if self.watch is not None:
             self.watch(name)

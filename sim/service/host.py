@@ -18,6 +18,7 @@ from sim.network.connector import Connector
 from sim.service.charges import ChargedPool, ChargedRedis, Charges, Task, end_thread, end_threads
 from sim.service.costs import Costs, Factor, WarmUpTable
 from sim.service.event_consumer import FailingListener
+from sim.service.log_reader import LogReader
 from sim.service.ports import SimulatedBroker, SimulatedClock, SimulatedEvent
 from sim.service.service_class import new_service, start_service
 from sim.stations.connection_pool import ConnectionPool
@@ -47,6 +48,8 @@ _CLOSING_STATUSES: Final = frozenset({400, 408, 411, 413, 414, 500, 501, 503})
 _HISTORY: Final = ("insert", token_history.name)
 _SIGNING_KEY: Final = b"0123456789abcdef0123456789abcdef"
 _IDLE_PERIOD_S: Final = 0.1
+# What a thread that was woken does first: the end of a system call. It has its turn before.
+_SWITCH_S: Final = 2e-6
 # Of the runnable threads, those whose turn comes before one that is woken at their average.
 _DUE_FIRST: Final = 0.5
 # Tomcat's output buffer: a longer answer takes several writes. The first one into a socket that the
@@ -144,6 +147,9 @@ class Server:
             world.database,
             1.0 / size,
             ReentrantLock(env, self._wake_up) if world.service.one_log else None,
+            LogReader(env, host.cpu.process()) if world.service.log_is_read else None,
+            world.service.log_write_s,
+            self._wake_up if world.host.run_queue else None,
         )
         self.pool = self.new_pool()
         self._charged_pool = ChargedPool(self.pool, self.charges)
@@ -197,6 +203,9 @@ class Server:
         """Let the time pass until a thread that was woken runs: others have their turns first."""
         cpu = self.host.cpu
         settings = self.world.host
+        if settings.run_queue:
+            self.process.compute(_SWITCH_S)
+            return
         before = cpu.runnable
         if before < cpu.cores:
             return

@@ -193,6 +193,30 @@ class Service:
             "writes under a ReentrantLock that is not fair",
         ),
     ] = False
+    log_is_read: Annotated[
+        bool,
+        Setting(
+            "a program on the service's machine reads the log through a pipe. Each stack trace "
+            "that finds the pipe empty wakes that program, and who holds the log's lock then "
+            "loses the processor if its time slice is used up. Only with `one_log`, and with "
+            "`host.run_queue`: without a run queue nobody has a slice",
+            source="Linux: pipe_write wakes the reader, update_curr in enqueue_entity; measured "
+            "with OpenJDK 17 on Linux 6.18 (docs/validation.md). Whether it is so in the measured "
+            "runs is not known",
+        ),
+    ] = False
+    log_write_s: Annotated[
+        float,
+        Gt(0),
+        Setting(
+            "processor time under the log's lock for one stack trace, where the log is read "
+            "through a pipe",
+            "s",
+            "measured: 13,000 bytes from OpenJDK 17 into a pipe on Linux 6.18, 27 to 41 us",
+            1e-5,
+            3e-4,
+        ),
+    ] = 3e-5
     logs_gone_clients: Annotated[
         bool,
         Setting(

@@ -66,6 +66,21 @@ REFUSED = {
         'customer.script = "sim.customers.buyer:buier"',
         "package.module:function",
     ),
+    "run queue of several cores": (
+        "[host]\nrun_queue = true\ncores = 2.0",
+        "host.cores = 2",
+        "up to 1 with host.run_queue",
+    ),
+    "run queue with the load generator": (
+        "[host]\nrun_queue = true\ncores = 1.0\n[generator]\nshares_host = true",
+        "generator.shares_host = true",
+        "false with host.run_queue",
+    ),
+    "run queue of the load generator": (
+        "[generator.host]\nrun_queue = true\ncores = 1.0",
+        "generator.host.run_queue = true",
+        "generator.scheduler",
+    ),
     "fewer users than the load has": (
         "[catalogue]\nusers = 2",
         "catalogue.users = 2",

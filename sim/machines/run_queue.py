@@ -1,0 +1,265 @@
+"""One core whose threads run one at a time, in the order of Linux's scheduler.
+
+`Cpu` shares a core evenly at every instant. Linux does so only over many time slices: a thread runs
+alone until it waits or has used up its slice, and one that is woken waits for a turn. So code that
+often waits for an answer spends most of its time waiting for turns, and a thread that holds a lock
+when its slice is used up keeps the lock for as long as all other threads take a turn.
+
+The order is EEVDF's, with equal weights (Linux 6.6 and later, kernel/sched/fair.c):
+
+- A thread's virtual run time is what it has run; `avg_vruntime` is the mean over the queue. Who has
+  run no more than the mean is eligible, and of these the earliest deadline is next (`pick_eevdf`).
+- A deadline is one slice of virtual run time after a thread came or used up its slice
+  (`update_deadline`).
+- A thread that has slept comes back as far before the mean as it was when it slept, and never
+  after it once that much time has passed (`place_entity`, and `DELAY_DEQUEUE` of Linux 6.12).
+- Whether the running thread has used up its slice is looked at when another thread is woken and at
+  clock ticks (`update_curr`, from `enqueue_entity` and `entity_tick`); until then it runs on
+  (`RUN_TO_PARITY`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from sim.kernel.environment import KernelError
+from sim.machines.cpu import Cpu, Process
+
+if TYPE_CHECKING:
+    from sim.kernel.environment import Environment, Thread
+
+TICK_S: Final = 0.004
+"""Clock ticks of Linux with the usual 250 Hz."""
+_INFINITY: Final = float("inf")
+_ROUNDING_S: Final = 1e-10
+
+
+class _Entity:
+    """One thread of one program, as the scheduler knows it. Times in seconds of running."""
+
+    __slots__ = ("ahead", "deadline_s", "lag_s", "queued", "ran_s", "thread", "work_s")
+
+    def __init__(self) -> None:
+        self.ran_s = 0.0
+        """Virtual run time."""
+        self.lag_s = 0.0
+        """How far before the mean it was when it slept."""
+        self.ahead = False
+        """Whether it was after the mean then; `ran_s` says where."""
+        self.deadline_s = 0.0
+        self.queued = False
+        self.work_s = 0.0
+        """Work left, in seconds of a core at speed 1."""
+        self.thread: Thread | None = None
+        """Blocked until the work is done; None: nothing to do at the moment."""
+
+
+class RunQueue(Cpu):
+    """One core and its queue of runnable threads.
+
+    `slice_s` is the scheduler's base slice in seconds.
+    """
+
+    def __init__(self, env: Environment, speed: float, slice_s: float) -> None:
+        super().__init__(env, 1.0, speed)
+        self._slice_s = slice_s
+        self._queue: list[_Entity] = []
+        self._running: _Entity | None = None
+        self._sum_s = 0.0
+        """Of the virtual run times in the queue."""
+        self._mean_s = 0.0
+        self._look = False
+        """Whether a thread was woken while the running one was between two pieces of work."""
+
+    def process(self, threads: float = _INFINITY) -> Process:
+        """A program of any number of threads."""
+        if threads != _INFINITY:
+            raise KernelError("a run queue has no room for a process with a limit of threads")
+        return QueuedProcess(self)
+
+    @property
+    def runnable(self) -> float:
+        """Threads that compute or would."""
+        return float(sum(entity.thread is not None for entity in self._queue))
+
+    def turns_s(self, slice_s: float) -> float:  # noqa: ARG002 - it has the slice already
+        """Zero: a thread that is woken asks for its turn by computing."""
+        return 0.0
+
+    def set_cores(self, cores: float) -> None:
+        """Refuse: there is one core. Raises `KernelError`."""
+        raise KernelError(f"a run queue has one core, not {cores:g}")
+
+    def advance(self) -> None:
+        """Bring the running thread's work and times up to now."""
+        now_s = self.env.now
+        elapsed_s = now_s - self._last_s
+        if elapsed_s <= 0.0:
+            return
+        self._last_s = now_s
+        running = self._running
+        if running is not None and running.thread is not None:
+            running.ran_s += elapsed_s
+            self._sum_s += elapsed_s
+            running.work_s -= elapsed_s * self._speed
+            self.busy_core_s += elapsed_s
+
+    def start(self, entity: _Entity, work_s: float, thread: Thread) -> None:
+        """Let `thread` have work; it runs on if it is the running one, else it is woken."""
+        self.advance()
+        entity.work_s = work_s
+        entity.thread = thread
+        if not entity.queued:
+            self._enqueue(entity)
+        elif self._look:
+            self._look = False
+            self._reconsider()
+        self.stale = True
+
+    def drop(self, entity: _Entity) -> None:
+        """Forget the work of a thread that was interrupted."""
+        self.advance()
+        entity.thread = None
+        if entity.queued:
+            self._dequeue(entity)
+            if self._running is entity:
+                self._pick()
+        self.stale = True
+
+    def refresh(self) -> None:
+        """Work out when the running thread has done its work, or is looked at next."""
+        self.stale = False
+        self.advance()
+        now_s = self.env.now
+        running = self._running
+        if running is None:
+            self.next_s = _INFINITY
+        elif running.thread is None:
+            # Whatever it does at this instant comes first: perhaps it goes on.
+            self.next_s = now_s
+        else:
+            self.next_s = now_s + max(0.0, running.work_s) / self._speed
+            if len(self._queue) > 1:
+                self.next_s = min(self.next_s, self._next_look_s(running, now_s))
+
+    def _next_look_s(self, running: _Entity, now_s: float) -> float:
+        """The first tick at which the slice is used up."""
+        used_up_s = now_s + max(0.0, running.deadline_s - running.ran_s)
+        ticks = math.ceil(used_up_s / TICK_S - _ROUNDING_S)
+        tick_s = ticks * TICK_S
+        return tick_s if tick_s > now_s else tick_s + TICK_S
+
+    def pop(self) -> Thread | None:
+        """End the running thread's work, its turn, or its time in the queue."""
+        self.advance()
+        self.stale = True
+        running = self._running
+        if running is None:
+            return None
+        thread = running.thread
+        if thread is None:
+            self._dequeue(running)
+            self._pick()
+            return None
+        if running.work_s <= _ROUNDING_S:
+            running.thread = None
+            return thread
+        self._reconsider()
+        return None
+
+    def _mean(self) -> float:
+        if self._queue:
+            self._mean_s = self._sum_s / len(self._queue)
+        return self._mean_s
+
+    def _enqueue(self, entity: _Entity) -> None:
+        mean_s = self._mean()
+        entity.ran_s = max(mean_s, entity.ran_s) if entity.ahead else mean_s - entity.lag_s
+        entity.deadline_s = entity.ran_s + self._slice_s
+        entity.queued = True
+        self._queue.append(entity)
+        self._sum_s += entity.ran_s
+        if self._running is None:
+            self._running = entity
+        elif self._running.thread is None:
+            self._look = True
+        else:
+            self._reconsider()
+
+    def _dequeue(self, entity: _Entity) -> None:
+        lag_s = self._mean() - entity.ran_s
+        most_s = max(2.0 * self._slice_s, TICK_S)
+        entity.ahead = lag_s < 0.0
+        entity.lag_s = min(most_s, lag_s)
+        self._queue.remove(entity)
+        self._sum_s -= entity.ran_s
+        if entity.ahead:
+            entity.ran_s = min(entity.ran_s, self._mean_s + most_s)
+        entity.queued = False
+        if not self._queue:
+            self._sum_s = 0.0
+
+    def _reconsider(self) -> None:
+        """Take the next thread's turn if the running one has used up its slice."""
+        running = self._running
+        if running is not None and running.ran_s >= running.deadline_s - _ROUNDING_S:
+            running.deadline_s = running.ran_s + self._slice_s
+            self._pick()
+
+    def _pick(self) -> None:
+        """Of those that have run no more than the mean, the earliest deadline runs."""
+        limit_s = self._mean() + 1e-9
+        best: _Entity | None = None
+        least: _Entity | None = None
+        for entity in self._queue:
+            if least is None or entity.ran_s < least.ran_s:
+                least = entity
+            if entity.ran_s <= limit_s and (best is None or entity.deadline_s < best.deadline_s):
+                best = entity
+        self._running = least if best is None else best
+        self._look = False
+
+
+class QueuedProcess(Process):
+    """A program on a `RunQueue`; each thread that computes in it is one of its threads."""
+
+    __slots__ = ("_entities", "_run_queue")
+
+    def __init__(self, queue: RunQueue) -> None:
+        super().__init__(queue, queue._open)  # noqa: SLF001 - a part of the queue
+        self._run_queue = queue
+        self._entities: dict[Thread, _Entity] = {}
+
+    def compute(self, work_s: float) -> None:
+        """Block the current thread until it has had its turns and `work_s` of work are done."""
+        if work_s <= 0.0:
+            return
+        self.used_s += work_s
+        queue = self._run_queue
+        env = queue.env
+        thread = env.current
+        if thread is None:
+            raise KernelError("only a thread can compute; a callback must not block")
+        entity = self._entities.get(thread)
+        if entity is None:
+            entity = self._entities[thread] = _Entity()
+        queue.start(entity, work_s, thread)
+        try:
+            env._drive(thread)  # noqa: SLF001 - whoever blocks drives the loop
+        except BaseException:
+            queue.drop(entity)
+            raise
+
+    def set_background(self, weight: float) -> None:
+        """Refuse endless jobs. Raises `KernelError`."""
+        if weight:
+            raise KernelError("a run queue has no endless jobs")
+
+    @property
+    def background_s(self) -> float:
+        """Work done for endless jobs: none."""
+        return 0.0
+
+
+__all__ = ["TICK_S", "QueuedProcess", "RunQueue"]

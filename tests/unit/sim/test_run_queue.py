@@ -1,0 +1,129 @@
+"""One core's run queue: times worked out by hand from the order of Linux's EEVDF."""
+
+import pytest
+
+from sim.kernel.environment import Environment, KernelError
+from sim.machines.cpu import Cpu
+from sim.machines.run_queue import RunQueue
+
+SLICE_S = 0.0014
+
+
+class Threads:
+    """Threads that come at a time, compute, and write down when they have done it."""
+
+    def __init__(self, queue=True):
+        self.env = Environment()
+        self.cpu = RunQueue(self.env, 1.0, SLICE_S) if queue else Cpu(self.env, 1.0)
+        self.process = self.cpu.process()
+        self.ended_ms = {}
+
+    def work(self, name, at_s, *pieces_s, pause_s=0.0):
+        def body():
+            self.env.sleep(at_s)
+            for piece_s in pieces_s:
+                self.process.compute(piece_s)
+                if pause_s:
+                    self.env.sleep(pause_s)
+            self.ended_ms[name] = 1e3 * self.env.now
+
+        return self.env.spawn(name, body)
+
+
+def test_a_thread_runs_alone_until_it_has_done_its_work():
+    threads = Threads()
+    threads.work("a", 0.0, 0.001)
+    threads.work("b", 0.0, 0.001)
+    threads.env.run()
+    assert threads.ended_ms == pytest.approx({"a": 1, "b": 2})
+
+
+def test_two_pieces_of_work_without_a_wait_between_are_one():
+    threads = Threads()
+    threads.work("a", 0.0, 0.0005, 0.0005)
+    threads.work("b", 0.0, 0.001)
+    threads.env.run()
+    assert threads.ended_ms == pytest.approx({"a": 1, "b": 2})
+
+
+def test_a_used_up_slice_ends_at_the_next_tick():
+    # a runs 0 to 4, 8 to 12 and 16 to 18 ms, b the rest: a slice of 1.4 ms is seen at ticks only.
+    threads = Threads()
+    threads.work("a", 0.0, 0.010)
+    threads.work("b", 0.0, 0.010)
+    threads.env.run()
+    assert threads.ended_ms == pytest.approx({"a": 18, "b": 20})
+
+
+def test_a_slice_that_is_not_used_up_goes_on_when_another_thread_is_woken():
+    threads = Threads()
+    threads.work("a", 0.0, 0.0013)
+    threads.work("b", 0.001, 0.0001)
+    threads.env.run()
+    assert threads.ended_ms == pytest.approx({"a": 1.3, "b": 1.4})
+
+
+def test_who_slept_before_the_mean_ends_a_used_up_slice_as_it_is_woken():
+    # a runs to the tick at 4 ms, b to 4.1 ms. Woken at 6.1 ms, b is far before the mean, and a has
+    # run for 2 ms: b does not wait for the tick at 8 ms.
+    threads = Threads()
+    threads.work("a", 0.0, 0.020)
+    threads.work("b", 0.0, 0.0001, 0.0001, pause_s=0.002)
+    threads.env.run()
+    # 6.1 ms, 0.1 ms of work and the pause after it.
+    assert threads.ended_ms["b"] == pytest.approx(8.2)
+
+
+def test_an_interrupted_thread_leaves_the_core_to_the_others():
+    threads = Threads()
+    killed = threads.work("a", 0.0, 1.0)
+    threads.work("b", 0.0, 0.001)
+    threads.env.call_in(0.002, killed.kill)
+    threads.env.run()
+    assert threads.ended_ms == pytest.approx({"b": 3})
+    assert threads.cpu.runnable == 0.0
+
+
+def test_half_the_speed_takes_twice_as_long():
+    threads = Threads()
+    threads.cpu.set_slowdown(2.0)
+    threads.work("a", 0.0, 0.001)
+    threads.env.run()
+    assert threads.ended_ms == pytest.approx({"a": 2})
+
+
+@pytest.mark.parametrize("queue", [False, True], ids=["shared", "run queue"])
+def test_all_work_is_done_and_the_core_is_never_idle_meanwhile(queue):
+    threads = Threads(queue)
+    works_s = [0.0003 * (number % 7 + 1) for number in range(40)]
+    for number, work_s in enumerate(works_s):
+        threads.work(number, 0.0, work_s, work_s, work_s)
+    threads.env.run()
+    total_s = 3.0 * sum(works_s)
+    assert max(threads.ended_ms.values()) == pytest.approx(1e3 * total_s)
+    threads.cpu.advance()
+    assert threads.cpu.busy_core_s == pytest.approx(total_s)
+
+
+def test_threads_that_never_wait_get_the_same_within_two_turns():
+    threads = Threads()
+    for number in range(5):
+        threads.work(number, 0.0, 10.0)
+    threads.env.run(until=2.0)
+    threads.cpu.advance()
+    ran_s = [entity.ran_s for entity in threads.process._entities.values()]
+    assert sum(ran_s) == pytest.approx(2.0)
+    assert max(ran_s) - min(ran_s) <= 0.008
+
+
+@pytest.mark.parametrize(
+    "impossible",
+    [
+        lambda cpu: cpu.process(threads=2.0),
+        lambda cpu: cpu.set_cores(2.0),
+        lambda cpu: cpu.process().set_background(1.0),
+    ],
+)
+def test_what_it_does_not_know_is_refused(impossible):
+    with pytest.raises(KernelError):
+        impossible(Threads().cpu)
