@@ -33,16 +33,37 @@ class Spent(NamedTuple):
     computing_s: float
     queued_s: float
 
-    def longest_since(self, before: Spent) -> float:
+    def since(self, before: Spent) -> Spent:
+        """What was spent since another moment.
+
+        The watchdog looks twice a second. Where it could not look for longer, the whole program
+        was held up (Ctrl-Z, a machine that sleeps): such a gap counts as two looks.
+        """
+        computing_s = self.computing_s - before.computing_s
+        queued_s = self.queued_s - before.queued_s
+        waiting_s = self.real_s - before.real_s - computing_s - queued_s
+        real_s = computing_s + queued_s + min(waiting_s, 2.0 * _LOOK_S)
+        return Spent(real_s, computing_s, queued_s)
+
+    def plus(self, more: Spent) -> Spent:
+        """Both together."""
+        return Spent(
+            self.real_s + more.real_s,
+            self.computing_s + more.computing_s,
+            self.queued_s + more.queued_s,
+        )
+
+    @property
+    def longest_s(self) -> float:
         """Seconds that code computed, or waited without being ready, whichever is more.
 
         Time in which other programs had the processor is neither where Linux tells it: there a
         busy machine ends no run.
         """
-        computing_s = self.computing_s - before.computing_s
-        queued_s = self.queued_s - before.queued_s
-        waiting_s = self.real_s - before.real_s - computing_s - queued_s
-        return max(computing_s, waiting_s)
+        return max(self.computing_s, self.real_s - self.computing_s - self.queued_s)
+
+
+_NOTHING: Final = Spent(0.0, 0.0, 0.0)
 
 
 def spent() -> Spent:
@@ -65,13 +86,14 @@ class ApplicationWatchdog:
         self._env = env
         self._settings = settings
         self._last: Any = None
-        self._since = Spent(0.0, 0.0, 0.0)
+        self._looked = Spent(0.0, 0.0, 0.0)
+        self._still = _NOTHING
         self._before: Any = None
         self._at_first_mb = _resident_mb()
 
     def __enter__(self) -> None:
         if threading.main_thread().ident == RUNTIME.os_thread:
-            self._since = spent()
+            self._looked = spent()
             self._before = signal.signal(signal.SIGALRM, self._look)
             signal.setitimer(signal.ITIMER_REAL, _LOOK_S, _LOOK_S)
 
@@ -92,11 +114,13 @@ class ApplicationWatchdog:
                 )
             )
         now = spent()
+        since_look, self._looked = now.since(self._looked), now
         progress = (self._env.now, self._env.events)
         if progress != self._last:
-            self._last, self._since = progress, now
+            self._last, self._still = progress, _NOTHING
             return
-        if now.longest_since(self._since) > settings.patience_s:
+        self._still = self._still.plus(since_look)
+        if self._still.longest_s > settings.patience_s:
             task = None if self._env.current is None else self._env.current.local
             label = getattr(task, "label", "the start of the application")
             inner = "" if frame is None else f" (in {frame.f_code.co_filename}:{frame.f_lineno})"
