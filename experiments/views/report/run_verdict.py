@@ -97,7 +97,7 @@ def _what(summary: RunSummary) -> str:
     assert isinstance(requests, int | float)  # noqa: S101 - a counter's count
     mean = " (means over the runs)" if summary["replications"] > 1 else ""
     return (
-        f"{percent(summary['failures']['all'])} of {_count(requests)} failed, lost seat races "
+        f"{percent(summary['failures']['all'])} of {_count(requests)} failed, lost races (409) "
         f"included{mean}."
     )
 

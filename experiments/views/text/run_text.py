@@ -253,9 +253,9 @@ def _failures(summary: RunSummary) -> Iterator[str]:
     failures = summary["failures"]
     rows = {
         "of all requests": percent(failures["all"]),
-        "apart from lost seat races (409)": percent(failures["without_409"]),
+        "apart from lost races (409)": percent(failures["without_409"]),
         "apart from 409, without polls of one's place": percent(failures["without_409_and_polls"]),
-        "lost seat races (409), a business outcome": number(failures["lost_seat_races"]),
+        "lost races (409), a business outcome": number(failures["lost_seat_races"]),
     }
     for label, value in rows.items():
         yield f"  {label:<45}{value:>12}"

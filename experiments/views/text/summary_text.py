@@ -109,7 +109,7 @@ def _requests(summary: RunSummary) -> str:
     simulated = " as simulated" if summary["scale"] < 1 else ""
     parts = [f"{number(count)}{simulated}"]
     if isinstance(rate, int | float):
-        parts.append(f"{percent(rate)} failed, polls and lost seat races included")
+        parts.append(f"{percent(rate)} failed, polls and lost races (409) included")
     for name, label in (("med", "median"), ("p(95)", "p95")):
         value = slow.get(name)
         if isinstance(value, int | float):
