@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
 from experiments.cli.main import main
+from experiments.config.reading import load
+from experiments.errors import ViolationError
+from experiments.studies.fuzz.violations import raise_if_broken
 from tests.app.conftest import EXAMPLES
 
 FOLDER = EXAMPLES / "flask_shop"
@@ -75,3 +79,11 @@ def test_the_report_of_a_run_tells_of_requests_and_not_of_people_let_in(told):
     assert "processor times" in page
     assert re.search(r"the service&#x27;s worker threads\s+16 |worker threads\s+16 ", page)
     assert not TICKETS.search(text + page)
+
+
+def test_a_broken_invariant_of_an_application_names_no_policy():
+    config = load(str(FOLDER / "shop.toml"), ["load.vus=300"])
+    run = SimpleNamespace(ended="finished", invariants={"oversold": 2}, seed=7)
+    with pytest.raises(ViolationError, match="seed 7: oversold broken; again: .*--seed 7") as found:
+        raise_if_broken(config, 1.0, {0: run})
+    assert "policy" not in str(found.value)
