@@ -21,6 +21,7 @@ NAMES = [
     "04-how-many-can-we-let-in",
     "05-your-own-on-sale",
     "06-live-beside-simulated",
+    "07-your-own-service",
 ]
 MOST_BYTES = 1_000_000
 INK_SHARE = 0.018
@@ -67,7 +68,7 @@ def check_shown(notebook):
         assert ink_share(picture) > INK_SHARE
 
 
-def test_the_six_stories_are_there():
+def test_the_seven_stories_are_there():
     assert [path.stem for path in NOTEBOOKS] == NAMES
 
 
