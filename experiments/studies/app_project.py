@@ -261,6 +261,7 @@ cores = 2.0
 
 # ticketsim gate app.toml, and .github/workflows/ticketsim.yml, fail where these are not met.
 [thresholds]
+# Refusals (409 and other 4xx) count as failed: allow for those that a sale has that goes well.
 http_req_failed = ["rate<0.01"]
 http_req_duration = ["p(95)<500"]
 """
