@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.app.test_asyncio import app
+
+from tests.app.aio.test_asyncio import app
 
 ASKS = """
     def customer(user):

@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from experiments.studies.live.app_fit import with_demands_times
+from experiments.studies.live.demand_fit import with_demands_times
 from experiments.studies.live.demands import Demands
 from experiments.studies.live.spread import deviations_of, drawn, mean_of, spread
 from sim.kernel.random_streams import Streams
-from sim.world import World
+from sim.world import Application, World
 
 ROUNDS = [
     Demands(1.0, 2.0, 3.0, 0.0),
@@ -61,6 +61,14 @@ def test_a_factor_on_a_demand_is_a_factor_on_the_programs_work():
     world = World()
     more = with_demands_times(world, Demands(2.0, 3.0, 4.0, 5.0))
     assert more.generator.speed == world.generator.speed / 2.0
-    assert more.app.factors == {"*": 3.0}
+    assert more.service.factors == {"*": 3.0}
+    assert more.app.factors == {}
     assert more.database.speed == world.database.speed / 4.0
     assert more.redis.command_overhead_us == world.redis.command_overhead_us * 5.0
+
+
+def test_of_an_application_the_factors_of_its_own_code_change():
+    world = World(app=Application(wsgi="shop.web:app", factors={"GET /seats": 2.0}))
+    more = with_demands_times(world, Demands(1.0, 3.0, 1.0, 1.0))
+    assert more.app.factors == {"*": 3.0, "GET /seats": 6.0}
+    assert more.service.factors == {}
