@@ -57,7 +57,7 @@ def add_live(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--calibrate",
         action="store_true",
-        help="first measure one user and a ramp, and fit the service's speed to them",
+        help="first measure one user, then several, and fit the service's speed to them",
     )
     parser.add_argument(
         "--predict-only",

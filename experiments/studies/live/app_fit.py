@@ -25,22 +25,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any, Final, NamedTuple
-
-import tomli_w
+from typing import Final, NamedTuple
 
 from experiments.config.reading import Config
 from experiments.errors import ConfigError
 from experiments.interop.k6_output import Output
 from experiments.studies.app_segments import measure
+from experiments.studies.live import demand_fit
 from experiments.studies.live.demand_fit import (
     BUSY,
     SINGLE,
     Fit,
     Measured,
+    by_endpoint,
     demands_of,
+    simulated_times,
     sync_s,
-    told_of_deviations,
+    told_of_programs,
     with_measured_demands,
 )
 from experiments.studies.live.demands import (
@@ -125,48 +126,23 @@ def fitted(config: Config, world: World, loads: Loads, folder: Path) -> Fit:
         f"app.accept_s={app.accept_s:.3g}",
         f"app.interpreter_wake_s={app.interpreter_wake_s}",
         *(f'app.cold_s."{endpoint}"={seconds:.3g}' for endpoint, seconds in cold_s.items()),
-        f"generator.speed={world.generator.speed:.3g}",
-        *_told_of_start(world),
-        f"database.speed={world.database.speed:.3g}",
-        f"database.commit_wait_s={database.commit_wait_s:.3g}",
-        f"redis.command_overhead_us={world.redis.command_overhead_us:.3g}",
-        f"network.one_way_s={delay_s:.3g}",
-        *told_of_deviations(deviations),
+        *told_of_programs(world, deviations),
     ]
     return Fit(world, deviations, [*told, *remarks, *remark])
 
 
-def _told_of_start(world: World) -> list[str]:
-    start_s = world.generator.vu_start_s
-    return [] if start_s is None else [f"generator.vu_start_s={start_s:.3g}"]
-
-
 def fragment(world: World) -> str:
     """The fitted keys as TOML, which a config can name under `include`."""
-    app, generator = world.app, world.generator
-    tables: dict[str, dict[str, Any]] = {
-        "app": {
-            "request_cv": app.request_cv,
-            "accept_s": app.accept_s,
-            "interpreter_wake_s": app.interpreter_wake_s,
-            "segments": app.segments,
-            "factors": app.factors,
-            "cold_s": app.cold_s,
-        },
-        "generator": {"speed": generator.speed, "vu_start_s": generator.vu_start_s},
-        "database": {
-            "speed": world.database.speed,
-            "commit_wait_s": world.database.commit_wait_s,
-        },
-        "redis": {"command_overhead_us": world.redis.command_overhead_us},
-        "network": {"one_way_s": world.network.one_way_s},
+    app = world.app
+    own = {
+        "request_cv": app.request_cv,
+        "accept_s": app.accept_s,
+        "interpreter_wake_s": app.interpreter_wake_s,
+        "segments": app.segments,
+        "factors": app.factors,
+        "cold_s": app.cold_s,
     }
-    return tomli_w.dumps(
-        {
-            name: {key: value for key, value in table.items() if value is not None}
-            for name, table in tables.items()
-        }
-    )
+    return demand_fit.fragment(world, {"app": own})
 
 
 def _crowd(world: World) -> tuple[Load, ...]:
@@ -195,15 +171,8 @@ def _busy(world: World) -> RunResult:
 
 def _delay_s(world: World, outputs: Sequence[Output]) -> tuple[float, list[str]]:
     """The delay of each way, from what one user waits beyond the simulated times; remarks."""
-    simulated: dict[str, list[float]] = {}
     with hurried():
-        simulate(
-            _as_measured(world, SINGLE),
-            1,
-            sampler=lambda sample: simulated.setdefault(sample.endpoint, []).append(
-                sample.duration_s
-            ),
-        )
+        simulated = simulated_times(_as_measured(world, SINGLE))
     more_s = [
         _quick(times) - _quick(simulated[endpoint])
         for endpoint, times in _times(outputs).items()
@@ -251,11 +220,11 @@ def _vu_start_s(newcomers: Measured, usual: Demands) -> float | None:
 
 def _times(outputs: Sequence[Output]) -> dict[str, list[float]]:
     """Endpoint -> seconds that its requests took, in their order."""
-    found: dict[str, list[float]] = {}
-    for output in outputs:
-        for request in output.requests:
-            found.setdefault(request.name, []).append(request.duration_ms * 1e-3)
-    return found
+    return by_endpoint(
+        (request.name, request.duration_ms * 1e-3)
+        for output in outputs
+        for request in output.requests
+    )
 
 
 def _quick(times: Sequence[float]) -> float:

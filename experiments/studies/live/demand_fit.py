@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import tomli_w
 
 from experiments.interop.k6_output import Output
 from experiments.studies.live.application import BACKGROUND
@@ -21,6 +24,7 @@ from experiments.studies.live.demands import SERVICE, Account, Demands, demands
 from experiments.studies.live.spread import Deviations, mean_of, spread
 from sim.load.settings import ConstantVUs
 from sim.result import RunResult
+from sim.run import simulate
 from sim.world import OTHER_ENDPOINTS, World
 
 SINGLE: Final = ConstantVUs("constant-vus", 6.0, 1, graceful_stop_s=1.0)
@@ -136,8 +140,59 @@ def sync_s(folder: Path) -> float:
     return median(times)
 
 
-def told_of_deviations(deviations: Deviations) -> list[str]:
-    """How much the rounds differ, in a line."""
+def by_endpoint(pairs: Iterable[tuple[str, float]]) -> dict[str, list[float]]:
+    """Endpoint -> seconds of its requests, in their order."""
+    found: defaultdict[str, list[float]] = defaultdict(list)
+    for endpoint, seconds in pairs:
+        found[endpoint].append(seconds)
+    return found
+
+
+def simulated_times(world: World) -> dict[str, list[float]]:
+    """Endpoint -> seconds of its requests in a simulated run of the world."""
+    pairs: list[tuple[str, float]] = []
+    simulate(world, 1, sampler=lambda sample: pairs.append((sample.endpoint, sample.duration_s)))
+    return by_endpoint(pairs)
+
+
+def fragment(world: World, own: Mapping[str, Mapping[str, Any]]) -> str:
+    """The fitted keys as TOML, which a config can name under `include`.
+
+    Args:
+        world: with the fitted machine, load generator, database, Redis and network.
+        own: the fitted tables of the service; keys that are None are left out.
+    """
+    generator, database = world.generator, world.database
+    tables: dict[str, Mapping[str, Any]] = {
+        **own,
+        "generator": {"speed": generator.speed, "vu_start_s": generator.vu_start_s},
+        "database": {"speed": database.speed, "commit_wait_s": database.commit_wait_s},
+        "redis": {"command_overhead_us": world.redis.command_overhead_us},
+        "network": {"one_way_s": world.network.one_way_s},
+    }
+    return tomli_w.dumps(
+        {
+            name: {key: value for key, value in table.items() if value is not None}
+            for name, table in tables.items()
+        }
+    )
+
+
+def told_of_programs(world: World, deviations: Deviations) -> list[str]:
+    """What was fitted beside the service, and how much the rounds differ, a line each."""
+    start_s = world.generator.vu_start_s
+    return [
+        f"generator.speed={world.generator.speed:.3g}",
+        *([] if start_s is None else [f"generator.vu_start_s={start_s:.3g}"]),
+        f"database.speed={world.database.speed:.3g}",
+        f"database.commit_wait_s={world.database.commit_wait_s:.3g}",
+        f"redis.command_overhead_us={world.redis.command_overhead_us:.3g}",
+        f"network.one_way_s={world.network.one_way_s:.3g}",
+        *_told_of_deviations(deviations),
+    ]
+
+
+def _told_of_deviations(deviations: Deviations) -> list[str]:
     if not deviations:
         return []
     found = spread(deviations)._asdict().items()

@@ -129,7 +129,7 @@ def live(target: Target, options: LiveOptions, *, told: Told = lambda _text: Non
         OutputError: the folder to keep files in is not empty or cannot be written to.
         ProgramError: a real program is missing, failed, or is not on this machine.
     """
-    world = _world(target, ())
+    world = _world(target)
     loads = cut_all(loads_of(world.load), options.at_most_s)
     total_s = max(load.start_s + length_s(load) for load in loads)
     world = dataclasses.replace(world, load=loads)
@@ -190,15 +190,15 @@ def _read_prediction(path: Path) -> Prediction:
     return found
 
 
-def _world(target: Target, fitted: Sequence[str]) -> World:
+def _world(target: Target) -> World:
     """The config's world with its people scaled, on this machine.
 
     The service is Python: its code does not get faster with use, as the measured system's does.
     """
-    return with_fewer_people(_config(target, fitted).world, target.scale)
+    return with_fewer_people(_config(target).world, target.scale)
 
 
-def _config(target: Target, fitted: Sequence[str] = ()) -> Config:
+def _config(target: Target) -> Config:
     here = [
         f"host.cores={float(os.cpu_count() or 1)}",
         "host.speed_varies=true",
@@ -208,7 +208,7 @@ def _config(target: Target, fitted: Sequence[str] = ()) -> Config:
         # Delays of a search for races are no part of the real service.
         "search.stall_probability=0.0",
     ]
-    return load_config(target.config, [*target.assignments, *here, *fitted])
+    return load_config(target.config, [*target.assignments, *here])
 
 
 def _predicted(world: World, deviations: Deviations, options: LiveOptions) -> list[Numbers]:
@@ -260,10 +260,10 @@ def _fit_of_application(target: Target, world: World, folder: Path) -> tuple[Fit
 
 def _fit_of_ticket_service(target: Target, world: World, folder: Path) -> tuple[Fit, str]:
     # The config's own load may want more of them; a single one of the calibration wants few.
-    users = max(_FEWEST_USERS, _world(dataclasses.replace(target, scale=1.0), ()).catalogue.users)
+    users = max(_FEWEST_USERS, _world(dataclasses.replace(target, scale=1.0)).catalogue.users)
     changes = (*target.assignments, *_ROOMY, f"catalogue.users={users}")
     whole = dataclasses.replace(target, scale=1.0, assignments=changes)
-    catalogue = _world(whole, ()).catalogue
+    catalogue = _world(whole).catalogue
 
     def roomy(world: World) -> World:
         return dataclasses.replace(world, catalogue=catalogue)

@@ -15,23 +15,23 @@ fitted.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
-import tomli_w
-
+from experiments.studies.live import demand_fit
 from experiments.studies.live.demand_fit import (
     BUSY,
     SINGLE,
     Fit,
     Measured,
+    by_endpoint,
     demands_of,
+    simulated_times,
     sync_s,
-    told_of_deviations,
+    told_of_programs,
     with_measured_demands,
 )
 from experiments.studies.live.spread import deviations_of
@@ -81,12 +81,7 @@ def fitted(
     deviations = deviations_of(measured)
     told = [
         *(f'service.factors."{name}"={f:.3g}' for name, f in sorted(world.service.factors.items())),
-        f"generator.speed={world.generator.speed:.3g}",
-        f"database.speed={world.database.speed:.3g}",
-        f"database.commit_wait_s={world.database.commit_wait_s:.3g}",
-        f"redis.command_overhead_us={world.redis.command_overhead_us:.3g}",
-        f"network.one_way_s={world.network.one_way_s:.3g}",
-        *told_of_deviations(deviations),
+        *told_of_programs(world, deviations),
         *remarks,
     ]
     return Fit(world, deviations, told)
@@ -94,22 +89,12 @@ def fitted(
 
 def fragment(world: World) -> str:
     """The fitted keys as TOML, which a config can name under `include`."""
-    tables: dict[str, dict[str, Any]] = {
-        "service": {"factors": world.service.factors},
-        "generator": {"speed": world.generator.speed},
-        "database": {
-            "speed": world.database.speed,
-            "commit_wait_s": world.database.commit_wait_s,
-        },
-        "redis": {"command_overhead_us": world.redis.command_overhead_us},
-        "network": {"one_way_s": world.network.one_way_s},
-    }
-    return tomli_w.dumps(tables)
+    return demand_fit.fragment(world, {"service": {"factors": world.service.factors}})
 
 
 def _real_times(singles: Sequence[Measured]) -> dict[str, list[float]]:
     """Endpoint -> seconds of one user's requests, those of cold code left out."""
-    return _by_endpoint(
+    return by_endpoint(
         (request.name, request.duration_ms * 1e-3)
         for each in singles
         for request in each.output.requests
@@ -117,11 +102,9 @@ def _real_times(singles: Sequence[Measured]) -> dict[str, list[float]]:
     )
 
 
-def _by_endpoint(pairs: Iterable[tuple[str, float]]) -> dict[str, list[float]]:
-    found: defaultdict[str, list[float]] = defaultdict(list)
-    for endpoint, seconds in pairs:
-        found[endpoint].append(seconds)
-    return {name: values for name, values in found.items() if len(values) >= _FEWEST}
+def _medians(times: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """The median of each endpoint that was asked often enough."""
+    return {name: median(values) for name, values in times.items() if len(values) >= _FEWEST}
 
 
 def shared_out(
@@ -139,25 +122,20 @@ def shared_out(
 
     def simulated(factors: Mapping[str, float]) -> dict[str, float]:
         settings = replace(world.service, factors=dict(factors))
-        pairs: list[tuple[str, float]] = []
-        simulate(
-            single(replace(world, service=settings)),
-            1,
-            sampler=lambda sample: pairs.append((sample.endpoint, sample.duration_s)),
-        )
-        return {name: median(values) for name, values in _by_endpoint(pairs).items()}
+        return _medians(simulated_times(single(replace(world, service=settings))))
 
     world = replace(world, network=replace(world.network, one_way_s=0.0))
     known = world.service.factors
     before = simulated(known)
     after = simulated({name: _STEP * factor for name, factor in known.items()})
-    endpoints = [name for name in times if name in before and name in after]
+    measured = _medians(times)
+    endpoints = [name for name in measured if name in before and name in after]
     if not endpoints:
         return world, ["one user's requests were too few to tell what each endpoint costs"]
     own = {name: known.get(name, known[OTHER_ENDPOINTS]) for name in endpoints}
     work = {name: (after[name] - before[name]) / ((_STEP - 1.0) * own[name]) for name in endpoints}
     other = {name: before[name] - work[name] * own[name] for name in endpoints}
-    more = {name: median(times[name]) - other[name] for name in endpoints}
+    more = {name: measured[name] - other[name] for name in endpoints}
     asked = {name: len(times[name]) for name in endpoints}
     more_s = math.fsum(asked[name] * more[name] for name in endpoints)
     known_s = math.fsum(asked[name] * work[name] * own[name] for name in endpoints)
