@@ -108,9 +108,9 @@ class AsgiWorker(Worker):
     ) -> None:
         loop = self._loop = SimulatedLoop()
         with suppress(ThreadKilled):
-            loop.run_until_complete(self._serve(loop, load, booted))
+            loop.run_until_complete(self._main(loop, load, booted))
 
-    async def _serve(
+    async def _main(
         self,
         loop: SimulatedLoop,
         load: Callable[[], tuple[Any, dict[str, ModuleType]]],
