@@ -47,6 +47,8 @@ class FuzzResult(TypedDict):
     violations: dict[str, int]
     """What was broken -> tries that broke it."""
     findings: list[Finding]
+    not_exercised: list[str]
+    """Where nothing broke: what could not have broken, and what to set."""
     partial: bool
     """Whether tries are missing: interrupted, out of budget, or ended by a violation."""
     digest: str

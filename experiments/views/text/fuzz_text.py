@@ -23,6 +23,8 @@ def _lines(result: FuzzResult, width: int) -> Iterator[str]:
     yield from _filled("faults injected", faults or "none", width)
     broken = ", ".join(f"{names} {count:,}" for names, count in result["violations"].items())
     yield from _filled("violations", broken or "none", width)
+    for remark in result["not_exercised"]:
+        yield from _filled("not exercised", remark, width)
     for finding in result["findings"]:
         yield ""
         yield from _finding(finding, width)

@@ -12,7 +12,7 @@ from sim.app.sql.schema import quoted
 from sim.database.views import Changes, Image, RowKey, TransactionViews
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sim.app.sql.schema import Table
 
@@ -50,6 +50,8 @@ class Store(TransactionViews):
         self._image_sql: Final[dict[str, str]] = {}
         self._put_sql: Final[dict[str, str]] = {}
         self._steps = 0
+        self.before_commit: Callable[[Changes], None] | None = None
+        """Told of changes that are about to become permanent, while they are applied."""
         self.raw.set_progress_handler(self._count, _STEPS)
 
     def _count(self) -> int:
@@ -200,6 +202,8 @@ class Store(TransactionViews):
         if not changes.log:
             return
         self.apply(changes)
+        if self.before_commit is not None:
+            self.before_commit(changes)
         self.make_permanent(changes, keep_history=keep_history)
 
     def _replay(self, changes: Changes) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sim.app.errors import ApplicationError
 from sim.app.modules import imported
+from sim.app.watching.stock import Stock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,6 +99,8 @@ class ApplicationWatch:
         self._rows, self._keys = Rows(server), Keys(server)
         self._asked_at: tuple[int, int] = (-1, -1)
         self._answers: Counts = {}
+        self._stock: Stock | None = None
+        self.most_at_once: int | None = None
 
     def before_command(self, name: str) -> None:
         """Do nothing: invariants are not checked after single commands."""
@@ -114,6 +117,8 @@ class ApplicationWatch:
     def violations(self, _funnel: Funnel, log: RequestLog, leaked: int) -> Counts:
         """Return invariant -> violations, in the rows committed now."""
         server = self._server
+        if server.world.search.inspects:
+            self._look_at_contention()
         at = (server.database.version, server.redis.commands_processed)
         if at != self._asked_at:
             self._asked_at = at
@@ -126,6 +131,17 @@ class ApplicationWatch:
         counts["failures_unaccounted"] = abs(log.failed - causes)
         counts["time_reversals"] = 0
         return counts
+
+    def _look_at_contention(self) -> None:
+        """What the load makes scarce; inspected runs ask first as the load begins."""
+        if self._stock is None:
+            self._stock = Stock(self._server)
+        self.most_at_once = max(self.most_at_once or 0, self._server.busy)
+
+    @property
+    def lowest(self) -> Counts:
+        """See `Stock`; empty where events are not inspected."""
+        return {} if self._stock is None else dict(sorted(self._stock.lowest.items()))
 
     def _ask(self) -> Counts:
         if not self._path or not self._server.booted:
