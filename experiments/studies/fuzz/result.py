@@ -28,7 +28,7 @@ class Finding(TypedDict):
     smallest: bool
     """Whether nothing more can be left out; false when time was up before that was known."""
     schedule: list[str]
-    """The events of the smallest case, the violation last."""
+    """The events of the smallest case that matter, below a heading; the violation last."""
 
 
 class FuzzResult(TypedDict):

@@ -22,6 +22,7 @@ from experiments.studies.fuzz.replay import replay_config
 from experiments.studies.fuzz.result import SCHEMA, Finding, FuzzResult
 from experiments.studies.fuzz.shrink import Case, Shrinker
 from experiments.studies.fuzz.trial import Trial, found_by, users_of, varied
+from sim.measure.inspection.decisive import story_in
 from sim.result import RunResult
 from sim.world import World
 
@@ -136,7 +137,7 @@ class _Fuzz:
             "stalls": len(world.search.stalls),
             "shrinking_runs": shrinker.runs,
             "smallest": shrinker.finished,
-            "schedule": run.notes,
+            "schedule": story_in(run.notes) or run.notes,
         }
 
     def _write_replay(self, case: Case, names: tuple[str, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from sim.app.errors import ApplicationError
@@ -9,7 +10,7 @@ from sim.app.modules import imported
 from sim.app.watching.stock import Stock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from sim.app.server import ApplicationServer
     from sim.measure.funnel import Funnel
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sim.result import Counts
 
 _BYTES: Final = "surrogateescape"
+_WORD: Final = re.compile(r"\w+")
 
 
 class InvariantError(ApplicationError):
@@ -28,6 +30,8 @@ class Rows:
 
     def __init__(self, server: ApplicationServer) -> None:
         self._databases = server.database
+        self.judged: set[tuple[str, ...]] = set()
+        """The tables that were asked for, as ("table", name)."""
 
     def _stores(self) -> Iterator[Any]:
         for database in self._databases.by_name.values():
@@ -36,6 +40,7 @@ class Rows:
     def __getitem__(self, table: str) -> list[dict[str, Any]]:
         for store in self._stores():
             if table in store.tables:
+                self.judged.add(("table", table))
                 found: list[dict[str, Any]] = store.rows(table)
                 return found
         raise KeyError(
@@ -49,6 +54,8 @@ class Rows:
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Rows of a SELECT in SQLite's words on the committed rows of the first database."""
         store = next(self._stores(), None)
+        named = () if store is None else {*_WORD.findall(statement)} & {*store.tables}
+        self.judged |= {("table", name) for name in named}
         return [] if store is None else list(store.committed(statement, values))
 
     def count(self, statement: str, *values: Any) -> int:
@@ -62,8 +69,11 @@ class Keys:
 
     def __init__(self, server: ApplicationServer) -> None:
         self._redis = server.redis
+        self.judged: set[tuple[str, ...]] = set()
+        """The keys that were asked for, as ("key", name)."""
 
     def __getitem__(self, key: str) -> Any:
+        self.judged.add(("key", key))
         if not self._redis.up:
             return None
         entry = self._redis.keyspaces[0].peek(key.encode())
@@ -137,6 +147,11 @@ class ApplicationWatch:
         if self._stock is None:
             self._stock = Stock(self._server)
         self.most_at_once = max(self.most_at_once or 0, self._server.busy)
+
+    @property
+    def judged(self) -> Collection[tuple[str, ...]]:
+        """The tables and keys that the user's function has asked for."""
+        return self._rows.judged | self._keys.judged
 
     @property
     def lowest(self) -> Counts:

@@ -93,8 +93,9 @@ class Stock:
         }
 
         def committing(changes: Changes) -> None:
+            images = store.images_after(changes)
             for row, before in changes.before.items():
-                after = store.image(row)
+                after = images.get(row)
                 place = (id(store), row)
                 if before is None:
                     self._new.add(place)
