@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     Steps = Generator[simpy.Event, Any, None]
     """A SimPy process of the world: a generator that yields the events it waits for."""
-    Rests = Generator[float, None, None]
-    """The body of a thread that can be parked: it yields each pause, in seconds."""
 
 _INFINITY: Final = float("inf")
 # SimPy's priorities, of which the smaller one goes first.
@@ -46,6 +44,21 @@ class Timeout:
 
 
 TIMEOUT: Final = Timeout()
+
+
+class Rests(Protocol):
+    """The body of a thread that can be parked: an iterator of its pauses, in seconds.
+
+    A generator is one. An object of a class of its own takes less memory.
+    """
+
+    def __next__(self) -> float:
+        """Go on until the next pause. Raises `StopIteration` at the end."""
+        ...
+
+    def throw(self, error: BaseException, /) -> float:
+        """Go on with `error`, raised where the body pauses, until the next pause."""
+        ...
 
 
 _Entry = Any
@@ -165,6 +178,8 @@ class Aside(Protocol):
 class Thread:
     """A simulated thread: a name and a blocking function that runs on simulated time.
 
+    `label` is an object whose text is the thread's name.
+
     With `steps` instead of a function the thread is parked at each pause that the generator
     yields: it has no stack until it goes on. Between two pauses it runs and blocks as any thread,
     on a stack that it borrows.
@@ -177,8 +192,8 @@ class Thread:
         "env",
         "error",
         "glet",
+        "label",
         "local",
-        "name",
         "pending",
         "started",
         "steps",
@@ -190,12 +205,12 @@ class Thread:
     def __init__(
         self,
         env: Environment,
-        name: str,
+        label: object,
         target: Callable[[], None] | None,
         steps: Rests | None = None,
     ) -> None:
         self.env = env
-        self.name = name
+        self.label = label
         self.target = target
         self.steps = steps
         self.started = False
@@ -214,7 +229,18 @@ class Thread:
         self.glet: greenlet.greenlet = (
             greenlet.greenlet(self._run, env.hub) if steps is None else env.hub
         )
-        self._joiners: list[Waiter] = []
+        self._joiners: list[Waiter] | None = None
+
+    @property
+    def name(self) -> str:
+        """What messages call the thread."""
+        return str(self.label)
+
+    def add_joiner(self, waiter: Waiter) -> None:
+        """Wake `waiter` when the thread is over."""
+        if self._joiners is None:
+            self._joiners = []
+        self._joiners.append(waiter)
 
     def _run(self, _value: object) -> None:
         env = self.env
@@ -235,9 +261,9 @@ class Thread:
     def _over(self) -> None:
         self.done = True
         self.env.threads.pop(self, None)
-        for joiner in self._joiners:
+        joiners, self._joiners = self._joiners, None
+        for joiner in joiners or ():
             joiner.wake()
-        self._joiners.clear()
 
     def go_on(self, steps: Rests) -> None:
         """Run until the next pause or the end; for the stack that the thread has borrowed."""
@@ -280,7 +306,7 @@ class Thread:
         """Block the current thread until this one is over."""
         if not self.done:
             waiter = self.env.waiter()
-            self._joiners.append(waiter)
+            self.add_joiner(waiter)
             waiter.wait()
 
 
@@ -380,13 +406,13 @@ class Environment:
         """Ask `source` for its events from now on."""
         self._sources.append(source)
 
-    def spawn(self, name: str, target: Callable[[], None]) -> Thread:
+    def spawn(self, label: object, target: Callable[[], None]) -> Thread:
         """Start a thread at the current time, after everything already due now."""
-        return self._begun(Thread(self, name, target))
+        return self._begun(Thread(self, label, target))
 
-    def spawn_steps(self, name: str, steps: Rests) -> Thread:
+    def spawn_steps(self, label: object, steps: Rests) -> Thread:
         """As `spawn`, for a thread that is parked at each pause that `steps` yields."""
-        return self._begun(Thread(self, name, None, steps))
+        return self._begun(Thread(self, label, None, steps))
 
     def _begun(self, thread: Thread) -> Thread:
         self.threads[thread] = None
