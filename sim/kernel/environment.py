@@ -32,6 +32,8 @@ _NORMAL: Final = 1
 # A compiled program finds what is final without a look at the module's names.
 _heappop: Final = heapq.heappop
 _heappush: Final = heapq.heappush
+_FIRST_SWEEP: Final = 4_096
+"""Entries of the queue from which on it is worth while to look for entries without effect."""
 
 
 class Timeout:
@@ -366,6 +368,7 @@ class Environment:
         self.now = 0.0
         """Simulated time; the event loop moves it."""
         self._queue: list[Any] = []
+        self._sweep_at = _FIRST_SWEEP
         self._number = 0
         self._ties: Iterator[int] | None = None
         self._active_proc: Any = None
@@ -493,7 +496,22 @@ class Environment:
             raise KernelError(message)
         timer = Timer(function)
         _heappush(self._queue, (time_s, _NORMAL, self.number(), timer))
+        if len(self._queue) >= self._sweep_at:
+            self._sweep()
         return timer
+
+    def _sweep(self) -> None:
+        """Remove cancelled timers and wake-ups that others have replaced: they do nothing.
+
+        Each request cancels a timer or two that are due much later. The order of what is left
+        stays: entries are ordered by their numbers. Shuffled ones are not: then a look at the
+        queue's first time would draw fewer random numbers.
+        """
+        queue = self._queue
+        if self._ties is None:
+            queue[:] = [entry for entry in queue if _has_effect(entry)]
+            heapq.heapify(queue)
+        self._sweep_at = max(_FIRST_SWEEP, 2 * len(queue))
 
     def call_in(self, delay_s: float, function: Callable[[], object]) -> Timer:
         """Call `function` after `delay_s` seconds."""
@@ -834,6 +852,13 @@ class Environment:
             # Kept, the thread could not be freed while the stack is idle.
             del thread
             thread = self.hub.switch(None)
+
+
+def _has_effect(entry: _Entry) -> bool:
+    what = entry[3]
+    if isinstance(what, Thread):
+        return what.pending is entry and not what.done
+    return not isinstance(what, Timer) or what.pending
 
 
 def _as_simpy(env: Environment) -> Any:
