@@ -53,6 +53,8 @@ def make_result(parts: Parts) -> RunResult:
         scenarios={name: log.outcomes() for name, log in parts.loads.logs.items()},
         consulted=parts.policy_reads.names,
         series=parts.series.columns(),
+        lowest=parts.watch.lowest,
+        most_at_once=parts.watch.most_at_once,
     )
 
 

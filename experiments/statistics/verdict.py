@@ -27,8 +27,8 @@ from experiments.statistics.full_size import at_full_size, refusal
 from experiments.statistics.intervals import mean
 from experiments.statistics.outcomes import POLL
 from experiments.statistics.saturation import CAUSED_BY, SEATS, Full, full_resources
-from experiments.statistics.steps import STEP_LIMIT, STEPS, StepCounts, step_counts
-from experiments.statistics.thresholds import STEP_FAILED, Criterion, Measure, holds
+from experiments.statistics.steps import STEP_LIMIT, STEPS, StepCounts, causes_at, step_counts
+from experiments.statistics.thresholds import REFUSED, STEP_FAILED, Criterion, Measure, holds
 from sim.result import RunResult
 
 Outcome = Literal["holds", "fails", "open"]
@@ -333,7 +333,12 @@ def _failed_thresholds(
             step = dict(criterion.measure.tags)["step"]
             causes, behind = step_counts(runs)[step]["causes"], full
         elif metric == _FAILED:
-            causes, behind = _errors(runs, [endpoint] if endpoint else _endpoints(runs)), full
+            endpoints = [endpoint] if endpoint else _endpoints(runs)
+            unrefused = dict(criterion.measure.tags).get(REFUSED) == "false"
+            causes = (
+                _errors_but_refusals(runs, endpoints) if unrefused else _errors(runs, endpoints)
+            )
+            behind = full
         elif metric == _DURATIONS:
             # A slow answer has no cause among the errors: what was full is behind it.
             behind = full
@@ -392,6 +397,13 @@ def _errors(runs: Sequence[RunResult], endpoints: Sequence[str]) -> Counter[str]
     for run in runs:
         for endpoint in endpoints:
             found.update(run.errors.get(endpoint, {}))
+    return found
+
+
+def _errors_but_refusals(runs: Sequence[RunResult], endpoints: Sequence[str]) -> Counter[str]:
+    found = Counter[str]()
+    for endpoint in endpoints:
+        found.update(causes_at(runs, endpoint))
     return found
 
 

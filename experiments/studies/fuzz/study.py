@@ -17,10 +17,12 @@ from experiments.runs.study_result import StudyResult
 from experiments.runs.wanted import Wanted
 from experiments.runs.workers.replications import seed_of
 from experiments.statistics.summary import combined_digest
+from experiments.studies.fuzz.exercised import not_exercised
 from experiments.studies.fuzz.replay import replay_config
 from experiments.studies.fuzz.result import SCHEMA, Finding, FuzzResult
 from experiments.studies.fuzz.shrink import Case, Shrinker
 from experiments.studies.fuzz.trial import Trial, found_by, users_of, varied
+from sim.measure.inspection.decisive import story_in
 from sim.result import RunResult
 from sim.world import World
 
@@ -135,7 +137,7 @@ class _Fuzz:
             "stalls": len(world.search.stalls),
             "shrinking_runs": shrinker.runs,
             "smallest": shrinker.finished,
-            "schedule": run.notes,
+            "schedule": story_in(run.notes) or run.notes,
         }
 
     def _write_replay(self, case: Case, names: tuple[str, ...]) -> str:
@@ -170,6 +172,7 @@ class _Fuzz:
             "faults": dict(sorted(faults.items())),
             "violations": dict(violations.most_common()),
             "findings": findings,
+            "not_exercised": [] if broken else not_exercised(self._world, list(results.values())),
             "partial": len(results) < self._tries,
             "digest": combined_digest([run.digest for run in results.values()]),
             "wall_seconds": round(time.monotonic() - self._began_s, 3),

@@ -205,12 +205,10 @@ def essence(run: RunResult) -> RunResult:
     return replace(
         run,
         metrics={},
-        outcomes={},
-        errors={},
         exceptions=run.exceptions if run.ended == CRASHED else {},
         tables={},
         funnel={},
-        invariants=dict.fromkeys(found, 1) if run.ended == CRASHED else _positive(run),
+        invariants=dict.fromkeys(found, 1) if run.ended == CRASHED else run.invariants,
         sweeps=[],
         notes=run.notes if found else [],
         series={},

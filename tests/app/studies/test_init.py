@@ -50,6 +50,43 @@ def test_what_it_writes_runs_and_shows_routes_and_tables(shop, capsys):
     assert "there already" in capsys.readouterr().err
 
 
+SELLS_OUT = """
+def customer(user):
+    token = user.post("/token", json={"user": user.id}).json()["token"]
+    head = {"Authorization": f"Bearer {token}"}
+    seats = user.get("/seats", headers=head).json()["seats"]
+    if seats:
+        user.post(f"/seats/{seats[0]['id']}/book", headers=head)
+    user.finish()
+
+
+def seed():
+    from shop.models import Seat
+    from shop.web import Session
+
+    Session.add_all(Seat(id=n, name="", price=1) for n in (1, 2, 3))
+    Session.commit()
+
+
+def check(rows, keys):
+    return {}
+"""
+
+
+def test_a_right_service_that_refuses_meets_the_thresholds_that_are_written(shop, capsys):
+    assert main(["init", "--app", "shop.web:app", str(shop)]) == 0
+    (shop / "app_sim.py").write_text(SELLS_OUT)
+    gate = ["gate", str(shop / "app.toml"), "--replications", "3", "--budget", "3"]
+    locked = ["--set", 'app.env.SHOP_LOCKS_SEATS="1"', "--workers", "1"]
+    assert main([*gate, *locked]) == 0
+    capsys.readouterr()
+    with_refusals = ["--set", 'thresholds={http_req_failed=["rate<0.01"]}']
+    assert main([*gate, *locked, *with_refusals]) == 99
+    told = " ".join(capsys.readouterr().out.split())
+    assert "of the requests were refused (402, 403, 409, 410)" in told
+    assert '"http_req_failed{refused:false}" judges those alone' in told
+
+
 def test_django_gets_its_tables_and_leaves_no_transaction_open(tmp_path):
     shutil.copytree(EXAMPLES / "django_shop" / "djshop", tmp_path / "djshop")
     # Django's registry is one per process.
