@@ -83,6 +83,10 @@ class VirtualUser:
         """
         self.stopped = True
 
+    def __str__(self) -> str:
+        """The name of the user's thread, made when it is asked for: there are many users."""
+        return f"vu-{self.id}"
+
     def __repr__(self) -> str:
         return f"VirtualUser({self.id}, iteration={self.iteration}, active={self.active})"
 
