@@ -110,6 +110,13 @@ def buying_failed_share(run: RunResult) -> float | None:
     return failed / requests if requests else None
 
 
+def refused_share(run: RunResult) -> float | None:
+    """The share of requests of all steps together that were refused; None without requests."""
+    endpoints = [endpoint for several in steps_of(run).values() for endpoint in several]
+    requests, refused, _ = counts_of(run, endpoints)
+    return refused / requests if requests else None
+
+
 def step_counts(
     runs: Sequence[RunResult], limits: Mapping[str, float] | None = None
 ) -> dict[str, StepCounts]:

@@ -103,6 +103,10 @@ class Failure(TypedDict):
     """Config key of the limit behind it, or empty where none was found."""
     setting: NotRequired[float | str | None]
     """The value of `resource` in the config, at full size."""
+    worst: NotRequired[float]
+    """Of an invariant in several runs: its violations in the worst of them; `value` is the mean."""
+    runs_broken: NotRequired[int]
+    """Of an invariant in several runs: in how many of them it broke."""
     rounded: NotRequired[bool]
     """Whether `resource` has so few units at this scale that the rounding may be what failed."""
 
@@ -168,10 +172,10 @@ def verdict_on(
     judged = {name: counts for name, counts in steps.items() if name not in own}
     people = _people(runs)
     failures = [
+        *_failed_invariants(broken, runs),
         *_failed_thresholds(rows, terms.criteria, runs, full),
         *_failed_steps(judged, full),
         *_failed_sale(people, runs, full),
-        *_failed_invariants(broken),
     ]
     failures = [_told_at(failure, terms) for failure in failures]
     undecided = list(_undecided(rows, runs))
@@ -429,9 +433,14 @@ def _sells_tickets(runs: Sequence[RunResult]) -> bool:
     return not any("transactions_left_open" in run.invariants for run in runs)
 
 
-def _failed_invariants(broken: Mapping[str, float]) -> Iterator[Failure]:
+def _failed_invariants(broken: Mapping[str, float], runs: Sequence[RunResult]) -> Iterator[Failure]:
     for name, count in broken.items():
-        yield _failure("invariant", name, "", count, 0.0, {}, ())
+        failure = _failure("invariant", name, "", count, 0.0, {}, ())
+        if len(runs) > 1:
+            counts = [run.invariants.get(name, 0) for run in runs]
+            failure["worst"] = max(counts)
+            failure["runs_broken"] = sum(one > 0 for one in counts)
+        yield failure
 
 
 def _failure(

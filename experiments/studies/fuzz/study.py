@@ -18,7 +18,7 @@ from experiments.runs.wanted import Wanted
 from experiments.runs.workers.replications import seed_of
 from experiments.statistics.summary import combined_digest
 from experiments.studies.fuzz.exercised import not_exercised
-from experiments.studies.fuzz.replay import replay_config
+from experiments.studies.fuzz.replay import replay_config, replay_name
 from experiments.studies.fuzz.result import SCHEMA, Finding, FuzzResult
 from experiments.studies.fuzz.shrink import Case, Shrinker
 from experiments.studies.fuzz.trial import Trial, found_by, users_of, varied
@@ -52,7 +52,7 @@ class _Fuzz:
     def __init__(
         self, config: Config, options: RunOptions, seeds: int, *, keep_going: bool
     ) -> None:
-        self._began_s = time.monotonic()
+        self._began_s = options.began_s
         self._config = config
         self._options = options
         self._seeds = seeds
@@ -65,6 +65,7 @@ class _Fuzz:
         )
         self._runner = Runner(self._journal, options)
         self._found_after_s: dict[int, float] = {}
+        self._written: set[str] = set()
 
     def searched(self) -> StudyResult[FuzzResult]:
         """Try, and make what was found smaller."""
@@ -141,9 +142,12 @@ class _Fuzz:
         }
 
     def _write_replay(self, case: Case, names: tuple[str, ...]) -> str:
-        text = replay_config(case, self._config, ", ".join(names))
-        name = f"replay-{'-'.join(names)}".replace(": ", "-") + ".toml"
+        name = replay_name(names)
+        if name in self._written:
+            name = f"{name.removesuffix('.toml')}-{len(self._written) + 1}.toml"
+        self._written.add(name)
         folder = self._journal.folder
+        text = replay_config(case, self._config, ", ".join(names), folder or Path())
         if folder is not None:
             self._journal.write(name, text)
             return str(folder / name)

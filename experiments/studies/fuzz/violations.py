@@ -66,5 +66,5 @@ def _again(config: Config, scale: float, run: RunResult, names: tuple[str, ...])
     for line in story_in(smallest.notes) or smallest.notes:
         sys.stderr.write(f"  {line}\n")
     path = Path(f"replay-{run.seed}.toml")
-    write_text(path, replay_config(shrinker.case, config, ", ".join(names)))
+    write_text(path, replay_config(shrinker.case, config, ", ".join(names), Path()))
     return f"the shortest schedule is above, and again: ticketsim run {path}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Iterator
 
@@ -49,6 +50,6 @@ def _finding(finding: Finding, width: int) -> Iterator[str]:
         f"  {kind}: {finding['users']} users, {faults}, a thread held up "
         f"{finding['stalls']} times (after {finding['shrinking_runs']:,} runs)"
     )
-    yield f"  again: ticketsim run {finding['replay']}"
+    yield f"  again: ticketsim run {shlex.quote(finding['replay'])}"
     for line in finding["schedule"]:
         yield f"    {line}" if len(line) + 4 <= width else f"    {line[: width - 7]}..."

@@ -119,7 +119,7 @@ def failure_sentence(failure: Failure) -> str:
     """What failed, by how much, and why."""
     value = failure["value"]
     if failure["kind"] == "invariant":
-        return f"must never happen: {number(value)} {broken(failure['name'])}"
+        return _invariant_sentence(failure)
     if failure["kind"] == "sale":
         return failure["name"] + _why(failure)
     if failure["kind"] == "step":
@@ -129,6 +129,16 @@ def failure_sentence(failure: Failure) -> str:
     shown = shown_threshold(failure["name"], value)
     size = " at full size" if failure.get("at_full_size") else ""
     return f"{failure['name']}: is {shown}{size}{step}{_why(failure)}"
+
+
+def _invariant_sentence(failure: Failure) -> str:
+    what = broken(failure["name"])
+    if "worst" not in failure:
+        return f"must never happen: {number(failure['value'])} {what}"
+    return (
+        f"must never happen: {number(failure['worst'])} {what}, in the worst run (it broke in "
+        f"{failure['runs_broken']} runs; mean of all {number(failure['value'])})"
+    )
 
 
 def _why(failure: Failure) -> str:
