@@ -84,6 +84,11 @@ class RunResult:
     Columns with a colon count since the load began: "requests:ENDPOINT", "failed:ENDPOINT",
     "error:CAUSE" and "exception:CLASS"; one is absent if it never happened."""
 
+    lowest: Counts = field(default_factory=dict)
+    """What an application counts down -> the lowest value it came to; of inspected runs only."""
+    most_at_once: int | None = None
+    """Most requests that an application worked on at the same time; of inspected runs only."""
+
     @property
     def partial(self) -> bool:
         """Whether the run was cut short by the user, or by an error in the user's own code."""

@@ -23,7 +23,7 @@ from sim.measure.cleanups import CleanupLog
 from sim.measure.events import Events
 from sim.measure.funnel import Funnel
 from sim.measure.gauges import gauges, tallies
-from sim.measure.inspection import Inspection
+from sim.measure.inspection.inspection import Inspection
 from sim.measure.invariants import Watch
 from sim.measure.requests import RequestLog
 from sim.measure.series import Series
@@ -250,6 +250,7 @@ class Parts:
                 lambda: log.requests,
                 lambda: self.end.early(INVARIANT_BROKEN),
                 self.world.search.only,
+                lambda: self.watch.judged,
             )
 
     def _make_user_processes(self, streams: Streams, size: float) -> None:

@@ -23,7 +23,8 @@ With --app, look at a Flask or Django service of your own instead, and write wha
 
   ticketsim init --app shop.web:app ."""
 _EXIT_CODES: Final = """\
-exit codes: 0 ok; 1 the folder is not empty or cannot be written to, in one line"""
+exit codes: 0 ok; 1 the folder cannot be written to, is not empty, or (with --app) has one of
+these files; 104 the application cannot be imported; in one line"""
 
 
 def add_init(commands: Any) -> argparse.ArgumentParser:
@@ -32,7 +33,12 @@ def add_init(commands: Any) -> argparse.ArgumentParser:
         commands, "init", "a starter project for your own on-sale", _DESCRIPTION, _EXIT_CODES
     )
     parser.set_defaults(command=_init)
-    parser.add_argument("folder", metavar="DIR", help="a new or empty folder")
+    parser.add_argument(
+        "folder",
+        metavar="DIR",
+        help="a new or empty folder; with --app: the folder that has the application's package, "
+        "such as . (app.toml, app_sim.py and a workflow are written into it)",
+    )
     parser.add_argument(
         "--app",
         metavar="MODULE:APP",
@@ -43,7 +49,7 @@ def add_init(commands: Any) -> argparse.ArgumentParser:
 
 def _init(options: argparse.Namespace) -> ExitCode:
     if options.app is not None:
-        from experiments.studies.app_project import write_project
+        from experiments.studies.project.write import write_project
 
         path = write_project(options.app, options.folder)
         sys.stderr.write(f"{path}: fill in app_sim.py beside it; ticketsim run {path}\n")

@@ -16,6 +16,7 @@ from typing import Any, Final
 from experiments.config.reading import Config, Threshold
 from experiments.errors import ConfigError
 from experiments.interop.k6_customer import translated
+from experiments.statistics.thresholds import REFUSED
 from sim.load.settings import (
     ConstantArrivalRate,
     ConstantVUs,
@@ -295,6 +296,8 @@ def _arrivals(world: World) -> dict[str, float] | None:
 
 
 def _of_k6(metric: str) -> bool:
-    """Whether k6 itself measures this metric, with whatever tags."""
-    name = metric.partition("{")[0]
+    """Whether k6 itself measures this metric, with whatever tags but one."""
+    name, _, tags = metric.partition("{")
+    if any(tag.strip().startswith(f"{REFUSED}:") for tag in tags.split(",")):
+        return False
     return name.startswith("http_req") or name in {"iterations", "iteration_duration", "vus"}

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable
 from typing import Final, Literal
 
-from experiments.statistics.steps import STEPS, failed_share
+from experiments.statistics.steps import STEPS, buying_failed_share, failed_share, refused_share
 from experiments.statistics.summary import is_count, number_at
 from experiments.statistics.verdict import standing
 from sim.result import RunResult
@@ -53,6 +53,10 @@ def _goodput(run: RunResult) -> float:
     return run.funnel.get("paid", 0) / (run.simulated_s / _MINUTE_S) if run.simulated_s else 0.0
 
 
+def _violations(run: RunResult) -> float:
+    return float(sum(run.invariants.values()))
+
+
 def _step(step: str, run: RunResult) -> float | None:
     return failed_share(run, step)
 
@@ -93,5 +97,18 @@ STEPS_FAILED: Final = tuple(
 """Of the requests of each step of buying, refusals of the business apart."""
 SWEPT: Final = (*QUANTITIES, *WAITING_ROOM[:3], *PEOPLE_LOST, *STEPS_FAILED)
 """What every point of a sweep has."""
-COMPARED: Final = QUANTITIES + WAITING_ROOM
+VIOLATIONS: Final = Quantity(
+    "violations", "violations of invariants", "", -1, "violations", _violations
+)
+FAILED_BUT_REFUSED: Final = Quantity(
+    "failed_but_refused", "failed, refusals apart", "", -1, "share", buying_failed_share
+)
+COMPARED_OF_APPLICATIONS: Final = (
+    VIOLATIONS,
+    FAILED_BUT_REFUSED,
+    Quantity("refused", "refused", "", 0, "share", refused_share),
+    *(one for one in OF_APPLICATIONS if one is not FAILED),
+)
+"""A right service refuses more than one that sells too much, so `FAILED` judges none."""
+COMPARED: Final = (*QUANTITIES, *WAITING_ROOM, *COMPARED_OF_APPLICATIONS[:3])
 """Everything that variants are compared in."""

@@ -1,9 +1,9 @@
 """Ranks alternatives to a config, the config as it is among them.
 
-In this order: fewer of what a verdict demands broken; then more seats sold (standing at the end,
-reserved or paid); then less of the quantity in which the config as it is fails. What the paired
-runs cannot tell apart is a tie and shares a rank. Only an alternative whose verdict holds can be
-recommended; so none that breaks a threshold is.
+In this order: fewer invariants broken; fewer of what a verdict demands broken; then more seats
+sold (standing at the end, reserved or paid); then less of the quantity in which the config as it is
+fails. What the paired runs cannot tell apart is a tie and shares a rank. Only an alternative whose
+verdict holds can be recommended; so none that breaks a threshold is.
 """
 
 from __future__ import annotations
@@ -84,6 +84,12 @@ def broken(verdict: Verdict) -> int:
     return len(verdict["failures"]) + len(verdict["open"])
 
 
+def _level(verdict: Verdict) -> tuple[int, int]:
+    # A service that sells too much may well answer faster and refuse less.
+    invariants = sum(failure["kind"] == "invariant" for failure in verdict["failures"])
+    return invariants, broken(verdict)
+
+
 def ranked(entries: Sequence[Entry], quantity: FailingQuantity) -> list[Rank]:
     """Rank alternatives, best first; ties in the order given.
 
@@ -92,15 +98,14 @@ def ranked(entries: Sequence[Entry], quantity: FailingQuantity) -> list[Rank]:
         quantity: see `failing_quantity`.
     """
     found: list[Rank] = []
-    levels = sorted({broken(entry.verdict) for entry in entries})
-    for level in levels:
-        same = [entry for entry in entries if broken(entry.verdict) == level]
+    for level in sorted({_level(entry.verdict) for entry in entries}):
+        same = [entry for entry in entries if _level(entry.verdict) == level]
         for by_seats in _groups(same, lambda run: -standing(run), _seats_alike):
             for tied in _groups(by_seats, quantity.of, _quantity_alike):
                 rank = len(found) + 1
                 names = [entry.name for entry in tied]
                 found += [
-                    Rank(name, rank, level, tuple(other for other in names if other != name))
+                    Rank(name, rank, level[1], tuple(other for other in names if other != name))
                     for name in names
                 ]
     return found

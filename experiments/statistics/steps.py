@@ -29,7 +29,7 @@ STEPS: Final[Mapping[str, tuple[str, ...]]] = {
 STEP_LIMIT: Final = 0.01
 """Largest share of failed requests of a step in a run that holds, where the config states no limit
 of its own: the failure rate that k6's documentation uses in its examples of thresholds."""
-_BUSINESS: Final = frozenset({"402", "403", "409", "410"})
+REFUSALS: Final = frozenset({"402", "403", "409", "410"})
 """Statuses by which a service says no: not paid for, not for this person, taken, gone."""
 _BUSINESS_BESIDE: Final = frozenset(
     {"SeatLockedError", "NoFreeSeatError", "NotEnoughPointsError", "BookingStatusError"}
@@ -90,7 +90,7 @@ def counts_of(run: Measured, endpoints: Sequence[str]) -> tuple[int, int, int]:
         for status, count in run.outcomes.get(endpoint, {}).items():
             requests += count
             bad += count * is_failure(status)
-            refused += count * (status in _BUSINESS)
+            refused += count * (status in REFUSALS)
         causes = run.errors.get(endpoint, {})
         refused += sum(count for name, count in causes.items() if name in _BUSINESS_BESIDE)
         refused -= sum(count for name, count in causes.items() if name in _NO_BUSINESS)
@@ -108,6 +108,13 @@ def buying_failed_share(run: RunResult) -> float | None:
     endpoints = [endpoint for several in steps_of(run).values() for endpoint in several]
     requests, _, failed = counts_of(run, endpoints)
     return failed / requests if requests else None
+
+
+def refused_share(run: RunResult) -> float | None:
+    """The share of requests of all steps together that were refused; None without requests."""
+    endpoints = [endpoint for several in steps_of(run).values() for endpoint in several]
+    requests, refused, _ = counts_of(run, endpoints)
+    return refused / requests if requests else None
 
 
 def step_counts(
@@ -164,7 +171,7 @@ def _failures(runs: Sequence[RunResult], endpoints: Sequence[str]) -> Iterator[t
         for endpoint in endpoints:
             causes = run.errors.get(endpoint, {})
             statuses = run.outcomes.get(endpoint, {})
-            refused = sum(count for status, count in statuses.items() if status in _BUSINESS)
+            refused = sum(count for status, count in statuses.items() if status in REFUSALS)
             refused -= sum(count for name, count in causes.items() if name in _NO_BUSINESS)
             # The results do not say which cause had which status: causes that are known to have
             # one of the business come first, then those of a service of one's own.
@@ -187,4 +194,4 @@ def _likely(cause: str) -> int:
     known = getattr(errors, cause, None)
     if known is None:
         return 1
-    return 0 if str(getattr(known, "status", "")) in _BUSINESS else _NEVER
+    return 0 if str(getattr(known, "status", "")) in REFUSALS else _NEVER

@@ -4,7 +4,8 @@
 
     metric       one of k6's, such as http_req_failed, http_req_duration, http_reqs, vus,
                  or of the waiting room, such as waiting_time, order_inversions, goodput
-    tags         endpoint, status, method, expected_response, scenario
+    tags         endpoint, status, method, expected_response, scenario, and refused, which k6
+                 lacks: true for answers 402, 403, 409 and 410, by which a service says no
     aggregation  rate: rate; counter: count, rate; gauge: value;
                  trend: avg, min, med, max, and any percentile, such as p(95) or p(99.9)
     operator     <  <=  >  >=  ==  ===  !=
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from experiments.config.keys import nearest
@@ -25,7 +26,7 @@ from experiments.config.reading import Config, Threshold
 from experiments.errors import ConfigError
 from experiments.statistics.go_numbers import parse_duration_s, parse_float
 from experiments.statistics.outcomes import is_failure
-from experiments.statistics.steps import STEPS, failed_share
+from experiments.statistics.steps import REFUSALS, STEPS, failed_share
 from model.service import ENDPOINTS
 from sim.load.settings import scenarios
 from sim.measure.watched import Measured, Watched
@@ -83,7 +84,11 @@ _KINDS: Final[Mapping[str, str]] = {
 }
 _COUNTED: Final = ("http_req_failed", "http_reqs")
 """Metrics of which every combination of tags can be counted."""
-_TAGS: Final = ("endpoint", "status", "method", "expected_response", "step", "scenario")
+_TAGS: Final = (
+    *("endpoint", "status", "method", "expected_response", "refused", "step", "scenario"),
+)
+REFUSED: Final = "refused"
+"""The tag of requests that were refused as business."""
 STEP_FAILED: Final = "step_failed"
 """The share of failed requests of a step of buying, refusals of the business apart."""
 _BY_SCENARIO: Final = (
@@ -147,6 +152,8 @@ def _tag(name: str, endpoint: str, status: str) -> str:
         return status
     if name == "method":
         return endpoint.partition(" ")[0]
+    if name == REFUSED:
+        return "true" if status in REFUSALS else "false"
     return "false" if is_failure(status) else "true"
 
 
@@ -190,7 +197,7 @@ def watched(config: Config) -> Watched:
     Raises:
         ConfigError: see `criteria`.
     """
-    found = criteria(config.header.thresholds, config.name)
+    found = criteria_of(config)
     for one in found:
         _check_scenario(one, config)
     percentiles = sorted({p for one in found if (p := one.measure.percentile) is not None})
@@ -220,21 +227,42 @@ def measures() -> dict[str, list[str]]:
     return {metric: list(_AGGREGATIONS[kind]) for metric, kind in _KINDS.items()}
 
 
-def criteria(thresholds: Mapping[str, Sequence[str | Threshold]], source: str) -> list[Criterion]:
+def criteria_of(config: Config) -> list[Criterion]:
+    """The thresholds of a config. Raises ConfigError as `criteria` does."""
+    # Which endpoints an application has is known when it has run.
+    endpoints = () if config.world.app.path else ENDPOINTS
+    return criteria(config.header.thresholds, config.name, endpoints)
+
+
+def criteria(
+    thresholds: Mapping[str, Sequence[str | Threshold]],
+    source: str,
+    endpoints: Collection[str] = ENDPOINTS,
+) -> list[Criterion]:
     """Parse the thresholds of a config.
 
     Args:
         thresholds: metric -> expressions.
         source: the config, for messages.
+        endpoints: the ones that a tag may name; empty: any.
 
     Raises:
         ConfigError: a metric or tag that does not exist, or an expression that is not right.
     """
-    return [
-        _criterion(name, one if isinstance(one, Threshold) else Threshold(one), source)
-        for name, several in thresholds.items()
-        for one in several
-    ]
+    found = []
+    for name, several in thresholds.items():
+        for one in several:
+            threshold = one if isinstance(one, Threshold) else Threshold(one)
+            found.append(_criterion(name, threshold, source))
+            endpoint = dict(found[-1].measure.tags).get("endpoint", "")
+            if endpoint and endpoints and endpoint not in endpoints:
+                raise ConfigError(
+                    source,
+                    f'thresholds."{name}"',
+                    f"no endpoint {endpoint}",
+                    allowed=", ".join(endpoints),
+                )
+    return found
 
 
 def _check_scenario(criterion: Criterion, config: Config) -> None:
@@ -401,9 +429,7 @@ def _not_measured(metric: str, tags: Sequence[tuple[str, str]]) -> Iterator[_Wro
 def _wrong_value(tag: str, value: str) -> Iterator[_Wrong]:
     if tag not in _TAGS:
         yield _Wrong(f"no tag {tag}", ", ".join(_TAGS))
-    if tag == "endpoint" and value not in ENDPOINTS:
-        yield _Wrong(f"no endpoint {value}", ", ".join(ENDPOINTS))
     if tag == "status" and not value.isdecimal():
         yield _Wrong(f"status {value}", "a number such as 500, 0 for no answer")
-    if tag == "expected_response" and value not in {"true", "false"}:
-        yield _Wrong(f"expected_response {value}", "true, false")
+    if tag in {"expected_response", REFUSED} and value not in {"true", "false"}:
+        yield _Wrong(f"{tag} {value}", "true, false")

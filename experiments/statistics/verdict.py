@@ -27,8 +27,8 @@ from experiments.statistics.full_size import at_full_size, refusal
 from experiments.statistics.intervals import mean
 from experiments.statistics.outcomes import POLL
 from experiments.statistics.saturation import CAUSED_BY, SEATS, Full, full_resources
-from experiments.statistics.steps import STEP_LIMIT, STEPS, StepCounts, step_counts
-from experiments.statistics.thresholds import STEP_FAILED, Criterion, Measure, holds
+from experiments.statistics.steps import STEP_LIMIT, STEPS, StepCounts, causes_at, step_counts
+from experiments.statistics.thresholds import REFUSED, STEP_FAILED, Criterion, Measure, holds
 from sim.result import RunResult
 
 Outcome = Literal["holds", "fails", "open"]
@@ -103,6 +103,10 @@ class Failure(TypedDict):
     """Config key of the limit behind it, or empty where none was found."""
     setting: NotRequired[float | str | None]
     """The value of `resource` in the config, at full size."""
+    worst: NotRequired[float]
+    """Of an invariant in several runs: its violations in the worst of them; `value` is the mean."""
+    runs_broken: NotRequired[int]
+    """Of an invariant in several runs: in how many of them it broke."""
     rounded: NotRequired[bool]
     """Whether `resource` has so few units at this scale that the rounding may be what failed."""
 
@@ -168,10 +172,10 @@ def verdict_on(
     judged = {name: counts for name, counts in steps.items() if name not in own}
     people = _people(runs)
     failures = [
+        *_failed_invariants(broken, runs),
         *_failed_thresholds(rows, terms.criteria, runs, full),
         *_failed_steps(judged, full),
         *_failed_sale(people, runs, full),
-        *_failed_invariants(broken),
     ]
     failures = [_told_at(failure, terms) for failure in failures]
     undecided = list(_undecided(rows, runs))
@@ -333,7 +337,12 @@ def _failed_thresholds(
             step = dict(criterion.measure.tags)["step"]
             causes, behind = step_counts(runs)[step]["causes"], full
         elif metric == _FAILED:
-            causes, behind = _errors(runs, [endpoint] if endpoint else _endpoints(runs)), full
+            endpoints = [endpoint] if endpoint else _endpoints(runs)
+            unrefused = dict(criterion.measure.tags).get(REFUSED) == "false"
+            causes = (
+                _errors_but_refusals(runs, endpoints) if unrefused else _errors(runs, endpoints)
+            )
+            behind = full
         elif metric == _DURATIONS:
             # A slow answer has no cause among the errors: what was full is behind it.
             behind = full
@@ -395,6 +404,13 @@ def _errors(runs: Sequence[RunResult], endpoints: Sequence[str]) -> Counter[str]
     return found
 
 
+def _errors_but_refusals(runs: Sequence[RunResult], endpoints: Sequence[str]) -> Counter[str]:
+    found = Counter[str]()
+    for endpoint in endpoints:
+        found.update(causes_at(runs, endpoint))
+    return found
+
+
 def _failed_steps(steps: Mapping[str, StepCounts], full: Sequence[Full]) -> Iterator[Failure]:
     for name, counts in steps.items():
         if counts["failed_share"] > counts["limit"]:
@@ -417,9 +433,14 @@ def _sells_tickets(runs: Sequence[RunResult]) -> bool:
     return not any("transactions_left_open" in run.invariants for run in runs)
 
 
-def _failed_invariants(broken: Mapping[str, float]) -> Iterator[Failure]:
+def _failed_invariants(broken: Mapping[str, float], runs: Sequence[RunResult]) -> Iterator[Failure]:
     for name, count in broken.items():
-        yield _failure("invariant", name, "", count, 0.0, {}, ())
+        failure = _failure("invariant", name, "", count, 0.0, {}, ())
+        if len(runs) > 1:
+            counts = [run.invariants.get(name, 0) for run in runs]
+            failure["worst"] = max(counts)
+            failure["runs_broken"] = sum(one > 0 for one in counts)
+        yield failure
 
 
 def _failure(

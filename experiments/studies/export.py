@@ -91,7 +91,7 @@ def _k6_summary(job: _Job) -> None:
     from experiments.interop.export_k6 import summary
 
     thresholds = job.kept.config.header.thresholds if job.kept.config else {}
-    content = summary(job.first[1], criteria(thresholds, "config.toml"))
+    content = summary(job.first[1], criteria(thresholds, "config.toml", ()))
     with whole_text(job.path) as file:
         file.write(as_json(content))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from experiments.config.reading import Config
 from experiments.statistics.saturation import limits_of, rounded_limits, settings_of
-from experiments.statistics.thresholds import criteria
+from experiments.statistics.thresholds import criteria_of
 from experiments.statistics.verdict import Terms
 
 
@@ -23,7 +23,7 @@ def terms_of(
         ConfigError: a threshold of the config is not valid.
     """
     small = config.world_at(scale)
-    found = tuple(criteria(config.header.thresholds, config.name))
+    found = tuple(criteria_of(config))
     return Terms(
         criteria=() if config.header.thresholds_check_model and not of_gate else found,
         scale=scale,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sim.app.segments import ApplicationCharges
-    from sim.app.sql.transactions.database import Charge, Dialect
+    from sim.app.sql.transactions.database import Charge, Details, Dialect
     from sim.kernel.environment import Environment
 
 
@@ -33,6 +33,7 @@ class Databases:
         self._random = random
         self.by_name: Final[dict[tuple[str, str], Database]] = {}
         self.obstacles: Final[list[Callable[[Any, Any], None]]] = []
+        self._told: Details | None = None
 
     def find(self, name: str, dialect: Dialect) -> Database:
         """The database of this name, created at the first connection."""
@@ -49,6 +50,7 @@ class Databases:
                 random=self._random,
             )
             found.obstacles = self.obstacles
+            found.told = self._told
         return found
 
     @property
@@ -61,6 +63,12 @@ class Databases:
         self._charge = charge
         for database in self.by_name.values():
             database.charge = charge
+
+    def tell_statements(self, told: Details) -> None:
+        """Tell the rows and the values of each statement, just before it is charged."""
+        self._told = told
+        for database in self.by_name.values():
+            database.told = told
 
     @property
     def storage(self) -> Databases:
@@ -100,6 +108,10 @@ class Databases:
             }
             for (dialect, name), database in sorted(self.by_name.items())
         }
+
+    def final_text(self) -> bytes:
+        """All committed rows as text that depends only on these."""
+        return repr(self.final_rows()).encode()
 
     def hold_rows(self, table: str, for_s: float) -> int:
         """Lock every committed row of a table for a while; return how many. Blocks."""

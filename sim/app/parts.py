@@ -16,8 +16,8 @@ from sim.app.seams.output import Muffled
 from sim.app.seams.runtime import RUNTIME
 from sim.app.server import ApplicationServer
 from sim.app.sql.drivers.mysqldb import DRIVER_MODULES
-from sim.app.watch import ApplicationWatch
-from sim.app.watchdog import ApplicationWatchdog
+from sim.app.watching.invariants import ApplicationWatch
+from sim.app.watching.watchdog import ApplicationWatchdog
 from sim.customers.customer_function import customer_function
 from sim.wiring import Parts
 

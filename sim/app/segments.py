@@ -15,7 +15,7 @@ from sim.app.aio.blocking import BLOCKED
 from sim.app.seams.clock import REAL
 from sim.app.seams.runtime import CURRENT, RUNTIME
 from sim.kernel.errors import ThreadKilled
-from sim.world import OTHER_ENDPOINTS
+from sim.world import factor_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +106,7 @@ class Segments:
         for name, seconds in settings.segments.items():
             endpoint, _, rest = name.partition(SEPARATOR)
             before, _, after = rest.partition(SEPARATOR)
-            self._known[endpoint, before, after] = seconds * self._factor(endpoint)
+            self._known[endpoint, before, after] = seconds * factor_of(self._factors, endpoint)
         self.measuring = measuring
         self.measured: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
         self.requests: list[list[tuple[tuple[str, str, str], int]]] = []
@@ -116,15 +116,12 @@ class Segments:
         self.missing: Counter[str] = Counter()
         """Endpoint -> segments that were charged the default time."""
 
-    def _factor(self, endpoint: str) -> float:
-        return self._factors.get(endpoint, self._factors.get(OTHER_ENDPOINTS, 1.0))
-
     def seconds(self, endpoint: str, before: str, after: str) -> float:
         """Processor time of one segment."""
         found = self._known.get((endpoint, before, after))
         if found is None:
             self.missing[endpoint] += 1
-            return self._default_s * self._factor(endpoint)
+            return self._default_s * factor_of(self._factors, endpoint)
         self.charged[endpoint] += 1
         return found
 

@@ -9,24 +9,25 @@ programs (bots). docs/reference/people.md has every transition in a table.
 from __future__ import annotations
 
 from math import gamma, log
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sim.customers.buyer import expiry_s, pause_s
 from sim.customers.parking import Parking
-from sim.customers.purchase import UNAUTHORISED, Page, Purchase
+from sim.customers.purchase import NO_PAUSE, UNAUTHORISED, Page, Purchase
 from sim.customers.shop import CHECK, CONCERT, GENERATION
 from sim.customers.user import CANCELLED
 from sim.measure.funnel import Step
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from sim.customers.human_settings import Human
     from sim.customers.user import Answer, User
-    from sim.kernel.environment import Rests
     from sim.kernel.random_streams import Stream
 
+    Rests = Generator[float, None, None]
+
 _FOR_EVER: Final = float("inf")
-_NONE: Final = -1.0
-"""No pause; a pause of 0 still lets the page look whether it is to be loaded again."""
 _MOST_EXTRA_TABS: Final = 20
 _SOONEST_RELOAD_S: Final = 1.0
 """Shortest time from an answer to the next press of the reload key, in seconds."""
@@ -37,8 +38,11 @@ def _human(user: User) -> Rests:
         user.memory = person = Person(user)
         user.reached(Step.ARRIVED)
         for _ in range(person.extra_tabs):
-            user.open_tab(Parking(person.visit))
-        yield from person.visit(user)
+            user.open_tab(Parking(person.tab))
+        # As `Person.tab`, without a generator within this one: that would double the memory.
+        page = person.opens(user)
+        while (pause_s := person.works_until_pause(user, page)) is not None:
+            yield user.pausing(pause_s)
         user.wait_for_tabs()
         user.leave()
     user.finish(spin=False)
@@ -84,28 +88,43 @@ class Person:
             self._leaves_s = max(user.now_s, user.opens_s) + waits_s
             self.extra_tabs = tabs
 
-    def visit(self, tab: User) -> Rests:
+    def tab(self, tab: User) -> Rests:
         """Work in one tab until the visit is over or another tab is let in."""
+        page = self.opens(tab)
+        while (pause_s := self.works_until_pause(tab, page)) is not None:
+            yield tab.pausing(pause_s)
+
+    def opens(self, tab: User) -> Page:
+        """Open the page in a tab."""
         page = Page(tab, self._leaves_s, bot=self._bot)
         page.reload_at_s = self._next_reload_s(tab)
-        purchase = Purchase(tab, page)
+        return page
+
+    def works_until_pause(self, tab: User, page: Page) -> float | None:
+        """Work in one tab until the next pause, which is returned; None when the work is over."""
+        if page.pause_s != NO_PAUSE:
+            # The pause before is over.
+            self._look_again(tab, page)
         while self._buys_in in {None, tab} and not self._over:
             if tab.now_s >= page.leaves_s:
                 self._give_up()
-            elif page.token is not None and page.token["type"] == "ACCESS":
+            elif page.jwt is not None and page.has_access:
                 self._buys_in = tab
-                self._over = purchase.next_step(page.token)
+                if page.purchase is None:
+                    page.purchase = Purchase(tab, page)
+                self._over = page.purchase.next_step(page.jwt)
             else:
-                page.pause_s, page.next_s = _NONE, -_FOR_EVER
-                if page.token is None:
+                page.pause_s, page.next_s = NO_PAUSE, -_FOR_EVER
+                if page.jwt is None:
                     self._ask_for_token(tab, page)
                 else:
-                    self._poll(tab, page, page.token)
-                if page.pause_s != _NONE:
+                    self._poll(tab, page, page.jwt)
+                if page.pause_s != NO_PAUSE:
                     rest_s = self._rest_s(tab, page)
                     if rest_s > 0.0:
-                        yield tab.pausing(rest_s)
+                        return rest_s
                     self._look_again(tab, page)
+        return None
 
     def _give_up(self) -> None:
         self._over = True
@@ -118,21 +137,22 @@ class Person:
         answer = tab.post(GENERATION, "/v1/token/generation", {}, body, patience_s=patience)
         if answer.ok:
             token = answer.body
-            page.token, page.expires_s = token, expiry_s(token["jwt"])
+            page.jwt, page.expires_s = str(token["jwt"]), expiry_s(token["jwt"])
+            page.has_access = token["type"] == "ACCESS"
             if token["type"] == "WAIT":
                 page.pause_s = self._interval_s(tab, answer)
         elif answer.error != CANCELLED:
             page.pause_s = page.retry_s
 
-    def _poll(self, tab: User, page: Page, token: dict[str, Any]) -> None:
+    def _poll(self, tab: User, page: Page, jwt: str) -> None:
         """Ask for the place, as the waiting page does; look again later."""
-        headers = {"WaitingToken": str(token["jwt"])}
+        headers = {"WaitingToken": jwt}
         patience = page.request_patience_s
         answer = tab.get(CHECK, "/v1/token/check", headers, patience_s=patience)
         position = answer.body["position"] if answer.ok else None
         if position == 0 or answer.error == CANCELLED or answer.status == UNAUTHORISED:
             # Let in, out of patience, or unknown to the service: load the page again.
-            page.token = None
+            page.jwt = None
         if position == 0 or answer.error == CANCELLED:
             return
         page.next_s = self._interval_s(tab, answer)
@@ -149,9 +169,9 @@ class Person:
         """Load the page again after a pause, if it is time, or if its token expires before long."""
         if tab.now_s >= page.reload_at_s:
             page.reload_at_s = self._next_reload_s(tab)
-            page.token = None
+            page.jwt = None
         if tab.clock_s + page.next_s >= page.expires_s:
-            page.token = None
+            page.jwt = None
 
     def _next_reload_s(self, tab: User) -> float:
         if self._bot:

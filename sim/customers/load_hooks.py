@@ -55,17 +55,18 @@ class CustomerHooks:
         self._user_of(vu).iterate(self._customer)
 
     def steps(self, vu: VirtualUser) -> Rests:
-        """As `iterate`, for a customer whose pauses park its thread."""
+        """Begin an iteration of a customer whose pauses park its thread; return its pauses."""
         assert isinstance(self._customer, Parking)  # noqa: S101 - `parks` was asked before
         user = self._user_of(vu)
-        began_s = user.begin_iteration()
-        try:
-            yield from self._customer.steps(user)
-        except Exception as error:
+        user.begin_iteration()
+        return self._customer.steps(user)
+
+    def steps_over(self, vu: VirtualUser, begin_s: float, error: Exception | None) -> None:
+        """End an iteration that `steps` began at `begin_s`."""
+        user = self._user_of(vu)
+        if error is not None:
             user.script_failed(error)
-            raise
-        finally:
-            user.end_iteration(began_s)
+        user.end_iteration(begin_s)
 
     @property
     def parks(self) -> bool:

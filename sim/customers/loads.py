@@ -78,7 +78,7 @@ class RunLoads:
             first_id=self._users,
         )
         if hooks.parks:
-            executor.steps = hooks.steps
+            executor.steps = hooks
         executor.min_iteration_s = world.generator.min_iteration_s
         self._users += most_users(load)
         self._executors[name] = executor

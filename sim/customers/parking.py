@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sim.kernel.environment import Rests
+    from collections.abc import Callable, Generator
 
 
 class Waiting(Protocol):
@@ -25,12 +23,13 @@ class Parking:
     blocks instead, so that another customer function can call it.
 
     Args:
-        steps: the generator function; between two pauses it may block as any customer function.
+        steps: makes the pauses of a user, mostly a generator function. Between two pauses it may
+            block as any customer function.
     """
 
     __slots__ = ("steps",)
 
-    def __init__(self, steps: Callable[[Any], Rests]) -> None:
+    def __init__(self, steps: Callable[[Any], Generator[float, None, None]]) -> None:
         self.steps = steps
 
     def __call__(self, user: Waiting) -> None:

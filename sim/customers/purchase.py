@@ -8,7 +8,7 @@ chooses another seat.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sim.customers.shop import ask_booking, ask_dates, ask_payment, ask_seats
 from sim.customers.user import CANCELLED
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from sim.customers.user import Answer, User
 
 UNAUTHORISED: Final = 401
+NO_PAUSE: Final = -1.0
+"""No pause; a pause of 0 still lets the page look whether it is to be loaded again."""
 _CONFLICT: Final = 409
 _LOWEST_REFUSED: Final = 400
 _LOWEST_BROKEN: Final = 500
@@ -31,27 +33,34 @@ class Page:
         "_tab",
         "bot",
         "expires_s",
+        "has_access",
+        "jwt",
         "next_s",
         "pause_s",
         "pay_until_s",
+        "purchase",
         "reload_at_s",
-        "token",
     )
 
     def __init__(self, tab: User, leaves_s: float, *, bot: bool) -> None:
         self._tab = tab
         self._patience_over_s = leaves_s
         self.bot = bot
-        self.token: dict[str, Any] | None = None
+        # Not the whole answer: many people keep a token.
+        self.jwt: str | None = None
+        self.has_access = False
+        """Whether the token is an access token."""
         self.expires_s = float("inf")
         """When the token expires, in seconds since 1970, as its `exp` says."""
         self.reload_at_s = float("inf")
-        self.pause_s = 0.0
+        self.pause_s = NO_PAUSE
         """Until the page asks again."""
         self.next_s = 0.0
         """Until it asks the time after."""
         self.pay_until_s: float | None = None
         """Deadline for the payment of the booked seat; None: no seat is booked."""
+        self.purchase: Purchase | None = None
+        """None until the tab is let in."""
 
     @property
     def leaves_s(self) -> float:
@@ -105,9 +114,9 @@ class Purchase:
         self._unanswered = False
         """A payment got no answer: the service may have accepted it."""
 
-    def next_step(self, token: dict[str, Any]) -> bool:
+    def next_step(self, jwt: str) -> bool:
         """Continue the purchase at its present step; return whether the visit is over."""
-        headers = {"Authorization": f"Bearer {token['jwt']}"}
+        headers = {"Authorization": f"Bearer {jwt}"}
         if self._booking is None:
             return self._choose(headers)
         return self._pay(headers, self._booking)
@@ -181,7 +190,7 @@ class Purchase:
     def _recover(self, answer: Answer) -> bool:
         """Pause after a failure; a person whom the service no longer knows loads the page again."""
         if answer.status == UNAUTHORISED:
-            self._page.token = None
+            self._page.jwt = None
         if answer.error != CANCELLED:
             self._page.wait(self._page.retry_s)
         return False

@@ -147,7 +147,8 @@ class User:
         self._site = site
         self._part = part
         self._tab = tab
-        self._tabs: list[_Tab] = []
+        self._tabs: list[_Tab] | None = None
+        """Other tabs; hardly anybody has any."""
         self._closed = False
         self._arrived = False
         self._in_a_row = 0
@@ -233,9 +234,9 @@ class User:
     def end_iteration(self, began_s: float) -> None:
         """End the iteration that began then, in whatever way."""
         env = self._site.env
-        for tab in self._tabs:
+        tabs, self._tabs = self._tabs, None
+        for tab in tabs or ():
             tab.close()
-        self._tabs.clear()
         if self._site.generator.settings.connections == "per_iteration":
             self.leave()
         if env.now == began_s:
@@ -284,6 +285,8 @@ class User:
         The `User` given to it has the same id, but a connection and random numbers of its own.
         All tabs are closed when the iteration ends.
         """
+        if self._tabs is None:
+            self._tabs = []
         number = len(self._tabs) + 1
         self._tabs.append(_Tab(self._site.env, self._in_tab(number), number, work))
 
@@ -292,7 +295,7 @@ class User:
 
     def wait_for_tabs(self) -> None:
         """Block until the work in every other tab is over; raise the first error in one of them."""
-        for tab in self._tabs:
+        for tab in self._tabs or ():
             tab.join()
 
     def may_leave(self, *, bot: bool) -> None:
@@ -539,7 +542,7 @@ def _in_tab(purpose: str, tab: int) -> str:
 class _Tab:
     """Another tab of a user, and the thread that its work runs in."""
 
-    __slots__ = ("_begun", "_closed", "_error", "_user", "_work", "_worker")
+    __slots__ = ("_begun", "_closed", "_error", "_rests", "_user", "_work", "_worker")
 
     def __init__(
         self, env: Environment, user: User, number: int, work: Callable[[User], None]
@@ -549,11 +552,10 @@ class _Tab:
         self._begun = False
         self._closed = False
         self._error: Exception | None = None
+        self._rests: Rests | None = None
         name = f"vu-{user.id}-tab-{number}"
         self._worker: Thread = (
-            env.spawn_steps(name, self._run_steps(work))
-            if isinstance(work, Parking)
-            else env.spawn(name, self._run)
+            env.spawn_steps(name, self) if isinstance(work, Parking) else env.spawn(name, self._run)
         )
 
     def _run(self) -> None:
@@ -571,21 +573,43 @@ class _Tab:
         finally:
             self._user.leave()
 
-    def _run_steps(self, work: Parking) -> Rests:
-        """As `_run`."""
-        self._begun = True
-        if self._closed:
-            return
+    # A tab whose pauses park its thread is the body of that thread: `Rests`.
+
+    def __next__(self) -> float:
+        """Go on until the next pause, as `_run`."""
+        if self._rests is None:
+            self._begun = True
+            if self._closed:
+                raise StopIteration
+            assert isinstance(self._work, Parking)  # noqa: S101 - else the thread runs `_run`
+            self._rests = self._work.steps(self._user)
+        return self._next_pause(self._rests, None)
+
+    def throw(self, error: BaseException, /) -> float:
+        """Raise `error` at the pause."""
+        if self._rests is None:
+            raise error
+        return self._next_pause(self._rests, error)
+
+    def _next_pause(self, rests: Rests, error: BaseException | None) -> float:
+        over = True
         try:
-            yield from work.steps(self._user)
-        except IterationInterrupted:
+            pause_s = next(rests) if error is None else rests.throw(error)
+            over = False
+        except StopIteration:
             pass
+        except IterationInterrupted as interrupted:
+            interrupted.let_go()
         except (KernelError, MemoryError):
             raise
-        except Exception as error:  # noqa: BLE001 - as in `_run`
-            self._error = error
+        except Exception as failed:  # noqa: BLE001 - as in `_run`
+            self._error = failed
         finally:
-            self._user.leave()
+            if over:
+                self._user.leave()
+        if over:
+            raise StopIteration
+        return pause_s
 
     def join(self) -> None:
         """Block until the work is over; raise the error that it failed with."""

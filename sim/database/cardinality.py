@@ -12,19 +12,38 @@ from sim.database.statements import TableInfo
 class _Group:
     """Rows per combination of values of some columns of a table."""
 
-    __slots__ = ("positions", "rows")
+    __slots__ = ("_rows", "combinations", "positions")
 
-    def __init__(self, positions: tuple[int, ...], rows: dict[tuple[Any, ...], int]) -> None:
+    def __init__(self, positions: tuple[int, ...]) -> None:
         self.positions = positions
-        self.rows = rows
+        self.combinations = 0
+        """How many combinations of values there are."""
+        # By all values but the last, then by the last: no tuple is kept for each combination.
+        self._rows: dict[tuple[Any, ...], dict[Any, int]] = {}
 
-    def add(self, image: tuple[Any, ...], number: int) -> None:
-        values = tuple(image[position] for position in self.positions)
-        rows = self.rows.get(values, 0) + number
-        if rows:
-            self.rows[values] = rows
+    def rows(self, values: tuple[Any, ...]) -> int:
+        """Rows with these values."""
+        among = self._rows.get(values[:-1])
+        return 0 if among is None else among.get(_last(values), 0)
+
+    def add(self, values: tuple[Any, ...], number: int) -> None:
+        """Count so many rows more with these values."""
+        among = self._rows.setdefault(values[:-1], {})
+        last = _last(values)
+        before = among.get(last, 0)
+        if before + number:
+            among[last] = before + number
         else:
-            del self.rows[values]
+            del among[last]
+        self.combinations += bool(before + number) - bool(before)
+
+    def add_row(self, image: tuple[Any, ...], number: int) -> None:
+        """Count a row as it is stored."""
+        self.add(tuple(image[position] for position in self.positions), number)
+
+
+def _last(values: tuple[Any, ...]) -> Any:
+    return values[-1] if values else None
 
 
 class GroupCounts:
@@ -48,15 +67,15 @@ class GroupCounts:
 
     def rows(self, table: str) -> int:
         """Rows of a table."""
-        return self._group(table, ()).rows.get((), 0)
+        return self._group(table, ()).rows(())
 
     def matching(self, table: str, columns: tuple[str, ...], values: tuple[Any, ...]) -> int:
         """Number of rows in which these columns have these values, as SQLite stores them."""
-        return self._group(table, columns).rows.get(values, 0)
+        return self._group(table, columns).rows(values)
 
     def mean(self, table: str, columns: tuple[str, ...]) -> float:
         """Number of rows per combination of values that occurs in these columns."""
-        return self.rows(table) / max(1, len(self._group(table, columns).rows))
+        return self.rows(table) / max(1, self._group(table, columns).combinations)
 
     def tracks(self, table: str) -> bool:
         """Whether this object must be told of changes of the table."""
@@ -68,9 +87,9 @@ class GroupCounts:
         """Take one row's change into account."""
         for group in self._groups[table].values():
             if before is not None:
-                group.add(before, -1)
+                group.add_row(before, -1)
             if after is not None:
-                group.add(after, 1)
+                group.add_row(after, 1)
 
     def forget(self, table: str) -> None:
         """Count the rows again at the next question."""
@@ -91,4 +110,9 @@ class GroupCounts:
         self._hide()
         order = self._columns[table]
         positions = tuple(order.index(column) for column in columns)
-        return _Group(positions, {row[:-1]: row[-1] for row in self._raw.execute(sql)})
+        group = _Group(positions)
+        for row in self._raw.execute(sql):
+            # Without columns the only row is there even for an empty table.
+            if row[-1]:
+                group.add(row[:-1], row[-1])
+        return group

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from sim.database.results import StoredRows
 
 
-class ResultMemo:
-    """Results by SELECT and parameters: at most `most_rows` rows, plus one row per result."""
+_SMALL: Final = 2
+"""A row, and one for the result."""
+MOST_SMALL: Final = 4_096
+"""Kept results of at most one row. Each is half a kilobyte for a few microseconds, and there is one
+for each person who has asked for a token."""
 
-    def __init__(self, most_rows: int) -> None:
+
+class ResultMemo:
+    """Results by SELECT and parameters: at most `most_rows` rows, plus one row per result.
+
+    Of results of at most one row it keeps `most_small`.
+    """
+
+    def __init__(self, most_rows: int, most_small: int = MOST_SMALL) -> None:
         self._most_rows = most_rows
+        self._most_small = most_small
+        self._small: list[tuple[frozenset[str], Any]] = []
+        """Where results of at most one row are kept, or were."""
         self.held_rows = 0
         """Rows kept now, plus one row per result."""
         self._by_tables: defaultdict[frozenset[str], dict[Any, StoredRows]] = defaultdict(dict)
@@ -29,8 +42,21 @@ class ResultMemo:
             return
         if self.held_rows + rows > self._most_rows:
             self.clear()
+        if rows <= _SMALL:
+            self._make_room()
+            self._small.append((tables, key))
         self.held_rows += rows
         self._by_tables[tables][key] = stored
+
+    def _make_room(self) -> None:
+        """Remove all small results when there are too many."""
+        if len(self._small) < self._most_small:
+            return
+        for tables, key in self._small:
+            stored = self._by_tables[tables].pop(key, None)
+            if stored is not None:
+                self.held_rows -= len(stored) + 1
+        self._small.clear()
 
     def forget(self, table: str) -> None:
         """Remove the results that read a table that has changed."""
@@ -42,4 +68,5 @@ class ResultMemo:
     def clear(self) -> None:
         """Remove all results."""
         self._by_tables.clear()
+        self._small.clear()
         self.held_rows = 0

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     Steps = Generator[simpy.Event, Any, None]
     """A SimPy process of the world: a generator that yields the events it waits for."""
-    Rests = Generator[float, None, None]
-    """The body of a thread that can be parked: it yields each pause, in seconds."""
 
 _INFINITY: Final = float("inf")
 # SimPy's priorities, of which the smaller one goes first.
@@ -34,6 +32,8 @@ _NORMAL: Final = 1
 # A compiled program finds what is final without a look at the module's names.
 _heappop: Final = heapq.heappop
 _heappush: Final = heapq.heappush
+_FIRST_SWEEP: Final = 4_096
+"""Entries of the queue from which on it is worth while to look for entries without effect."""
 
 
 class Timeout:
@@ -46,6 +46,21 @@ class Timeout:
 
 
 TIMEOUT: Final = Timeout()
+
+
+class Rests(Protocol):
+    """The body of a thread that can be parked: an iterator of its pauses, in seconds.
+
+    A generator is one. An object of a class of its own takes less memory.
+    """
+
+    def __next__(self) -> float:
+        """Go on until the next pause. Raises `StopIteration` at the end."""
+        ...
+
+    def throw(self, error: BaseException, /) -> float:
+        """Go on with `error`, raised where the body pauses, until the next pause."""
+        ...
 
 
 _Entry = Any
@@ -165,6 +180,8 @@ class Aside(Protocol):
 class Thread:
     """A simulated thread: a name and a blocking function that runs on simulated time.
 
+    `label` is an object whose text is the thread's name.
+
     With `steps` instead of a function the thread is parked at each pause that the generator
     yields: it has no stack until it goes on. Between two pauses it runs and blocks as any thread,
     on a stack that it borrows.
@@ -177,8 +194,8 @@ class Thread:
         "env",
         "error",
         "glet",
+        "label",
         "local",
-        "name",
         "pending",
         "started",
         "steps",
@@ -190,12 +207,12 @@ class Thread:
     def __init__(
         self,
         env: Environment,
-        name: str,
+        label: object,
         target: Callable[[], None] | None,
         steps: Rests | None = None,
     ) -> None:
         self.env = env
-        self.name = name
+        self.label = label
         self.target = target
         self.steps = steps
         self.started = False
@@ -214,7 +231,18 @@ class Thread:
         self.glet: greenlet.greenlet = (
             greenlet.greenlet(self._run, env.hub) if steps is None else env.hub
         )
-        self._joiners: list[Waiter] = []
+        self._joiners: list[Waiter] | None = None
+
+    @property
+    def name(self) -> str:
+        """What messages call the thread."""
+        return str(self.label)
+
+    def add_joiner(self, waiter: Waiter) -> None:
+        """Wake `waiter` when the thread is over."""
+        if self._joiners is None:
+            self._joiners = []
+        self._joiners.append(waiter)
 
     def _run(self, _value: object) -> None:
         env = self.env
@@ -235,9 +263,9 @@ class Thread:
     def _over(self) -> None:
         self.done = True
         self.env.threads.pop(self, None)
-        for joiner in self._joiners:
+        joiners, self._joiners = self._joiners, None
+        for joiner in joiners or ():
             joiner.wake()
-        self._joiners.clear()
 
     def go_on(self, steps: Rests) -> None:
         """Run until the next pause or the end; for the stack that the thread has borrowed."""
@@ -280,7 +308,7 @@ class Thread:
         """Block the current thread until this one is over."""
         if not self.done:
             waiter = self.env.waiter()
-            self._joiners.append(waiter)
+            self.add_joiner(waiter)
             waiter.wait()
 
 
@@ -340,6 +368,7 @@ class Environment:
         self.now = 0.0
         """Simulated time; the event loop moves it."""
         self._queue: list[Any] = []
+        self._sweep_at = _FIRST_SWEEP
         self._number = 0
         self._ties: Iterator[int] | None = None
         self._active_proc: Any = None
@@ -380,13 +409,13 @@ class Environment:
         """Ask `source` for its events from now on."""
         self._sources.append(source)
 
-    def spawn(self, name: str, target: Callable[[], None]) -> Thread:
+    def spawn(self, label: object, target: Callable[[], None]) -> Thread:
         """Start a thread at the current time, after everything already due now."""
-        return self._begun(Thread(self, name, target))
+        return self._begun(Thread(self, label, target))
 
-    def spawn_steps(self, name: str, steps: Rests) -> Thread:
+    def spawn_steps(self, label: object, steps: Rests) -> Thread:
         """As `spawn`, for a thread that is parked at each pause that `steps` yields."""
-        return self._begun(Thread(self, name, None, steps))
+        return self._begun(Thread(self, label, None, steps))
 
     def _begun(self, thread: Thread) -> Thread:
         self.threads[thread] = None
@@ -467,7 +496,22 @@ class Environment:
             raise KernelError(message)
         timer = Timer(function)
         _heappush(self._queue, (time_s, _NORMAL, self.number(), timer))
+        if len(self._queue) >= self._sweep_at:
+            self._sweep()
         return timer
+
+    def _sweep(self) -> None:
+        """Remove cancelled timers and wake-ups that others have replaced: they do nothing.
+
+        Each request cancels a timer or two that are due much later. The order of what is left
+        stays: entries are ordered by their numbers. Shuffled ones are not: then a look at the
+        queue's first time would draw fewer random numbers.
+        """
+        queue = self._queue
+        if self._ties is None:
+            queue[:] = [entry for entry in queue if _has_effect(entry)]
+            heapq.heapify(queue)
+        self._sweep_at = max(_FIRST_SWEEP, 2 * len(queue))
 
     def call_in(self, delay_s: float, function: Callable[[], object]) -> Timer:
         """Call `function` after `delay_s` seconds."""
@@ -808,6 +852,13 @@ class Environment:
             # Kept, the thread could not be freed while the stack is idle.
             del thread
             thread = self.hub.switch(None)
+
+
+def _has_effect(entry: _Entry) -> bool:
+    what = entry[3]
+    if isinstance(what, Thread):
+        return what.pending is entry and not what.done
+    return not isinstance(what, Timer) or what.pending
 
 
 def _as_simpy(env: Environment) -> Any:

@@ -77,7 +77,8 @@ class Arrivals(Executor):
         if not self._over:
             self._admit(vu)
 
-    def _goes_on(self, vu: VirtualUser) -> bool:
+    def goes_on(self, vu: VirtualUser) -> bool:
+        """See `Executor.goes_on`."""
         # Wanted for one iteration at each arrival.
         wanted, vu.wanted = vu.wanted, False
         return wanted and not vu.cancelled

@@ -37,7 +37,8 @@ class CountedIterations(Executor):
             if vu.active:
                 self._cancel(vu)
 
-    def _goes_on(self, vu: VirtualUser) -> bool:
+    def goes_on(self, vu: VirtualUser) -> bool:
+        """See `Executor.goes_on`."""
         in_time = self.env.now < self.start_s + self._max_duration_s
         return in_time and not vu.stopped and self._take_one(vu)
 

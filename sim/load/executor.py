@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from sim.kernel.environment import Environment, KernelError, Timer
+from sim.load.parked_run import ParkedRun
 from sim.load.virtual_user import IterationInterrupted, LoadHooks, VirtualUser
 
 if TYPE_CHECKING:
-    from sim.kernel.environment import Rests
+    from sim.load.parked_run import SteppedIterations
 
 Iterate = Callable[[VirtualUser], None]
 
@@ -33,7 +34,7 @@ class Executor(ABC):
         interrupted_iterations: those cut off by the end of a graceful period.
         dropped_iterations: those not started, for want of users or time.
         longest_s: how long it takes at most, graceful periods included.
-        steps: an iteration whose pauses park its thread, instead of `iterate`; None: it blocks.
+        steps: iterations whose pauses park the thread, instead of `iterate`; None: it blocks.
         min_iteration_s: k6's minIterationDuration: a user waits after a shorter iteration.
         all_done: a SimPy event that happens when the last user has left for good.
     """
@@ -59,7 +60,7 @@ class Executor(ABC):
         self.longest_s = longest_s
         self._first_id = first_id
         self.min_iteration_s = 0.0
-        self.steps: Callable[[VirtualUser], Rests] | None = None
+        self.steps: SteppedIterations | None = None
         # Interrupts users that never leave; cancelled when all have left.
         self._timer: Timer | None = None
 
@@ -82,7 +83,7 @@ class Executor(ABC):
         """Schedule everything."""
 
     @abstractmethod
-    def _goes_on(self, vu: VirtualUser) -> bool:
+    def goes_on(self, vu: VirtualUser) -> bool:
         """Whether an active user begins an iteration now; else it leaves. May block its thread."""
 
     def _left(self, vu: VirtualUser) -> None:
@@ -104,49 +105,33 @@ class Executor(ABC):
         vu.begun = False
         self.active_vus += 1
         if self.steps is not None:
-            vu.thread = self.env.spawn_steps(f"vu-{vu.id}", self._run_steps(vu, self.steps))
+            vu.thread = self.env.spawn_steps(vu, ParkedRun(self, self.steps, vu))
             return
         # Not a partial: a call through C takes half a kilobyte more of stack for each user.
-        vu.thread = self.env.spawn(f"vu-{vu.id}", lambda: self._run(vu))
+        vu.thread = self.env.spawn(vu, lambda: self.run_blocking(vu))
 
-    def _run(self, vu: VirtualUser) -> None:
+    def run_blocking(self, vu: VirtualUser) -> None:
+        """Run the iterations of an active user until it leaves; blocks its thread."""
         vu.begun = True
-        goes_on = self._goes_on(vu)
+        goes_on = self.goes_on(vu)
         while goes_on:
-            begin_s = self._begin_iteration(vu)
+            begin_s = self.begin_iteration(vu)
             try:
                 self.hooks.iteration_started(vu)
                 self._iterate(vu)
-            except IterationInterrupted:
+            except IterationInterrupted as interrupted:
+                interrupted.let_go()
                 vu.cancelled = True
             except (KernelError, MemoryError):
                 raise
             except Exception as error:  # noqa: BLE001 - a script may fail in any way; the load goes on
                 self.hooks.script_failed(vu, error)
-            self._end_iteration(vu, begin_s)
-            goes_on = self._goes_on(vu)
-        self._leave(vu)
+            self.end_iteration(vu, begin_s)
+            goes_on = self.goes_on(vu)
+        self.leave(vu)
 
-    def _run_steps(self, vu: VirtualUser, steps: Callable[[VirtualUser], Rests]) -> Rests:
-        """As `_run`, with iterations that yield their pauses."""
-        vu.begun = True
-        goes_on = self._goes_on(vu)
-        while goes_on:
-            begin_s = self._begin_iteration(vu)
-            try:
-                self.hooks.iteration_started(vu)
-                yield from steps(vu)
-            except IterationInterrupted:
-                vu.cancelled = True
-            except (KernelError, MemoryError):
-                raise
-            except Exception as error:  # noqa: BLE001 - as in `_run`
-                self.hooks.script_failed(vu, error)
-            self._end_iteration(vu, begin_s)
-            goes_on = self._goes_on(vu)
-        self._leave(vu)
-
-    def _leave(self, vu: VirtualUser) -> None:
+    def leave(self, vu: VirtualUser) -> None:
+        """An active user is not active any more."""
         vu.active = False
         self.active_vus -= 1
         self._left(vu)
@@ -170,13 +155,13 @@ class Executor(ABC):
         if vu.begun and vu.thread is not None:
             vu.thread.interrupt(IterationInterrupted())
 
-    def _begin_iteration(self, vu: VirtualUser) -> float:
+    def begin_iteration(self, vu: VirtualUser) -> float:
         """Note that an iteration of the customer function begins; return when."""
         self._watch_clock(vu)
         vu.iteration += 1
         return self.env.now
 
-    def _end_iteration(self, vu: VirtualUser, begin_s: float) -> None:
+    def end_iteration(self, vu: VirtualUser, begin_s: float) -> None:
         """Count an iteration that is over."""
         if vu.cancelled:
             self.interrupted_iterations += 1

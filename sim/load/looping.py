@@ -94,7 +94,8 @@ class LoopingUsers(Executor):
                 self._cancel(vu)
         self._allowed = vus
 
-    def _goes_on(self, vu: VirtualUser) -> bool:
+    def goes_on(self, vu: VirtualUser) -> bool:
+        """See `Executor.goes_on`."""
         while vu.wanted and (vu.stopped or vu.spinning):
             self._idle_on(vu)
         return vu.wanted

@@ -30,7 +30,7 @@ from sqlalchemy import text
 from sim.measure.funnel import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sim.kernel.environment import Environment
     from sim.measure.funnel import Funnel
@@ -84,7 +84,14 @@ _ALL: Final = text("SELECT " + ", ".join(f"({sql})" for sql in (*_SQL.values(), 
 class Watch:
     """Looks at both sets of the queue after every command that may have let someone in."""
 
+    judged: Collection[tuple[str, ...]] = ()
+    """Not told: every table and both sets."""
+    most_at_once: int | None = None
+    """Not measured: the ticket service's threads and seats are in the config."""
+
     def __init__(self, env: Environment, server: Server, capacity: int) -> None:
+        self.lowest: Counts = {}
+        """Nothing is counted down: each seat is a row."""
         self._env = env
         self._last_s = env.now
         self._server = server

@@ -8,6 +8,7 @@ customer functions tell; what neither shows has no samples.
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -24,15 +25,47 @@ COHORTS: Final = 4
 """People are divided into so many groups of equal size by when they came."""
 _MS: Final = 1e3
 _MINUTE_S: Final = 60.0
+_NEVER: Final = float("inf")
 
 Metrics = dict[str, dict[str, float]]
+
+
+class _Times:
+    """When each user, numbered from 1, first did something: eight bytes a user, not a hundred."""
+
+    __slots__ = ("_count", "_times_s")
+
+    def __init__(self) -> None:
+        self._times_s: array[float] = array("d")
+        self._count = 0
+
+    def note(self, user: int, now_s: float) -> None:
+        """Note a user's time, if it is the first."""
+        times_s = self._times_s
+        if user >= len(times_s):
+            times_s.extend([_NEVER] * (user + 1 - len(times_s)))
+        if times_s[user] == _NEVER:
+            times_s[user] = now_s
+            self._count += 1
+
+    def __len__(self) -> int:
+        """How many users have a time."""
+        return self._count
+
+    def __getitem__(self, user: int) -> float:
+        """The time of a user who has one."""
+        return self._times_s[user]
+
+    def users(self) -> list[int]:
+        """Who has a time, in the order of their numbers."""
+        return [user for user, at_s in enumerate(self._times_s) if at_s != _NEVER]
 
 
 class _Steps:
     """When each user came and got in, and who booked and paid."""
 
     def __init__(self) -> None:
-        self.came_s: dict[int, float] = {}
+        self.came_s = _Times()
         self.got_in_s: dict[int, float] = {}
         self.booked: set[int] = set()
         self.paid: set[int] = set()
@@ -42,7 +75,7 @@ class _Steps:
         """Note the first time of a step."""
         self.empty = False
         if step in {Step.WAITED, Step.ADMITTED}:
-            self.came_s.setdefault(user, now_s)
+            self.came_s.note(user, now_s)
         if step is Step.ADMITTED:
             self.got_in_s.setdefault(user, now_s)
         elif step is Step.BOOKED:
@@ -52,7 +85,7 @@ class _Steps:
 
     def in_order(self) -> list[int]:
         """Those who came, in the order in which they came."""
-        return sorted(self.came_s, key=lambda user: (self.came_s[user], user))
+        return sorted(self.came_s.users(), key=lambda user: (self.came_s[user], user))
 
 
 class WaitingRoom:
@@ -68,11 +101,12 @@ class WaitingRoom:
         """Users who are programs."""
         self.opens_s = 0.0
         """When the sale opens; seconds since the load began."""
-        self._arrived_s: dict[int, float] = {}
+        self._arrived_s = _Times()
         self._abandoned_s: dict[int, float] = {}
         self._shown = _Steps()
         self._told = _Steps()
-        self._position: dict[int, int] = {}
+        self._position: array[float] = array("d")
+        """The place told last to each user; 0: none."""
         self._positions_told = 0
         self.position_went_up = 0
         self.sold_out_s: float | None = None
@@ -83,7 +117,7 @@ class WaitingRoom:
         `told`: the customer function says so, of a step that answers of the service may show.
         """
         if step is Step.ARRIVED:
-            self._arrived_s.setdefault(user, now_s)
+            self._arrived_s.note(user, now_s)
         elif step is Step.ABANDONED:
             self._abandoned_s.setdefault(user, now_s)
         elif step is Step.SOLD_OUT:
@@ -91,8 +125,8 @@ class WaitingRoom:
                 self.sold_out_s = now_s
         else:
             (self._told if told else self._shown).note(user, step, now_s)
-        if step is Step.ADMITTED:
-            self._position.pop(user, None)
+        if step is Step.ADMITTED and user < len(self._position):
+            self._position[user] = 0.0
 
     @property
     def _steps(self) -> _Steps:
@@ -102,10 +136,13 @@ class WaitingRoom:
     def told_position(self, user: int, position: int) -> None:
         """Note what a check answered; 0 means: no longer waiting."""
         self._positions_told += 1
-        before = self._position.get(user, 0)
+        places = self._position
+        if user >= len(places):
+            places.extend([0.0] * (user + 1 - len(places)))
+        before = places[user]
         if position > before > 0:
             self.position_went_up += 1
-        self._position[user] = position
+        places[user] = position
 
     def metrics(self, measured_s: float) -> Metrics:
         """Return the metrics of a run of `measured_s`; those without samples are absent.
@@ -123,7 +160,7 @@ class WaitingRoom:
             result["position_went_up"] = {"count": self.position_went_up}
         if self.sold_out_s is not None:
             result["time_to_sell_out"] = {"value": self.sold_out_s * _MS}
-        if steps.came_s:
+        if len(steps.came_s):
             result |= self._order()
         if steps.got_in_s:
             result |= self._waiting()
@@ -132,7 +169,7 @@ class WaitingRoom:
                 "rate": len(steps.got_in_s) / measured_s,
             }
             result["admissions_per_minute"] = self._per_minute(measured_s)
-        if (steps.came_s or self._arrived_s) and self.answers_show | (not steps.empty):
+        if (len(steps.came_s) or len(self._arrived_s)) and self.answers_show | (not steps.empty):
             result["shut_out"] = {"count": self._shut_out()}
         return result | self._leaving()
 
@@ -143,7 +180,7 @@ class WaitingRoom:
         """
         steps = self._steps
         sold_out_s = float("inf") if self.sold_out_s is None else self.sold_out_s
-        outside = (self._arrived_s.keys() | steps.came_s.keys()) - steps.got_in_s.keys()
+        outside = {*self._arrived_s.users(), *steps.came_s.users()} - steps.got_in_s.keys()
         left_s = [self._abandoned_s.get(user, float("inf")) for user in outside]
         if sold_out_s == float("inf"):
             return sum(at_s >= self.opens_s for at_s in left_s)

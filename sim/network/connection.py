@@ -15,7 +15,16 @@ REQUEST_TIMEOUT: Final = "RequestTimeout"
 class Connection:
     """One client's keep-alive connection, open or not."""
 
-    __slots__ = ("accepted", "epoch", "idle_since_s", "on_accepted", "open", "port", "requests")
+    __slots__ = (
+        "accepted",
+        "epoch",
+        "idle_entries",
+        "idle_since_s",
+        "on_accepted",
+        "open",
+        "port",
+        "requests",
+    )
 
     def __init__(self) -> None:
         self.open = False
@@ -26,5 +35,7 @@ class Connection:
         self.on_accepted: Callable[[], None] | None = None
         """A request that was sent before the service accepted the connection."""
         self.epoch = 0
-        """Counts how often it was opened, so that old idle entries can be told."""
+        """Counts how often it was opened."""
+        self.idle_entries = 0
+        """How often the service has it in its list of idle connections; only the last counts."""
         self.port: LocalPort | None = None

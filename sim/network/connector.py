@@ -52,7 +52,8 @@ class Connector:
         self._generator = generator
         self._network = network
         self._rng = rng
-        self._idle: deque[tuple[Connection, int, float]] = deque()
+        # In the order in which they became idle; a connection again each time, as it is cheap.
+        self._idle: deque[Connection] = deque()
         self._idle_timer = False
         self._backlog: deque[Connection] = deque()
         self._established: dict[Connection, None] = {}
@@ -257,13 +258,13 @@ class Connector:
 
     def _rest(self, connection: Connection) -> None:
         """The connection is idle from now on: the server closes it after its keep-alive time."""
-        now = self._env.now
-        connection.idle_since_s = now
         idle = self._idle
         # Nobody has to remember connections that are not idle any more.
-        while idle and (idle[0][0].idle_since_s != idle[0][2] or not idle[0][0].open):
-            idle.popleft()
-        idle.append((connection, connection.epoch, now))
+        while idle and not self._is_first_idle(idle[0]):
+            idle.popleft().idle_entries -= 1
+        connection.idle_since_s = self._env.now
+        connection.idle_entries += 1
+        idle.append(connection)
         if not self._idle_timer:
             self._idle_timer = True
             self._env.call_in(self._service.connection_timeout_s, self._close_idle)
@@ -273,13 +274,17 @@ class Connector:
         timeout_s = self._service.connection_timeout_s
         now = self._env.now
         while idle:
-            connection, epoch, since_s = idle[0]
-            current = connection.epoch == epoch and connection.idle_since_s == since_s
-            if current and connection.open:
-                due_s = since_s + timeout_s
+            connection = idle[0]
+            if self._is_first_idle(connection):
+                due_s = connection.idle_since_s + timeout_s
                 if due_s > now:
                     self._env.call_at(due_s, self._close_idle)
                     return
                 self._close_by_service(connection)
-            idle.popleft()
+            idle.popleft().idle_entries -= 1
         self._idle_timer = False
+
+    @staticmethod
+    def _is_first_idle(connection: Connection) -> bool:
+        """Whether the first connection of the list has been idle since it came there."""
+        return connection.open and connection.idle_entries == 1 and connection.idle_since_s >= 0.0

@@ -214,7 +214,8 @@ class ClientConnection:
             the commands that were refused while queueing, as (index, error): nothing was run then;
             and the replies, errors among them, or None if a watched key changed.
         """
-        batch = [self._resolve(args) for args in commands]
+        texts: dict[str, bytes] = {}
+        batch = [self._resolve(args, texts) for args in commands]
         if self._before_command is not None:
             cost_ns = self._server.transaction_cost_ns(batch)
             self._before_command("exec", cost_ns)
@@ -245,23 +246,27 @@ class ClientConnection:
             connection = self._connection = ServerConnection(self._server)
         return connection
 
-    def _encoded(self, args: tuple[Any, ...]) -> list[bytes]:
+    def _encoded(self, args: tuple[Any, ...], texts: dict[str, bytes] | None) -> list[bytes]:
+        """Arguments as they are sent; equal ones of `texts` are one object, which sets keep."""
         fields: list[bytes] = []
         for arg in args:
             if arg.__class__ is str:
-                fields.append(arg.encode())
+                field = arg.encode()
+                fields.append(field if texts is None else texts.setdefault(arg, field))
             else:
                 fields.append(arg if arg.__class__ is bytes else bytes(self._encoder.encode(arg)))
         return fields
 
-    def _resolve(self, args: tuple[Any, ...]) -> tuple[Plan, list[bytes]]:
+    def _resolve(
+        self, args: tuple[Any, ...], texts: dict[str, bytes] | None = None
+    ) -> tuple[Plan, list[bytes]]:
         """The plan for a command and its arguments; `args` holds its name first."""
         token: str = args[0]
         plan = self._plans.get(token)
         if plan is not None:
-            return plan, self._encoded(args[1:])
+            return plan, self._encoded(args[1:], texts)
         name = token.lower()
-        rest = self._encoded(args)[1:]
+        rest = self._encoded(args, texts)[1:]
         if has_subcommands(name) and rest:
             name, rest = f"{name} {rest[0].decode().lower()}", rest[1:]
         plan = self._server.plans.get(name)

@@ -24,7 +24,7 @@ from sim.service.service_class import new_service, start_service
 from sim.stations.connection_pool import ConnectionPool
 from sim.stations.reentrant_lock import ReentrantLock
 from sim.stations.worker_pool import WorkerPool
-from sim.world import OTHER_ENDPOINTS
+from sim.world import factor_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -394,7 +394,7 @@ class Server:
             noise *= self.costs.rare_code_factor
         factors = self.world.service.factors
         if factors:
-            noise *= factors.get(endpoint, factors.get(OTHER_ENDPOINTS, 1.0))
+            noise *= factor_of(factors, endpoint)
         return self._warm_up.factor(int(served / size), int(self._served_all / size), noise)
 
     def response_bytes(self, endpoint: str, response: Response) -> float:

@@ -16,7 +16,7 @@ from sim.world.database import Database
 from sim.world.generator import Generator
 from sim.world.machine import Host, Memory
 from sim.world.network import Network
-from sim.world.service import OTHER_ENDPOINTS, RequestsBefore, Service
+from sim.world.service import OTHER_ENDPOINTS, RequestsBefore, Service, factor_of
 from sim.world.world import World
 
 __all__ = [
@@ -36,4 +36,5 @@ __all__ = [
     "RequestsBefore",
     "Service",
     "World",
+    "factor_of",
 ]

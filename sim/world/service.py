@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal
 
@@ -12,6 +13,11 @@ from model.setting import Setting
 OTHER_ENDPOINTS: Final = "*"
 """In a table of endpoints: all that are not named."""
 _BEFORE = "measured: pool borrows before each load (docs/calibration.md); counts not per run"
+
+
+def factor_of(factors: Mapping[str, float], endpoint: str) -> float:
+    """The factor of an endpoint's processor time: its own, or that of all others, or 1."""
+    return factors.get(endpoint, factors.get(OTHER_ENDPOINTS, 1.0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from sim.app import watchdog
 from sim.app.errors import StuckError
 from sim.app.seams.runtime import RUNTIME
-from sim.app.watchdog import ApplicationWatchdog, Spent
+from sim.app.watching import watchdog
+from sim.app.watching.watchdog import ApplicationWatchdog, Spent
 
 APP = """
     from MySQLdb import connect

@@ -2,8 +2,8 @@
 
 A run is one thread of the operating system, in which a customer function that never blocks keeps
 everything else from happening, the answer to Ctrl-C too. The watchdog looks from another thread.
-Applications have another watchdog, `sim.app.watchdog`: a signal, which also reaches code that waits
-for a lock of the operating system, and which counts memory.
+Applications have another watchdog, `sim.app.watching.watchdog`: a signal, which also reaches code
+that waits for a lock of the operating system, and which counts memory.
 """
 
 from __future__ import annotations

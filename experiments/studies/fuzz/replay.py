@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
 
 from experiments.config.reading import Config, check
 from experiments.config.sources import Merged
@@ -13,14 +16,23 @@ from experiments.studies.fuzz.shrink import Case
 from sim.app.modules import roots_of
 from sim.world import World
 
+_LONGEST_NAME: Final = 100
 
-def replay_config(case: Case, found_in: Config, names: str) -> str:
+
+def replay_name(names: Sequence[str]) -> str:
+    """A name of a file, which no shell takes apart, for what breaks."""
+    plain = re.sub(r"[^\w.-]+", "-", "-".join(names)).strip("-.")
+    return f"replay-{plain[:_LONGEST_NAME]}.toml"
+
+
+def replay_config(case: Case, found_in: Config, names: str, folder: Path) -> str:
     """The text of a config that shows a violation.
 
     Args:
         case: what has to be run.
         found_in: the config that the search began with.
         names: what breaks.
+        folder: where the config will be.
 
     Raises:
         TicketsimError: the world has something that no config can say.
@@ -31,7 +43,7 @@ def replay_config(case: Case, found_in: Config, names: str) -> str:
         "name": f"{found_in.name}-replay",
         "description": f"breaks: {names}; found by ticketsim fuzz {found_in.name}",
         "seed": case.seed,
-        **_code_folder(case.world),
+        **_code_folder(case.world, folder),
         **_differences(case.world, World()),
     }
     again = check(Merged(table, {}), "replay")
@@ -40,9 +52,14 @@ def replay_config(case: Case, found_in: Config, names: str) -> str:
     return tomli_w.dumps(table)
 
 
-def _code_folder(world: World) -> dict[str, str]:
-    """Where an application's own code is: a replay may be run from any folder."""
-    return {"python_path": roots_of(world.app.path)[0]} if world.app.path else {}
+def _code_folder(world: World, folder: Path) -> dict[str, str]:
+    """Where an application's own code is, from the config's folder where they share one."""
+    if not world.app.path:
+        return {}
+    code, here = Path(roots_of(world.app.path)[0]), folder.resolve()
+    # Folders that have only the root in common are not moved together.
+    near = code.parts[:2] == here.parts[:2] and len(code.parts) > 1
+    return {"python_path": os.path.relpath(code, here) if near else str(code)}
 
 
 def _differences(value: Any, default: Any) -> dict[str, Any]:

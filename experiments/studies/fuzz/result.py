@@ -28,7 +28,7 @@ class Finding(TypedDict):
     smallest: bool
     """Whether nothing more can be left out; false when time was up before that was known."""
     schedule: list[str]
-    """The events of the smallest case, the violation last."""
+    """The events of the smallest case that matter, below a heading; the violation last."""
 
 
 class FuzzResult(TypedDict):
@@ -47,6 +47,8 @@ class FuzzResult(TypedDict):
     violations: dict[str, int]
     """What was broken -> tries that broke it."""
     findings: list[Finding]
+    not_exercised: list[str]
+    """Where nothing broke: what could not have broken, and what to set."""
     partial: bool
     """Whether tries are missing: interrupted, out of budget, or ended by a violation."""
     digest: str

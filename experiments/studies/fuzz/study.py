@@ -17,10 +17,12 @@ from experiments.runs.study_result import StudyResult
 from experiments.runs.wanted import Wanted
 from experiments.runs.workers.replications import seed_of
 from experiments.statistics.summary import combined_digest
-from experiments.studies.fuzz.replay import replay_config
+from experiments.studies.fuzz.exercised import not_exercised
+from experiments.studies.fuzz.replay import replay_config, replay_name
 from experiments.studies.fuzz.result import SCHEMA, Finding, FuzzResult
 from experiments.studies.fuzz.shrink import Case, Shrinker
 from experiments.studies.fuzz.trial import Trial, found_by, users_of, varied
+from sim.measure.inspection.decisive import story_in
 from sim.result import RunResult
 from sim.world import World
 
@@ -50,7 +52,7 @@ class _Fuzz:
     def __init__(
         self, config: Config, options: RunOptions, seeds: int, *, keep_going: bool
     ) -> None:
-        self._began_s = time.monotonic()
+        self._began_s = options.began_s
         self._config = config
         self._options = options
         self._seeds = seeds
@@ -63,6 +65,7 @@ class _Fuzz:
         )
         self._runner = Runner(self._journal, options)
         self._found_after_s: dict[int, float] = {}
+        self._written: set[str] = set()
 
     def searched(self) -> StudyResult[FuzzResult]:
         """Try, and make what was found smaller."""
@@ -135,13 +138,16 @@ class _Fuzz:
             "stalls": len(world.search.stalls),
             "shrinking_runs": shrinker.runs,
             "smallest": shrinker.finished,
-            "schedule": run.notes,
+            "schedule": story_in(run.notes) or run.notes,
         }
 
     def _write_replay(self, case: Case, names: tuple[str, ...]) -> str:
-        text = replay_config(case, self._config, ", ".join(names))
-        name = f"replay-{'-'.join(names)}".replace(": ", "-") + ".toml"
+        name = replay_name(names)
+        if name in self._written:
+            name = f"{name.removesuffix('.toml')}-{len(self._written) + 1}.toml"
+        self._written.add(name)
         folder = self._journal.folder
+        text = replay_config(case, self._config, ", ".join(names), folder or Path())
         if folder is not None:
             self._journal.write(name, text)
             return str(folder / name)
@@ -170,6 +176,7 @@ class _Fuzz:
             "faults": dict(sorted(faults.items())),
             "violations": dict(violations.most_common()),
             "findings": findings,
+            "not_exercised": [] if broken else not_exercised(self._world, list(results.values())),
             "partial": len(results) < self._tries,
             "digest": combined_digest([run.digest for run in results.values()]),
             "wall_seconds": round(time.monotonic() - self._began_s, 3),

@@ -17,6 +17,7 @@ from experiments.studies.fuzz.replay import replay_config
 from experiments.studies.fuzz.shrink import Case, Shrinker
 from experiments.studies.fuzz.trial import broken, users_of
 from model.policy import Policy
+from sim.measure.inspection.decisive import story_in
 from sim.result import RunResult
 from sim.scale import scaled
 
@@ -62,8 +63,8 @@ def _again(config: Config, scale: float, run: RunResult, names: tuple[str, ...])
         Case(inspected, run.seed), names, inspected, lambda: time.monotonic() < limit_s
     )
     smallest = shrinker.shrink()
-    for line in smallest.notes:
+    for line in story_in(smallest.notes) or smallest.notes:
         sys.stderr.write(f"  {line}\n")
     path = Path(f"replay-{run.seed}.toml")
-    write_text(path, replay_config(shrinker.case, config, ", ".join(names)))
+    write_text(path, replay_config(shrinker.case, config, ", ".join(names), Path()))
     return f"the shortest schedule is above, and again: ticketsim run {path}"

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _PREFIX = "http_req_duration{endpoint:"
 _FASTEST_MS = 1.0
 """Left end of the axis; what is quicker is drawn there."""
+_MANY_DECADES_MS = 1_000.0
+_MOST_TICKS = 20
 _MARKS = (("med", "o", BLUE), ("p(95)", "s", VERMILION), ("p(99)", "D", INK))
 
 
@@ -26,6 +28,8 @@ def latency(metrics: Mapping[str, Mapping[str, Any]], *, narrow: bool = False) -
         metrics: k6's, durations in milliseconds; those of `http_req_duration{endpoint:...}` count.
         narrow: see `style.new_figure`.
     """
+    from matplotlib.ticker import LogLocator
+
     rows = {
         "all requests": metrics.get("http_req_duration", {}),
         **{
@@ -46,7 +50,11 @@ def latency(metrics: Mapping[str, Mapping[str, Any]], *, narrow: bool = False) -
                 0.0, index - 0.25, short(name), transform=axes.get_yaxis_transform(), fontsize=10
             )
     slowest = max((float(row["max"]) for row in rows.values() if "max" in row), default=1e3)
-    axes.set_xlim(_FASTEST_MS * 0.85, max(slowest, 10.0) * 1.6)
+    right = max(slowest, 10.0) * 1.6
+    axes.set_xlim(_FASTEST_MS * 0.85, right)
+    # Left to itself, matplotlib leaves out decades where it expects the texts to be wide.
+    steps = (1.0,) if right > _MANY_DECADES_MS else (1.0, 3.0)
+    axes.xaxis.set_major_locator(LogLocator(subs=steps, numticks=_MOST_TICKS))
     axes.set_yticks(
         [] if narrow else range(len(rows)), [] if narrow else [short(name) for name in rows]
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from experiments.statistics.quantities import FAILED, Quantity
+from experiments.statistics.quantities import Quantity
 from experiments.statistics.verdict import Verdict
 from experiments.studies.compare.coverage import in_words
 from experiments.studies.compare.differences import ComparisonResult, VariantRow
@@ -26,6 +26,7 @@ from experiments.views.report.content import (
 from experiments.views.report.run_verdict import LEVELS
 from experiments.views.text.compare_text import (
     AS_IT_IS,
+    deciding_quantity,
     decision,
     is_ranked,
     known_quantities,
@@ -36,7 +37,7 @@ from experiments.views.text.verdict_text import all_failures, has_seats, headlin
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_DRAWN = ("bookings", "payments", "p95")
+_DRAWN = ("violations", "bookings", "payments", "p95")
 _LEVELS: Mapping[str, Level] = {"better": "held", "worse": "failed"}
 
 
@@ -75,10 +76,6 @@ def _partial(comparison: ComparisonResult) -> str:
     return (
         f"Not every run asked for is in it; {done}. The same command with the same --out goes on."
     )
-
-
-def _failed(row: VariantRow) -> Mapping[str, Any]:
-    return row["quantities"][FAILED.name]
 
 
 def _best(comparison: ComparisonResult) -> VariantRow | None:
@@ -180,8 +177,8 @@ def _decision_table(comparison: ComparisonResult) -> Iterator[Section]:
     seats = "most seats sold (reserved or paid at the end), then " if sells else ""
     yield Section(
         "What to decide by",
-        f"Fewest demands not met first, then {seats}{comparison.get('failing', '')}; the same rank "
-        "where the runs cannot tell.",
+        f"Fewest invariants broken first, then fewest demands not met, then {seats}"
+        f"{comparison.get('failing', '')}; the same rank where the runs cannot tell.",
         table=PageTable(
             ["rank", "variant", "verdict", "not met"] + ["seats sold", "paid", "shut out"] * sells,
             [_decided(*line) for line in lines],
@@ -208,7 +205,7 @@ def _forests(comparison: ComparisonResult) -> Iterator[Section]:
         "Failed requests: each variant minus the config as it is",
         "The mark is the mean difference, the line its 95 % interval. Left of zero fewer requests "
         "fail. Blue circles are better, red crosses worse; grey means that no difference is shown.",
-        draw=functools.partial(_forest, comparison, FAILED),
+        draw=functools.partial(_forest, comparison, deciding_quantity(comparison)),
     )
     for quantity in known_quantities(comparison):
         if quantity.name in _DRAWN and _varies(comparison, quantity):
@@ -229,6 +226,7 @@ def _varies(comparison: ComparisonResult, quantity: Quantity) -> bool:
 
 def _tables(comparison: ComparisonResult) -> Iterator[Section]:
     rows, known = comparison["variants"], known_quantities(comparison)
+    decides = deciding_quantity(comparison).name
     yield Section(
         "Every variant",
         "Values with the variant, and what the difference shows."
@@ -241,7 +239,7 @@ def _tables(comparison: ComparisonResult) -> Iterator[Section]:
             ["variant", "what it changes", "runs", *(quantity.label for quantity in known)],
             [_base(comparison), *(_variant(row, known) for row in rows)],
             frozenset({0, 1}),
-            ["open", *(_LEVELS.get(_failed(row)["verdict"], "open") for row in rows)],
+            ["open", *(_LEVELS.get(row["quantities"][decides]["verdict"], "open") for row in rows)],
         ),
     )
 

@@ -552,7 +552,8 @@ def _tables(summary: RunSummary, runs: Sequence[RunResult]) -> Iterator[Section]
         "What must never happen",
         "" if broken_ones else f"None of the {len(summary['invariants'])} did.",
         table=PageTable(
-            ["", "times"], [[broken(name), number(count)] for name, count in broken_ones.items()]
+            ["", "times, mean of the runs" if len(runs) > 1 else "times"],
+            [[broken(name), number(count)] for name, count in broken_ones.items()],
         )
         if broken_ones
         else None,

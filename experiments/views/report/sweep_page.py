@@ -82,7 +82,7 @@ def _ladder(sweep: SweepResult) -> list[PointResult]:
 def limits(sweep: SweepResult) -> dict[str, float]:
     """Quantity -> the most that the config's thresholds allow, where a sweep knows the quantity."""
     found: dict[str, float] = {}
-    for criterion in criteria(sweep.get("thresholds", {}), "thresholds"):
+    for criterion in criteria(sweep.get("thresholds", {}), "thresholds", ()):
         path = f"{criterion.measure.name}.{criterion.measure.aggregation}"
         for quantity in (FAILED, P95):
             if criterion.operator in {"<", "<="} and path == quantity.path:

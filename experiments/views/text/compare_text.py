@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from experiments.statistics.intervals import FEWEST_FOR_INTERVALS
 from experiments.statistics.quantities import (
+    COMPARED_OF_APPLICATIONS,
     FAILED,
-    OF_APPLICATIONS,
+    FAILED_BUT_REFUSED,
     QUANTITIES,
     WAITING_ROOM,
     Quantity,
@@ -20,7 +21,6 @@ from experiments.studies.compare.coverage import in_words as in_words_of_runs
 from experiments.studies.compare.differences import ComparisonResult, Difference, VariantRow
 from experiments.studies.compare.over_worlds import Effect, OverWorlds
 from experiments.views.text.run_text import (
-    duration,
     in_unit,
     number,
     percent,
@@ -52,8 +52,12 @@ _SHORT = {
     "never_let_in": "never in",
     "places_lost": "places lost",
     "unevenness": "unevenness",
+    "violations": "violations",
+    "refused": "refused",
 }
 _MOST_MISSING = 6
+_BUYING = "buying failed"
+"""The quantity where nothing fails; of an application it has a column of its own."""
 _TEXTS = frozenset({"variant", "verdict"})
 """Columns that are read from the left."""
 _MARKS = {
@@ -86,6 +90,7 @@ def render_verbose(comparison: ComparisonResult, width: int) -> str:
         _decision(comparison, width),
         _ranks(comparison, width),
         _heading(comparison, width),
+        _violations(comparison, width),
         _failures(comparison),
         _others(comparison),
         _waiting_room(comparison, width),
@@ -179,8 +184,8 @@ def _ranks(comparison: ComparisonResult, columns: int) -> Iterator[str]:
     failing = comparison.get("failing", "")
     seats = "most seats sold (reserved or paid at the end), then " if has_seats(verdict) else ""
     rule = (
-        f"rank: fewest demands not met, then {seats}{failing}; the same rank: the runs cannot tell "
-        "them apart"
+        f"rank: fewest invariants broken, fewest demands not met, then {seats}{failing}; the same "
+        "rank: the runs cannot tell them apart"
     )
     yield from wrapped("", words(rule), columns, " ")
 
@@ -232,7 +237,7 @@ def _cells(comparison: ComparisonResult, rank: int, name: str, verdict: Verdict)
     }
     cells |= _sold(verdict) if has_seats(verdict) else _answered(_values_of(comparison, name))
     failing = comparison.get("failing")
-    if failing:
+    if failing and not (failing == _BUYING and not has_seats(verdict)):
         value = comparison.get("failing_values", {}).get(name)
         cells[failing] = _failing(failing, value)
     return cells
@@ -259,11 +264,9 @@ def _values_of(comparison: ComparisonResult, name: str) -> Mapping[str, float | 
 
 def _answered(values: Mapping[str, float | None]) -> dict[str, str]:
     """How an application of the user's own answered: it has no seats that are known here."""
-    p95_ms = values["p95"]
-    return {
-        "requests failed": in_unit(values[FAILED.name], FAILED.unit),
-        "p95": "-" if p95_ms is None else duration(p95_ms),
-    }
+    known = [one for one in COMPARED_OF_APPLICATIONS if one.name in values]
+    heads = {FAILED_BUT_REFUSED.name: _BUYING, "p95": "p95"}
+    return {heads.get(one.name, one.name): in_unit(values[one.name], one.unit) for one in known}
 
 
 def _failing(name: str, value: float | None) -> str:
@@ -321,7 +324,16 @@ def _heading(comparison: ComparisonResult, width: int) -> Iterator[str]:
 def known_quantities(comparison: ComparisonResult) -> Sequence[Quantity]:
     """The quantities that the simulated service has."""
     base = comparison.get("base_verdict")
-    return QUANTITIES if base is None or has_seats(base) else OF_APPLICATIONS
+    if base is None or has_seats(base):
+        return QUANTITIES
+    # Comparisons that were kept by an earlier version have fewer.
+    return [one for one in COMPARED_OF_APPLICATIONS if one.name in comparison["base"]]
+
+
+def deciding_quantity(comparison: ComparisonResult) -> Quantity:
+    """The quantity of failures by which variants are judged."""
+    known = known_quantities(comparison)
+    return FAILED_BUT_REFUSED if FAILED_BUT_REFUSED in known else FAILED
 
 
 def _as_it_is(
@@ -336,17 +348,35 @@ def _name_width(comparison: ComparisonResult) -> int:
     return max(len("variant"), *(len(row["name"]) for row in comparison["variants"]))
 
 
+def _violations(comparison: ComparisonResult, columns: int) -> Iterator[str]:
+    """Which invariants broke, and how often in the mean of the runs, before everything else."""
+    base = comparison.get("base_verdict")
+    if base is None:
+        return
+    rows = [(AS_IT_IS, base), *((row["name"], row["verdict"]) for row in comparison["variants"])]
+    if not any(verdict["invariants"] for _, verdict in rows):
+        return
+    width = max(len(name) for name, _ in rows)
+    yield "broken invariants: violations, means of the runs"
+    for name, verdict in rows:
+        told = [f"{what} {number(count)}" for what, count in verdict["invariants"].items()]
+        yield from wrapped(f"{name:<{width}}  ", [", ".join(told) or "none"], columns)
+
+
 def _failures(comparison: ComparisonResult) -> Iterator[str]:
     """The deciding quantity, with intervals and verdicts."""
     width = _name_width(comparison)
+    deciding = deciding_quantity(comparison)
+    if deciding is not FAILED:
+        yield "requests that failed, refusals (402, 403, 409, 410) apart"
     yield (
         f"{'variant':<{width}} {'failed':>9} {'points':>8} {'95 % interval':>18} {'runs':>5}"
         "  verdict"
     )
     for row in comparison["variants"]:
-        found = row["quantities"][FAILED.name]
+        found = row["quantities"][deciding.name]
         yield (
-            f"{row['name']:<{width}} {in_unit(found['variant'], FAILED.unit):>9} "
+            f"{row['name']:<{width}} {in_unit(found['variant'], deciding.unit):>9} "
             f"{_points(found['difference']):>8} {_point_interval(found):>18} "
             f"{row['replications']:>5}  {found['verdict']}"
         )
@@ -365,8 +395,9 @@ def _point_interval(found: Difference) -> str:
 
 def _others(comparison: ComparisonResult) -> Iterator[str]:
     """The other quantities: the variant's value and what its difference shows."""
+    decides = deciding_quantity(comparison)
     yield from _values(
-        comparison, [one for one in known_quantities(comparison) if one is not FAILED]
+        comparison, [one for one in known_quantities(comparison) if one is not decides]
     )
     yield "+ better  - worse  > more  < fewer  = no difference shown  ? undecided"
 

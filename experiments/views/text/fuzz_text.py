@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Iterator
 
 from experiments.studies.fuzz.result import Finding, FuzzResult
-
-_MOST_EVENTS = 40
 
 
 def render(result: FuzzResult, width: int) -> str:
@@ -23,6 +22,8 @@ def _lines(result: FuzzResult, width: int) -> Iterator[str]:
     yield from _filled("faults injected", faults or "none", width)
     broken = ", ".join(f"{names} {count:,}" for names, count in result["violations"].items())
     yield from _filled("violations", broken or "none", width)
+    for remark in result["not_exercised"]:
+        yield from _filled("not exercised", remark, width)
     for finding in result["findings"]:
         yield ""
         yield from _finding(finding, width)
@@ -49,9 +50,6 @@ def _finding(finding: Finding, width: int) -> Iterator[str]:
         f"  {kind}: {finding['users']} users, {faults}, a thread held up "
         f"{finding['stalls']} times (after {finding['shrinking_runs']:,} runs)"
     )
-    yield f"  again: ticketsim run {finding['replay']}"
-    schedule = finding["schedule"]
-    if len(schedule) > _MOST_EVENTS:
-        yield f"  the last {_MOST_EVENTS} of {len(schedule)} events"
-    for line in schedule[-_MOST_EVENTS:]:
+    yield f"  again: ticketsim run {shlex.quote(finding['replay'])}"
+    for line in finding["schedule"]:
         yield f"    {line}" if len(line) + 4 <= width else f"    {line[: width - 7]}..."

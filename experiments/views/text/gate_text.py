@@ -21,6 +21,7 @@ from experiments.views.text.run_text import (
     wrapped,
 )
 from experiments.views.text.verdict_text import (
+    advice_on_refusals,
     has_seats,
     headline,
     people_sentence,
@@ -102,7 +103,7 @@ def next_steps(result: GateResult) -> list[str]:
         return []
     verdict = result.get("verdict")
     if result["outcome"] == "fail" and verdict is not None:
-        return list(advice_lines(verdict["failures"]))
+        return [*advice_lines(verdict["failures"]), *advice_on_refusals(verdict)]
     found = [
         f"{check['name']}: {_to_decide(check)}"
         for check in result["checks"]

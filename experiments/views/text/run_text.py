@@ -342,8 +342,12 @@ def _funnel(summary: RunSummary) -> Iterator[str]:
 def _invariants(summary: RunSummary, width: int) -> Iterator[str]:
     broken = {name: count for name, count in summary["invariants"].items() if count}
     kept = [name for name, count in summary["invariants"].items() if not count]
+    several = len(summary["runs"]) > 1
     for name, count in broken.items():
-        yield f"  BROKEN  {name}: {number(count)} violation{'s' if count != 1 else ''}"
+        told = f"{number(count)} violation{'s' if count != 1 else ''}"
+        worst = max(run["invariants"].get(name, 0) for run in summary["runs"])
+        more = f" in the mean of the runs, {number(worst)} in the worst" if several else ""
+        yield f"  BROKEN  {name}: {told}{more}"
     if kept:
         yield from wrapped("  kept    ", [f"{name}," for name in kept[:-1]] + kept[-1:], width, " ")
 

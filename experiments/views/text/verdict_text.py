@@ -34,6 +34,8 @@ def verdict_lines(verdict: Verdict, width: int) -> Iterator[str]:
     yield from failure_lines(verdict)
     for advice in advice_lines(verdict["failures"]):
         yield f"advice    {advice}"
+    for advice in advice_on_refusals(verdict):
+        yield f"advice    {advice}"
     if has_seats(verdict):
         yield f"seats     {seats_sentence(verdict)}"
         yield f"people    {people_sentence(verdict)}"
@@ -42,6 +44,25 @@ def verdict_lines(verdict: Verdict, width: int) -> Iterator[str]:
     yield from step_lines(verdict, width)
     if verdict["observed_off"]:
         yield f"observed  not shown by these runs: {', '.join(verdict['observed_off'])}"
+
+
+def advice_on_refusals(verdict: Verdict) -> Iterator[str]:
+    """That a threshold fails only as it counts refusals, and how it leaves them out."""
+    requests, refused, failed = (
+        sum(counts[name] for counts in verdict["steps"].values())
+        for name in ("requests", "refused", "failed")
+    )
+    answered = requests - refused
+    for failure in verdict["failures"]:
+        of_all = failure["name"].startswith("http_req_failed: ")
+        limit = failure["limit"] or 0.0
+        if of_all and refused and answered and failed / answered < limit:
+            yield (
+                f"{percent(refused / requests)} of the requests were refused (402, 403, 409, 410), "
+                "which http_req_failed counts as failed; of the others "
+                f"{percent(failed / answered)} failed: "
+                '"http_req_failed{refused:false}" judges those alone'
+            )
 
 
 def _uncounted(verdict: Verdict) -> str:
@@ -98,7 +119,7 @@ def failure_sentence(failure: Failure) -> str:
     """What failed, by how much, and why."""
     value = failure["value"]
     if failure["kind"] == "invariant":
-        return f"must never happen: {number(value)} {broken(failure['name'])}"
+        return _invariant_sentence(failure)
     if failure["kind"] == "sale":
         return failure["name"] + _why(failure)
     if failure["kind"] == "step":
@@ -108,6 +129,16 @@ def failure_sentence(failure: Failure) -> str:
     shown = shown_threshold(failure["name"], value)
     size = " at full size" if failure.get("at_full_size") else ""
     return f"{failure['name']}: is {shown}{size}{step}{_why(failure)}"
+
+
+def _invariant_sentence(failure: Failure) -> str:
+    what = broken(failure["name"])
+    if "worst" not in failure:
+        return f"must never happen: {number(failure['value'])} {what}"
+    return (
+        f"must never happen: {number(failure['worst'])} {what}, in the worst run (it broke in "
+        f"{failure['runs_broken']} runs; mean of all {number(failure['value'])})"
+    )
 
 
 def _why(failure: Failure) -> str:

@@ -172,14 +172,18 @@ class SimulatedLoop(asyncio.base_events.BaseEventLoop):
     def abandon(self) -> None:
         """Close the coroutines that the end of the run has left waiting, without a word of them."""
         self.killed = True
+        closed: set[asyncio.Task[Any]] = set()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            for task in asyncio.all_tasks(self):
-                untyped: Any = task
-                untyped._log_destroy_pending = False
-                # The `finally` clauses of the application's coroutines may want to wait.
-                with suppress(BaseException):
-                    untyped.get_coro().close()
+            # The `finally` clauses of the application's coroutines may want to wait, and may begin
+            # tasks: a shielded release of a connection, for instance.
+            while left := asyncio.all_tasks(self) - closed:
+                closed |= left
+                for task in left:
+                    untyped: Any = task
+                    untyped._log_destroy_pending = False
+                    with suppress(BaseException):
+                        untyped.get_coro().close()
 
     def add_signal_handler(self, sig: int, callback: Any, *args: Any) -> None:  # type: ignore[override]
         """Do nothing: no signal comes."""

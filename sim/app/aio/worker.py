@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -106,21 +107,22 @@ class AsgiWorker(Worker):
         self, load: Callable[[], tuple[Any, dict[str, ModuleType]]], booted: Callable[[], None]
     ) -> None:
         loop = self._loop = SimulatedLoop()
-        failures: list[BaseException] = []
-        start = loop.create_task(self._start(load, booted))
-        start.add_done_callback(partial(self._started, failures))
-        try:
-            loop.run_forever()
-        except ThreadKilled:
-            return
-        if failures:
-            raise failures[0]
+        with suppress(ThreadKilled):
+            loop.run_until_complete(self._main(loop, load, booted))
 
-    def _started(self, failures: list[BaseException], task: asyncio.Task[None]) -> None:
-        error = task.exception()
-        if error is not None and self._loop is not None:
-            failures.append(error)
-            self._loop.stop()
+    async def _main(
+        self,
+        loop: SimulatedLoop,
+        load: Callable[[], tuple[Any, dict[str, ModuleType]]],
+        booted: Callable[[], None],
+    ) -> None:
+        """Start, then stay: anyio ties its threads to the task that the loop was started with.
+
+        `find_root_task` in anyio/_backends/_asyncio.py. Without such a task each request that calls
+        a function in a thread gets a new thread, which ends with the request.
+        """
+        await self._start(load, booted)
+        await asyncio.Future(loop=loop)
 
     async def _start(
         self, load: Callable[[], tuple[Any, dict[str, ModuleType]]], booted: Callable[[], None]

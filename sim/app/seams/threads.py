@@ -267,7 +267,7 @@ def _join(self: Any, timeout: float | None = None) -> None:
         # The thread ended while the current thread was charged for its own work.
         return
     waiter = env.waiter()
-    thread._joiners.append(waiter)
+    thread.add_joiner(waiter)
     timer = (
         None if timeout is None else env.call_in(max(0.0, timeout), lambda: waiter.wake(TIMEOUT))
     )

@@ -12,7 +12,7 @@ from sim.app.sql.schema import quoted
 from sim.database.views import Changes, Image, RowKey, TransactionViews
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sim.app.sql.schema import Table
 
@@ -50,6 +50,8 @@ class Store(TransactionViews):
         self._image_sql: Final[dict[str, str]] = {}
         self._put_sql: Final[dict[str, str]] = {}
         self._steps = 0
+        self.before_commit: Callable[[Changes], None] | None = None
+        """Told of changes that are about to become permanent, while they are applied."""
         self.raw.set_progress_handler(self._count, _STEPS)
 
     def _count(self) -> int:
@@ -187,6 +189,23 @@ class Store(TransactionViews):
         changes.log.append(self._physical(row, now))
         return True
 
+    def images_after(self, changes: Changes) -> dict[RowKey, Image]:
+        """What the changes make of each row, from their log: a question would count as work."""
+        puts = {self._put_sql[name]: name for name in changes.tables if name in self.tables}
+        deletions = {self._deletion(name): name for name in puts.values()}
+        found: dict[RowKey, Image] = {}
+        for sql, values in changes.log:
+            if sql in puts:
+                found[puts[sql], values[0]] = tuple(values[1:])
+            elif sql in deletions:
+                found[deletions[sql], values[0]] = None
+        return found
+
+    def rows_logged(self, changes: Changes, since: int) -> list[RowKey]:
+        """The rows that the log changes from a place on, each once."""
+        logged = {values[0] for _, values in changes.log[since:]}
+        return [row for row in changes.before if row[1] in logged]
+
     def undo_to(self, changes: Changes, mark: Mark) -> None:
         """Undo changes back to an earlier state."""
         if self._applied is changes:
@@ -200,6 +219,8 @@ class Store(TransactionViews):
         if not changes.log:
             return
         self.apply(changes)
+        if self.before_commit is not None:
+            self.before_commit(changes)
         self.make_permanent(changes, keep_history=keep_history)
 
     def _replay(self, changes: Changes) -> None:
@@ -209,8 +230,12 @@ class Store(TransactionViews):
     def _physical(self, row: RowKey, image: Image) -> tuple[str, Any]:
         table, key = row
         if image is None:
-            return f"DELETE FROM {quoted(table)} WHERE rowid = ?", (key,)  # noqa: S608
+            return self._deletion(table), (key,)
         return self._put_sql[table], (key, *image)
+
+    @staticmethod
+    def _deletion(table: str) -> str:
+        return f"DELETE FROM {quoted(table)} WHERE rowid = ?"  # noqa: S608
 
     # Outside simulated time
 

@@ -88,6 +88,25 @@ def test_timeouts_cancel_and_task_groups_end_together(answers):
     assert answers(code) == [[["timeout", "wait_for", "group"], 3.0]]
 
 
+def test_threads_of_anyio_outlive_the_request_that_began_them(run_asgi):
+    seen.ANSWERS.clear()
+    code = """
+    import anyio.to_thread
+    async def serve():
+        return await anyio.to_thread.run_sync(threading.get_ident)
+    """
+    asks = """
+    from tests.app import seen
+    def customer(user):
+        for _ in range(3):
+            seen.ANSWERS.append(user.get("/").json())
+        user.finish()
+    """
+    assert run_asgi(app(code), asks).failure == ""
+    assert len(seen.ANSWERS) == 3
+    assert len(set(seen.ANSWERS)) == 1
+
+
 def test_locks_semaphores_queues_and_conditions_serve_in_order(answers):
     code = """
     async def serve():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from experiments.config.reading import load
@@ -43,6 +45,13 @@ def test_orders_go_through_the_queue_and_the_stock_comes_back_from_who_does_not_
     assert first.tables["orders"] == first.outcomes["POST /items/{id}/orders"]["202"]
 
 
+def test_a_look_at_every_event_changes_nothing():
+    def digest(*sets):
+        return run(*RUSH, 'search.only=["nothing"]', *sets, seed=1).digest
+
+    assert digest("search.inspects=true") == digest()
+
+
 @pytest.mark.parametrize(
     ("repair", "name"),
     [
@@ -71,9 +80,15 @@ def test_fuzz_finds_that_a_piece_paid_late_is_sold_again_and_shrinks_it(
     monkeypatch.chdir(tmp_path)
     few = (*RUSH, "load.vus=4", ONE_SCRIPT, 'app.env.SALE_STOCK="1"', 'search.only=["oversold"]')
     sets = [word for each in few for word in ("--set", each)]
-    assert main(["fuzz", SALE, "--seeds", "20", "--workers", "1", "--quiet", *sets]) == 1
+    assert main(["fuzz", SALE, "--seeds", "20", "--workers", "1", *sets]) == 1
     (replay,) = tmp_path.glob("replay-*.toml")
     replayed = load(str(replay))
     assert 2 <= replayed.world.load.vus < 4
+    told = capsys.readouterr().out
+    story = told[told.index("again: ") : told.index("digest ")].splitlines()[1:-1]
+    assert re.match(r" +\d+ of \d+ events: those of the requests that took part", story[0])
+    assert len(story) <= 42
+    assert any("update orders row" in line for line in story)
+    assert not any("GET " in line or "processor times" in line for line in story)
     assert simulate(replayed.world, replayed.header.seed).invariants["oversold"] == 1
     capsys.readouterr()

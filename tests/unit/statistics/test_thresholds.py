@@ -1,10 +1,14 @@
 """Thresholds are written in k6's grammar and read off results."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 
 from experiments.config.reading import Threshold, load
 from experiments.errors import ConfigError
-from experiments.statistics.thresholds import criteria
+from experiments.statistics.thresholds import criteria, criteria_of
+from sim.world import Application, World
 from tests.unit.results import BOOKING, CHECK, GENERATION, result
 
 
@@ -74,6 +78,9 @@ def test_percentiles_are_one_however_they_are_spelt(spelling):
         ("checks", "rate>0.9", None),
         ("http_reqs{status:418}", "count<1", None),
         ("http_req_failed{status:418}", "rate<1", None),
+        ("http_req_failed{refused:false}", "rate<1", 750 / 975),
+        ("http_reqs{refused:true}", "count<1", 25),
+        (f"http_req_failed{{endpoint:{BOOKING},refused:false}}", "rate<1", 0.0),
     ],
 )
 def test_what_is_measured_is_found_and_what_has_no_samples_is_none(metric, expression, expected):
@@ -100,6 +107,8 @@ def test_what_is_measured_is_found_and_what_has_no_samples_is_none(metric, expre
         ("http_req_duration{expected_response:false}", "avg<1", "expected_response:true only"),
         ("http_req_failed{expected_response:yes}", "rate<1", "allowed: true, false"),
         ("vus{status:200}", "value<1", "vus is not measured by status"),
+        ("http_req_failed{refused:no}", "rate<1", "refused no; allowed: true, false"),
+        ("http_req_duration{refused:false}", "avg<1", "not measured by refused"),
     ],
 )
 def test_what_does_not_exist_is_one_clear_line_with_104(metric, expression, says):
@@ -123,3 +132,17 @@ def test_the_long_form_has_k6s_names(tmp_path):
 def test_a_delay_that_is_no_duration_is_refused():
     with pytest.raises(ConfigError, match='delayAbortEval = "soon": allowed: a duration'):
         criteria({"vus": [Threshold("value<1", delayAbortEval="soon")]}, "mine.toml")
+
+
+def test_an_application_has_endpoints_of_its_own():
+    thresholds = {"http_req_failed{endpoint:POST /seats/{id}/book}": ["rate<0.1"]}
+    config = SimpleNamespace(
+        name="mine.toml",
+        header=SimpleNamespace(thresholds=thresholds),
+        world=replace(World(), app=Application(wsgi="shop.web:app")),
+    )
+    (criterion,) = criteria_of(config)
+    assert criterion.measure.tags == (("endpoint", "POST /seats/{id}/book"),)
+    config.world = World()
+    with pytest.raises(ConfigError, match="no endpoint POST"):
+        criteria_of(config)

@@ -268,3 +268,25 @@ def test_a_named_limit_comes_with_its_value_its_price_and_what_to_try():
     (small,) = advice_lines([{**failure, "rounded": True}])
     assert "larger --scale" in small
     assert list(advice_lines([{**failure, "resource": ""}])) == []
+
+
+def test_of_several_runs_an_invariant_tells_the_worst_run_and_the_mean():
+    runs = [sale(invariants={"overbooked": count}) for count in (0, 1, 2)]
+    (failure,) = verdict_on(runs, terms())["failures"]
+    assert failure_sentence(failure) == (
+        "must never happen: 2 overbooked, in the worst run (it broke in 2 runs; mean of all 1)"
+    )
+    (alone,) = verdict_on(runs[2:], terms())["failures"]
+    assert failure_sentence(alone) == "must never happen: 2 overbooked"
+
+
+def test_a_repair_that_fails_more_thresholds_ranks_before_what_breaks_an_invariant():
+    asked = terms(http_req_failed=["rate<0.01"], http_req_duration=["p(95)<50"])
+    fast = {"http_req_failed": {"rate": 0.0}, "http_req_duration": {"p(95)": 10.0}}
+    slow = {"http_req_failed": {"rate": 0.3}, "http_req_duration": {"p(95)": 90.0}}
+    broken = [sale(n, invariants={"overbooked": 1}, metrics=fast) for n in range(3)]
+    base = entry("base", asked, broken)
+    repaired = entry("repaired", asked, [sale(n, metrics=slow) for n in range(3)])
+    assert (len(base.verdict["failures"]), len(repaired.verdict["failures"])) == (1, 2)
+    ranks = ranked([base, repaired], failing_quantity(base.verdict, asked.criteria))
+    assert [rank.name for rank in ranks] == ["repaired", "base"]

@@ -14,10 +14,13 @@ from sim.database.locks import LockOwner, LockTable
 from sim.database.views import Changes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
     from sim.database.costs import StatementWork
     from sim.kernel.environment import Environment
+
+    Details = Callable[[Sequence[tuple[str, Any]], Mapping[str, Any]], None]
 
 Dialect = Literal["mysql", "postgres"]
 Level = Literal["READ COMMITTED", "REPEATABLE READ"]
@@ -100,6 +103,8 @@ class Database:
         self.open: Final[dict[OpenTransaction, None]] = {}
         self.obstacles: list[Callable[[OpenTransaction, Statement], None]] = []
         """Called before each statement that writes; may raise the error of a failed write."""
+        self.told: Details | None = None
+        """Told the rows that a statement wrote, as (table, rowid), and its values."""
         self.commits = 0
         self.statements = 0
         self._readers: Final[dict[OpenTransaction, int]] = {}

@@ -80,16 +80,21 @@ class Transaction(Inserts):
             rows, description = store.read(
                 statement.sql, values, statement.tables, self.changes, self._view()
             )
-        self._charge("select", statement, len(rows))
+        self._charge("select", statement, len(rows), values, len(self.changes.log))
         names = tuple(part[0] for part in description)
         return Answer(rows, names, statement.types, len(rows))
 
-    def _charge(self, kind: Any, statement: Statement, sent: int) -> None:
+    def _charge(
+        self, kind: Any, statement: Statement, sent: int, values: Mapping[str, Any], logged: int
+    ) -> None:
+        """Charge a statement; its changes are those of the log from `logged` on."""
         database = self._database
         database.statements += 1
         table = statement.tables[0] if statement.tables else ""
         visited = max(database.store.rows_visited(), sent)
         if table:
+            if database.told is not None:
+                database.told(database.store.rows_logged(self.changes, logged), values)
             database.charge.statement(StatementWork(kind, table, visited, 0, sent))
 
     def _select_locking(
@@ -128,7 +133,7 @@ class Transaction(Inserts):
                 database.store.undo_to(self.changes, mark)
             raise
         rows, names = returned.result()
-        self._charge(statement.kind, statement, len(rows or ()))
+        self._charge(statement.kind, statement, len(rows or ()), values, mark.length)
         return Answer(rows, names, statement.types, count, self.last_id)
 
     def _change(self, statement: Statement, values: dict[str, Any], returned: Returned) -> int:

@@ -1,15 +1,16 @@
-"""`ticketsim init --app MODULE:APP`: a project beside an application, from a look at it."""
+"""Looks at an application that was imported on simulated time: routes, tables, databases, Redis."""
 
 from __future__ import annotations
 
+import ast
+import gc
 import sys
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from experiments.errors import OptionError, OutputError
-from sim.app.errors import ApplicationError, NoWsgiError
+from experiments.errors import OptionError
+from sim.app.errors import ApplicationError, NoWsgiError, exited
 from sim.app.modules import own_modules, roots_of
 from sim.load.settings import PerVUIterations
 from sim.world import Application, Service, World
@@ -18,7 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 _BOOT_S: Final = 0.5
-_NAMES: Final = ("app.toml", "app_sim.py", ".github/workflows/ticketsim.yml")
+_MAKES_ENGINE: Final = frozenset({"create_async_engine", "create_engine", "engine_from_config"})
+_CONNECTS: Final = frozenset({"connect", "create_pool", "ConnectionPool"})
+_DRIVERS: Final = frozenset(
+    {
+        *("MySQLdb", "aiomysql", "asyncmy", "asyncpg", "mysql", "psycopg", "psycopg2"),
+        *("psycopg_pool", "pymysql"),
+    }
+)
+_MOST_FILES: Final = 2_000
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
 
 
@@ -36,6 +45,14 @@ class Look:
     modules: list[str] = field(default_factory=list)
     """The application's own modules."""
     is_asgi: bool = False
+    unmade: list[str] = field(default_factory=list)
+    """Tables that are declared, and that importing the application does not make."""
+    declared_in: str = ""
+    """Where their metadata is, as module:name of what has it; empty if no module holds it."""
+    engine: str = ""
+    """An engine of SQLAlchemy that a module holds, as module:name."""
+    later: list[str] = field(default_factory=list)
+    """FILE:LINE and call where the code connects to a database, or makes an engine."""
 
 
 def look_at(path: str) -> Look:
@@ -51,6 +68,8 @@ def look_at(path: str) -> Look:
             return _look(Application(asgi=path))
     except ApplicationError as error:
         raise OptionError("app", str(error)) from error
+    except SystemExit as error:
+        raise OptionError("app", exited(error)) from error
 
 
 def _look(application: Application) -> Look:
@@ -65,6 +84,8 @@ def _look(application: Application) -> Look:
         service=Service(started_before_s=1.0),
     )
     parts = ApplicationParts(world, 1.0, 1)
+    # Of applications that were looked at before in this process; held, so that no id is used again.
+    before = [*_held("Engine"), *_held("MetaData")]
     try:
         with parts.alive():
             parts.server.start()
@@ -72,6 +93,9 @@ def _look(application: Application) -> Look:
             if parts.end.failure:
                 raise OptionError("app", parts.end.failure)
             seen = _seen(parts.server)
+            _add_sqlalchemy(seen, {id(one) for one in before}, own_modules(_roots(parts.server)))
+            if not seen.databases:
+                seen.later = _connects_later(own_modules(_roots(parts.server)))
     finally:
         parts.close()
     seen.is_asgi = bool(application.asgi)
@@ -80,7 +104,7 @@ def _look(application: Application) -> Look:
 
 def _seen(server: Any) -> Look:
     application = server.application
-    modules = own_modules(roots_of(server.settings.path))
+    modules = own_modules(_roots(server))
     found = Look(routes=sorted(set(_routes(application))), modules=sorted(modules))
     for (dialect, name), database in server.database.by_name.items():
         found.databases.append(f"{dialect}: {name}")
@@ -92,6 +116,90 @@ def _seen(server: Any) -> Look:
     if django is not None and django.apps.models_ready and not others:
         _add_django(found, django.apps, modules)
     return found
+
+
+def _roots(server: Any) -> tuple[str, ...]:
+    return roots_of(server.settings.path)
+
+
+def _held(kind: str) -> list[Any]:
+    """The engines, or the metadata, of SQLAlchemy that anything in this process holds."""
+    sqlalchemy = sys.modules.get("sqlalchemy")
+    # A proxy such as Flask's answers no question outside a request: only the type is looked at.
+    wanted = None if sqlalchemy is None else getattr(sqlalchemy, kind)
+    return (
+        [] if wanted is None else [one for one in gc.get_objects() if issubclass(type(one), wanted)]
+    )
+
+
+def _add_sqlalchemy(found: Look, known: set[int], modules: Mapping[str, Any]) -> None:
+    """Engines wherever they were made, also in a factory, and tables that nothing has made yet."""
+    for engine in _held("Engine"):
+        dialect = {"postgresql": "postgres", "mariadb": "mysql"}.get(
+            engine.dialect.name, engine.dialect.name
+        )
+        named = f"{dialect}: {engine.url.database}"
+        if id(engine) not in known and named not in found.databases:
+            found.databases.append(named)
+        found.engine = found.engine or _name_of(engine, modules)
+    for metadata in _held("MetaData"):
+        new = [name for name in metadata.tables if name not in found.tables]
+        if id(metadata) in known or not new:
+            continue
+        found.declared_in = found.declared_in or _holder_of(metadata, modules)
+        found.unmade += new
+        found.tables |= {
+            name: [each.name for each in metadata.tables[name].columns] for name in new
+        }
+
+
+def _name_of(thing: Any, modules: Mapping[str, Any]) -> str:
+    """The variable of a module that holds something, as module:name; empty without one."""
+    names = (
+        f"{module}:{name}"
+        for module, code in sorted(modules.items())
+        for name, value in list(vars(code).items())
+        if value is thing
+    )
+    return next(names, "")
+
+
+def _holder_of(metadata: Any, modules: Mapping[str, Any]) -> str:
+    """The base class, or another thing of a module, whose `metadata` this is, as module:name."""
+    names = (
+        f"{module}:{name}"
+        for module, code in sorted(modules.items())
+        for name, value in list(vars(code).items())
+        if isinstance(value, type) and vars(value).get("metadata") is metadata
+    )
+    return next(names, "")
+
+
+def _connects_later(modules: Mapping[str, Any]) -> list[str]:
+    """Calls in the application's folders that connect to a database, as FILE:LINE and the call."""
+    folders = {Path(module.__file__).parent for module in modules.values() if module.__file__}
+    inner = {one for one in folders if not any(other in one.parents for other in folders)}
+    found = []
+    for folder in sorted(inner):
+        packages = (folder / "__init__.py").exists()
+        for file in sorted(folder.rglob("*.py") if packages else folder.glob("*.py"))[:_MOST_FILES]:
+            try:
+                tree = ast.parse(file.read_text("utf-8"))
+            except (SyntaxError, ValueError, OSError):
+                continue
+            where = file.relative_to(folder.parent if packages else folder).as_posix()
+            found += [f"{where}:{line} {call}" for line, call in _connections(tree)]
+    return found
+
+
+def _connections(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name = ast.unparse(node.func)
+        first, last = name.partition(".")[0], name.rpartition(".")[2]
+        if last in _MAKES_ENGINE or (last in _CONNECTS and first in _DRIVERS):
+            yield node.lineno, name
 
 
 def _add_django(found: Look, apps: Any, modules: Mapping[str, Any]) -> None:
@@ -189,161 +297,3 @@ def _starlette_routes(routes: Any, before: str) -> Iterator[tuple[str, str]]:
         elif getattr(route, "include_in_schema", True):
             for method in sorted((getattr(route, "methods", None) or set()) - {"HEAD", "OPTIONS"}):
                 yield method, path
-
-
-def write_project(path: str, folder: str) -> Path:
-    """Look at an application and write a config and a module beside it.
-
-    Args:
-        path: package.module:name of the application.
-        folder: where the package is.
-
-    Returns:
-        the path of the config.
-
-    Raises:
-        OptionError: the application cannot be looked at.
-        OutputError: a file is there already, or cannot be written.
-    """
-    target = Path(folder)
-    there = [name for name in _NAMES if (target / name).exists()]
-    if there:
-        raise OutputError(f"{target / there[0]}: there already; nothing was written")
-    sys.path.insert(0, str(target.resolve()))
-    seen = look_at(path)
-    try:
-        for name, text in zip(_NAMES, (_config(path, seen), _module(seen), _gate()), strict=True):
-            place = target / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(text, "utf-8")
-    except OSError as error:
-        raise OutputError(f"{target}: {error.strerror}") from error
-    return target / _NAMES[0]
-
-
-def _config(path: str, seen: Look) -> str:
-    server = (
-        f'asgi = "{path}"\nworkers = 1                 # as in your uvicorn command'
-        if seen.is_asgi
-        else f'wsgi = "{path}"\nworkers = 2                 # as in your gunicorn command\n'
-        "threads = 8"
-    )
-    return f"""name = "{path.partition(":")[0].partition(".")[0]}"
-description = "an application on simulated time"
-# Seen: {len(seen.routes)} routes; databases: {", ".join(seen.databases) or "none"}; Redis: \
-{", ".join(seen.redis_urls) or "none"}.
-python_path = "."           # where the application and app_sim.py are
-# include = ["segments.toml"]   # what ticketsim calibrate --app app.toml --out segments.toml wrote
-
-[app]
-{server}
-prepare = "app_sim:seed"
-invariants = "app_sim:check"
-
-[app.env]
-# DATABASE_URL = "mysql+pymysql://user@db/shop"
-
-# Other HTTP services that it calls:
-# [app.http."api.pay.example"]
-# latency_s = 0.1
-
-[customer]
-script = "app_sim:customer"
-
-[load]
-executor = "per-vu-iterations"
-vus = 20
-iterations = 1
-max_duration_s = 120.0
-
-[host]
-cores = 2.0
-
-# ticketsim gate app.toml, and .github/workflows/ticketsim.yml, fail where these are not met.
-[thresholds]
-# Refusals (409 and other 4xx) count as failed: allow for those that a sale has that goes well.
-http_req_failed = ["rate<0.01"]
-http_req_duration = ["p(95)<500"]
-"""
-
-
-def _gate() -> str:
-    """The starter project's workflow, for this config."""
-    text = (resources.files("experiments.shipped") / "starter" / "onsale-gate.yml").read_text(
-        "utf-8"
-    )
-    return text.replace("onsale.toml", "app.toml").replace("on-sale gate", "ticketsim gate")
-
-
-def _seed(seen: Look) -> str:
-    """The body of seed(): Django's tables are made there; others make theirs when imported."""
-    if not seen.models:
-        return ""
-    imports = "\n".join(
-        f"    from {module} import {name}"
-        for module, name in (each.split(":") for each in seen.models)
-    )
-    makes = "\n".join(
-        f"        editor.create_model({each.partition(':')[2]})" for each in seen.models
-    )
-    return f"""    from django.db import connection
-
-{imports}
-
-    with connection.schema_editor() as editor:
-{makes}
-"""
-
-
-def _invariant(seen: Look) -> str:
-    """An example on a table of the application, or on a made-up one."""
-    for table, columns in sorted(seen.tables.items()):
-        for column in columns:
-            if column.endswith("_id"):
-                of_each = f"count(*) AS n FROM {table} GROUP BY {column}"
-                return (
-                    f'#     "{column} twice in {table}": rows.count(\n'  # noqa: S608 - an example
-                    f'    #         "SELECT sum(n - 1) FROM (SELECT {of_each})"\n'
-                    "    #     ),"
-                )
-    return '#     "too many": max(0, keys.size("inside") - 50),'
-
-
-def _module(seen: Look) -> str:
-    gets = [path for method, path in seen.routes if method == "GET" and not {"<", "{"} & {*path}]
-    calls = "\n".join(f'    user.get("{path}")' for path in gets[:5]) or '    user.get("/")'
-    rest = "\n".join(
-        f"#   {method} {path}"
-        for method, path in seen.routes
-        if (method, path) not in {("GET", path) for path in gets[:5]}
-    )
-    tables = "\n".join(
-        f"#   {name}: {', '.join(columns)}" for name, columns in sorted(seen.tables.items())
-    )
-    return f'''"""What ticketsim needs to know beside the application. The rest of its routes:
-
-{rest or "#   none was found"}
-"""
-
-
-def customer(user):
-    """What one person does. user.post("/path", json={{...}}), user.sleep(2), user.rng, cookies."""
-    user.sleep(user.rng.uniform(0.0, 5.0))
-{calls}
-    user.finish()
-
-
-def seed():
-    """Rows and keys from before the run, with the application's own code, imported here."""
-{_seed(seen)}
-
-def check(rows, keys):
-    """What must always hold: name -> violations. Tables that were seen:
-
-{tables or "    none yet"}
-    """
-    # return {{
-    {_invariant(seen)}
-    # }}
-    return {{}}
-'''

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from sim.app.errors import ApplicationError
 from sim.app.modules import imported
+from sim.app.watching.stock import Stock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from sim.app.server import ApplicationServer
     from sim.measure.funnel import Funnel
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from sim.result import Counts
 
 _BYTES: Final = "surrogateescape"
+_WORD: Final = re.compile(r"\w+")
 
 
 class InvariantError(ApplicationError):
@@ -27,6 +30,8 @@ class Rows:
 
     def __init__(self, server: ApplicationServer) -> None:
         self._databases = server.database
+        self.judged: set[tuple[str, ...]] = set()
+        """The tables that were asked for, as ("table", name)."""
 
     def _stores(self) -> Iterator[Any]:
         for database in self._databases.by_name.values():
@@ -35,6 +40,7 @@ class Rows:
     def __getitem__(self, table: str) -> list[dict[str, Any]]:
         for store in self._stores():
             if table in store.tables:
+                self.judged.add(("table", table))
                 found: list[dict[str, Any]] = store.rows(table)
                 return found
         raise KeyError(
@@ -48,6 +54,8 @@ class Rows:
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Rows of a SELECT in SQLite's words on the committed rows of the first database."""
         store = next(self._stores(), None)
+        named = () if store is None else {*_WORD.findall(statement)} & {*store.tables}
+        self.judged |= {("table", name) for name in named}
         return [] if store is None else list(store.committed(statement, values))
 
     def count(self, statement: str, *values: Any) -> int:
@@ -61,8 +69,11 @@ class Keys:
 
     def __init__(self, server: ApplicationServer) -> None:
         self._redis = server.redis
+        self.judged: set[tuple[str, ...]] = set()
+        """The keys that were asked for, as ("key", name)."""
 
     def __getitem__(self, key: str) -> Any:
+        self.judged.add(("key", key))
         if not self._redis.up:
             return None
         entry = self._redis.keyspaces[0].peek(key.encode())
@@ -98,6 +109,8 @@ class ApplicationWatch:
         self._rows, self._keys = Rows(server), Keys(server)
         self._asked_at: tuple[int, int] = (-1, -1)
         self._answers: Counts = {}
+        self._stock: Stock | None = None
+        self.most_at_once: int | None = None
 
     def before_command(self, name: str) -> None:
         """Do nothing: invariants are not checked after single commands."""
@@ -114,6 +127,8 @@ class ApplicationWatch:
     def violations(self, _funnel: Funnel, log: RequestLog, leaked: int) -> Counts:
         """Return invariant -> violations, in the rows committed now."""
         server = self._server
+        if server.world.search.inspects:
+            self._look_at_contention()
         at = (server.database.version, server.redis.commands_processed)
         if at != self._asked_at:
             self._asked_at = at
@@ -126,6 +141,22 @@ class ApplicationWatch:
         counts["failures_unaccounted"] = abs(log.failed - causes)
         counts["time_reversals"] = 0
         return counts
+
+    def _look_at_contention(self) -> None:
+        """What the load makes scarce; inspected runs ask first as the load begins."""
+        if self._stock is None:
+            self._stock = Stock(self._server)
+        self.most_at_once = max(self.most_at_once or 0, self._server.busy)
+
+    @property
+    def judged(self) -> Collection[tuple[str, ...]]:
+        """The tables and keys that the user's function has asked for."""
+        return self._rows.judged | self._keys.judged
+
+    @property
+    def lowest(self) -> Counts:
+        """See `Stock`; empty where events are not inspected."""
+        return {} if self._stock is None else dict(sorted(self._stock.lowest.items()))
 
     def _ask(self) -> Counts:
         if not self._path or not self._server.booted:

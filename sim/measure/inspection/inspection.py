@@ -5,29 +5,22 @@ For worlds of a handful of users: every look costs as much as the world is large
 
 from __future__ import annotations
 
-import re
-from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from sim.measure.inspection.decisive import decisive
+from sim.measure.inspection.trace import Trace, TracedCharge
 from sim.measure.invariants import PASSED, WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from sim.database import StatementWork
     from sim.kernel.environment import Environment
+    from sim.measure.inspection.trace import Thing
     from sim.result import Counts
-    from sim.service.charges import Charges
     from sim.service.host import Server
 
-_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-0*(\d+)\b")
-"""As `sim.service.initial_data` numbers the users."""
 _INFINITY: Final = float("inf")
-_MOST_LINES: Final = 2_000
-"""Events kept: more than a request of every user of a small world takes."""
-_MOST_TOLD: Final = 200
-"""Of these, the last ones are told in the remarks of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,67 +31,6 @@ class Violation:
     invariants: Counts
     events: int
     """Events before it."""
-
-
-class Trace:
-    """The last steps of the service's threads, one line each."""
-
-    def __init__(self, env: Environment) -> None:
-        self._env = env
-        self.begins_s = 0.0
-        self._lines: deque[tuple[float, str, str, str, Any]] = deque(maxlen=_MOST_LINES)
-
-    def add(self, text: str, args: Any = ()) -> None:
-        """Note what the current thread has done just now."""
-        thread = self._env.current
-        name, label = "-", ""
-        if thread is not None:
-            name, label = thread.name, getattr(thread.local, "label", "")
-        self._lines.append((self._env.now - self.begins_s, name, label, text, args))
-
-    def command(self, name: str, args: Any) -> None:
-        """A Redis command has run; `args` are its own, or the commands of a transaction."""
-        self.add(name, args)
-
-    def lines(self) -> list[str]:
-        """The events in order."""
-        return [
-            f"{time_s:.4f} s  {name if label in name else f'{name} {label}'}: {_told(text, args)}"
-            for time_s, name, label, text, args in self._lines
-        ]
-
-
-def _told(text: str, args: Any) -> str:
-    if text == "exec":
-        return "redis multi " + "; ".join(f"{plan.name} {_shown(inner)}" for plan, inner in args)
-    return f"redis {text} {_shown(args)}" if args else text
-
-
-def _shown(args: list[bytes]) -> str:
-    return _UUID.sub(r"user-\1", " ".join(arg.decode(errors="replace") for arg in args))
-
-
-class TracedCharge:
-    """Notes each statement on its way to being charged."""
-
-    def __init__(self, charges: Charges, trace: Trace) -> None:
-        self._charges = charges
-        self._trace = trace
-
-    def begin(self, read_only: bool) -> None:
-        """A transaction starts."""
-        self._trace.add("begin")
-        self._charges.begin(read_only)
-
-    def statement(self, work: StatementWork) -> None:
-        """A statement has run."""
-        self._trace.add(f"{work.kind} {work.table}")
-        self._charges.statement(work)
-
-    def end(self, committed: bool, wrote: bool) -> None:
-        """A transaction is about to commit, or has rolled back."""
-        self._charges.end(committed, wrote)
-        self._trace.add("commit" if committed else "rollback")
 
 
 class Line:
@@ -168,6 +100,7 @@ class Inspection:
         requests: Callable[[], int],
         end: Callable[[], None],
         only: Collection[str],
+        judged: Callable[[], Collection[Thing]],
     ) -> None:
         self._env = env
         self._server = server
@@ -175,6 +108,8 @@ class Inspection:
         self._requests = requests
         self._end = end
         self._only = only
+        self._judged = judged
+        """The tables and keys that the invariants look at, as far as that is known."""
         self._seen = (-1, -1, -1)
         self._line = Line(server)
         self.trace = Trace(env)
@@ -190,6 +125,10 @@ class Inspection:
         self.trace.begins_s = self._env.now
         server.redis.after_command.append(self.trace.command)
         server.database.charge = TracedCharge(server.charges, self.trace)
+        # The databases of an application tell more: the rows and the values of a statement.
+        tell = getattr(server.database, "tell_statements", None)
+        if tell is not None:
+            tell(self.trace.statement_details)
         self._env.inspect = self.look
 
     def look(self) -> None:
@@ -225,8 +164,7 @@ class Inspection:
         if found is None:
             return [f"invariants kept after each of {self.events:,} events"]
         broken = ", ".join(f"{name} {count:,}" for name, count in found.invariants.items())
-        lines = self.trace.lines()
         return [
-            *lines[-_MOST_TOLD:],
+            *decisive(self.trace.events, self._judged()),
             f"{found.time_s:.4f} s  broken after {found.events:,} events: {broken}",
         ]
