@@ -30,7 +30,7 @@ def make_result(parts: Parts) -> RunResult:
     invariants = _invariants(parts)
     return RunResult(
         seed=parts.seed,
-        digest=log.digest(repr(database.final_rows()).encode(), parts.redis.final_keys()),
+        digest=log.digest(database.final_text(), parts.redis.final_keys()),
         simulated_s=measured_s,
         ended=parts.end.reason,
         failure=parts.end.failure,

@@ -10,7 +10,7 @@ import gc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sim.app.errors import ApplicationError
+from sim.app.errors import ApplicationError, exited
 from sim.kernel.errors import StuckCodeError, UserCodeError
 from sim.make_result import make_result, other_metrics
 from sim.measure.watched import EVERY_S, NOTHING, THRESHOLD_CROSSED, UnderWay, Watched
@@ -138,6 +138,8 @@ def _play(parts: Parts, progress: OnProgress | None) -> None:
         parts.env.run(until=parts.executor.all_done)
     except (UserCodeError, StuckCodeError, ApplicationError) as error:
         parts.end.failed(error)
+    except SystemExit as error:
+        parts.end.failed(UserCodeError(exited(error)))
     except MemoryError:
         raise
     except Exception as error:

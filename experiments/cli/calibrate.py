@@ -84,10 +84,13 @@ def _calibrate(options: argparse.Namespace) -> ExitCode:
 def _calibrate_application(options: argparse.Namespace) -> ExitCode:
     from experiments.config.reading import load
     from experiments.interop.k6_output import read_output
+    from experiments.interop.names_file import read_names
     from experiments.runs.storage.whole_file import write_text
     from experiments.studies.app_segments import fragment, measure, told
 
-    found = measure(load(options.app), [read_output(path) for path in options.k6])
+    endpoints = read_names(options.names, own=True).endpoints
+    outputs = [read_output(path).renamed(endpoints) for path in options.k6]
+    found = measure(load(options.app), outputs)
     text = fragment(found)
     if options.out is not None:
         write_text(Path(options.out), text)

@@ -31,8 +31,9 @@ itself, together, and each left out of all; your own are a TOML file with
   ticketsim compare incident-as-planned --scale 0.1 --variants F3,F9,all-fixes
   ticketsim compare mine.toml --variants mine-variants.toml --precision 0.01 --out cmp
 
-Variants rank by what the verdict demands (thresholds, steps of buying, what must never
-happen), then by seats sold, then by what fails now; --verbose has every quantity.
+Variants rank by broken invariants (what must never happen), then by what else the verdict
+demands (thresholds, steps of buying), then by seats sold, then by what fails now; --verbose
+has every quantity.
 Where a config has unknowns and variants state a cost, the robust choice for each cost is named.
 --replications is the first stage; --precision adds as many as its variance asks for. The
 same command with the same --out goes on where it stopped."""

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,12 +69,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: the command line without the program's name; `sys.argv` when left out.
     """
+    began_s = time.monotonic()
     options, unknown = parser().parse_known_args(arguments)
     if unknown:
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     # Customers written by users are imported from where they work, after our own packages: theirs
     # may have the same names, and an editable installation is searched last.
     sys.path += [str(Path(__file__).resolve().parents[2]), str(Path.cwd())]
+    options.began_s = began_s
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         with _terminated_as_interrupted():

@@ -195,6 +195,7 @@ def run_options(options: argparse.Namespace, display: type[Display]) -> RunOptio
         budget=getattr(options, "budget", None) or Budget(),
         display=shown(),
         force=options.force,
+        began_s=options.began_s,
     )
 
 

@@ -14,7 +14,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final
@@ -57,6 +57,14 @@ class Output:
     def most_users(self) -> float:
         """The largest number of virtual users."""
         return max(self.users.values(), default=0.0)
+
+    def renamed(self, endpoints: Mapping[str, str]) -> Output:
+        """The same with endpoints for those names that stand for one."""
+        requests = [
+            replace(request, name=endpoints.get(request.name, request.name))
+            for request in self.requests
+        ]
+        return replace(self, requests=requests)
 
 
 class _BadFileError(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from pathlib import Path
 
 from experiments.config.reading import Config
@@ -29,6 +30,8 @@ class RunOptions:
     budget: Budget = dataclasses.field(default_factory=Budget)
     display: Display = dataclasses.field(default_factory=Display)
     force: bool = False
+    began_s: float = dataclasses.field(default_factory=time.monotonic)
+    """When the command began, by `time.monotonic`: what it reads and imports takes time, too."""
 
     def seed_for(self, config: Config) -> int:
         """The seed of the first replication."""

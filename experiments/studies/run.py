@@ -86,7 +86,7 @@ class _Work:
         if samples and (options.out is None or isinstance(options.workers, str)):
             raise OutputError("--samples: needs --out DIR, and no --cluster")
         self._samples = samples
-        self._began_s = self._saved_s = time.monotonic()
+        self._began_s, self._saved_s = options.began_s, time.monotonic()
         self._options = options
         self._given = given
         self._config = given.config

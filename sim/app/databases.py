@@ -109,6 +109,10 @@ class Databases:
             for (dialect, name), database in sorted(self.by_name.items())
         }
 
+    def final_text(self) -> bytes:
+        """All committed rows as text that depends only on these."""
+        return repr(self.final_rows()).encode()
+
     def hold_rows(self, table: str, for_s: float) -> int:
         """Lock every committed row of a table for a while; return how many. Blocks."""
         held = 0

@@ -72,3 +72,16 @@ def caller(roots: tuple[str, ...]) -> str:
     # SQLAlchemy's asyncio runs its own code in a greenlet that the coroutine waits for.
     outer = place(current.parent.gr_frame, roots)
     return outer if outer.startswith(roots) else found
+
+
+def exited(error: SystemExit) -> str:
+    """What to say of the user's own code that ends the program by `sys.exit`."""
+    traceback, found = error.__traceback__, "an unknown place"
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        found = f"{code.co_filename}:{traceback.tb_lineno} in {code.co_name}"
+        traceback = traceback.tb_next
+    return (
+        f"{found}: SystemExit({error.code!r}) ends the program itself, and every process that it "
+        "simulates; answer with an error, or raise one"
+    )

@@ -597,8 +597,10 @@ class _Tab:
         try:
             pause_s = next(rests) if error is None else rests.throw(error)
             over = False
-        except (StopIteration, IterationInterrupted):
+        except StopIteration:
             pass
+        except IterationInterrupted as interrupted:
+            interrupted.let_go()
         except (KernelError, MemoryError):
             raise
         except Exception as failed:  # noqa: BLE001 - as in `_run`

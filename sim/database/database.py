@@ -49,6 +49,7 @@ from sim.database.views import Changes
 from sim.kernel.environment import Environment
 
 _NO_PARAMETERS: Final[Parameters] = {}
+_ROWS_AT_ONCE: Final = 1_000
 
 
 class ConnectionPool(Protocol):
@@ -175,6 +176,18 @@ class SimulatedDatabase:
             name: [tuple(row) for row in self.query(select(info.table).order_by(info.key))]
             for name, info in sorted(self.storage.infos.items())
         }
+
+    def final_text(self) -> bytes:
+        """`repr(self.final_rows())` in UTF-8, without all rows in memory at the same time."""
+        tables = []
+        for name, info in sorted(self.storage.infos.items()):
+            rows = self.storage.committed(select(info.table).order_by(info.key), _NO_PARAMETERS)
+            text = bytearray()
+            for part in rows.partitions(_ROWS_AT_ONCE):
+                text += b", " if text else b""
+                text += ", ".join(repr(tuple(row)) for row in part).encode()
+            tables.append(b"%b: [%b]" % (repr(name).encode(), bytes(text)))
+        return b"{%b}" % b", ".join(tables)
 
     # For transactions.
 

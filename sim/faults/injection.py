@@ -26,6 +26,7 @@ from sim.faults.settings import (
     RedisPause,
     RedisRestart,
     SecondInstance,
+    ServicePause,
 )
 from sim.network.link import Link
 
@@ -120,7 +121,7 @@ class Faults:
                 return self._disturb_redis(fault)
             case DatabasePause() | DatabaseDeadlock() | DatabaseRowsLocked() | DatabaseDiskFull():
                 return self._disturb_database(fault)
-            case JvmPause() | ClockSkew() | SecondInstance():
+            case JvmPause() | ServicePause() | ClockSkew() | SecondInstance():
                 return self._disturb_service(fault)
             case RedisMemoryHog():
                 return self._fill_redis(fault, name)
@@ -223,9 +224,9 @@ class Faults:
 
     # The service
 
-    def _disturb_service(self, fault: JvmPause | ClockSkew | SecondInstance) -> str:
+    def _disturb_service(self, fault: JvmPause | ServicePause | ClockSkew | SecondInstance) -> str:
         match fault:
-            case JvmPause():
+            case JvmPause() | ServicePause():
                 self._links["jvm"].close(fault.for_s)
                 return f"the service stood still for {fault.for_s:g} s"
             case ClockSkew():

@@ -232,6 +232,25 @@ class JvmPause(Occasion):
 
 
 @dataclass(frozen=True, slots=True)
+class ServicePause(Occasion):
+    """All processes of the service stand still for a while, whatever language it is written in.
+
+    As a stopped container, or a virtual machine that moves to another host. What they have asked
+    of others goes on without them; their clocks and timeouts run on.
+    """
+
+    kind: Annotated[
+        Literal["service_pause"],
+        Setting("the service's processes stand still for a while: a container that was stopped"),
+    ]
+    for_s: Annotated[
+        float,
+        Gt(0),
+        Setting("how long", "s", "assumed: a machine that moves is away for a second", 0.01, 120),
+    ] = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class GeneratorStarved(Occasion):
     """Another program takes the processors of the load generator's machine for a while."""
 
@@ -327,6 +346,7 @@ Fault = (
     | DatabaseRowsLocked
     | DatabaseDiskFull
     | JvmPause
+    | ServicePause
     | GeneratorStarved
     | NetworkLoss
     | ClockSkew

@@ -119,7 +119,8 @@ class Executor(ABC):
             try:
                 self.hooks.iteration_started(vu)
                 self._iterate(vu)
-            except IterationInterrupted:
+            except IterationInterrupted as interrupted:
+                interrupted.let_go()
                 vu.cancelled = True
             except (KernelError, MemoryError):
                 raise

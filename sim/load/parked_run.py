@@ -82,7 +82,8 @@ class ParkedRun:
                 pause_s = self._next_pause(error)
                 if pause_s is not None:
                     return pause_s
-            except IterationInterrupted:
+            except IterationInterrupted as interrupted:
+                interrupted.let_go()
                 vu.cancelled = True
             except (KernelError, MemoryError):
                 raise

@@ -13,6 +13,14 @@ class IterationInterrupted(BaseException):
     Not an `Exception`, so that a customer's `except Exception` does not swallow it.
     """
 
+    def let_go(self) -> None:
+        """Forget the frames that it went through, once it has been dealt with.
+
+        Some of them know the error. They and the error would keep each other until the garbage
+        collector comes, a kilobyte for everybody who is interrupted at the end of a load.
+        """
+        self.__traceback__ = None
+
 
 class VirtualUser:
     """One of k6's virtual users.

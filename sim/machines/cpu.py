@@ -249,8 +249,12 @@ class Process:
         self.used_s = 0.0
         """Work asked for so far, in seconds of one core at speed 1."""
 
-    def compute(self, work_s: float) -> None:
-        """Block the current thread until `work_s` seconds of work are done."""
+    def compute(self, work_s: float, worker: int | None = None) -> None:  # noqa: ARG002
+        """Block the current thread until `work_s` seconds of work are done.
+
+        `worker` is the program's thread that does the work for the caller, where that matters (on a
+        run queue). None: the caller is a thread of this program.
+        """
         if work_s <= 0.0:
             return
         self.used_s += work_s

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import redis
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from sim.kernel.environment import Environment
     from sim.machines.cpu import Process
     from sim.redis.server import RedisServer
+
+_ONLY_THREAD: Final = 0
 
 
 class RedisProcess:
@@ -42,7 +44,7 @@ class RedisProcess:
         self._station.enter()
         try:
             if life == self._life:
-                self.process.compute(cost_ns * 1e-9)
+                self.process.compute(cost_ns * 1e-9, _ONLY_THREAD)
         finally:
             # The command itself runs at this instant, before anyone who waits is resumed.
             self._station.leave()

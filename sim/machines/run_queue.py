@@ -11,11 +11,18 @@ The order is EEVDF's, with equal weights (Linux 6.6 and later, kernel/sched/fair
   run no more than the mean is eligible, and of these the earliest deadline is next (`pick_eevdf`).
 - A deadline is one slice of virtual run time after a thread came or used up its slice
   (`update_deadline`).
-- A thread that has slept comes back as far before the mean as it was when it slept, and never
-  after it once that much time has passed (`place_entity`, and `DELAY_DEQUEUE` of Linux 6.12).
+- A thread that has slept comes back as far before the mean as it was when it slept. If it was after
+  the mean it keeps its place and its deadline until the mean has passed it (`place_entity`,
+  `requeue_delayed_entity` and `DELAY_DEQUEUE` of Linux 6.12).
+- A thread that is woken runs at once if it is next and the running one is after the mean: only who
+  is not after the mean keeps its slice (`check_preempt_wakeup_fair`, `pick_eevdf`: eligible first,
+  then `RUN_TO_PARITY`). The interrupted one may have been about to sleep; then it is still in the
+  queue when its answer comes, and goes on in its old turn.
 - Whether the running thread has used up its slice is looked at when another thread is woken and at
-  clock ticks (`update_curr`, from `enqueue_entity` and `entity_tick`); until then it runs on
-  (`RUN_TO_PARITY`).
+  clock ticks (`update_curr`, from `enqueue_entity` and `entity_tick`).
+
+How often real threads lose a connection to those that are quicker:
+`tools/log_lock/BorrowRace.java`, `tests/analytic/test_borrow_race.py`.
 """
 
 from __future__ import annotations
@@ -69,8 +76,8 @@ class RunQueue(Cpu):
         self._sum_s = 0.0
         """Of the virtual run times in the queue."""
         self._mean_s = 0.0
-        self._look = False
-        """Whether a thread was woken while the running one was between two pieces of work."""
+        self._woken: list[_Entity] = []
+        """Threads woken while the running one was between two pieces of work."""
 
     def process(self, threads: float = _INFINITY) -> Process:
         """A program of any number of threads."""
@@ -112,9 +119,10 @@ class RunQueue(Cpu):
         entity.thread = thread
         if not entity.queued:
             self._enqueue(entity)
-        elif self._look:
-            self._look = False
-            self._reconsider()
+        elif self._woken:
+            for woken in self._woken:
+                self._reconsider(woken)
+            self._woken.clear()
         self.stale = True
 
     def drop(self, entity: _Entity) -> None:
@@ -159,6 +167,12 @@ class RunQueue(Cpu):
             return None
         thread = running.thread
         if thread is None:
+            for woken in self._woken:
+                if self._gives_way(running, woken):
+                    # It was to sleep next, and still is when its turn comes.
+                    self._running = woken
+                    self._woken.clear()
+                    return None
             self._dequeue(running)
             self._pick()
             return None
@@ -175,17 +189,18 @@ class RunQueue(Cpu):
 
     def _enqueue(self, entity: _Entity) -> None:
         mean_s = self._mean()
-        entity.ran_s = max(mean_s, entity.ran_s) if entity.ahead else mean_s - entity.lag_s
-        entity.deadline_s = entity.ran_s + self._slice_s
+        if not entity.ahead or entity.ran_s <= mean_s:
+            entity.ran_s = mean_s if entity.ahead else mean_s - entity.lag_s
+            entity.deadline_s = entity.ran_s + self._slice_s
         entity.queued = True
         self._queue.append(entity)
         self._sum_s += entity.ran_s
         if self._running is None:
             self._running = entity
         elif self._running.thread is None:
-            self._look = True
+            self._woken.append(entity)
         else:
-            self._reconsider()
+            self._reconsider(entity)
 
     def _dequeue(self, entity: _Entity) -> None:
         lag_s = self._mean() - entity.ran_s
@@ -194,21 +209,36 @@ class RunQueue(Cpu):
         entity.lag_s = min(most_s, lag_s)
         self._queue.remove(entity)
         self._sum_s -= entity.ran_s
-        if entity.ahead:
-            entity.ran_s = min(entity.ran_s, self._mean_s + most_s)
+        if entity.ahead and lag_s < -most_s:
+            entity.deadline_s += self._mean_s + most_s - entity.ran_s
+            entity.ran_s = self._mean_s + most_s
         entity.queued = False
         if not self._queue:
             self._sum_s = 0.0
 
-    def _reconsider(self) -> None:
-        """Take the next thread's turn if the running one has used up its slice."""
+    def _reconsider(self, woken: _Entity | None = None) -> None:
+        """Let another thread run if the running one has used up its slice.
+
+        A thread that was just `woken`, and is next, runs also if the running one is after the mean.
+        """
         running = self._running
-        if running is not None and running.ran_s >= running.deadline_s - _ROUNDING_S:
+        if running is None:
+            return
+        if running.ran_s >= running.deadline_s - _ROUNDING_S:
             running.deadline_s = running.ran_s + self._slice_s
             self._pick()
+        elif woken is not None and self._gives_way(running, woken):
+            self._running = woken
+
+    def _gives_way(self, running: _Entity, woken: _Entity) -> bool:
+        return running.ran_s > self._mean() + _ROUNDING_S and self._next() is woken
 
     def _pick(self) -> None:
-        """Of those that have run no more than the mean, the earliest deadline runs."""
+        self._running = self._next()
+        self._woken.clear()
+
+    def _next(self) -> _Entity | None:
+        """Of those that have run no more than the mean, the earliest deadline."""
         limit_s = self._mean() + 1e-9
         best: _Entity | None = None
         least: _Entity | None = None
@@ -217,8 +247,7 @@ class RunQueue(Cpu):
                 least = entity
             if entity.ran_s <= limit_s and (best is None or entity.deadline_s < best.deadline_s):
                 best = entity
-        self._running = least if best is None else best
-        self._look = False
+        return least if best is None else best
 
 
 class QueuedProcess(Process):
@@ -229,10 +258,14 @@ class QueuedProcess(Process):
     def __init__(self, queue: RunQueue) -> None:
         super().__init__(queue, queue._open)  # noqa: SLF001 - a part of the queue
         self._run_queue = queue
-        self._entities: dict[Thread, _Entity] = {}
+        self._entities: dict[Thread | int, _Entity] = {}
 
-    def compute(self, work_s: float) -> None:
-        """Block the current thread until it has had its turns and `work_s` of work are done."""
+    def compute(self, work_s: float, worker: int | None = None) -> None:
+        """Block the current thread until `work_s` of work are done in turns of this program.
+
+        The turns are those of `worker`, a thread that works for one caller at a time; None: of a
+        thread of the caller's own.
+        """
         if work_s <= 0.0:
             return
         self.used_s += work_s
@@ -241,9 +274,10 @@ class QueuedProcess(Process):
         thread = env.current
         if thread is None:
             raise KernelError("only a thread can compute; a callback must not block")
-        entity = self._entities.get(thread)
+        key: Thread | int = thread if worker is None else worker
+        entity = self._entities.get(key)
         if entity is None:
-            entity = self._entities[thread] = _Entity()
+            entity = self._entities[key] = _Entity()
         queue.start(entity, work_s, thread)
         try:
             env._drive(thread)  # noqa: SLF001 - whoever blocks drives the loop

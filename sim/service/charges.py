@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 class Task:
     """The work of one thread of the service: a request, a scheduled job, an async task."""
 
-    __slots__ = ("database_debt_s", "debt_s", "factor", "killed", "label")
+    __slots__ = ("connection", "database_debt_s", "debt_s", "factor", "killed", "label")
 
     def __init__(self, label: str, factor: Factor) -> None:
         self.label = label
@@ -46,6 +46,8 @@ class Task:
         """On the service's work in this task: warm-up times noise."""
         self.debt_s = 0.0
         self.database_debt_s = 0.0
+        self.connection = 0
+        """Number of the connection that it has, or had last; the database has a thread for each."""
         self.killed = False
         """The service was killed: calls that the code makes on its way out have no effect."""
 
@@ -154,7 +156,7 @@ class Charges:
             if self._wake_up is not None:
                 self._service.compute(own_s)
                 if database_s:
-                    self._database.compute(database_s)
+                    self._database.compute(database_s, task.connection)
                     self._wake_up()
                 return
             # One visit for both: they share the cores alike and work one after the other.
@@ -186,11 +188,11 @@ class Charges:
             task.database_debt_s += database_s
             return
         # Two round trips: options before the first statement, and the end with options after the
-        # last one (`end`).
-        task.debt_s += own_s / 2.0
+        # last one (`end`). A third of the work comes before, between and after them.
+        task.debt_s += own_s / 3.0
         task.database_debt_s += database_s / 2.0
         self.settle(task)
-        task.debt_s += own_s / 2.0
+        task.debt_s += own_s / 3.0
 
     def statement(self, work: StatementWork) -> None:
         """Charge one statement, and wait until it is done."""
@@ -230,6 +232,9 @@ class Charges:
         self.settle(task)
         if committed and wrote and self._database_settings.commit_wait_s > 0.0:
             self._env.sleep(self._database_settings.commit_wait_s)
+        if self._wake_up is not None:
+            task.debt_s += self._costs.jvm_borrow_s * task.factor.code / 3.0
+            self.settle(task)
 
     def event(self) -> None:
         """Charge an outbox event, and pay what is owed: the broker is asked next."""
@@ -276,21 +281,33 @@ class Charges:
 class ChargedPool:
     """The connection pool as the database sees it: debts are paid before the borrow."""
 
-    __slots__ = ("_charges", "_pool")
+    __slots__ = ("_charges", "_connections", "_free", "_pool")
 
     def __init__(self, pool: ConnectionPool, charges: Charges) -> None:
         self._pool = pool
         self._charges = charges
+        self._free: list[int] = []
+        """Numbers of the idle connections that were out before."""
+        self._connections = 0
 
     def acquire(self) -> float:
         """Borrow a connection; return the time. Raises `PoolTimeoutError`."""
         charges = self._charges
-        charges.settle(charges.task)
-        return self._pool.acquire()
+        task = charges.task
+        charges.settle(task)
+        borrowed_s = self._pool.acquire()
+        if self._free:
+            task.connection = self._free.pop()
+        else:
+            self._connections += 1
+            task.connection = self._connections
+        return borrowed_s
 
     def release(self, borrowed_s: float) -> None:
         """Give the connection borrowed at `borrowed_s` back, if there still is a pool."""
-        if not self._charges.task.killed:
+        task = self._charges.task
+        if not task.killed:
+            self._free.append(task.connection)
             self._pool.release(borrowed_s)
 
     def replace(self, pool: ConnectionPool) -> None:

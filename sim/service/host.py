@@ -214,6 +214,11 @@ class Server:
         else:
             self._env.sleep(settings.slice_s * before / cpu.cores)
 
+    def _tell(self) -> None:
+        """Wake another thread: a system call, at whose end the scheduler chooses who runs on."""
+        if self.world.host.run_queue:
+            self.process.compute(_SWITCH_S)
+
     def new_pool(self) -> ConnectionPool:
         """A connection pool as the config has it."""
         settings = self.world.pool
@@ -224,6 +229,7 @@ class Server:
             settings.slowdown,
             barging=settings.barging,
             wake_up=self._wake_up,
+            tell=self._tell,
         )
 
     def _forget_writes(self) -> None:

@@ -55,7 +55,8 @@ class _Turn:
 class ConnectionPool:
     """`size` connections. A thread that finds none waits at most `timeout_s`, then fails.
 
-    `wake_up` is what a thread that was told of a connection (with `barging`) does until it runs.
+    `wake_up` is what a thread that was told of a connection (with `barging`) does until it runs,
+    `tell` what it takes a thread that returns one to tell another thread of it.
     A borrow is a point where other threads run, also when a connection is free. `slowdown` keeps
     a returned connection away for (slowdown - 1) times as long as it was out: a pool of a scaled
     world that would need less than one connection.
@@ -70,6 +71,7 @@ class ConnectionPool:
         *,
         barging: bool = False,
         wake_up: Callable[[], None] = _at_once,
+        tell: Callable[[], None] = _at_once,
     ) -> None:
         self._env = env
         self.size = size
@@ -80,6 +82,7 @@ class ConnectionPool:
         self._slowdown = slowdown
         self._barging = barging
         self._wake_up = wake_up
+        self._tell = tell
         self._queue: deque[Waiter] = deque()
         self._deadlines = Deadlines(env, timeout_s)
         self._waiting = 0
@@ -89,6 +92,10 @@ class ConnectionPool:
         """Connections that are out and closed once they come back: the pool was made smaller."""
         self.acquired = 0
         self.timeouts = 0
+        self.told = 0
+        """Connections that a waiting thread was told of (with `barging`)."""
+        self.told_in_vain = 0
+        """Those that another thread had taken before the one that was told ran."""
         self.max_wait_s = 0.0
 
     @property
@@ -186,9 +193,11 @@ class ConnectionPool:
             if not self._barging:
                 return outcome
             self._wake_up()
+            self.told += 1
             if not outcome.taken:
                 self._take(outcome)
                 return outcome
+            self.told_in_vain += 1
             if turn.expired:
                 return TIMEOUT
             # Someone else was quicker: wait again, behind all others.
@@ -212,19 +221,23 @@ class ConnectionPool:
                 self.returning += 1
                 self._env.call_in(away_s, self._come_back)
                 return
-        self._hand_over()
+        if self._hand_over():
+            self._tell()
 
     def _come_back(self) -> None:
         self.returning -= 1
         self._hand_over()
 
-    def _hand_over(self) -> None:
+    def _hand_over(self) -> bool:
+        """Return whether a waiting thread was told."""
         if self._surplus:
             self._surplus -= 1
-            return
+            return False
         offer = _Offer()
         if self._barging:
             self._offers.append(offer)
-            self._tell_next(offer)
-        elif not self._tell_next(offer):
+            return self._tell_next(offer)
+        told = self._tell_next(offer)
+        if not told:
             self._offers.append(offer)
+        return told

@@ -63,10 +63,10 @@ class Host:
         Setting(
             "threads run one at a time, each until it waits or has used up `slice_s`, in the order "
             "of Linux's scheduler; who is woken, also by an answer of database or Redis, waits for "
-            "a turn. One core at most. Off: the runnable threads share the cores evenly at every "
-            "instant",
-            source="Linux 6.6 and later: pick_eevdf, place_entity and update_curr in "
-            "kernel/sched/fair.c (sim/machines/run_queue.py)",
+            "a turn, or interrupts a thread that has run more than the average. One core at most. "
+            "Off: the runnable threads share the cores evenly at every instant",
+            source="Linux 6.12 and later: pick_eevdf, place_entity, check_preempt_wakeup_fair and "
+            "update_curr in kernel/sched/fair.c (sim/machines/run_queue.py)",
         ),
     ] = False
     speed_varies: Annotated[

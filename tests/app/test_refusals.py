@@ -45,6 +45,11 @@ def app(body, before=""):
         ("import sqlalchemy; sqlalchemy.create_engine('sqlite://')", "MariaDB or PostgreSQL URL"),
         ("import sqlite3; sqlite3.connect('shop.db')", "sqlite3.connect('shop.db')"),
         ("import redis; redis.Redis().pubsub().subscribe('x')", "SUBSCRIBE"),
+        ("import os; os._exit(3)", "os._exit(3): ends the program itself"),
+        ("import os; os.abort()", "os.abort(): ends the program itself"),
+        ("import os; os.kill(os.getpid(), 15)", ", 15): ends the program itself"),
+        ("import signal; signal.raise_signal(signal.SIGTERM)", "signal.raise_signal"),
+        ("import sys; sys.exit(3)", "SystemExit(3) ends the program itself"),
     ],
 )
 def test_a_refused_call_names_the_line_and_what_to_do(run_app, body, words):

@@ -10,6 +10,7 @@ import pytest
 from tests.benchmarks.programs import JUDGED, PROGRAMS
 
 FEW, ALL, MOST = 1_000, 30_000, 100_000
+PARKED_FEW = 10_000
 ROUNDS = 3
 
 
@@ -61,9 +62,54 @@ def bench_growth(benchmark, board, full_size):
     )
 
 
-def crowd(program, users):
+@pytest.mark.parametrize("program", PROGRAMS, ids=str)
+def bench_parked_memory(benchmark, board, program):
+    """The slope between two crowds of people who are parked: while they wait, and to the end."""
+    costs = []
+    crowds = (FEW, ALL)
+    benchmark.pedantic(
+        lambda: costs.extend(crowd(program, users, "parked") for users in crowds), rounds=1
+    )
+    for name, kind, goal in (
+        ("memory of a person who only waits, parked, while all wait", "waiting_mb", 4),
+        ("memory of a person who only waits, parked, at most during the run", "peak_mb", None),
+    ):
+        few, everyone = (cost.answer[kind] for cost in costs)
+        board.at_most(
+            "e",
+            f"{name}, {program}",
+            (everyone - few) * 1e3 / (ALL - FEW),
+            goal or float("inf"),
+            "KB",
+            judged=program.judged and goal is not None,
+            against=f"{FEW:,} people {few:.0f} MB",
+        )
+
+
+def bench_parked_growth(benchmark, board, full_size):
+    """Time per request when more people are parked. The goal is said of a million people."""
+    most = MOST if full_size else ALL
+    few, many = [], []
+
+    def work():
+        few.append(request_us(crowd(JUDGED, PARKED_FEW, "parked")))
+        many.append(request_us(crowd(JUDGED, most, "parked")))
+
+    benchmark.pedantic(work, rounds=ROUNDS if full_size else 1)
+    board.at_most(
+        "f",
+        f"time per request, {most:,} parked people as a multiple of {PARKED_FEW:,}, {JUDGED}",
+        median(many) / median(few),
+        1.3,
+        "times",
+        against=f"{median(few):.0f} us, {median(many):.0f} us",
+        noise=max(median(seen) / min(seen) - 1.0 for seen in (few, many)) if many[1:] else None,
+    )
+
+
+def crowd(program, users, *kind):
     """What a crowd costs."""
-    return program.python("crowd.py", users)
+    return program.python("crowd.py", users, *kind)
 
 
 def request_us(cost):

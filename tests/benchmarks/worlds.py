@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from experiments.config.reading import load
 from model.policy import Policy
+from sim.customers.human_settings import Human
 from sim.customers.settings import Customer
 from sim.customers.shop import BOOKING, CHECK, CONCERT, DATES, GENERATION, PAYMENT, SEATS
 from sim.load.settings import PerVUIterations, RampingVUs, Stage
@@ -60,6 +61,13 @@ def crowd(users):
             host=Host(cores=16.0 * size, memory_mb=262_144.0 * size), local_ports=users + 1_000
         ),
     )
+
+
+def waiting_people(users):
+    """The same crowd as people who do nothing but wait: each has one tab, and asks and asks."""
+    patient = Human(patience_mean_s=1e5, reload_mean_s=1e5, extra_tabs_mean=0.0, bots_share=0.0)
+    customer = Customer(script="sim.customers.human:human", poll_interval_s=4.0, human=patient)
+    return replace(crowd(users), customer=customer)
 
 
 def buys(user):

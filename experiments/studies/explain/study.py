@@ -96,7 +96,7 @@ class _Explain:
     """One explanation: what it is about, and the runs made so far."""
 
     def __init__(self, given: Reading, options: RunOptions, *, full: bool) -> None:
-        self._began = time.perf_counter()
+        self._began_s = options.began_s
         self._options = options
         self._full = full
         self._source, self._merged, self._config = given.source, given.merged, given.config
@@ -329,7 +329,7 @@ class _Explain:
         result["runs"] = self._runs.used
         result["partial"] = result["partial"] or self._runs.interrupted
         result["digest"] = combined_digest(self._digests)
-        result["wall_seconds"] = round(time.perf_counter() - self._began, 3)
+        result["wall_seconds"] = round(time.monotonic() - self._began_s, 3)
 
     def _warnings(self, result: Explanation) -> list[str]:
         found = scale_warnings(self._config, self._options.scale)

@@ -52,7 +52,7 @@ class _Fuzz:
     def __init__(
         self, config: Config, options: RunOptions, seeds: int, *, keep_going: bool
     ) -> None:
-        self._began_s = time.monotonic()
+        self._began_s = options.began_s
         self._config = config
         self._options = options
         self._seeds = seeds

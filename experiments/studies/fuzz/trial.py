@@ -23,6 +23,7 @@ from sim.faults.settings import (
     RedisPause,
     RedisRestart,
     SecondInstance,
+    ServicePause,
 )
 from sim.kernel.environment import Environment
 from sim.kernel.random_streams import Stream, Streams
@@ -41,6 +42,11 @@ _LONGEST_STALLS_S: Final = (0.01, 0.1, 1.0)
 _MOST_FAULTS: Final = 2
 _LONGEST_FAULT: Final = 0.5
 """As a share of the load's length."""
+_PAUSES: Final[tuple[Callable[[float, float], Fault], ...]] = (
+    lambda at_s, for_s: JvmPause("jvm_pause", at_s, for_s=for_s),
+    lambda at_s, for_s: ServicePause("service_pause", at_s, for_s=for_s),
+)
+"""How the ticket service stands still, and an application, which no JVM runs."""
 
 
 def varied(world: World, seed: int) -> World:
@@ -50,7 +56,8 @@ def varied(world: World, seed: int) -> World:
     """
     rng = Streams(seed).stream("fuzz")
     length_s = load_length_s(world)
-    faults = [_fault(rng, length_s) for _ in range(rng.index(_MOST_FAULTS + 1))]
+    pause = _PAUSES[bool(world.app.path)]
+    faults = [_fault(rng, length_s, pause) for _ in range(rng.index(_MOST_FAULTS + 1))]
     return replace(
         world,
         load=with_users(world, 2 + rng.index(max(1, users_of(world) - 1))).load,
@@ -101,7 +108,7 @@ def _one_of(rng: Stream, values: Sequence[Any]) -> Any:
     return values[rng.index(len(values))]
 
 
-def _fault(rng: Stream, length_s: float) -> Fault:
+def _fault(rng: Stream, length_s: float, pause: Callable[[float, float], Fault]) -> Fault:
     """Any fault, at any time, for a part of the load."""
     at_s = rng.uniform(0.0, length_s)
     for_s = length_s * _LONGEST_FAULT * 10.0 ** rng.uniform(-2.0, 0.0)
@@ -134,7 +141,7 @@ def _fault(rng: Stream, length_s: float) -> Fault:
                 for_s=for_s,
             ),
             lambda: DatabaseDiskFull("database_disk_full", at_s, for_s=for_s),
-            lambda: JvmPause("jvm_pause", at_s, for_s=for_s),
+            lambda: pause(at_s, for_s),
             lambda: GeneratorStarved("generator_starved", at_s, for_s=for_s),
             lambda: NetworkLoss(
                 "network_loss",

@@ -54,7 +54,7 @@ class _Gate:
     """One gate: the config, its thresholds, and what they are compared with."""
 
     def __init__(self, given: Reading, options: RunOptions, baseline: str | None) -> None:
-        self._began = time.perf_counter()
+        self._began_s = options.began_s
         self._options = options
         self._config = given.config
         self._terms = terms_of(given.config, options.scale, of_gate=True)
@@ -122,7 +122,7 @@ class _Gate:
             "verdict": verdict,
             "checks": checks,
             "digest": combined_digest([run.digest for run in made]),
-            "wall_seconds": round(time.perf_counter() - self._began, 3),
+            "wall_seconds": round(time.monotonic() - self._began_s, 3),
             "runs": [replication_of(number, run) for number, run in enumerate(made)],
         }
         if self._baseline_path is not None:

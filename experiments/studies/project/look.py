@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from experiments.errors import OptionError
-from sim.app.errors import ApplicationError, NoWsgiError
+from sim.app.errors import ApplicationError, NoWsgiError, exited
 from sim.app.modules import own_modules, roots_of
 from sim.load.settings import PerVUIterations
 from sim.world import Application, Service, World
@@ -68,6 +68,8 @@ def look_at(path: str) -> Look:
             return _look(Application(asgi=path))
     except ApplicationError as error:
         raise OptionError("app", str(error)) from error
+    except SystemExit as error:
+        raise OptionError("app", exited(error)) from error
 
 
 def _look(application: Application) -> Look:

@@ -81,7 +81,7 @@ class _Sweep:
         design: Design,
         samples: int,
     ) -> None:
-        self._began = time.perf_counter()
+        self._began_s = options.began_s
         self._given = given
         self._config = given.config
         self._options = options
@@ -223,7 +223,7 @@ class _Sweep:
                 *self._missing(points, missing),
             ],
             "digest": combined_digest([point["digest"] for point in points]),
-            "wall_seconds": round(time.perf_counter() - self._began, 3),
+            "wall_seconds": round(time.monotonic() - self._began_s, 3),
         }
         if self._terms.criteria:
             result["thresholds"] = self._thresholds()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing.process
 import os
+import signal
 import socket
 import sqlite3
 import sqlite3.dbapi2
@@ -23,6 +24,10 @@ HTTP: Final = (
 )
 _FORK: Final = (
     "a process of its own has no simulated time; use threads, or leave it out by [app] env"
+)
+_END: Final = (
+    "ends the program itself, and every other process of the service that it simulates; answer "
+    "with an error, or raise one. A worker that is killed: app.timeout_s, app.max_requests"
 )
 _SQLITE: Final = (
     "SQLite waits for the locks of its file in real time; give the service a MySQL, MariaDB or "
@@ -62,9 +67,32 @@ def _guard_sqlite() -> None:
         untyped.connect = connect
 
 
+def _guard_ends() -> None:
+    """Refuse what ends this program, where all the service's processes run."""
+    low: Any = os
+    for name in ("_exit", "abort"):
+        setattr(low, name, _guarded(getattr(os, name), f"os.{name}", _END))
+    for name in ("kill", "killpg"):
+        if hasattr(os, name):
+            setattr(low, name, _guarded_signal(getattr(os, name), f"os.{name}"))
+    untyped: Any = signal
+    untyped.raise_signal = _guarded(signal.raise_signal, "signal.raise_signal", _END)
+
+
+def _guarded_signal(real: Callable[..., Any], call: str) -> Callable[..., Any]:
+    guarded = _guarded(real, call, _END)
+
+    def send(process: int, number: int) -> Any:
+        # Signal 0 only asks whether a process is there.
+        return guarded(process, number) if number else real(process, number)
+
+    return send
+
+
 def install() -> None:
     """Guard this process permanently."""
     _guard_sqlite()
+    _guard_ends()
     sockets: Any = socket.socket
     for name in _SOCKETS:
         setattr(sockets, name, _guarded(getattr(sockets, name), f"socket.{name}", HTTP))

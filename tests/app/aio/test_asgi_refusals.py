@@ -141,3 +141,17 @@ def test_both_keys_at_once_are_refused(tmp_path):
     path.write_text('name = "both"\n[app]\nwsgi = "json:dumps"\nasgi = "json:dumps"\n')
     with pytest.raises(ConfigError, match="not both"):
         load(str(path))
+
+
+def test_a_coroutine_that_ends_the_program_ends_the_run_with_its_line(run_asgi):
+    code = """
+    async def app(scope, receive, send):
+        if scope["type"] == "http":
+            raise SystemExit(3)
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+    """
+    result = run_asgi(code, ASKS)
+    assert result.ended == "failed"
+    assert "own_app" in result.failure
+    assert "SystemExit(3) ends the program itself" in result.failure

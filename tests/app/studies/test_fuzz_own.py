@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
+import time
 from textwrap import dedent
 
 import pytest
 
+import experiments.cli.fuzz as fuzz_command
 from experiments.cli.main import main
 from experiments.config.reading import load
 
+ROUNDING_S = 0.001
+"""Wall times are told in milliseconds."""
 CODE = """
     def app(environ, start_response):
         import redis
@@ -75,3 +80,17 @@ def test_the_printed_command_shows_the_violation_again(counter, capsys, out):
     assert load(path).header.python_path == ("../code" if out else "code")
     assert main([command, path, "--quiet"]) == 1
     assert "visits / counted broken" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("counter")
+def test_the_wall_time_begins_with_the_command(capsys, monkeypatch):
+    def slow(options):
+        time.sleep(0.7)
+        return read(options)
+
+    read = fuzz_command.read_config
+    monkeypatch.setattr(fuzz_command, "read_config", slow)
+    began_s = time.monotonic()
+    assert main(["fuzz", "counter.toml", "--seeds", "1", "--workers", "1", "--json"]) in {0, 1}
+    result = json.loads(capsys.readouterr().out)
+    assert 0.7 <= result["wall_seconds"] <= time.monotonic() - began_s + ROUNDING_S

@@ -82,3 +82,15 @@ def test_the_command_prints_the_table(capsys):
     assert "longest wait for a connection" in capsys.readouterr().out
     assert main(["keys", "nosuchkey"]) == 1
     assert "no key has nosuchkey" in capsys.readouterr().err
+
+
+def test_a_key_that_several_kinds_of_fault_have_is_one_row_that_names_them():
+    rows = [row for row in matching(["faults.n.at_s"]) if row["key"] == "faults.N.at_s"]
+    assert len(rows) == 1
+    assert "kinds, such as" in rows[0]["of"]
+    (both,) = (row for row in matching(["jvm_pause"]) if row["key"] == "faults.N.for_s")
+    assert both["of"] == 'kind = "jvm_pause"'
+    shown = matching(["faults.n"])
+    columns = ("key", "unit", "default", "range", "meaning")
+    assert len({tuple(row[column] for column in columns) for row in shown}) == len(shown)
+    assert any('"jvm_pause" or "service_pause"' in row["of"] for row in shown)

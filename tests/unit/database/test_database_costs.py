@@ -21,6 +21,8 @@ from model.policy import Policy
 from model.schema import METADATA as SERVICE_METADATA
 from model.schema import create_all, seat, token_history
 from sim.database import SimulatedDatabase
+from sim.database.result_memo import ResultMemo
+from sim.database.results import StoredRows
 from sim.kernel.environment import Environment
 from sim.stations.connection_pool import ConnectionPool
 from tests.unit.database.database_world import (
@@ -360,6 +362,21 @@ def test_memory_for_results_is_bounded():
         charged(bank, (BALANCE, {"of_id": of_id}), (BALANCES, None))
     assert bank.db.storage._memo.held_rows <= 100
     assert bank.db.memo_hits > 40
+
+
+def test_of_rows_read_by_key_only_the_latest_are_remembered():
+    memo = ResultMemo(1_000, most_small=10)
+    tables = frozenset({"account"})
+    many = StoredRows([(number,) for number in range(20)], None)
+    memo.put(tables, "all", many)
+    for key in range(35):
+        memo.put(tables, key, StoredRows([(key,)], None))
+        assert memo.get(tables, key) is not None
+        assert memo.held_rows <= 21 + 2 * 10
+    assert memo.get(tables, "all") is many
+    assert [key for key in range(35) if memo.get(tables, key)] == [30, 31, 32, 33, 34]
+    memo.forget("account")
+    assert memo.held_rows == 0
 
 
 def test_statements_made_anew_for_each_use_do_not_pile_up():

@@ -555,6 +555,12 @@ def test_rows_can_be_counted_and_listed_in_a_canonical_order():
     assert [row[0] for row in rows["account"]] == list(range(1, 13))
 
 
+@pytest.mark.parametrize("accounts", [12, 2_500])
+def test_all_rows_are_written_in_parts_as_if_at_once(accounts):
+    bank = Bank(accounts=accounts)
+    assert bank.db.final_text() == repr(bank.db.final_rows()).encode()
+
+
 def test_rows_cannot_be_seeded_into_an_open_transaction():
     bank = Bank()
 

@@ -1,5 +1,6 @@
 """Virtual users as k6's executors start, stop and interrupt them."""
 
+import gc
 import time
 
 import pytest
@@ -55,6 +56,18 @@ def test_users_iterate_until_the_time_is_up_and_finish_what_they_began():
     recorder = Recorder(constant(2, 10), sleeps(3)).run()
     assert counts(recorder) == (8, 0, 0)
     assert recorder.env.now == 12
+
+
+def test_interrupting_many_leaves_nothing_to_the_garbage_collector():
+    gc.collect()
+    gc.disable()
+    try:
+        recorder = Recorder(constant(50, 10, stop=0.0), sleeps(1_000)).run()
+        assert recorder.executor.interrupted_iterations == 50
+        left = [one for one in gc.get_objects() if isinstance(one, IterationInterrupted)]
+        assert not left
+    finally:
+        gc.enable()
 
 
 def test_what_is_not_finished_in_the_graceful_period_is_interrupted():

@@ -7,6 +7,7 @@ import greenlet
 import pytest
 import simpy
 
+from sim.kernel import environment
 from sim.kernel.environment import TIMEOUT, Deadlines, Environment, KernelError, Waiter
 
 
@@ -484,3 +485,53 @@ def test_closing_abandons_parked_threads():
     env.run(until=1.0)
     env.close()
     assert log == ["finally"]
+
+
+def test_timers_that_are_cancelled_do_not_stay_in_the_queue_until_they_are_due():
+    env = Environment()
+    log = []
+
+    def asks(number):
+        for _ in range(1_000):
+            timer = env.call_in(1_000.0, lambda: log.append("late"))
+            env.sleep(0.1 + number * 1e-3)
+            timer.cancel()
+        log.append((env.now, number))
+
+    for number in range(20):
+        env.spawn(str(number), lambda number=number: asks(number))
+    longest = 0
+    while env.peek() < 1_000.0:
+        env.step()
+        longest = max(longest, len(env._queue))
+    assert len(log) == 20
+    assert longest <= 2 * 4_096
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_queue_is_swept_without_a_change_of_order(seed, monkeypatch):
+    def played():
+        env, log, rng, timers = Environment(), [], random.Random(seed), []
+
+        def plan(delay_s, number):
+            timers.append(env.call_in(delay_s, lambda: fires(number)))
+
+        def fires(number):
+            log.append((env.now, number))
+            for _ in range(rng.randrange(1, 4)):
+                plan(rng.choice([1.0, 2.0, 3.0]), len(log))
+                timers.pop(rng.randrange(len(timers))).cancel()
+
+        for number in range(30):
+            plan(float(number % 3), number)
+        env.run(until=12.0)
+        return log, env._sweep_at
+
+    whole, at_first = played()
+    monkeypatch.setattr(environment, "_FIRST_SWEEP", 1)
+    swept, at_last = played()
+    assert swept == whole
+    assert len(whole) > 30
+    # It grows with what is left of the queue, each time it is swept.
+    assert at_first == 4_096
+    assert 1 < at_last < 200

@@ -53,6 +53,27 @@ def test_who_asks_while_the_first_is_being_woken_is_before_it_and_the_first_goes
     ]
 
 
+@pytest.mark.parametrize(("tell_s", "next_one"), [(0.0, "returns"), (2.0 * WAKE_UP_S, "waits")])
+def test_who_is_told_runs_first_if_telling_takes_longer_than_it_takes_to_wake_up(tell_s, next_one):
+    env = Environment()
+    wake_up, tell = (lambda s=s: env.sleep(s) for s in (WAKE_UP_S, tell_s))
+    pool = ConnectionPool(env, 1, 100.0, barging=True, wake_up=wake_up, tell=tell)
+    seen = []
+
+    def borrow(name, times):
+        for _ in range(times):
+            borrowed_s = pool.acquire()
+            seen.append(name)
+            env.sleep(5.0)
+            pool.release(borrowed_s)
+
+    env.spawn("returns", lambda: borrow("returns", 2))
+    env.spawn("waits", lambda: borrow("waits", 1))
+    env.run()
+    assert seen[1] == next_one
+    assert (pool.told, pool.told_in_vain) == ((2, 1) if next_one == "returns" else (2, 0))
+
+
 def test_in_order_nobody_is_overtaken():
     names = [name for name, *_ in played(FIRST, WAITS, BEHIND, BARGES, barging=False)]
     assert names == ["first", "waits", "behind", "barges"]

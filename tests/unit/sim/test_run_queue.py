@@ -5,8 +5,11 @@ import pytest
 from sim.kernel.environment import Environment, KernelError
 from sim.machines.cpu import Cpu
 from sim.machines.run_queue import RunQueue
+from sim.stations.single_server import SingleServer
 
 SLICE_S = 0.0014
+ONE = 7
+"""Number of a thread that works for others."""
 
 
 class Threads:
@@ -72,6 +75,61 @@ def test_who_slept_before_the_mean_ends_a_used_up_slice_as_it_is_woken():
     threads.env.run()
     # 6.1 ms, 0.1 ms of work and the pause after it.
     assert threads.ended_ms["b"] == pytest.approx(8.2)
+
+
+def test_who_is_woken_far_before_the_mean_interrupts_a_thread_that_is_after_it():
+    # a runs to the tick at 4 ms, b to 4.1 ms. Woken at 4.6 ms, b is 1 ms before the mean and a,
+    # with 0.9 ms of its slice left, 1 ms after it.
+    threads = Threads()
+    threads.work("a", 0.0, 0.020)
+    threads.work("b", 0.0, 0.0001, 0.0001, pause_s=0.0005)
+    threads.env.run()
+    # 4.7 ms and the pause after it.
+    assert threads.ended_ms["b"] == pytest.approx(5.2)
+
+
+def test_callers_of_one_thread_are_served_in_one_turn():
+    threads = Threads()
+    server, served_ms = SingleServer(threads.env), []
+
+    def call():
+        threads.env.sleep(0.001)
+        server.enter()
+        threads.process.compute(0.0003, ONE)
+        served_ms.append(1e3 * threads.env.now)
+        server.leave()
+
+    threads.work("a", 0.0, 0.010)
+    for _ in range(3):
+        threads.env.spawn("caller", call)
+    threads.env.run()
+    # a's first turn ends at the tick.
+    assert served_ms == pytest.approx([4.3, 4.6, 4.9])
+    assert len(threads.process._entities) == len(("a", "the one that works for the callers"))
+
+
+def test_who_asks_a_thread_far_before_the_mean_is_not_asleep_while_that_one_answers():
+    # Who is woken far before the mean runs at once, so the other has no time to go to sleep.
+    threads = Threads()
+    asleep = []
+
+    def ask(work_s):
+        threads.process.compute(work_s)
+        own = threads.process._entities[threads.env.current]
+        threads.env.call_in(0.00005, lambda: asleep.append(not own.queued))
+        threads.process.compute(0.0001, ONE)
+        threads.process.compute(0.0001)
+
+    def first():
+        threads.env.sleep(0.001)
+        threads.process.compute(0.0001, ONE)
+
+    # The thread that answers waits for the tick at 4 ms and is 1.45 ms before the mean at 4.1 ms.
+    threads.env.spawn("first", first)
+    threads.work("a", 0.0, 0.005)
+    threads.env.call_in(0.006, lambda: threads.env.spawn("asks", lambda: ask(0.001)))
+    threads.env.run()
+    assert asleep == [False]
 
 
 def test_an_interrupted_thread_leaves_the_core_to_the_others():

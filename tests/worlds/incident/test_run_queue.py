@@ -6,9 +6,9 @@ from tests.support.world_small import Played, during, small
 
 
 def crowded(**service):
-    """Eighty people; those who wait ask again at once, and each check ends with a stack trace."""
+    """Many people; those who wait ask again at once, and each check ends with a stack trace."""
     return small(
-        load=during(4.0, 80),
+        load=during(4.0, 160),
         defect="D1b",
         customer={"poll_interval_s": 0.0, "retry_interval_s": 0.0},
         host={"cores": 1.0, "slice_s": 0.0014, "run_queue": True},
