@@ -2,7 +2,8 @@
 
 "bare" calls the application in one thread, as a WSGI server would: the same Flask, SQLAlchemy,
 redis-py and PyJWT, with SQLite and fakeredis behind them and no simulated time. "simulated" runs
-the config. Both print JSON: requests and processor seconds by endpoint, or of the whole run.
+the config. Both print JSON: requests and processor seconds by endpoint, or of the whole run. "crowd"
+prints the memory of a minute's run.
 """
 
 import json
@@ -38,6 +39,17 @@ def simulated(users):
     }
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"used_s": used_s, "requests": counts, "before_mb": before_mb, "peak_mb": peak_mb}
+
+
+def crowd(users):
+    """Peak memory of a minute's run with so many users, most of whom wait to be let in."""
+    from experiments.config.reading import load
+    from sim.run import simulate
+
+    settings = [f"load.vus={users}", 'app.env.SHOP_INSIDE="50"', "load.max_duration_s=60"]
+    result = simulate(load(str(SHOP / "shop.toml"), settings).world, 1)
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"peak_mb": peak_mb, "most_vus": max(result.series["vus"])}
 
 
 def bare(users):
@@ -100,4 +112,6 @@ def bare(users):
 
 if __name__ == "__main__":
     kind, users = sys.argv[1:]
-    sys.stdout.write(json.dumps({"simulated": simulated, "bare": bare}[kind](int(users))) + "\n")
+    sys.stdout.write(
+        json.dumps({"simulated": simulated, "crowd": crowd, "bare": bare}[kind](int(users))) + "\n"
+    )
