@@ -2,8 +2,8 @@
 
 "bare" calls the application in one thread, as a WSGI server would: the same Flask, SQLAlchemy,
 redis-py and PyJWT, with SQLite and fakeredis behind them and no simulated time. "simulated" runs
-the config. Both print JSON: requests and processor seconds by endpoint, or of the whole run. "crowd"
-prints the memory of a minute's run.
+the config. Both print JSON: requests and processor seconds by endpoint, or of the whole run.
+"crowd" prints the memory of a minute's run.
 """
 
 import json
