@@ -73,7 +73,7 @@ class MemoryWatch:
         """
         if not self.note and time.monotonic() >= self._next_s:
             self._next_s = time.monotonic() + _LOOK_EVERY_S
-            left, own = available_bytes(), _own_bytes()
+            left, own = available_bytes(), resident_bytes()
             if left is not None and left < _LEAST_BYTES + _SHARE_FOR_RESULTS * own:
                 self.note = (
                     f"memory ran out after {now_s:.0f} s: {left / 1e6:.0f} MB were left, and the "
@@ -82,7 +82,7 @@ class MemoryWatch:
         return bool(self.note)
 
 
-def _own_bytes() -> int:
+def resident_bytes() -> int:
     """Resident memory of this process; 0 where that cannot be read."""
     return _pages(1)
 

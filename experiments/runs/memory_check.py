@@ -15,8 +15,8 @@ from sim.world import World
 
 BLOCKED_PERSON_BYTES: Final = 14_000
 """Of each person at work whose customer function blocks, as measured (docs/performance.md)."""
-PARKED_PERSON_BYTES: Final = 7_500
-"""Of each person whose customer function parks, as measured: the same without a stack."""
+PARKED_PERSON_BYTES: Final = 5_000
+"""Of each person whose customer function parks, as measured, the end of the run included."""
 PROCESS_BYTES: Final = 120_000_000
 """Of a process before the first person comes, with the libraries of the command."""
 _GB: Final = 1e9

@@ -575,8 +575,9 @@ class _Tab:
 
     # A tab whose pauses park its thread is the body of that thread: `Rests`.
 
-    def __next__(self) -> float:
-        """Go on until the next pause, as `_run`."""
+    # Not `-> float`: a compiled class would answer Python's own calls with a bare number.
+    def __next__(self) -> Any:
+        """Go on until the next pause, in seconds, as `_run`."""
         if self._rests is None:
             self._begun = True
             if self._closed:

@@ -289,6 +289,17 @@ class Application:
             "waits and nothing is sold out"
         ),
     ] = field(default_factory=dict)
+    nagle: Annotated[
+        bool,
+        Setting(
+            "whether the body of an ASGI application's answer waits for the client's "
+            "acknowledgement of its head: a round trip, and 44 ms more for a client that asks "
+            "within 40 ms of the answer before. So it is under uvicorn with several workers on "
+            "asyncio's own loop, and not with one worker or with uvloop, for which ticketsim live "
+            "--calibrate looks",
+            source="RFC 896 and RFC 1122, 4.2.3.2; Linux's TCP_DELACK_MIN; timed on Linux 6.18",
+        ),
+    ] = False
     accept_s: Annotated[
         float,
         Ge(0),

@@ -1,4 +1,4 @@
-"""The Flask shop, simulated or bare: `python -m tests.benchmarks.application KIND USERS`.
+"""The Flask shop, simulated or bare: `python -P application.py KIND USERS`.
 
 "bare" calls the application in one thread, as a WSGI server would: the same Flask, SQLAlchemy,
 redis-py and PyJWT, with SQLite and fakeredis behind them and no simulated time. "simulated" runs

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from experiments.runs.huge_pages import HugePages
 from experiments.runs.limits import HopelessWatch, Limits
 from experiments.runs.memory import MemoryWatch
 from experiments.runs.workers.watchdog import StuckCodeWatchdog
@@ -53,9 +54,10 @@ class Task:
             hear: asked in the thread of the run.
             stopped: asked from another thread, whether the user wants to stop.
         """
-        memory = MemoryWatch()
+        memory, pages = MemoryWatch(), HugePages()
 
         def heard(progress: Progress) -> bool:
+            pages.look()
             return bool(hear(progress)) or memory.is_short(progress.now_s)
 
         run = self._watched_for_stuck_code(heard, stopped)

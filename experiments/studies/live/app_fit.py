@@ -32,6 +32,7 @@ from experiments.errors import ConfigError
 from experiments.interop.k6_output import Output
 from experiments.studies.app_segments import measure
 from experiments.studies.live import demand_fit
+from experiments.studies.live.application import in_two_parts
 from experiments.studies.live.demand_fit import (
     BUSY,
     SINGLE,
@@ -98,7 +99,13 @@ def fitted(config: Config, world: World, loads: Loads, folder: Path) -> Fit:
         folder: a folder on the disk that the database uses.
     """
     times = measure(config, loads=_crowd(world))
-    settings = replace(world.app, segments=times.segments, factors={}, request_cv=times.request_cv)
+    settings = replace(
+        world.app,
+        segments=times.segments,
+        factors={},
+        request_cv=times.request_cv,
+        nagle=in_two_parts(world.app),
+    )
     database = replace(world.database, commit_wait_s=sync_s(folder))
     world = replace(world, app=settings, database=database)
     rounds = [found for each in loads.rounds if (found := demands_of(each)) is not None]
@@ -123,6 +130,7 @@ def fitted(config: Config, world: World, loads: Loads, folder: Path) -> Fit:
         f"app.segments: {len(times.segments)} timed",
         f"app.request_cv={world.app.request_cv}",
         f'app.factors."*"={world.app.factors.get(OTHER_ENDPOINTS, 1.0):.4g}',
+        f"app.nagle={'true' if app.nagle else 'false'}",
         f"app.accept_s={app.accept_s:.3g}",
         f"app.interpreter_wake_s={app.interpreter_wake_s}",
         *(f'app.cold_s."{endpoint}"={seconds:.3g}' for endpoint, seconds in cold_s.items()),
@@ -136,6 +144,7 @@ def fragment(world: World) -> str:
     app = world.app
     own = {
         "request_cv": app.request_cv,
+        "nagle": app.nagle,
         "accept_s": app.accept_s,
         "interpreter_wake_s": app.interpreter_wake_s,
         "segments": app.segments,

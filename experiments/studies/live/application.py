@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -164,6 +165,16 @@ def gunicorn(settings: Application) -> list[str]:
     }
     given = [part for name, value in words.items() for part in (f"--{name}", str(value))]
     return [sys.executable, "-m", "gunicorn", *given]
+
+
+def in_two_parts(settings: Application) -> bool:
+    """Whether uvicorn's answers here wait for the acknowledgement of their heads: `app.nagle`.
+
+    It makes the socket that several workers share without a protocol number, and asyncio sets
+    TCP_NODELAY only on sockets that say TCP (uvicorn: config.py, bind_socket; asyncio:
+    base_events.py, _set_nodelay). uvloop sets it always, and uvicorn takes it where it is there.
+    """
+    return bool(settings.asgi) and settings.workers > 1 and find_spec("uvloop") is None
 
 
 def uvicorn(settings: Application) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sim.app.aio.blocking import BLOCKED
+from sim.app.aio.nagle import AnswersInTwoParts
 from sim.app.aio.worker import AsgiWorker
 from sim.app.modules import imported
 from sim.app.seams.clock import sweep
@@ -18,6 +19,7 @@ from sim.app.server import MANY_REQUESTS, ApplicationServer
 if TYPE_CHECKING:
     from sim.app.worker import Worker
     from sim.machines.cpu import Process
+    from sim.network.exchange import Exchange
 
 _ANY: Final = 1_000_000_000
 
@@ -29,6 +31,30 @@ class AsgiApplicationServer(ApplicationServer):
         RUNTIME.measures = measuring
         BLOCKED.begin()
         super().__init__(*args, measuring=measuring, **options)
+        self._in_two_parts = AnswersInTwoParts(self.one_way_s) if self.settings.nagle else None
+
+    def submit(self, exchange: Exchange) -> None:
+        """Take a request that was sent on its connection. Does not block."""
+        if self._in_two_parts is not None:
+            self._in_two_parts.arrived(exchange, self.env.now)
+        super().submit(exchange)
+
+    def answer(self, exchange: Exchange) -> None:
+        """Send an answer on its way."""
+        parts = self._in_two_parts
+        if parts is None:
+            super().answer(exchange)
+            return
+
+        def send() -> None:
+            parts.sent(exchange, self.env.now)
+            super(AsgiApplicationServer, self).answer(exchange)
+
+        wait_s = parts.wait_s(exchange)
+        if wait_s > 0.0:
+            self.env.call_in(wait_s, send)
+        else:
+            send()
 
     def _socket_settings(self) -> Any:
         settings = self.settings

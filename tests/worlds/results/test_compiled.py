@@ -46,8 +46,9 @@ def is_up_to_date():
         ("incident-as-planned", 0.01, ()),
         ("smoke", 0.5, (EVERY_FAULT,)),
         (FLASK_SHOP, 1.0, ("load.vus=8",)),
+        ("million", 0.0005, ("customer.human.extra_tabs_mean=1.0",)),
     ],
-    ids=["smoke", "incident", "every fault", "an application"],
+    ids=["smoke", "incident", "every fault", "an application", "parked people with tabs"],
 )
 def test_the_compiled_program_has_the_interpreted_digest(config, scale, assignments, tmp_path):
     run = [PROGRAM, "run", config, "--scale", str(scale), "--seed", "1", "--json"]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from sim.app.sql.drivers.sessions import Connection
 
-MYSQL: Final = Driver("PyMySQL", "mysql", "pymysql.err", "8.0.36")
+MYSQL: Final = Driver("PyMySQL", "mysql", "pymysql.err", "8.4.3")
 MARIADB: Final = Driver("PyMySQL", "mysql", "pymysql.err", "10.11.6-MariaDB")
 POSTGRES: Final = PSYCOPG2
 _MYSQL_DRIVERS: Final = ("pymysql", "mysqldb", "mysqlconnector")

@@ -1,0 +1,75 @@
+"""An answer in two parts, as the same exchange over a real loopback socket without TCP_NODELAY."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+import time
+
+import pytest
+
+from tests.app import seen
+
+GAPS_S = (0.0, 0.02, 0.1, 0.0, 2.0)
+APP = """
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"{}"})
+"""
+ASKS = f"""
+    import time
+    from tests.app import seen
+    def customer(user):
+        for gap_s in (5.0, *{GAPS_S}):
+            user.sleep(gap_s)
+            began_s = time.monotonic()
+            user.get("/")
+            seen.ANSWERS.append(time.monotonic() - began_s)
+        user.finish()
+"""
+
+
+def waits(latencies_s):
+    return [late_s > 0.03 for late_s in latencies_s]
+
+
+def simulated(run_asgi, **app):
+    seen.ANSWERS.clear()
+    assert run_asgi(APP, ASKS, **app).failure == ""
+    return list(seen.ANSWERS)
+
+
+def test_who_asks_soon_after_an_answer_waits_for_the_delayed_acknowledgement(run_asgi):
+    assert waits(simulated(run_asgi, nagle=True)) == [False, True, True, False, True, False]
+    assert not any(waits(simulated(run_asgi)))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems delay in other ways")
+def test_the_simulated_waits_are_those_of_a_real_loopback_connection(run_asgi):
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        connection, _ = listener.accept()
+        with connection:
+            while connection.recv(100):
+                connection.send(b"h" * 100)
+                connection.send(b"b" * 50)
+
+    threading.Thread(target=serve, daemon=True).start()
+    real_s, since_s, answered_s = [], [], time.perf_counter()
+    with listener, socket.create_connection(listener.getsockname()) as client:
+        for gap_s in (0.0, *GAPS_S[:4]):
+            time.sleep(gap_s)
+            began_s = time.perf_counter()
+            client.sendall(b"x" * 50)
+            answer = b""
+            while len(answer) < 150:
+                answer += client.recv(1000)
+            since_s.append(began_s - answered_s)
+            answered_s = time.perf_counter()
+            real_s.append(answered_s - began_s)
+    expected = waits(simulated(run_asgi, nagle=True))[:5]
+    # A busy machine may sleep longer than it is asked to: such a request was not sent soon.
+    sure = [at for at in range(5) if not expected[at] or since_s[at] < 0.03]
+    assert [waits(real_s)[at] for at in sure] == [expected[at] for at in sure]
