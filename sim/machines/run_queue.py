@@ -11,9 +11,11 @@ The order is EEVDF's, with equal weights (Linux 6.6 and later, kernel/sched/fair
   run no more than the mean is eligible, and of these the earliest deadline is next (`pick_eevdf`).
 - A deadline is one slice of virtual run time after a thread came or used up its slice
   (`update_deadline`).
-- A thread that has slept comes back as far before the mean as it was when it slept. If it was after
-  the mean it keeps its place and its deadline until the mean has passed it (`place_entity`,
-  `requeue_delayed_entity` and `DELAY_DEQUEUE` of Linux 6.12).
+- A thread that has slept comes back as far before the mean as it was when it fell asleep
+  (`place_entity`). Who falls asleep after the mean stays in the queue, counted in the mean, until
+  its turn comes and it leaves the queue; it comes back at the mean. If it is woken before, it keeps
+  its place and its deadline, or begins anew at the mean if the mean has passed it (`DELAY_DEQUEUE`
+  and `requeue_delayed_entity` of Linux 6.12).
 - A thread that is woken runs at once if it is next and the running one is after the mean: only who
   is not after the mean keeps its slice (`check_preempt_wakeup_fair`, `pick_eevdf`: eligible first,
   then `RUN_TO_PARITY`). The interrupted one may have been about to sleep; then it is still in the
@@ -45,17 +47,17 @@ _ROUNDING_S: Final = 1e-10
 class _Entity:
     """One thread of one program, as the scheduler knows it. Times in seconds of running."""
 
-    __slots__ = ("ahead", "deadline_s", "lag_s", "queued", "ran_s", "thread", "work_s")
+    __slots__ = ("asleep", "deadline_s", "lag_s", "queued", "ran_s", "thread", "work_s")
 
     def __init__(self) -> None:
         self.ran_s = 0.0
         """Virtual run time."""
         self.lag_s = 0.0
-        """How far before the mean it was when it slept."""
-        self.ahead = False
-        """Whether it was after the mean then; `ran_s` says where."""
+        """How far before the mean it was when it left the queue."""
         self.deadline_s = 0.0
         self.queued = False
+        self.asleep = False
+        """Asleep and still in the queue, until its turn comes or it is woken."""
         self.work_s = 0.0
         """Work left, in seconds of a core at speed 1."""
         self.thread: Thread | None = None
@@ -119,6 +121,8 @@ class RunQueue(Cpu):
         entity.thread = thread
         if not entity.queued:
             self._enqueue(entity)
+        elif entity.asleep:
+            self._requeue(entity)
         elif self._woken:
             for woken in self._woken:
                 self._reconsider(woken)
@@ -173,7 +177,10 @@ class RunQueue(Cpu):
                     self._running = woken
                     self._woken.clear()
                     return None
-            self._dequeue(running)
+            if running.ran_s > self._mean() + _ROUNDING_S and not running.asleep:
+                running.asleep = True
+            else:
+                self._dequeue(running)
             self._pick()
             return None
         if running.work_s <= _ROUNDING_S:
@@ -189,12 +196,24 @@ class RunQueue(Cpu):
 
     def _enqueue(self, entity: _Entity) -> None:
         mean_s = self._mean()
-        if not entity.ahead or entity.ran_s <= mean_s:
-            entity.ran_s = mean_s if entity.ahead else mean_s - entity.lag_s
-            entity.deadline_s = entity.ran_s + self._slice_s
+        entity.ran_s = mean_s - entity.lag_s
+        entity.deadline_s = entity.ran_s + self._slice_s
         entity.queued = True
         self._queue.append(entity)
         self._sum_s += entity.ran_s
+        self._wake(entity)
+
+    def _requeue(self, entity: _Entity) -> None:
+        """Wake a thread that is still in the queue; if the mean has passed it, it comes anew."""
+        entity.asleep = False
+        if entity.ran_s < self._mean():
+            entity.asleep = True
+            self._dequeue(entity)
+            self._enqueue(entity)
+        else:
+            self._wake(entity)
+
+    def _wake(self, entity: _Entity) -> None:
         if self._running is None:
             self._running = entity
         elif self._running.thread is None:
@@ -205,13 +224,11 @@ class RunQueue(Cpu):
     def _dequeue(self, entity: _Entity) -> None:
         lag_s = self._mean() - entity.ran_s
         most_s = max(2.0 * self._slice_s, TICK_S)
-        entity.ahead = lag_s < 0.0
-        entity.lag_s = min(most_s, lag_s)
+        # Who was after the mean as it fell asleep gains nothing by having slept.
+        entity.lag_s = 0.0 if entity.asleep else max(-most_s, min(most_s, lag_s))
+        entity.asleep = False
         self._queue.remove(entity)
         self._sum_s -= entity.ran_s
-        if entity.ahead and lag_s < -most_s:
-            entity.deadline_s += self._mean_s + most_s - entity.ran_s
-            entity.ran_s = self._mean_s + most_s
         entity.queued = False
         if not self._queue:
             self._sum_s = 0.0

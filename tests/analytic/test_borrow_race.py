@@ -72,4 +72,4 @@ def in_vain(threads, work_ms, hold_ms, database_ms, trips, after, borrows, pause
     ],
 )
 def test_who_is_told_comes_too_late_as_often_as_real_threads_do(loop, real):
-    assert in_vain(100, *loop) == pytest.approx(real, abs=0.12)
+    assert in_vain(100, *loop) == pytest.approx(real, abs=0.1)

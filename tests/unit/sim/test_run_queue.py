@@ -116,7 +116,7 @@ def test_who_asks_a_thread_far_before_the_mean_is_not_asleep_while_that_one_answ
     def ask(work_s):
         threads.process.compute(work_s)
         own = threads.process._entities[threads.env.current]
-        threads.env.call_in(0.00005, lambda: asleep.append(not own.queued))
+        threads.env.call_in(0.00005, lambda: asleep.append(own.asleep or not own.queued))
         threads.process.compute(0.0001, ONE)
         threads.process.compute(0.0001)
 
