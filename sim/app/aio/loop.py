@@ -184,6 +184,10 @@ class SimulatedLoop(asyncio.base_events.BaseEventLoop):
                     untyped._log_destroy_pending = False
                     with suppress(BaseException):
                         untyped.get_coro().close()
+        # anyio keeps what is a loop's own until the loop's main task is done, which it never is.
+        kept = getattr(sys.modules.get("anyio.lowlevel"), "_run_vars", None)
+        if kept is not None:
+            kept.pop(self, None)
 
     def add_signal_handler(self, sig: int, callback: Any, *args: Any) -> None:  # type: ignore[override]
         """Do nothing: no signal comes."""
