@@ -182,6 +182,8 @@ class ApplicationServer:
         ]
         self._of: dict[Connection, tuple[int, Worker]] = {}
         self._waiting: list[Exchange] = []
+        self._on_their_way: dict[Exchange, None] = {}
+        """Answers that were made and have not reached their clients."""
         self._next = 0
         self._accepting: Accepting | None = None
         if settings.accept_s > 0.0 and settings.threads > 1:
@@ -292,9 +294,10 @@ class ApplicationServer:
         for process in self.background:
             process.end()
         unaccepted = [] if self._accepting is None else self._accepting.clear()
-        for exchange in (*self._waiting, *unaccepted):
+        for exchange in (*self._waiting, *unaccepted, *self._on_their_way):
             exchange.waiter.wake(None)
         self._waiting.clear()
+        self._on_their_way.clear()
         self.env.call_in(0.0, self.database.leave_all)
 
     def restart(self) -> None:
@@ -401,10 +404,22 @@ class ApplicationServer:
 
     def answer(self, exchange: Exchange) -> None:
         """Send an answer on its way."""
-        delay_s = 0.0 if self.link is None else self.link.delay_s()
+        delay_s = self._held_back_s(exchange)
+        if self.link is not None:
+            delay_s += self.link.delay_s()
         if delay_s > 0.0:
-            self.env.call_in(delay_s, lambda: self._answered(exchange))
+            self._on_their_way[exchange] = None
+            self.env.call_in(delay_s, lambda: self._arrives(exchange))
         else:
+            self._answered(exchange)
+
+    def _held_back_s(self, _exchange: Exchange) -> float:
+        """How long the end of an answer stays on this machine once the answer is made."""
+        return 0.0
+
+    def _arrives(self, exchange: Exchange) -> None:
+        if exchange in self._on_their_way:
+            del self._on_their_way[exchange]
             self._answered(exchange)
 
     def _answered(self, exchange: Exchange) -> None:

@@ -295,8 +295,8 @@ class Application:
             "whether the body of an ASGI application's answer waits for the client's "
             "acknowledgement of its head: a round trip, and 44 ms more for a client that asks "
             "within 40 ms of the answer before. So it is under uvicorn with several workers on "
-            "asyncio's own loop, and not with one worker or with uvloop, for which ticketsim live "
-            "--calibrate looks",
+            "asyncio's own loop, and not with one worker or with uvloop; ticketsim live serves "
+            "with asyncio's loop, and --calibrate sets this key",
             source="RFC 896 and RFC 1122, 4.2.3.2; Linux's TCP_DELACK_MIN; timed on Linux 6.18",
         ),
     ] = False

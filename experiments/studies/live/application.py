@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -172,9 +171,9 @@ def in_two_parts(settings: Application) -> bool:
 
     It makes the socket that several workers share without a protocol number, and asyncio sets
     TCP_NODELAY only on sockets that say TCP (uvicorn: config.py, bind_socket; asyncio:
-    base_events.py, _set_nodelay). uvloop sets it always, and uvicorn takes it where it is there.
+    base_events.py, _set_nodelay). uvloop always sets it, but `uvicorn` here asks for asyncio.
     """
-    return bool(settings.asgi) and settings.workers > 1 and find_spec("uvloop") is None
+    return bool(settings.asgi) and settings.workers > 1
 
 
 def uvicorn(settings: Application) -> list[str]:

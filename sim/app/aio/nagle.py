@@ -41,10 +41,11 @@ class AnswersInTwoParts:
 
     def wait_s(self, exchange: Exchange) -> float:
         """How much later than its head the body of an answer is sent."""
-        if exchange in self._soon:
-            self._soon.discard(exchange)
-            return self._round_trip_s + ACKNOWLEDGED_AFTER_S
-        return self._round_trip_s
+        soon = exchange in self._soon
+        self._soon.discard(exchange)
+        if not exchange.body_bytes:
+            return 0.0
+        return self._round_trip_s + (ACKNOWLEDGED_AFTER_S if soon else 0.0)
 
     def sent(self, exchange: Exchange, now_s: float) -> None:
         """The last part of an answer is sent."""
@@ -52,3 +53,8 @@ class AnswersInTwoParts:
             self._answered.clear()
         connection = exchange.connection
         self._answered[connection] = connection.epoch, now_s
+
+    def forget(self) -> None:
+        """The service is gone, and its connections with it."""
+        self._answered.clear()
+        self._soon.clear()

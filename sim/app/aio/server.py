@@ -39,22 +39,19 @@ class AsgiApplicationServer(ApplicationServer):
             self._in_two_parts.arrived(exchange, self.env.now)
         super().submit(exchange)
 
-    def answer(self, exchange: Exchange) -> None:
-        """Send an answer on its way."""
-        parts = self._in_two_parts
-        if parts is None:
-            super().answer(exchange)
-            return
+    def kill(self) -> None:
+        """End the processes."""
+        super().kill()
+        if self._in_two_parts is not None:
+            self._in_two_parts.forget()
 
-        def send() -> None:
-            parts.sent(exchange, self.env.now)
-            super(AsgiApplicationServer, self).answer(exchange)
+    def _held_back_s(self, exchange: Exchange) -> float:
+        return 0.0 if self._in_two_parts is None else self._in_two_parts.wait_s(exchange)
 
-        wait_s = parts.wait_s(exchange)
-        if wait_s > 0.0:
-            self.env.call_in(wait_s, send)
-        else:
-            send()
+    def _answered(self, exchange: Exchange) -> None:
+        if self._in_two_parts is not None:
+            self._in_two_parts.sent(exchange, self.env.now)
+        super()._answered(exchange)
 
     def _socket_settings(self) -> Any:
         settings = self.settings

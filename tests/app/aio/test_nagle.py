@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from sim.app.aio.server import AsgiApplicationServer
 from tests.app import seen
 
 GAPS_S = (0.0, 0.02, 0.1, 0.0, 2.0)
@@ -70,6 +71,28 @@ def test_the_simulated_waits_are_those_of_a_real_loopback_connection(run_asgi):
             answered_s = time.perf_counter()
             real_s.append(answered_s - began_s)
     expected = waits(simulated(run_asgi, nagle=True))[:5]
-    # A busy machine may sleep longer than it is asked to: such a request was not sent soon.
-    sure = [at for at in range(5) if not expected[at] or since_s[at] < 0.03]
-    assert [waits(real_s)[at] for at in sure] == [expected[at] for at in sure]
+    # On a busy machine a request may come later than asked for, and any answer may take long.
+    soon = [at for at in range(5) if expected[at] and since_s[at] < 0.03]
+    assert all(real_s[at] > 0.03 for at in soon)
+    assert min(real_s[at] for at in range(5) if not expected[at]) < 0.03
+
+
+def test_a_service_that_dies_takes_the_bodies_that_it_held_back_with_it(run_asgi, monkeypatch):
+    asks = """
+    from tests.app import seen
+    def customer(user):
+        for _ in range(3):
+            seen.ANSWERS.append(user.get("/").status)
+        user.finish()
+    """
+    answers = AsgiApplicationServer.answer
+
+    def dies_meanwhile(server, exchange):
+        answers(server, exchange)
+        if server._on_their_way:
+            server.env.call_in(0.01, server.kill)
+
+    monkeypatch.setattr(AsgiApplicationServer, "answer", dies_meanwhile)
+    seen.ANSWERS.clear()
+    assert run_asgi(APP, asks, nagle=True).failure == ""
+    assert seen.ANSWERS == [200, 0, 0]

@@ -45,5 +45,6 @@ def test_pages_are_put_together_each_time_that_memory_has_grown_by_a_quarter(mon
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux is asked")
 def test_what_is_put_together_keeps_its_content():
     objects = [(n, str(n)) for n in range(200_000)]
-    huge_pages.put_together()
+    if not huge_pages.put_together():
+        pytest.skip("this kernel puts no pages together")
     assert objects == [(n, str(n)) for n in range(200_000)]
