@@ -27,7 +27,14 @@ from experiments.statistics.full_size import at_full_size, refusal
 from experiments.statistics.intervals import mean
 from experiments.statistics.outcomes import POLL
 from experiments.statistics.saturation import CAUSED_BY, SEATS, Full, full_resources
-from experiments.statistics.steps import STEP_LIMIT, STEPS, StepCounts, causes_at, step_counts
+from experiments.statistics.steps import (
+    REFUSALS,
+    STEP_LIMIT,
+    STEPS,
+    StepCounts,
+    causes_at,
+    step_counts,
+)
 from experiments.statistics.thresholds import REFUSED, STEP_FAILED, Criterion, Measure, holds
 from sim.result import RunResult
 
@@ -107,6 +114,10 @@ class Failure(TypedDict):
     """Of an invariant in several runs: its violations in the worst of them; `value` is the mean."""
     runs_broken: NotRequired[int]
     """Of an invariant in several runs: in how many of them it broke."""
+    refused_share: NotRequired[float]
+    unrefused_failed_share: NotRequired[float]
+    """Only where http_req_failed fails because refusals count as failed: the share of all requests
+    that were refused, and of the others the share that failed, which `{refused:false}` judges."""
     rounded: NotRequired[bool]
     """Whether `resource` has so few units at this scale that the rounding may be what failed."""
 
@@ -351,7 +362,39 @@ def _failed_thresholds(
         found = _failure("threshold", row["name"], step, value, limit, causes, behind)
         if metric == "goodput" and criterion.worse < 0 and _all_paid(runs):
             found["resource"] = SEATS
-        yield {**found, "at_full_size": row["at_full_size"]}
+        alone = _by_refusals_alone(criterion, runs)
+        yield {**found, **alone, "at_full_size": row["at_full_size"]}
+
+
+class _Refusals(TypedDict, total=False):
+    refused_share: float
+    unrefused_failed_share: float
+
+
+def _by_refusals_alone(criterion: Criterion, runs: Sequence[RunResult]) -> _Refusals:
+    """The two shares, if a threshold of all requests would be met without the refused ones."""
+    measure = criterion.measure
+    if measure.metric != _FAILED or measure.tags:
+        return {}
+    others = dataclasses.replace(measure, tags=((REFUSED, "false"),))
+    failed = [share for run in runs if (share := others.of(run)) is not None]
+    refused = list(_refused_shares(runs))
+    if not failed or not any(refused):
+        return {}
+    share = mean(failed)
+    if not holds(share, criterion.operator, criterion.bound):
+        return {}
+    return {"refused_share": mean(refused), "unrefused_failed_share": share}
+
+
+def _refused_shares(runs: Sequence[RunResult]) -> Iterator[float]:
+    """Of each run, the share of all requests, polls too, whose status the tag calls refused."""
+    for run in runs:
+        answers = Counter[str]()
+        for statuses in run.outcomes.values():
+            answers.update(statuses)
+        if answers.total():
+            yield sum(answers[status] for status in REFUSALS) / answers.total()
 
 
 def _all_paid(runs: Sequence[RunResult]) -> bool:

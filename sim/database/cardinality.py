@@ -35,6 +35,9 @@ class _Group:
             among[last] = before + number
         else:
             del among[last]
+            if not among:
+                # Values that are never asked for again must not pile up over a run.
+                del self._rows[values[:-1]]
         self.combinations += bool(before + number) - bool(before)
 
     def add_row(self, image: tuple[Any, ...], number: int) -> None:

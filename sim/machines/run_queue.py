@@ -115,7 +115,12 @@ class RunQueue(Cpu):
             self.busy_core_s += elapsed_s
 
     def start(self, entity: _Entity, work_s: float, thread: Thread) -> None:
-        """Let `thread` have work; it runs on if it is the running one, else it is woken."""
+        """Let `thread` have work; it runs on if it is the running one, else it is woken.
+
+        Raises `KernelError` if another thread waits for work of `entity`: it would never be woken.
+        """
+        if entity.thread is not None:
+            raise KernelError("a thread of a program works for one caller at a time")
         self.advance()
         entity.work_s = work_s
         entity.thread = thread

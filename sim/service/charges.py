@@ -7,6 +7,7 @@ processors before the task waits for anything, so the work takes its place in th
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -107,11 +108,14 @@ class Charges:
         self.holds: tuple[Callable[[], None], ...] = ()
         """Called before a thread of the service goes on; each may block the thread."""
         self.database_link: Link | None = None
+        self.connection_numbers = itertools.count(1)
+        """Of the connections to the database: it has a thread for each, whoever has opened it."""
 
     def of_another_instance(self, holds: tuple[Callable[[], None], ...]) -> Charges:
         """Return the charges of a second process of the service on the same machine.
 
-        Exceptions and warm code are counted together; pauses (`holds`) are separate.
+        Exceptions and warm code are counted together, connections numbered together; pauses
+        (`holds`) are separate.
         """
         other = Charges(
             self._env,
@@ -131,6 +135,7 @@ class Charges:
         other.written = self.written
         other.holds = holds
         other.database_link = self.database_link
+        other.connection_numbers = self.connection_numbers
         return other
 
     @property
@@ -281,14 +286,13 @@ class Charges:
 class ChargedPool:
     """The connection pool as the database sees it: debts are paid before the borrow."""
 
-    __slots__ = ("_charges", "_connections", "_free", "_pool")
+    __slots__ = ("_charges", "_free", "_pool")
 
     def __init__(self, pool: ConnectionPool, charges: Charges) -> None:
         self._pool = pool
         self._charges = charges
         self._free: list[int] = []
         """Numbers of the idle connections that were out before."""
-        self._connections = 0
 
     def acquire(self) -> float:
         """Borrow a connection; return the time. Raises `PoolTimeoutError`."""
@@ -299,8 +303,7 @@ class ChargedPool:
         if self._free:
             task.connection = self._free.pop()
         else:
-            self._connections += 1
-            task.connection = self._connections
+            task.connection = next(charges.connection_numbers)
         return borrowed_s
 
     def release(self, borrowed_s: float) -> None:

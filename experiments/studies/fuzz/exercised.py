@@ -23,8 +23,11 @@ def not_exercised(world: World, runs: Sequence[RunResult]) -> list[str]:
 
     Args:
         world: the world that the search varied.
-        runs: every try.
+        runs: every try; none where the search was stopped before the first was over, of which
+            nothing can be said.
     """
+    if not runs:
+        return []
     return [*_without_invariants(world, runs), *_alone(world, runs), *_never_scarce(world, runs)]
 
 

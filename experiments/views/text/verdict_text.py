@@ -48,19 +48,12 @@ def verdict_lines(verdict: Verdict, width: int) -> Iterator[str]:
 
 def advice_on_refusals(verdict: Verdict) -> Iterator[str]:
     """That a threshold fails only as it counts refusals, and how it leaves them out."""
-    requests, refused, failed = (
-        sum(counts[name] for counts in verdict["steps"].values())
-        for name in ("requests", "refused", "failed")
-    )
-    answered = requests - refused
     for failure in verdict["failures"]:
-        of_all = failure["name"].startswith("http_req_failed: ")
-        limit = failure["limit"] or 0.0
-        if of_all and refused and answered and failed / answered < limit:
+        if "refused_share" in failure and "unrefused_failed_share" in failure:
             yield (
-                f"{percent(refused / requests)} of the requests were refused (402, 403, 409, 410), "
-                "which http_req_failed counts as failed; of the others "
-                f"{percent(failed / answered)} failed: "
+                f"{percent(failure['refused_share'])} of the requests were refused (402, 403, 409, "
+                "410), which http_req_failed counts as failed; of the others "
+                f"{percent(failure['unrefused_failed_share'])} failed: "
                 '"http_req_failed{refused:false}" judges those alone'
             )
 

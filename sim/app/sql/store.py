@@ -191,8 +191,7 @@ class Store(TransactionViews):
 
     def images_after(self, changes: Changes) -> dict[RowKey, Image]:
         """What the changes make of each row, from their log: a question would count as work."""
-        puts = {self._put_sql[name]: name for name in changes.tables if name in self.tables}
-        deletions = {self._deletion(name): name for name in puts.values()}
+        puts, deletions = self._tables_by_sql(changes)
         found: dict[RowKey, Image] = {}
         for sql, values in changes.log:
             if sql in puts:
@@ -203,8 +202,17 @@ class Store(TransactionViews):
 
     def rows_logged(self, changes: Changes, since: int) -> list[RowKey]:
         """The rows that the log changes from a place on, each once."""
-        logged = {values[0] for _, values in changes.log[since:]}
-        return [row for row in changes.before if row[1] in logged]
+        puts, deletions = self._tables_by_sql(changes)
+        tables = puts | deletions
+        # Rows of several tables have the same number.
+        logged = {(tables.get(sql), values[0]) for sql, values in changes.log[since:]}
+        return [row for row in changes.before if row in logged]
+
+    def _tables_by_sql(self, changes: Changes) -> tuple[dict[str, str], dict[str, str]]:
+        """Logged SQL that puts a row -> its table, and the same of SQL that deletes one."""
+        names = [name for name in changes.tables if name in self.tables]
+        puts = {self._put_sql[name]: name for name in names}
+        return puts, {self._deletion(name): name for name in names}
 
     def undo_to(self, changes: Changes, mark: Mark) -> None:
         """Undo changes back to an earlier state."""

@@ -39,8 +39,10 @@ class _Work:
         self.reads.update(event.reads())
         self.writes.update(event.writes())
         if event.kind and event.kind != "select":
-            self.tables.update(("table", table) for table, _ in event.rows)
-            self.tables.add(("table", event.table))
+            if event.rows is None:
+                self.tables.add(("table", event.table))
+            else:
+                self.tables.update(("table", table) for table, _ in event.rows)
 
     @property
     def is_idle(self) -> bool:

@@ -55,8 +55,8 @@ class Event:
     table: str = ""
     kind: str = ""
     """Of a statement: "select", "insert", "update" or "delete"."""
-    rows: Sequence[tuple[str, Any]] = ()
-    """The rows that a statement wrote, as far as the database tells."""
+    rows: Sequence[tuple[str, Any]] | None = None
+    """The rows that a statement wrote; None where the database does not tell."""
 
     def line(self) -> str:
         """The event as people read it."""
@@ -77,7 +77,8 @@ class Event:
 
     def reads(self) -> Iterator[Thing]:
         """What it read, and did not write."""
-        if self.kind == "select":
+        if self.kind == "select" or (self.kind and self.rows is not None and not self.rows):
+            # Who found no row to write has looked for one all the same.
             yield ("table", self.table)
         for name, args in self._commands():
             if name in _READ_ONLY:
@@ -86,9 +87,10 @@ class Event:
     def writes(self) -> Iterator[Thing]:
         """What it wrote: rows where they are known, else the table; keys."""
         if self.kind and self.kind != "select":
-            yield from (("row", table, str(number)) for table, number in self.rows)
-            if not self.rows:
+            if self.rows is None:
                 yield ("table", self.table)
+            else:
+                yield from (("row", table, str(number)) for table, number in self.rows)
         for name, args in self._commands():
             if name not in _READ_ONLY:
                 yield from _keys(name, args)
@@ -128,7 +130,7 @@ class Trace:
         self._count = 0
         self._names: dict[Any, str] = {}
         self._so_called: Counter[str] = Counter()
-        self._rows: Sequence[tuple[str, Any]] = ()
+        self._rows: Sequence[tuple[str, Any]] | None = None
         self._values: Mapping[str, Any] = {}
 
     def add(self, text: str, args: Any = ()) -> Event:
@@ -162,7 +164,7 @@ class Trace:
 
     def statement(self, kind: str, table: str) -> None:
         """A statement has run."""
-        numbers = [str(number) for name, number in self._rows if name == table]
+        numbers = [str(number) for name, number in self._rows or () if name == table]
         values = [str(value) for value in self._values.values()]
         parts = [f"{kind} {table}", *(["row", ", ".join(numbers)] if numbers else [])]
         if values:
@@ -170,7 +172,7 @@ class Trace:
             parts.append(f"({shown}{', ...' if len(values) > _MOST_VALUES else ''})")
         event = self.add(" ".join(parts))
         event.kind, event.table, event.rows = kind, table, self._rows
-        self._rows, self._values = (), {}
+        self._rows, self._values = None, {}
 
 
 class TracedCharge:

@@ -1,7 +1,8 @@
 """Of the events before a broken invariant, those of the requests that took part are told."""
 
+from sim.kernel.environment import Environment
 from sim.measure.inspection.decisive import decisive, story_in
-from sim.measure.inspection.trace import Event
+from sim.measure.inspection.trace import Event, Trace
 
 
 def _thread_of(label):
@@ -117,3 +118,36 @@ def test_the_story_is_found_among_the_remarks_of_a_run():
     told = decisive(log.events, ())
     assert story_in(["processor times: none", *told, "broken"]) == [*told, "broken"]
     assert story_in(["processor times: none"]) == []
+
+
+def test_who_found_no_row_to_write_has_only_looked():
+    log = Log()
+    log.sql("A", "update", "seats")
+    log.add("A", "set", ["x", "1"])
+    log.sql("B", "select", "seats")
+    log.add("B", "set", ["y", "1"])
+    _, lines = log.told(judged=[("table", "seats")])
+    assert [line.split()[0] for line in lines] == ["worker-B:"] * 2
+    log.sql("C", "update", "seats", 1)
+    _, lines = log.told()
+    assert [line.split()[0] for line in lines] == [
+        *["worker-A:"] * 2,
+        *["worker-B:"] * 2,
+        "worker-C:",
+    ]
+
+
+def test_a_statement_writes_its_table_only_where_the_database_tells_no_rows():
+    trace = Trace(Environment())
+    trace.statement("update", "seats")
+    trace.statement_details([], {})
+    trace.statement("update", "seats")
+    trace.statement_details([("seats", 1), ("bookings", 7)], {})
+    trace.statement("update", "seats")
+    trace.statement("delete", "seats")
+    assert [list(event.writes()) for event in trace.events] == [
+        [("table", "seats")],
+        [],
+        [("row", "seats", "1"), ("row", "bookings", "7")],
+        [("table", "seats")],
+    ]

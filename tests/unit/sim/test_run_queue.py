@@ -33,6 +33,22 @@ class Threads:
         return self.env.spawn(name, body)
 
 
+def test_a_thread_that_works_for_one_caller_is_refused_to_another():
+    threads = Threads()
+    ended = []
+
+    def body():
+        threads.process.compute(0.001, ONE)
+        ended.append(threads.env.now)
+
+    threads.env.spawn("a", body)
+    threads.env.spawn("b", body)
+    with pytest.raises(KernelError, match="one caller at a time"):
+        threads.env.run()
+    threads.env.close()
+    assert not ended
+
+
 def test_a_thread_runs_alone_until_it_has_done_its_work():
     threads = Threads()
     threads.work("a", 0.0, 0.001)

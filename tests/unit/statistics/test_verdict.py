@@ -11,7 +11,7 @@ from experiments.statistics.steps import STEP_LIMIT, shares_of, step_counts
 from experiments.statistics.thresholds import criteria
 from experiments.statistics.verdict import Terms, default_criteria, verdict_on
 from experiments.views.report.advice import advice_lines
-from experiments.views.text.verdict_text import failure_sentence
+from experiments.views.text.verdict_text import advice_on_refusals, failure_sentence
 from model.service import BOOKING, CHECK, DATES, GENERATION, PAYMENT, SEATS
 from sim.result import RunResult
 from sim.scale import scaled
@@ -290,3 +290,31 @@ def test_a_repair_that_fails_more_thresholds_ranks_before_what_breaks_an_invaria
     assert (len(base.verdict["failures"]), len(repaired.verdict["failures"])) == (1, 2)
     ranks = ranked([base, repaired], failing_quantity(base.verdict, asked.criteria))
     assert [rank.name for rank in ranks] == ["repaired", "base"]
+
+
+def advice(*runs, expression="rate<0.02"):
+    return list(advice_on_refusals(verdict_on(runs, terms(http_req_failed=[expression]))))
+
+
+def test_refusals_alone_fail_a_threshold_of_all_requests_polls_among_them():
+    # 150 refusals of 10,960 requests; of the other 10,810 the 100 failed polls failed.
+    (text,) = advice(sale(races=150, polls_failed=100))
+    assert "1.37 % of the requests were refused" in text
+    assert "of the others 0.93 % failed" in text
+
+
+def test_failed_polls_fail_it_also_without_the_refusals():
+    assert not advice(sale(races=150, polls_failed=400))
+
+
+def test_a_refusal_with_status_500_is_not_left_out_by_the_tag():
+    refused = sale(races=10)
+    outcomes = {**refused.outcomes, BOOKING: {"500": 190, "409": 10}}
+    errors = {BOOKING: {"SeatLockedError": 190, "SeatTakenError": 10}}
+    rate = {**refused.metrics, "http_req_failed": {"rate": 200 / 10_960}}
+    run = dataclasses.replace(refused, outcomes=outcomes, errors=errors, metrics=rate)
+    assert not advice(run, expression="rate<0.01")
+
+
+def test_a_threshold_that_wants_failures_has_no_refusals_to_leave_out():
+    assert not advice(sale(races=150), expression="rate>0.5")

@@ -1,7 +1,10 @@
 """A service whose threads take turns on one core, and whose log another program reads."""
 
+from dataclasses import replace
+
 import pytest
 
+from sim.faults.settings import SecondInstance
 from tests.support.world_small import Played, during, small
 
 
@@ -37,3 +40,14 @@ def test_the_work_is_that_of_the_programs_on_the_core(read):
 
 def test_the_same_seed_is_the_same_run(read):
     assert Played(crowded(log_is_read=True)).result.digest == read.result.digest
+
+
+def test_two_instances_on_a_run_queue_leave_no_request_unanswered():
+    load = replace(during(6.0, 30), graceful_stop_s=1.0)
+    world = small(load=load, host={"cores": 1.0, "slice_s": 0.0014, "run_queue": True})
+    second = SecondInstance("second_instance", at_s=0.0, takes_requests=True)
+    server = Played(replace(world, faults=(second,))).run.server
+    # The database has a thread for each connection: the first ones of both are two.
+    assert min(server.pool.acquired, server.second.pool.acquired) > 50
+    assert server.workers.busy == 0
+    assert not server.second.busy

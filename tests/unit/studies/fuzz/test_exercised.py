@@ -36,6 +36,10 @@ def test_nobody_was_refused():
     assert "load.vus, 8 now" in text
 
 
+def test_a_search_that_was_stopped_before_its_first_result_has_nothing_to_remark():
+    assert not_exercised(WORLD, []) == []
+
+
 def test_somebody_was_refused_in_one_of_the_tries():
     assert not remark(RUN, replace(RUN, outcomes={"POST /orders": {"201": 6, "409": 1}}))
 
