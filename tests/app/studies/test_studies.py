@@ -66,7 +66,7 @@ def test_compare_ranks_variants_by_answers_and_not_by_seats(told):
     variants = ["--variants", str(FOLDER / "variants.toml"), "--replications", "3"]
     code, text, page = told("compare", *SHOP, *variants)
     assert code == 0
-    heads = r"rank +variant +verdict +not met +violations +buying failed +refused +p95"
+    heads = r"rank +variant +verdict +not met +broken +buying failed +refused +p95"
     assert re.search(heads, text)
     assert "rank: fewest invariants broken, fewest demands not met, then buying failed" in " ".join(
         text.split()

@@ -86,6 +86,7 @@ def test_stages_are_named_only_where_there_are_some():
 def test_nothing_is_shown_without_a_terminal_or_when_quiet(monkeypatch, capsys, terminal, quiet):
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
     options = parser().parse_args(["run", "smoke", *(["--quiet"] if quiet else [])])
+    options.began_s = 0.0
     with run_options(options, LiveDisplay).display.runs(1, LOAD) as report:
         assert report is silent
         report(0, progress(1.0))
