@@ -200,7 +200,7 @@ def _world(target: Target) -> World:
 
 def _config(target: Target) -> Config:
     here = [
-        f"host.cores={float(os.cpu_count() or 1)}",
+        f"host.cores={float(_cores())}",
         "host.speed_varies=true",
         "service.warm=true",
         "generator.shares_host=true",
@@ -209,6 +209,13 @@ def _config(target: Target) -> Config:
         "search.stall_probability=0.0",
     ]
     return load_config(target.config, [*target.assignments, *here])
+
+
+def _cores() -> int:
+    """Cores that this process may use, and so the programs that it starts."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _predicted(world: World, deviations: Deviations, options: LiveOptions) -> list[Numbers]:
