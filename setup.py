@@ -11,7 +11,6 @@ from setuptools import Extension, setup
 
 COMPILED: Final = (
     "sim/service/charges.py",
-    "sim/service/log_reader.py",
     "sim/service/ports.py",
     "sim/network/connection.py",
     "sim/network/connector.py",
@@ -39,7 +38,7 @@ COMPILED: Final = (
     "sim/stations/connection_pool.py",
     "sim/machines/cpu.py",
     "sim/machines/run_queue.py",
-    "sim/stations/reentrant_lock.py",
+    "sim/stations/monitor.py",
     "sim/stations/single_server.py",
     "sim/stations/worker_pool.py",
     "sim/network/dial_retries.py",

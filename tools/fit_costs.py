@@ -27,8 +27,8 @@ from tools.fit_report import report
 from tools.fit_runs import (
     busy_factor,
     first_write_ms,
+    first_write_turns,
     fit_filter_traces,
-    locked_share,
     rare_code_factor,
     run_case,
     speed_variation,
@@ -88,7 +88,6 @@ def table(fits: Fits) -> dict[str, dict[str, float]]:
         }
         | {
             "filter_s": 1e-3 * fit_filter_traces(fits)["trace"],
-            "locked_share": locked_share(fits),
         },
         "warm_up": {
             "excess": service["excess"],
@@ -121,6 +120,7 @@ def table(fits: Fits) -> dict[str, dict[str, float]]:
             **speed_variation(fits),
             "rare_code_factor": rare_code_factor(fits),
             "first_write_s": 1e-3 * first_write_ms(fits),
+            "first_write_turns": first_write_turns(fits),
         },
         "generator": {
             "request_s": 1e-3 * fits.generator["request"],

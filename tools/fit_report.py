@@ -14,8 +14,8 @@ from tools.fit_runs import (
     after_lists_s,
     busy_windows,
     first_write_ms,
+    first_write_turns,
     fit_filter_traces,
-    locked_share,
     rare_code_factor,
     run_windows,
     sharing_threads,
@@ -308,13 +308,7 @@ def _only_in_runs(fits: Fits) -> str:
         "below and their correlations (`service.costs_uncertain`, `sim/data/cost_errors.toml`), "
         f"and its speed as Student's t with {speed['run_speed_degrees']:.0f} degrees of freedom "
         "has one more run. `busy_generator_factor` falls where the costs "
-        "drawn are larger: whole runs fix their product. Not drawn: `locked_share` and "
-        "`host.slice_s`, of which no error is known.\n"
-        f"- `locked_share` {locked_share(fits):.4f}: connections are held as if "
-        f"{sharing_threads(fits):.0f} threads shared the core, while all 200 are busy and few wait "
-        "for a connection: the others wait for the log. As many come to its queue as leave it "
-        "(`tools/fit_runs.py` has the equation), with the order of the real lock and the "
-        "time that Linux lets a woken thread wait.\n"
+        "drawn are larger: whole runs fix their product.\n"
         f"- `filter_s` {traces['trace']:.2f} ms (standard error {traces.error('trace'):.2f}), "
         f"{len(traces.rows)} windows with hardly anything but refusals by the access filter, half "
         "a minute or more after the last list of seats. A single client shows 2.8 ms for an "
@@ -329,16 +323,18 @@ def _only_in_runs(fits: Fits) -> str:
         "that reads have heated, against the fit.\n"
         f"- `first_write_s` {first_write_ms(fits):.1f} ms: successful bookings take longer than "
         "conflicts of the same run by 1.3 to 2.1 s over the harmonic number of their count. Four "
-        "statements write in a booking; the work follows from the threads that share the core.\n"
+        "statements write in a booking. The work follows from the threads that share the core: "
+        f"{sharing_threads(fits):.0f}, if connections are held for as long as many times a single "
+        f"client's work. Where threads run one at a time (`host.run_queue`) it is "
+        f"{first_write_turns(fits):.2f} times as large (`first_write_turns`): in simulated runs "
+        "the same number of bookings then takes as much longer as measured.\n"
         "- `host.slice_s` 0.7 ms, where all runnable threads go before a woken one (the default, "
         "not the config of these runs): the three runs with a capacity for all had 3, 3 and 4 "
         "timeouts of the pool; simulated ones had hardly any with 0.5 ms, 0 to 8 with 0.7 ms, some "
         "ten with 1 ms and dozens with 1.5 ms.\n"
-        "- `host.slice_s` 2 ms in the config of these runs, where half go before a woken thread "
-        "(`host.wakes_at_average`): the kernel's slice on two processors is 1.4 ms, looked at when "
-        "something is woken and at ticks, which are 4 ms apart with the usual 250 Hz. The same 3, "
-        "3 and 4 timeouts decide: simulated runs have 1 (median) with 1.4 ms, 4 and 4 with 2 ms, "
-        "30 and 48 with 4 ms.\n"
+        "- `host.slice_s` 1.4 ms in the config of these runs: the kernel's slice on two processors, "
+        "looked at when something is woken and at ticks, which are 4 ms apart with the usual "
+        "250 Hz. It is not estimated.\n"
     )
 
 

@@ -24,7 +24,7 @@ The order is EEVDF's, with equal weights (Linux 6.6 and later, kernel/sched/fair
   clock ticks (`update_curr`, from `enqueue_entity` and `entity_tick`).
 
 How often real threads lose a connection to those that are quicker:
-`tools/log_lock/BorrowRace.java`, `tests/analytic/test_borrow_race.py`.
+`tools/thread_races/BorrowRace.java`, `tests/analytic/test_borrow_race.py`.
 """
 
 from __future__ import annotations

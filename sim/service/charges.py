@@ -18,6 +18,7 @@ from model.errors import UnexpectedError
 from model.service import CHECK
 from sim.kernel.environment import ThreadKilled
 from sim.measure.crashes import Crashes
+from sim.service.costs import NULL_DEREFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,9 +29,8 @@ if TYPE_CHECKING:
     from sim.machines.redis_process import RedisProcess
     from sim.network.link import Link
     from sim.service.costs import Costs, Factor
-    from sim.service.log_reader import LogReader
     from sim.stations.connection_pool import ConnectionPool
-    from sim.stations.reentrant_lock import ReentrantLock
+    from sim.stations.monitor import Monitor
     from sim.stations.worker_pool import Job, WorkerPool
     from sim.world import Database
 
@@ -78,10 +78,8 @@ class Charges:
         database: Process,
         database_settings: Database,
         row_weight: float,
-        log: ReentrantLock | None,
-        reader: LogReader | None = None,
-        log_write_s: float = 0.0,
         wake_up: Callable[[], None] | None = None,
+        null_monitor: Monitor | None = None,
     ) -> None:
         self._env = env
         self._costs = costs
@@ -90,14 +88,13 @@ class Charges:
         self._database_settings = database_settings
         self._database_speed = database_settings.speed
         self._row_weight = row_weight
-        self._log = log
-        """The lock held while an exception is logged; None if exceptions are logged in parallel."""
-        self._reader = reader
-        """Reads the log through a pipe, if anyone does."""
-        self._log_write_s = log_write_s
-        """Work under the lock then."""
         self._wake_up = wake_up
         """What a thread that got an answer does until it runs; None if it runs at once."""
+        self._first_write_s = costs.first_write_s
+        if wake_up is not None:
+            self._first_write_s *= costs.first_write_turns
+        self._null_monitor = null_monitor
+        """Held for what a null dereference takes more than other exceptions, if anything is."""
         self.slowdown = 1.0
         """Factor on the service's own work, by other load of the machine."""
         self.exceptions: dict[str, Counter[str]] = {}
@@ -124,10 +121,8 @@ class Charges:
             self._database,
             self._database_settings,
             self._row_weight,
-            self._log,
-            self._reader,
-            self._log_write_s,
             self._wake_up,
+            self._null_monitor,
         )
         other.slowdown = self.slowdown
         other.exceptions = self.exceptions
@@ -214,7 +209,7 @@ class Charges:
         if work.kind != "select" and self.written is not None:
             before = self.written[work.kind, work.table]
             self.written[work.kind, work.table] = before + 1
-            task.debt_s += costs.first_write_s / (1.0 + before * weight)
+            task.debt_s += self._first_write_s / (1.0 + before * weight)
         task.database_debt_s += (
             costs.db_statement_s
             + visited * costs.db_row_visited_s
@@ -266,21 +261,23 @@ class Charges:
         in_filter = logger == PARSER_LOGGER and task.label != CHECK
         costs = self._costs.exceptions
         work_s = costs.of(logger, name, in_filter=in_filter) * task.factor.exception
-        if self._log is None:
-            task.debt_s += work_s
+        monitor = self._null_monitor
+        if monitor is not None and name == NULL_DEREFERENCE:
+            locked_s = max(0.0, costs.null_s - costs.handled_s) * task.factor.exception
+            self._locked(task, monitor, work_s - locked_s, locked_s)
             return
-        reader = self._reader
-        locked_s = work_s * costs.locked_share if reader is None else min(work_s, self._log_write_s)
-        task.debt_s += work_s - locked_s
+        task.debt_s += work_s
+
+    def _locked(self, task: Task, monitor: Monitor, before_s: float, locked_s: float) -> None:
+        """Work, the last part of it in the monitor."""
+        task.debt_s += before_s
         self.settle(task)
-        self._log.enter()
+        monitor.enter()
         try:
-            if reader is not None:
-                reader.write()
             task.debt_s += locked_s
             self.settle(task)
         finally:
-            self._log.leave()
+            monitor.leave()
 
 
 class ChargedPool:

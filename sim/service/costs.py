@@ -16,6 +16,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
+NULL_DEREFERENCE: Final = "NullDereferenceError"
 _CONTAINER: Final = "dispatcherServlet"
 # Warm-up is looked up: below this many requests one entry each, then eight per doubling.
 _EXACT: Final = 256
@@ -58,14 +59,12 @@ class ExceptionCosts:
     filter_s: float
     """By the token parser or the servlet container: in or out of the access filter, where the
     stack is shallow."""
-    locked_share: float
-    """Share of it during which nobody else can write: the log is one."""
 
     def of(self, logger: str, error_class: str, *, in_filter: bool = False) -> float:
         """Return the cost of one exception logged by `logger`; `error_class` is a name."""
         if in_filter or _CONTAINER in logger:
             return self.filter_s
-        if error_class == "NullDereferenceError":
+        if error_class == NULL_DEREFERENCE:
             return self.null_s
         if error_class == "ExpiredTokenError":
             return self.expired_s
@@ -262,6 +261,8 @@ class Costs:
     """Factor on work of endpoints that few requests use, in a JVM that only others have heated."""
     first_write_s: float
     """More for the first statement that writes a table in one way; for the n-th, 1 / n of it."""
+    first_write_turns: float
+    """Factor on that where threads run one at a time; it is estimated anew there."""
     exceptions: ExceptionCosts
     warm_up: WarmUp
     generator: GeneratorCosts

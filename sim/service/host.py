@@ -18,11 +18,10 @@ from sim.network.connector import Connector
 from sim.service.charges import ChargedPool, ChargedRedis, Charges, Task, end_thread, end_threads
 from sim.service.costs import Costs, Factor, WarmUpTable
 from sim.service.event_consumer import FailingListener
-from sim.service.log_reader import LogReader
 from sim.service.ports import SimulatedBroker, SimulatedClock, SimulatedEvent
 from sim.service.service_class import new_service, start_service
 from sim.stations.connection_pool import ConnectionPool
-from sim.stations.reentrant_lock import ReentrantLock
+from sim.stations.monitor import Monitor
 from sim.stations.worker_pool import WorkerPool
 from sim.world import factor_of
 
@@ -146,10 +145,8 @@ class Server:
             self.database_process,
             world.database,
             1.0 / size,
-            ReentrantLock(env, self._wake_up) if world.service.one_log else None,
-            LogReader(env, host.cpu.process()) if world.service.log_is_read else None,
-            world.service.log_write_s,
             self._wake_up if world.host.run_queue else None,
+            Monitor(env, self._wake_up) if world.service.null_monitor else None,
         )
         self.pool = self.new_pool()
         self._charged_pool = ChargedPool(self.pool, self.charges)

@@ -188,41 +188,16 @@ class Service:
             source="none: every run that was measured for the calibration is used",
         ),
     ] = "none"
-    one_log: Annotated[
+    null_monitor: Annotated[
         bool,
         Setting(
-            "logged exceptions are written one after the other, under a lock; running "
-            "threads overtake the threads in the lock's queue. Off: exceptions are written "
-            "in parallel",
-            source="measured: checks that log wait far longer than requests that do not, and "
-            "connections are free meanwhile (docs/validation.md); logback: OutputStreamAppender "
-            "writes under a ReentrantLock that is not fair",
+            "what a null dereference takes more than another logged exception is done by one "
+            "thread at a time, under a monitor of the virtual machine. Off: by all at once",
+            source="measured: while null dereferences are what most requests end with, their "
+            "threads wait and those of other logged exceptions do not (docs/validation.md); "
+            "OpenJDK 17: objectMonitor.cpp. What it guards there is not known",
         ),
     ] = False
-    log_is_read: Annotated[
-        bool,
-        Setting(
-            "a program on the service's machine reads the log through a pipe. Each stack trace "
-            "that finds the pipe empty wakes that program, and who holds the log's lock then "
-            "loses the processor if its time slice is used up. Only with `one_log`, and with "
-            "`host.run_queue`: without a run queue nobody has a slice",
-            source="Linux: pipe_write wakes the reader, update_curr in enqueue_entity; measured "
-            "with OpenJDK 17 on Linux 6.18 (docs/validation.md). Whether it is so in the measured "
-            "runs is not known",
-        ),
-    ] = False
-    log_write_s: Annotated[
-        float,
-        Gt(0),
-        Setting(
-            "processor time under the log's lock for one stack trace, where the log is read "
-            "through a pipe",
-            "s",
-            "measured: 13,000 bytes from OpenJDK 17 into a pipe on Linux 6.18, 27 to 41 us",
-            1e-5,
-            3e-4,
-        ),
-    ] = 3e-5
     logs_gone_clients: Annotated[
         bool,
         Setting(

@@ -1,6 +1,6 @@
 """How often a thread that is told of a connection comes too late, as real threads show it.
 
-`tools/log_lock/BorrowRace.java` is the same loop with OpenJDK 17 on Linux 6.18.
+`tools/thread_races/BorrowRace.java` is the same loop with OpenJDK 17 on Linux 6.18.
 """
 
 from functools import partial

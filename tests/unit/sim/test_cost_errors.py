@@ -69,7 +69,6 @@ def test_whole_runs_fix_the_product_of_the_busy_factor_and_the_commonest_cost(dr
 def test_shares_stay_shares_and_everything_else_stays_as_it_is(drawn, costs):
     assert all(0.0 < one.warm_up.shared <= 1.0 for one in drawn)
     assert {one.request_cv for one in drawn} == {costs.request_cv}
-    assert {one.exceptions.locked_share for one in drawn} == {costs.exceptions.locked_share}
 
 
 @pytest.mark.parametrize("name", ["jvm_coffee_s", "exceptions.coffee_s", "exceptions", "a.b"])

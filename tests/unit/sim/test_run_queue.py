@@ -201,3 +201,17 @@ def test_threads_that_never_wait_get_the_same_within_two_turns():
 def test_what_it_does_not_know_is_refused(impossible):
     with pytest.raises(KernelError):
         impossible(Threads().cpu)
+
+
+def test_a_turn_of_everyone_is_a_slice_or_what_is_left_of_their_work():
+    env = Environment()
+    cpu = Cpu(env, 1.0)
+    process = cpu.process()
+    for work_s in (1.0, 2.0, 0.5):
+        env.spawn("work", lambda work_s=work_s: process.compute(work_s))
+    turns_s = []
+    for at_s in (0.1, 0.9):
+        env.call_at(at_s, lambda: turns_s.append(cpu.turns_s(1.0)))
+    env.run()
+    third = 0.1 / 3
+    assert turns_s == pytest.approx([(1.0 - third) + 1.0 + (0.5 - third), 0.7 + 1.0 + 0.2])

@@ -1,16 +1,13 @@
 """The service's own listener to its events, when it fails on all of them."""
 
-import pytest
-
 from sim.run import simulate
 from sim.service.event_consumer import LISTENER
 from tests.support.world_small import Played, during, small
 
 
-@pytest.mark.parametrize("one_log", [False, True])
-def test_a_listener_that_fails_tries_every_event_ten_times(one_log):
-    failing = small(broker={"listener_fails_probability": 1.0}, service={"one_log": one_log})
-    right = Played(small(service={"one_log": one_log}))
+def test_a_listener_that_fails_tries_every_event_ten_times():
+    failing = small(broker={"listener_fails_probability": 1.0})
+    right = Played(small())
     wrong = Played(failing)
 
     sent = wrong.run.server.broker.sent

@@ -1,4 +1,4 @@
-"""A service whose threads take turns on one core, and whose log another program reads."""
+"""A service whose threads take turns on one core, and whose null dereferences share a monitor."""
 
 from dataclasses import replace
 
@@ -15,22 +15,22 @@ def crowded(**service):
         defect="D1b",
         customer={"poll_interval_s": 0.0, "retry_interval_s": 0.0},
         host={"cores": 1.0, "slice_s": 0.0014, "run_queue": True},
-        service={"one_log": True, **service},
+        service=service,
     )
 
 
 @pytest.fixture(scope="module")
-def read():
-    return Played(crowded(log_is_read=True))
+def monitored():
+    return Played(crowded(null_monitor=True))
 
 
-def test_a_reader_of_the_log_empties_the_pool(read):
+def test_a_monitor_of_null_dereferences_empties_the_pool(monitored):
     alone = Played(crowded())
-    assert read.run.server.pool.max_wait_s < 0.5 * alone.run.server.pool.max_wait_s
+    assert monitored.run.server.pool.max_wait_s < 0.5 * alone.run.server.pool.max_wait_s
 
 
-def test_the_work_is_that_of_the_programs_on_the_core(read):
-    server = read.run.server
+def test_the_work_is_that_of_the_programs_on_the_core(monitored):
+    server = monitored.run.server
     programs = (server.process, server.database_process, server.redis_process.process)
     server.host.cpu.advance()
     assert sum(program.used_s for program in programs) == pytest.approx(
@@ -38,8 +38,8 @@ def test_the_work_is_that_of_the_programs_on_the_core(read):
     )
 
 
-def test_the_same_seed_is_the_same_run(read):
-    assert Played(crowded(log_is_read=True)).result.digest == read.result.digest
+def test_the_same_seed_is_the_same_run(monitored):
+    assert Played(crowded(null_monitor=True)).result.digest == monitored.result.digest
 
 
 def test_two_instances_on_a_run_queue_leave_no_request_unanswered():

@@ -1,37 +1,33 @@
-import java.io.BufferedOutputStream;
-import java.io.FileDescriptor;
-import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
-import java.io.PrintStream;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.util.Arrays;
 import java.util.Locale;
 import java.util.Random;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.DoubleAdder;
-import java.util.concurrent.atomic.LongAdder;
-import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * Where the threads of an overloaded service wait: for a connection or for the log.
+ * Where the threads of an overloaded service wait: for a connection or for a monitor.
  *
- * Each thread works, borrows one of ten connections for two round trips, works on a stack trace,
- * and writes it to standard output under a lock, as logback does. The database is a thread for each
- * connection behind a socket. One row of comma-separated values goes to standard error:
- * threads, requests per second, threads waiting for the log and for a connection, connections out
- * (sampled), then means: how long a connection is out, the log is waited for, the lock is held
- * (ms), share of the holds longer than 0.5 ms and their mean (ms), and the time outside (ms).
+ * Each thread works, borrows one of ten connections for two round trips, works, works again under a
+ * monitor (`synchronized`), and works. The database is a thread for each connection behind a
+ * socket. One row of comma-separated values goes to standard output: threads, requests per second,
+ * threads waiting for a connection and connections out (sampled), how long a connection is out and
+ * the monitor is held (means, ms), the share of requests that waited less than 1 ms for the
+ * monitor, and the mean, 75th and 95th percentile and maximum of that wait (ms).
  *
- * java LogLock THREADS REQUEST_MS TRACE_MS HOLD_MS DATABASE_MS SECONDS; work is CPU time.
+ * java MonitorRace THREADS REQUEST_MS OUTSIDE_MS HOLD_MS DATABASE_MS SECONDS LOCKED_MS; work is CPU
+ * time.
  */
-public final class LogLock {
+public final class MonitorRace {
     private static final int CONNECTIONS = 10;
     private static final int ROUND_TRIPS = 2;
-    private static final int TRACE_BYTES = 13_000;
-    private static final double LONG_NS = 5e5;
+    private static final Object MONITOR = new Object();
 
     private static double stepsPerMs;
     private static volatile long sink;
@@ -77,23 +73,16 @@ public final class LogLock {
     public static void main(String[] args) throws Exception {
         int threads = Integer.parseInt(args[0]);
         double requestMs = Double.parseDouble(args[1]);
-        double traceMs = Double.parseDouble(args[2]);
+        double outsideMs = Double.parseDouble(args[2]);
         double holdMs = Double.parseDouble(args[3]);
         double databaseMs = Double.parseDouble(args[4]);
         double seconds = Double.parseDouble(args[5]);
+        double lockedMs = Double.parseDouble(args[6]);
         calibrate();
-        ReentrantLock lock = new ReentrantLock(false);
         Semaphore pool = new Semaphore(CONNECTIONS, false);
-        PrintStream log = new PrintStream(
-                new BufferedOutputStream(new FileOutputStream(FileDescriptor.out), 128), true);
-        byte[] trace = new byte[TRACE_BYTES];
-        LongAdder done = new LongAdder();
-        LongAdder longHolds = new LongAdder();
+        ConcurrentLinkedQueue<Double> waits = new ConcurrentLinkedQueue<>();
         DoubleAdder out = new DoubleAdder();
-        DoubleAdder waited = new DoubleAdder();
         DoubleAdder held = new DoubleAdder();
-        DoubleAdder heldLong = new DoubleAdder();
-        DoubleAdder outside = new DoubleAdder();
         ServerSocket listener = new ServerSocket(0, threads, InetAddress.getLoopbackAddress());
         for (int number = 0; number < threads; number++) {
             Socket socket = new Socket(listener.getInetAddress(), listener.getLocalPort());
@@ -108,9 +97,7 @@ public final class LogLock {
                 try {
                     while (true) {
                         double factor = Math.exp(0.47 * random.nextGaussian() - 0.11);
-                        long t0 = System.nanoTime();
                         work(requestMs / 2.0 * factor);
-                        long t1 = System.nanoTime();
                         pool.acquire();
                         long t2 = System.nanoTime();
                         for (int trip = 0; trip < ROUND_TRIPS; trip++) {
@@ -121,31 +108,20 @@ public final class LogLock {
                         work(holdMs / (ROUND_TRIPS + 1) * factor);
                         long t3 = System.nanoTime();
                         pool.release();
-                        work(traceMs * factor);
+                        work(outsideMs * factor);
                         long t4 = System.nanoTime();
                         long t5;
                         long t6;
-                        lock.lock();
-                        try {
+                        synchronized (MONITOR) {
                             t5 = System.nanoTime();
-                            log.write(trace, 0, trace.length);
-                            log.flush();
+                            work(lockedMs * factor);
                             t6 = System.nanoTime();
-                        } finally {
-                            lock.unlock();
                         }
                         work(requestMs / 2.0 * factor);
-                        long t7 = System.nanoTime();
                         if (counts) {
-                            done.increment();
                             out.add(t3 - t2);
-                            waited.add(t5 - t4);
                             held.add(t6 - t5);
-                            outside.add(t1 - t0 + t4 - t3 + t7 - t6);
-                            if (t6 - t5 > LONG_NS) {
-                                longHolds.increment();
-                                heldLong.add(t6 - t5);
-                            }
+                            waits.add((t5 - t4) / 1e6);
                         }
                     }
                 } catch (IOException | InterruptedException ended) {
@@ -157,25 +133,24 @@ public final class LogLock {
         counts = true;
         long began = System.nanoTime();
         long samples = 0;
-        long forLog = 0;
         long forPool = 0;
         long borrowed = 0;
         while (System.nanoTime() - began < seconds * 1e9) {
             Thread.sleep(20);
-            forLog += lock.getQueueLength();
             forPool += pool.getQueueLength();
             borrowed += CONNECTIONS - pool.availablePermits();
             samples++;
         }
         counts = false;
         double elapsed = (System.nanoTime() - began) / 1e9;
-        double n = done.sum();
-        double each = samples;
-        System.err.printf(Locale.ROOT, "%d,%.0f,%.0f,%.0f,%.1f,%.1f,%.0f,%.2f,%.4f,%.1f,%.0f%n",
-                threads, n / elapsed, forLog / each, forPool / each, borrowed / each,
-                out.sum() / n / 1e6, waited.sum() / n / 1e6, held.sum() / n / 1e6,
-                longHolds.sum() / n, heldLong.sum() / Math.max(1, longHolds.sum()) / 1e6,
-                outside.sum() / n / 1e6);
+        double[] waited = waits.stream().mapToDouble(Double::doubleValue).sorted().toArray();
+        int n = waited.length;
+        System.out.printf(Locale.ROOT, "%d,%.0f,%.0f,%.1f,%.1f,%.2f,%.3f,%.0f,%.0f,%.0f,%.0f%n",
+                threads, n / elapsed, forPool / (double) samples, borrowed / (double) samples,
+                out.sum() / n / 1e6, held.sum() / n / 1e6,
+                Arrays.stream(waited).filter(ms -> ms < 1.0).count() / (double) n,
+                Arrays.stream(waited).average().orElse(0.0), waited[n * 3 / 4],
+                waited[n * 19 / 20], waited[n - 1]);
         System.exit(0);
     }
 }

@@ -3,7 +3,7 @@
 # machine: the rows of BorrowRace.java on standard output. Needs a JDK and a core that is not busy;
 # takes a minute a repeat.
 #
-#     tools/log_lock/borrow_race.sh [REPEATS]
+#     tools/thread_races/borrow_race.sh [REPEATS]
 set -eu
 cd "$(dirname "$0")"
 folder=$(mktemp -d)
