@@ -99,7 +99,7 @@ class Writer:
         self.rows = csv.DictWriter(self.file, FIELDS)
         if self.file.tell() == 0:
             self.rows.writeheader()
-        self.constant = {"run": run, "cores": cores, "clients": clients}
+        self.constant: dict[str, str | int] = {"run": run, "cores": cores, "clients": clients}
 
     def write(
         self, phase: str, done: int, requests: int, span: tuple[Reading, Reading], latency: float
@@ -134,12 +134,11 @@ class Load:
     """Clients that ask for the endpoints in turn, each for the next as soon as it is answered."""
 
     def __init__(
-        self, port: int, threads: Threads, writer: Writer, options: argparse.Namespace
+        self, port: int, threads: Threads, writer: Writer, phase: str, span: tuple[int, int, int]
     ) -> None:
-        self.port, self.threads, self.writer = port, threads, writer
-        self.clients: int = options.clients
-        self.block: int = options.block * ENDPOINTS
-        self.last: int = options.rounds * ENDPOINTS
+        self.port, self.threads, self.writer, self.phase = port, threads, writer, phase
+        self.clients, rounds, block = span
+        self.block, self.last = block * ENDPOINTS, rounds * ENDPOINTS
         self.started = self.done = self.told = 0
         self.latency = 0.0
         self.wrong = 0
@@ -176,7 +175,8 @@ class Load:
                 if self.done in (self.told + self.block, self.last):
                     now = self.threads.read()
                     block = self.done - self.told
-                    self.writer.write("load", self.done, block, (self.reading, now), self.latency)
+                    span = self.reading, now
+                    self.writer.write(self.phase, self.done, block, span, self.latency)
                     self.reading, self.latency, self.told = now, 0.0, self.done
                     if self.done == COARSE * self.block:
                         self.block *= 5
@@ -219,6 +219,12 @@ def token_of(port: int, service: subprocess.Popen[bytes]) -> str:
     sys.exit("the service has ended")
 
 
+def clients_and_rounds(text: str) -> tuple[int, int]:
+    """Of a further load."""
+    clients, _, rounds = text.partition(":")
+    return int(clients), int(rounds)
+
+
 def main() -> None:
     """One run: a fresh JVM, its requests, and what it does after them."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -234,6 +240,14 @@ def main() -> None:
     parser.add_argument("--client-cores", default="1")
     parser.add_argument("--clients", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=20_000, help="requests of each endpoint")
+    parser.add_argument(
+        "--again",
+        type=clients_and_rounds,
+        nargs="*",
+        default=[],
+        metavar="CLIENTS:ROUNDS",
+        help="further loads of the same JVM, each after a pause",
+    )
     parser.add_argument("--block", type=int, default=100, help="requests of each in one row")
     parser.add_argument("--settle", type=float, default=8, help="idle seconds before the load")
     parser.add_argument("--tail", type=float, default=10, help="seconds to watch after the load")
@@ -262,14 +276,18 @@ def main() -> None:
             time.sleep(options.settle)
             before = threads.read()
             writer.write("idle before", 0, 0, (begun, before), 0.0)
-            last = Load(options.port, threads, writer, options).run(token)
-            end = last.at + options.tail
-            while last.at < end:
-                time.sleep(1)
-                now = threads.read()
-                done = options.rounds * ENDPOINTS
-                writer.write("after", done, 0, (last, now), 0.0)
-                last = now
+            phase = "load"
+            for clients, rounds in [(options.clients, options.rounds), *options.again]:
+                writer.constant["clients"] = clients
+                span = clients, rounds, options.block
+                last = Load(options.port, threads, writer, phase, span).run(token)
+                end = last.at + options.tail
+                while last.at < end:
+                    time.sleep(1)
+                    now = threads.read()
+                    writer.write("after", rounds * ENDPOINTS, 0, (last, now), 0.0)
+                    last = now
+                phase = "again"
         finally:
             service.terminate()
             service.wait()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-HOT_FROM = 15_000  # rounds; later blocks are taken for hot
+HOT_FROM = 10_000  # rounds with one client; later blocks are taken for hot
 HOT_TIMES = 1.5
 SPANS = (
     (0, 100),
@@ -20,6 +20,7 @@ SPANS = (
     (500, 5000),
     (0, 10_000),
 )
+COMPILER_S = (2, 3, 4, 6, 8, 10, 12, 15, 18)
 
 
 @dataclass
@@ -40,12 +41,7 @@ class Costs:
     @property
     def code(self) -> float:
         """All but the compilers."""
-        return self.total - self.compiler
-
-    @property
-    def total(self) -> float:
-        """All threads."""
-        return sum(getattr(self, each.name) for each in fields(self))
+        return self.request + self.gc + self.other
 
 
 Row = dict[str, str]
@@ -62,47 +58,82 @@ def costs(rows: Sequence[Row]) -> Costs:
 
 
 def between(rows: Sequence[Row], first: int, last: int) -> list[Row]:
-    """The blocks in this span of rounds."""
+    """The blocks of the first load in this span of rounds."""
     return [row for row in rows if row["phase"] == "load" and first < int(row["rounds"]) <= last]
 
 
-def share(cold: Costs, hot: Costs) -> float:
+def share(cold: Costs, hot: float) -> float:
     """Of what this costs beyond hot code, the compiler's part."""
-    return cold.compiler / (cold.total - hot.code)
+    return cold.compiler / (cold.compiler + cold.code - hot)
 
 
-def lines(run: str, rows: Sequence[Row]) -> Iterator[str]:
-    """The rows of one run."""
-    whole = between(rows, HOT_FROM, 10**9)
-    if whole:
-        hot = costs(whole)
-        yield f"\n{run}: hot {hot.code:.3f} ms, compilers {hot.compiler:.3f} beside it"
-        yield "| rounds | request | C1 | C2 | GC | other | times hot | compilers | core used |"
-        yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
-        for first, last in SPANS:
-            part = between(rows, first, last)
-            cold = costs(part)
-            spent = sum(float(row["wall_s"]) for row in part)
-            busy = cold.total * sum(int(row["requests"]) for row in part) / spent / 1000
-            yield (
-                f"| {first} to {last} | {cold.request:.3f} | {cold.c1:.3f} | {cold.c2:.3f}"
-                f" | {cold.gc:.3f} | {cold.other:.3f} | {cold.total / hot.code:.2f}"
-                f" | {share(cold, hot):.3f} | {busy:.2f} |"
-            )
-        for what, value in (
-            ("all", lambda each: each.total),
-            ("without the compilers", lambda each: each.code),
-        ):
-            warm = [
-                row["rounds"]
-                for row in between(rows, 0, 10**9)
-                if value(costs([row])) <= HOT_TIMES * hot.code
-            ]
-            first_warm = warm[0] if warm else "never"
-            yield f"within {HOT_TIMES} times hot ({what}): {first_warm} rounds"
-    after = [row for row in rows if row["phase"] == "after"]
-    left = [float(row["c1_s"]) + float(row["c2_s"]) for row in after]
-    yield f"{run}: compiler after the load, by second: " + " ".join(f"{s:.3f}" for s in left)
+def compiling(row: Row) -> float:
+    """The compilers' seconds in this row."""
+    return float(row["c1_s"]) + float(row["c2_s"])
+
+
+def by_compiler(rows: Sequence[Row]) -> Iterator[str]:
+    """What requests cost without the compilers when these have had so many seconds."""
+    had = 0.0
+    for row in between(rows, 0, 10**9):
+        before, had = had, had + compiling(row)
+        for seconds in COMPILER_S:
+            if before < seconds <= had:
+                yield f"{seconds} s: {costs([row]).code:.2f} ms ({row['rounds']} rounds)"
+
+
+def lines(run: str, rows: Sequence[Row], hot: float) -> Iterator[str]:
+    """What one run says, with what a request costs hot."""
+    yield f"\n{run}: hot {hot:.3f} ms"
+    yield "| rounds | code | C1 | C2 | of it GC | times hot | c | c if hot is 10 % less | core |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    for first, last in SPANS:
+        part = between(rows, first, last)
+        if not part or int(part[-1]["rounds"]) < last:
+            continue
+        cold = costs(part)
+        spent = sum(float(row["wall_s"]) for row in part)
+        used = sum(float(row["process_s"]) for row in part)
+        yield (
+            f"| {first} to {last} | {cold.code:.3f} | {cold.c1:.3f} | {cold.c2:.3f}"
+            f" | {cold.gc:.3f} | {(cold.code + cold.compiler) / hot:.2f}"
+            f" | {share(cold, hot):.3f} | {share(cold, 0.9 * hot):.3f} | {used / spent:.2f} |"
+        )
+    blocks = [(row["rounds"], costs([row])) for row in between(rows, 0, 10**9)]
+    limit = HOT_TIMES * hot
+    with_compiler = [rounds for rounds, cost in blocks if cost.code + cost.compiler <= limit]
+    code_alone = [rounds for rounds, cost in blocks if cost.code <= limit]
+    yield (
+        f"within {HOT_TIMES} times hot: with the compilers {(*with_compiler, 'never')[0]},"
+        f" code alone {(*code_alone, 'never')[0]} rounds"
+    )
+    yield "cost of code against the compilers' seconds: " + ", ".join(by_compiler(rows))
+    left = [compiling(row) for row in rows if row["phase"] == "after"]
+    yield "compiler after the loads, by second: " + " ".join(f"{s:.2f}" for s in left)
+    again = [row for row in rows if row["phase"] == "again"]
+    for clients in dict.fromkeys(row["clients"] for row in again):
+        cost = costs([row for row in again if row["clients"] == clients])
+        yield f"again with {clients}: code {cost.code:.3f}, compilers {cost.compiler:.3f} ms"
+
+
+def hot_costs(runs: dict[str, list[Row]]) -> dict[str, float]:
+    """What a request costs hot, by run; with more clients, in JVMs that one client has heated."""
+    heated = {run: rows for run, rows in runs.items() if between(rows, HOT_FROM, 10**9)}
+    alone = {
+        run: costs(between(rows, HOT_FROM, 10**9)).code
+        for run, rows in heated.items()
+        if rows[0]["clients"] == "1"
+    }
+    many = [row for run in alone for row in runs[run] if row["phase"] == "again"]
+    by_clients = {
+        clients: costs([row for row in many if row["clients"] == clients]).code
+        for clients in {row["clients"] for row in many} - {"1"}
+    }
+    typical = sorted(alone.values())[len(alone) // 2]
+    return {
+        run: alone.get(run, by_clients.get(rows[0]["clients"], typical))
+        for run, rows in runs.items()
+    }
 
 
 def main() -> None:
@@ -113,8 +144,9 @@ def main() -> None:
     with parser.parse_args().csv.open(newline="") as file:
         for row in csv.DictReader(file):
             runs[row["run"]].append(row)
+    hot = hot_costs(runs)
     for run, rows in runs.items():
-        print("\n".join(lines(run, rows)))
+        print("\n".join(lines(run, rows, hot[run])))
 
 
 if __name__ == "__main__":
