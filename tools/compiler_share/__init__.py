@@ -1,0 +1,1 @@
+"""Measures which part of cold code's processor time is the compiler's."""
