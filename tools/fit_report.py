@@ -332,9 +332,9 @@ def _only_in_runs(fits: Fits) -> str:
         "not the config of these runs): the three runs with a capacity for all had 3, 3 and 4 "
         "timeouts of the pool; simulated ones had hardly any with 0.5 ms, 0 to 8 with 0.7 ms, some "
         "ten with 1 ms and dozens with 1.5 ms.\n"
-        "- `host.slice_s` 1.4 ms in the config of these runs: the kernel's slice on two processors, "
-        "looked at when something is woken and at ticks, which are 4 ms apart with the usual "
-        "250 Hz. It is not estimated.\n"
+        "- `host.slice_s` 1.4 ms in the config of these runs: the kernel's slice on two "
+        "processors, looked at when something is woken and at ticks, which are 4 ms apart with "
+        "the usual 250 Hz. It is not estimated.\n"
     )
 
 

@@ -307,8 +307,8 @@ def first_write_ms(fits: Fits) -> float:
 def first_write_turns(fits: Fits) -> float:
     """Factor on `first_write_ms` where threads run one at a time (`host.run_queue`).
 
-    There the number of threads that share the core need not be estimated from the runs: in simulated
-    ones the statistic of `first_write_ms` grows by `_EXTRA_PER_WORK` for each millisecond of it.
+    There the number of threads that share the core need not be estimated from the runs: the
+    statistic of `first_write_ms` grows by `_EXTRA_PER_WORK` for each millisecond in simulated runs.
     """
     return sharing_threads(fits) * busy_factor(fits) * _BOOKING_WRITES / _EXTRA_PER_WORK
 

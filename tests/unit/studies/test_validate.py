@@ -28,7 +28,6 @@ from experiments.studies.validate.worlds import Preludes, config_of, estimates
 from experiments.views.text.validate_text import render
 from sim.service.cost_errors import CostErrors
 from sim.service.costs import Costs
-from tools import fit_runs
 
 
 @pytest.fixture(scope="module")
@@ -178,11 +177,6 @@ def test_intervals_of_small_counts_hold_95_percent_with_the_correction_and_fewer
         corrected += low <= fresh <= high
     assert corrected >= 0.95 * len(draws)
     assert plain < 0.95 * len(draws)
-
-
-def test_the_share_of_the_lock_was_fitted_with_the_slice_of_the_runs(worlds):
-    slices_s = {world.host.slice_s for world in worlds.values()}
-    assert slices_s == {fit_runs.SLICE_MS / 1e3}
 
 
 def test_what_only_the_simulation_does_is_a_number_measured_as_zero():
