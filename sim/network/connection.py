@@ -18,6 +18,7 @@ class Connection:
     __slots__ = (
         "accepted",
         "epoch",
+        "half_open",
         "idle_entries",
         "idle_since_s",
         "on_accepted",
@@ -34,6 +35,8 @@ class Connection:
         """Since when no request is under way; negative while one is."""
         self.on_accepted: Callable[[], None] | None = None
         """A request that was sent before the service accepted the connection."""
+        self.half_open = False
+        """The client is connected, and the server has not completed the handshake."""
         self.epoch = 0
         """Counts how often it was opened."""
         self.idle_entries = 0

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 _JAVA_BACKLOG: Final = 50
 _SOMAXCONN: Final = 4_096
+# Linux: first retransmissions of a SYN-ACK (TCP_TIMEOUT_INIT) and of data on a short way
+# (TCP_RTO_MIN); each further one comes after twice the time.
+_SYN_ACK_AGAIN_S: Final = 1.0
+_DATA_AGAIN_S: Final = 0.2
+_LAST_AGAIN_S: Final = 16.0
 
 
 def accept_queue(accept_count: int) -> int:
@@ -73,7 +78,10 @@ class Connector:
         patience_s = generator.dial_timeout_s
         if self._request_first:
             patience_s = generator.request_timeout_s
-        self._retries = SynRetries(env, self, patience_s, self._round_trip_s)
+        self._half_open: dict[Connection, None] = {}
+        self._retries = SynRetries(
+            env, self, patience_s, self._round_trip_s, on_wheel=network.timer_wheel
+        )
 
     @property
     def backlog(self) -> int:
@@ -124,6 +132,43 @@ class Connector:
             lost |= self.link.loses(self._env.now)
         return LOST if lost or not self._connect(connection) else None
 
+    def answer_in_vain(self, connection: Connection) -> None:
+        """Connect the client only: its last ACK found the queue full and was dropped.
+
+        Whatever it sends later completes the handshake if there is room then.
+        """
+        connection.open = connection.half_open = True
+        connection.accepted = False
+        connection.epoch += 1
+        connection.requests = 0
+        connection.idle_since_s = -1.0
+        self._half_open[connection] = None
+        self._complete_later(connection, _SYN_ACK_AGAIN_S, connection.epoch)
+
+    def _complete_later(self, connection: Connection, after_s: float, epoch: int) -> None:
+        def again() -> None:
+            if connection.half_open and connection.epoch == epoch:
+                self._complete(connection)
+                self._complete_later(connection, 2.0 * after_s, epoch)
+
+        if after_s <= _LAST_AGAIN_S:
+            self._env.call_in(after_s, again)
+
+    def _complete(self, connection: Connection) -> None:
+        """Take a half-open connection, if there is room; deliver the request that it carries."""
+        epoch, requests = connection.epoch, connection.requests
+        idle_since_s = connection.idle_since_s
+        if not self.listening or not self._connect(connection):
+            return
+        del self._half_open[connection]
+        connection.half_open = False
+        connection.epoch, connection.requests = epoch, requests
+        if requests:
+            connection.idle_since_s = idle_since_s
+        if connection.accepted and connection.on_accepted is not None:
+            deliver, connection.on_accepted = connection.on_accepted, None
+            deliver()
+
     def is_hopeless(self) -> bool:
         """Whether a SYN that arrives now is certainly lost, and nothing else comes of it."""
         return (
@@ -159,6 +204,10 @@ class Connector:
 
         If not, `on_accepted` of the connection will be called when it can.
         """
+        if connection.half_open:
+            self._complete(connection)
+            if connection.half_open:
+                self._complete_later(connection, _DATA_AGAIN_S, connection.epoch)
         connection.idle_since_s = -1.0
         connection.requests += 1
         return connection.accepted
@@ -190,7 +239,9 @@ class Connector:
         client's port stays in FIN-WAIT-2 as long, but no more than a minute.
         """
         connection.open = False
-        if connection.port is not None:
+        if connection.half_open:
+            self._drop(connection)
+        elif connection.port is not None:
             self.ports.orphan(connection.port)
 
     def forget(self, connection: Connection) -> None:
@@ -204,8 +255,18 @@ class Connector:
         if not connection.open:
             return
         connection.open = False
+        if connection.half_open:
+            self._drop(connection)
+            return
         self._wait(connection)
         self._release(connection)
+
+    def _drop(self, connection: Connection) -> None:
+        """Forget a half-open connection whose client has left: the service never had it."""
+        del self._half_open[connection]
+        connection.half_open = False
+        connection.on_accepted = None
+        self._wait(connection)
 
     def _close_by_service(self, connection: Connection) -> None:
         """Close it from the service's side, which then has it in TIME-WAIT."""
@@ -238,6 +299,11 @@ class Connector:
             connection.open = connection.accepted = False
             connection.on_accepted = None
             self._free(connection)
+        for connection in self._half_open:
+            connection.open = connection.half_open = False
+            connection.on_accepted = None
+            self._free(connection)
+        self._half_open.clear()
         self.accepted = 0
         self._established.clear()
         self._backlog.clear()

@@ -6,6 +6,7 @@ event is scheduled for a SYN while the listener is full; such SYNs are counted a
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -18,6 +19,12 @@ LOST: Final = "DialTimeout"
 _RETRIES_S: Final[tuple[float, ...]] = (1.0, 3.0, 7.0, 15.0, 31.0)
 _ATTEMPTS_END_S: Final = 63.0
 _INFINITY: Final = float("inf")
+# Linux's timer wheel with 250 Hz (kernel/time/timer.c): timers of 64 to 511 ticks have slots of 8,
+# those of 512 to 4,095 ticks slots of 64.
+_SLOT_S: Final = 8 * 0.004
+_COARSE_SLOT_S: Final = 64 * 0.004
+_FINE_S: Final = 3.0
+"""The retry after so long is the last one with a timer of less than 512 ticks."""
 
 
 class Listener(Protocol):
@@ -29,6 +36,10 @@ class Listener(Protocol):
 
     def is_hopeless(self) -> bool:
         """Whether `answer` would be `LOST` and nothing else would happen."""
+        ...
+
+    def answer_in_vain(self, connection: Connection) -> None:
+        """Answer a SYN whose handshake will not be completed: only the client is connected."""
         ...
 
 
@@ -44,11 +55,21 @@ class _Dial:
         """When each further SYN is answered, if it is."""
         self.ends_s: float
 
-    def plan(self, began_s: float, now_s: float, timeout_s: float, round_trip_s: float) -> None:
+    def plan(
+        self,
+        began_s: float,
+        now_s: float,
+        timeout_s: float,
+        round_trip_s: float,
+        *,
+        on_wheel: bool,
+    ) -> None:
         """Work out all times of a dial that began at `began_s`."""
         give_up_s = began_s + min(timeout_s, _ATTEMPTS_END_S)
         for retry_s in _RETRIES_S:
             sends_s = began_s + retry_s
+            if on_wheel:
+                sends_s = _next_slot_s(sends_s, retry_s)
             if sends_s >= give_up_s:
                 break
             now_s += max(0.0, sends_s - now_s)
@@ -57,11 +78,23 @@ class _Dial:
         self.ends_s = now_s + max(0.0, give_up_s - now_s)
 
 
+def _next_slot_s(due_s: float, retry_s: float) -> float:
+    """When Linux's timer wheel runs a timer that is due: at the next of its slots."""
+    slot_s = _SLOT_S if retry_s <= _FINE_S else _COARSE_SLOT_S
+    return (math.floor(due_s / slot_s) + 1.0) * slot_s
+
+
 class SynRetries:
     """All dials of one listener that wait, each `timeout_s` at most."""
 
     def __init__(
-        self, env: Environment, listener: Listener, timeout_s: float, round_trip_s: float
+        self,
+        env: Environment,
+        listener: Listener,
+        timeout_s: float,
+        round_trip_s: float,
+        *,
+        on_wheel: bool = False,
     ) -> None:
         self._env = env
         self._listener = listener
@@ -73,13 +106,18 @@ class SynRetries:
         """Time -> number of looks that are scheduled for that time."""
         self._ends: deque[_Dial] = deque()
         self._waiting = 0
+        self._on_wheel = on_wheel
+        self._had_room_s = -1.0
+        """When a SYN was answered last."""
 
     def wait(self, connection: Connection, began_s: float) -> str | None:
         """Block the current thread until its dial is over; return why it failed, or None."""
         env = self._env
         waiter = env.waiter()
         dial = _Dial(connection, waiter)
-        dial.plan(began_s, env.now, self._timeout_s, self._round_trip_s)
+        dial.plan(
+            began_s, env.now, self._timeout_s, self._round_trip_s, on_wheel=self._on_wheel
+        )
         self._ends.append(dial)
         if len(self._ends) == 1:
             env.call_at(dial.ends_s, self._end)
@@ -160,11 +198,14 @@ class SynRetries:
         self._planned[planned_s] -= 1
         if not self._planned[planned_s]:
             del self._planned[planned_s]
+        now_s = self._env.now
         if self._listener.is_hopeless():
-            return None
+            return self._answer_in_vain() if self._had_room_s == now_s else None
         thread = None
         due_s, number = self._first()
-        if due_s <= self._env.now:
+        if due_s <= now_s:
+            if self._on_wheel:
+                self._had_room_s = now_s
             dial = self._lanes[number].popleft()
             reason = self._listener.answer(dial.connection)
             if reason is LOST:
@@ -174,6 +215,15 @@ class SynRetries:
         if not self._listener.is_hopeless():
             self._plan_look()
         return thread
+
+    def _answer_in_vain(self) -> Thread | None:
+        """Answer a SYN that came with others before the handshake of the first was completed."""
+        due_s, number = self._first()
+        if due_s > self._env.now:
+            return None
+        dial = self._lanes[number].popleft()
+        self._listener.answer_in_vain(dial.connection)
+        return dial.waiter.resume(None)
 
     def _end(self) -> Thread | None:
         """The first dial has timed out."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import select
 import socket
 import struct
 import subprocess
@@ -170,3 +171,35 @@ def test_the_accept_queue_holds_one_more_than_the_backlog(backlog):
         assert overflows() > before
     for client in clients:
         client.close()
+
+
+def test_one_free_place_connects_all_clients_whose_attempts_are_repeated_together():
+    waiting = 40
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=4) as listener,
+        contextlib.ExitStack() as all_,
+    ):
+        address = listener.getsockname()
+        for _ in range(accept_queue(4)):
+            all_.enter_context(socket.create_connection(address))
+        late = [all_.enter_context(socket.socket()) for _ in range(waiting)]
+        for client in late:
+            client.setblocking(False)
+            client.connect_ex(address)
+        assert not connected(late)
+        all_.enter_context(listener.accept()[0])
+        time.sleep(1.2)
+        # The kernel has a place for one. A slot of the timers may end among them.
+        assert len(connected(late)) > waiting / 4
+        listener.setblocking(False)
+        accepted = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                all_.enter_context(listener.accept()[0])
+                accepted += 1
+        assert accepted == accept_queue(4)
+
+
+def connected(clients):
+    """Those that believe that they are connected."""
+    return select.select([], clients, [], 0.0)[1]
