@@ -115,9 +115,7 @@ class SynRetries:
         env = self._env
         waiter = env.waiter()
         dial = _Dial(connection, waiter)
-        dial.plan(
-            began_s, env.now, self._timeout_s, self._round_trip_s, on_wheel=self._on_wheel
-        )
+        dial.plan(began_s, env.now, self._timeout_s, self._round_trip_s, on_wheel=self._on_wheel)
         self._ends.append(dial)
         if len(self._ends) == 1:
             env.call_at(dial.ends_s, self._end)
