@@ -1,7 +1,7 @@
 """A full listener and clients that give up after 2 s, as k6 1.8 and Linux 6.18 show it.
 
-The service of `tools/full_listener/server.py`: 273 places, 100 in the queue, 750 users, a connection
-for each request.
+The service of `tools/full_listener/server.py`: 273 places, 100 in the queue, 750 users, a
+connection for each request.
 """
 
 from collections import Counter, deque

@@ -1,0 +1,1 @@
+"""A service whose listener is full, and its load."""
