@@ -3,7 +3,8 @@
 A client is connected as soon as the server's kernel has answered: the service accepts up to
 `max_connections`, the kernel queues as many more as `accept_queue` says. Beyond that connection
 attempts are dropped and repeated after 1, 3, 7, 15 and 31 s (Linux: initial retransmission timeout
-1 s, doubled each time), until the client's dial timeout.
+1 s, doubled each time; with `timer_wheel` as Linux 6.5 and later has it), until the client's dial
+timeout.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ _SOMAXCONN: Final = 4_096
 # (TCP_RTO_MIN); each further one comes after twice the time.
 _SYN_ACK_AGAIN_S: Final = 1.0
 _DATA_AGAIN_S: Final = 0.2
-_LAST_AGAIN_S: Final = 16.0
+_LAST_SYN_ACK_S: Final = 16.0
+# The data that would follow come after the server has forgotten the handshake.
+_LAST_DATA_S: Final = 25.6
 
 
 def accept_queue(accept_count: int) -> int:
@@ -127,31 +130,43 @@ class Connector:
         """Answer a SYN; return None when connected, or why not."""
         if not self.listening:
             return "ConnectionRefused"
+        return LOST if self._loses_syn() or not self._connect(connection) else None
+
+    def _loses_syn(self) -> bool:
         lost = self._network.loss > 0.0 and self._rng.bernoulli(self._network.loss)
         if self.link is not None:
             lost |= self.link.loses(self._env.now)
-        return LOST if lost or not self._connect(connection) else None
+        return lost
 
-    def answer_in_vain(self, connection: Connection) -> None:
+    def answer_in_vain(self, connection: Connection) -> str | None:
         """Connect the client only: its last ACK found the queue full and was dropped.
 
-        Whatever it sends later completes the handshake if there is room then.
+        Whatever it sends later completes the handshake if there is room then. Returns as `answer`.
         """
+        if not self.listening:
+            return "ConnectionRefused"
+        if self._loses_syn():
+            return LOST
         connection.open = connection.half_open = True
         connection.accepted = False
         connection.epoch += 1
         connection.requests = 0
         connection.idle_since_s = -1.0
         self._half_open[connection] = None
-        self._complete_later(connection, _SYN_ACK_AGAIN_S, connection.epoch)
+        self._complete_later(connection, _SYN_ACK_AGAIN_S, _LAST_SYN_ACK_S, connection.epoch)
+        return None
 
-    def _complete_later(self, connection: Connection, after_s: float, epoch: int) -> None:
+    def _complete_later(
+        self, connection: Connection, after_s: float, last_s: float, epoch: int
+    ) -> None:
+        """Try to complete a handshake after so long, and again after twice that, up to `last_s`."""
+
         def again() -> None:
             if connection.half_open and connection.epoch == epoch:
                 self._complete(connection)
-                self._complete_later(connection, 2.0 * after_s, epoch)
+                self._complete_later(connection, 2.0 * after_s, last_s, epoch)
 
-        if after_s <= _LAST_AGAIN_S:
+        if after_s <= last_s:
             self._env.call_in(after_s, again)
 
     def _complete(self, connection: Connection) -> None:
@@ -173,12 +188,13 @@ class Connector:
         """Whether a SYN that arrives now is certainly lost, and nothing else comes of it."""
         return (
             self.listening
-            and not self._has_room()
+            and not self.has_room()
             and self.link is None
             and self._network.loss <= 0.0
         )
 
-    def _has_room(self) -> bool:
+    def has_room(self) -> bool:
+        """Whether another connection has a place, with the service or in the kernel's queue."""
         backlog = self._backlog
         accepts = not backlog and self.accepted < self._service.max_connections
         return accepts or len(backlog) < self.queue_length
@@ -207,7 +223,7 @@ class Connector:
         if connection.half_open:
             self._complete(connection)
             if connection.half_open:
-                self._complete_later(connection, _DATA_AGAIN_S, connection.epoch)
+                self._complete_later(connection, _DATA_AGAIN_S, _LAST_DATA_S, connection.epoch)
         connection.idle_since_s = -1.0
         connection.requests += 1
         return connection.accepted
@@ -262,7 +278,10 @@ class Connector:
         self._release(connection)
 
     def _drop(self, connection: Connection) -> None:
-        """Forget a half-open connection whose client has left: the service never had it."""
+        """Forget a half-open connection whose client has left: the service never had it.
+
+        The kernel may still deliver its request, if there is room soon; that is left out.
+        """
         del self._half_open[connection]
         connection.half_open = False
         connection.on_accepted = None

@@ -11,6 +11,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sim.kernel.environment import Environment, Thread, Waiter
     from sim.network.connection import Connection
 
@@ -18,13 +20,16 @@ LOST: Final = "DialTimeout"
 """The result of a SYN without an answer, and of a dial that timed out."""
 _RETRIES_S: Final[tuple[float, ...]] = (1.0, 3.0, 7.0, 15.0, 31.0)
 _ATTEMPTS_END_S: Final = 63.0
+# Linux 6.5 and later: four further timers of one second (tcp_syn_linear_timeouts), then the same.
+_WHEEL_S: Final[tuple[float, ...]] = (1.0, 1.0, 1.0, 1.0, 1.0, 2.0, 4.0, 8.0, 16.0)
+_WHEEL_ENDS_S: Final = 67.0
 _INFINITY: Final = float("inf")
 # Linux's timer wheel with 250 Hz (kernel/time/timer.c): timers of 64 to 511 ticks have slots of 8,
 # those of 512 to 4,095 ticks slots of 64.
 _SLOT_S: Final = 8 * 0.004
 _COARSE_SLOT_S: Final = 64 * 0.004
-_FINE_S: Final = 3.0
-"""The retry after so long is the last one with a timer of less than 512 ticks."""
+_FINE_S: Final = 2.0
+"""The longest timer of less than 512 ticks."""
 
 
 class Listener(Protocol):
@@ -38,7 +43,11 @@ class Listener(Protocol):
         """Whether `answer` would be `LOST` and nothing else would happen."""
         ...
 
-    def answer_in_vain(self, connection: Connection) -> None:
+    def has_room(self) -> bool:
+        """Whether another connection has a place."""
+        ...
+
+    def answer_in_vain(self, connection: Connection) -> str | None:
         """Answer a SYN whose handshake will not be completed: only the client is connected."""
         ...
 
@@ -65,23 +74,24 @@ class _Dial:
         on_wheel: bool,
     ) -> None:
         """Work out all times of a dial that began at `began_s`."""
-        give_up_s = began_s + min(timeout_s, _ATTEMPTS_END_S)
-        for retry_s in _RETRIES_S:
-            sends_s = began_s + retry_s
-            if on_wheel:
-                sends_s = _next_slot_s(sends_s, retry_s)
+        give_up_s = began_s + min(timeout_s, _WHEEL_ENDS_S if on_wheel else _ATTEMPTS_END_S)
+        for sends_s in _on_wheel(began_s) if on_wheel else (began_s + r for r in _RETRIES_S):
             if sends_s >= give_up_s:
                 break
-            now_s += max(0.0, sends_s - now_s)
+            # Those of one slot have the very same time.
+            now_s = max(now_s, sends_s) if on_wheel else now_s + max(0.0, sends_s - now_s)
             now_s += round_trip_s
             self.answers_s.append(now_s)
         self.ends_s = now_s + max(0.0, give_up_s - now_s)
 
 
-def _next_slot_s(due_s: float, retry_s: float) -> float:
-    """When Linux's timer wheel runs a timer that is due: at the next of its slots."""
-    slot_s = _SLOT_S if retry_s <= _FINE_S else _COARSE_SLOT_S
-    return (math.floor(due_s / slot_s) + 1.0) * slot_s
+def _on_wheel(began_s: float) -> Iterator[float]:
+    """When SYNs are sent again: each timer starts when the one before it ran, in its slot."""
+    ran_s = began_s
+    for timer_s in _WHEEL_S:
+        slot_s = _SLOT_S if timer_s <= _FINE_S else _COARSE_SLOT_S
+        ran_s = (math.floor((ran_s + timer_s) / slot_s) + 1.0) * slot_s
+        yield ran_s
 
 
 class SynRetries:
@@ -101,7 +111,8 @@ class SynRetries:
         self._timeout_s = timeout_s
         self._round_trip_s = round_trip_s
         # By how many SYNs were sent again; all wait for the same times, so in order of those.
-        self._lanes: tuple[deque[_Dial], ...] = tuple(deque() for _ in _RETRIES_S)
+        retries = _WHEEL_S if on_wheel else _RETRIES_S
+        self._lanes: tuple[deque[_Dial], ...] = tuple(deque() for _ in retries)
         self._planned: dict[float, int] = {}
         """Time -> number of looks that are scheduled for that time."""
         self._ends: deque[_Dial] = deque()
@@ -197,15 +208,20 @@ class SynRetries:
         if not self._planned[planned_s]:
             del self._planned[planned_s]
         now_s = self._env.now
-        if self._listener.is_hopeless():
-            return self._answer_in_vain() if self._had_room_s == now_s else None
+        # The SYNs of a slot are answered before the first of their handshakes is completed.
+        in_vain = self._had_room_s == now_s and not self._listener.has_room()
+        if not in_vain and self._listener.is_hopeless():
+            return None
         thread = None
         due_s, number = self._first()
         if due_s <= now_s:
-            if self._on_wheel:
-                self._had_room_s = now_s
             dial = self._lanes[number].popleft()
-            reason = self._listener.answer(dial.connection)
+            if in_vain:
+                reason = self._listener.answer_in_vain(dial.connection)
+            else:
+                reason = self._listener.answer(dial.connection)
+                if reason is None and self._on_wheel:
+                    self._had_room_s = now_s
             if reason is LOST:
                 self._lose(dial, number)
             else:
@@ -213,15 +229,6 @@ class SynRetries:
         if not self._listener.is_hopeless():
             self._plan_look()
         return thread
-
-    def _answer_in_vain(self) -> Thread | None:
-        """Answer a SYN that came with others before the handshake of the first was completed."""
-        due_s, number = self._first()
-        if due_s > self._env.now:
-            return None
-        dial = self._lanes[number].popleft()
-        self._listener.answer_in_vain(dial.connection)
-        return dial.waiter.resume(None)
 
     def _end(self) -> Thread | None:
         """The first dial has timed out."""

@@ -79,7 +79,7 @@ class Charges:
         database_settings: Database,
         row_weight: float,
         wake_up: Callable[[], None] | None = None,
-        null_monitor: Monitor | None = None,
+        new_monitor: Callable[[], Monitor] | None = None,
     ) -> None:
         self._env = env
         self._costs = costs
@@ -93,7 +93,8 @@ class Charges:
         self._first_write_s = costs.first_write_s
         if wake_up is not None:
             self._first_write_s *= costs.first_write_turns
-        self._null_monitor = null_monitor
+        self._new_monitor = new_monitor
+        self.null_monitor = None if new_monitor is None else new_monitor()
         """Held for what a null dereference takes more than other exceptions, if anything is."""
         self.slowdown = 1.0
         """Factor on the service's own work, by other load of the machine."""
@@ -122,7 +123,7 @@ class Charges:
             self._database_settings,
             self._row_weight,
             self._wake_up,
-            self._null_monitor,
+            self._new_monitor,
         )
         other.slowdown = self.slowdown
         other.exceptions = self.exceptions
@@ -261,9 +262,10 @@ class Charges:
         in_filter = logger == PARSER_LOGGER and task.label != CHECK
         costs = self._costs.exceptions
         work_s = costs.of(logger, name, in_filter=in_filter) * task.factor.exception
-        monitor = self._null_monitor
+        monitor = self.null_monitor
         if monitor is not None and name == NULL_DEREFERENCE:
-            locked_s = max(0.0, costs.null_s - costs.handled_s) * task.factor.exception
+            more_s = max(0.0, costs.null_s - costs.handled_s) * task.factor.exception
+            locked_s = min(work_s, more_s)
             self._locked(task, monitor, work_s - locked_s, locked_s)
             return
         task.debt_s += work_s

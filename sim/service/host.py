@@ -146,7 +146,7 @@ class Server:
             world.database,
             1.0 / size,
             self._wake_up if world.host.run_queue else None,
-            Monitor(env, self._wake_up) if world.service.null_monitor else None,
+            self._new_monitor if world.service.null_monitor else None,
         )
         self.pool = self.new_pool()
         self._charged_pool = ChargedPool(self.pool, self.charges)
@@ -210,6 +210,10 @@ class Server:
             self._env.sleep(_DUE_FIRST * cpu.turns_s(settings.slice_s))
         else:
             self._env.sleep(settings.slice_s * before / cpu.cores)
+
+    def _new_monitor(self) -> Monitor:
+        """Of one process of the service."""
+        return Monitor(self._env, self._wake_up)
 
     def _tell(self) -> None:
         """Wake another thread: a system call, at whose end the scheduler chooses who runs on."""

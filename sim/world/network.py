@@ -34,12 +34,14 @@ class Network:
     timer_wheel: Annotated[
         bool,
         Setting(
-            "connection attempts that were lost are repeated in batches, as Linux's timers run. If "
-            "the service's listener has room for one of a batch, the clients of all of it believe "
-            "that they are connected; what they send is lost until there is room. Off: each "
-            "attempt is repeated at its own time, and whoever is connected has a place",
-            source="Linux: calc_index in kernel/time/timer.c; tcp_conn_request and "
-            "tcp_v4_syn_recv_sock in net/ipv4 look for room at the SYN and again at the last ACK; "
-            "measured with k6 1.8 and a listener that is full (docs/validation.md)",
+            "connection attempts that were lost are repeated in batches, as Linux's timers run "
+            "(after 1, 2, 3, 4, 5, 7, 11 s and so on). If the service's listener has room for one "
+            "of a batch, the clients of all of it believe that they are connected; what they send "
+            "is lost until there is room. Off: each attempt is repeated at its own time (1, 3, 7, "
+            "15, 31 s), and whoever is connected has a place",
+            source="Linux 6.5 and later: tcp_syn_linear_timeouts; calc_index in "
+            "kernel/time/timer.c; tcp_conn_request and tcp_v4_syn_recv_sock in net/ipv4 look for "
+            "room at the SYN and again at the last ACK; measured with k6 1.8 and a full listener "
+            "(docs/validation.md)",
         ),
     ] = False

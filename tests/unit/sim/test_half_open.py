@@ -18,14 +18,14 @@ LATE = 6
 class Listener:
     """A full listener, and clients that dial at 0.1 s."""
 
-    def __init__(self, *, timer_wheel=True):
+    def __init__(self, *, timer_wheel=True, loss=0.0):
         self.env = Environment()
         service = replace(Service(), max_connections=1, accept_count=QUEUE)
         self.connector = Connector(
             self.env,
             service,
             Generator(),
-            Network(timer_wheel=timer_wheel),
+            Network(timer_wheel=timer_wheel, loss=loss),
             Streams(1).stream("network"),
         )
         self.first = [Connection() for _ in range(PLACES)]
@@ -77,6 +77,21 @@ def test_without_the_wheel_one_free_place_connects_one():
     listener.close_first(0.5)
     listener.env.run(until=1.2)
     assert listener.open() == 1
+
+
+def test_a_network_that_may_lose_an_attempt_changes_nothing_for_the_others():
+    listener = Listener(loss=1e-12)
+    listener.close_first(0.5)
+    listener.env.run(until=1.2)
+    assert listener.open() == LATE
+
+
+def test_a_batch_stays_together():
+    # A second timer of one second is no multiple of a slot; it starts when the first one ran.
+    listener = Listener()
+    listener.close_first(1.5)
+    listener.env.run(until=2.3)
+    assert listener.open() == LATE
 
 
 def test_without_a_free_place_nobody_is_connected():

@@ -51,3 +51,12 @@ def test_two_instances_on_a_run_queue_leave_no_request_unanswered():
     assert min(server.pool.acquired, server.second.pool.acquired) > 50
     assert server.workers.busy == 0
     assert not server.second.busy
+
+
+def test_each_process_of_the_service_has_a_monitor_of_its_own():
+    world = small(load=during(2.0, 10), service={"null_monitor": True})
+    second = SecondInstance("second_instance", at_s=0.0, takes_requests=True)
+    server = Played(replace(world, faults=(second,))).run.server
+    charges = server.charges.of_another_instance(())
+    assert charges.null_monitor is not None
+    assert charges.null_monitor is not server.charges.null_monitor
