@@ -33,8 +33,6 @@ public final class BorrowRace {
     private static final SynchronousQueue<Connection> HANDED = new SynchronousQueue<>(true);
     private static final LongAdder TOLD = new LongAdder();
     private static final LongAdder IN_VAIN = new LongAdder();
-    private static double stepsPerMs;
-    private static volatile long sink;
     private static volatile boolean counts;
 
     /** One connection, and whether anybody has it. */
@@ -50,37 +48,6 @@ public final class BorrowRace {
 
         private boolean take() {
             return taken.compareAndSet(false, true);
-        }
-    }
-
-    private static void work(double ms) {
-        long value = 1;
-        for (long step = (long) (stepsPerMs * ms); step > 0; step--) {
-            value = value * 6364136223846793005L + 1442695040888963407L;
-        }
-        sink += value;
-    }
-
-    /** The quickest of some runs: others may use the core as well. */
-    private static void calibrate() {
-        stepsPerMs = 2e5;
-        double best = 0.0;
-        for (int run = 0; run < 200; run++) {
-            long began = System.nanoTime();
-            work(2.0);
-            best = Math.max(best, 2.0 * 2e5 / ((System.nanoTime() - began) / 1e6));
-        }
-        stepsPerMs = best;
-    }
-
-    private static void answer(Socket socket, double ms) {
-        try (InputStream in = socket.getInputStream(); OutputStream out = socket.getOutputStream()) {
-            while (in.read() >= 0) {
-                work(ms);
-                out.write(1);
-            }
-        } catch (IOException ended) {
-            // The program has ended.
         }
     }
 
@@ -111,12 +78,6 @@ public final class BorrowRace {
         }
     }
 
-    private static void spawn(Runnable body) {
-        Thread thread = new Thread(body);
-        thread.setDaemon(true);
-        thread.start();
-    }
-
     public static void main(String[] args) throws Exception {
         int threads = Integer.parseInt(args[0]);
         double workMs = Double.parseDouble(args[1]);
@@ -127,7 +88,7 @@ public final class BorrowRace {
         int borrows = Integer.parseInt(args[6]);
         double pauseMs = Double.parseDouble(args[7]);
         double seconds = Double.parseDouble(args[8]);
-        calibrate();
+        Work.calibrate();
         ServerSocket listener = new ServerSocket(0, CONNECTIONS, InetAddress.getLoopbackAddress());
         for (int number = 0; number < CONNECTIONS; number++) {
             Socket socket = new Socket(listener.getInetAddress(), listener.getLocalPort());
@@ -135,28 +96,28 @@ public final class BorrowRace {
             socket.setTcpNoDelay(true);
             other.setTcpNoDelay(true);
             POOL[number] = new Connection(socket);
-            spawn(() -> answer(other, databaseMs));
+            Work.spawn(() -> Work.answer(other, databaseMs));
         }
         LongAdder done = new LongAdder();
         DoubleAdder out = new DoubleAdder();
         double pieceMs = holdMs / (trips + after);
         for (int number = 0; number < threads; number++) {
             Random random = new Random(number);
-            spawn(() -> {
+            Work.spawn(() -> {
                 try {
                     while (true) {
                         double factor = Math.exp(0.47 * random.nextGaussian() - 0.11);
-                        work(workMs * factor);
+                        Work.work(workMs * factor);
                         for (int borrow = 0; borrow < borrows; borrow++) {
-                            work(borrow > 0 ? pauseMs * factor : 0.0);
+                            Work.work(borrow > 0 ? pauseMs * factor : 0.0);
                             Connection connection = borrow();
                             long began = System.nanoTime();
                             for (int trip = 0; trip < trips; trip++) {
-                                work(pieceMs * factor);
+                                Work.work(pieceMs * factor);
                                 connection.out.write(1);
                                 connection.in.read();
                             }
-                            work(after > 0 ? pieceMs * factor : 0.0);
+                            Work.work(after > 0 ? pieceMs * factor : 0.0);
                             long ended = System.nanoTime();
                             giveBack(connection);
                             if (counts) {

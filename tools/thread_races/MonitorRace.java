@@ -29,46 +29,7 @@ public final class MonitorRace {
     private static final int ROUND_TRIPS = 2;
     private static final Object MONITOR = new Object();
 
-    private static double stepsPerMs;
-    private static volatile long sink;
     private static volatile boolean counts;
-
-    private static void work(double ms) {
-        long value = 1;
-        for (long step = (long) (stepsPerMs * ms); step > 0; step--) {
-            value = value * 6364136223846793005L + 1442695040888963407L;
-        }
-        sink += value;
-    }
-
-    /** The quickest of some runs: others may use the core as well. */
-    private static void calibrate() {
-        stepsPerMs = 2e5;
-        double best = 0.0;
-        for (int run = 0; run < 100; run++) {
-            long began = System.nanoTime();
-            work(5.0);
-            best = Math.max(best, 5.0 * 2e5 / ((System.nanoTime() - began) / 1e6));
-        }
-        stepsPerMs = best;
-    }
-
-    private static void answer(Socket socket, double ms) {
-        try (InputStream in = socket.getInputStream(); OutputStream out = socket.getOutputStream()) {
-            while (in.read() >= 0) {
-                work(ms);
-                out.write(1);
-            }
-        } catch (IOException ended) {
-            // The program has ended.
-        }
-    }
-
-    private static void spawn(Runnable body) {
-        Thread thread = new Thread(body);
-        thread.setDaemon(true);
-        thread.start();
-    }
 
     public static void main(String[] args) throws Exception {
         int threads = Integer.parseInt(args[0]);
@@ -78,7 +39,7 @@ public final class MonitorRace {
         double databaseMs = Double.parseDouble(args[4]);
         double seconds = Double.parseDouble(args[5]);
         double lockedMs = Double.parseDouble(args[6]);
-        calibrate();
+        Work.calibrate();
         Semaphore pool = new Semaphore(CONNECTIONS, false);
         ConcurrentLinkedQueue<Double> waits = new ConcurrentLinkedQueue<>();
         DoubleAdder out = new DoubleAdder();
@@ -89,35 +50,35 @@ public final class MonitorRace {
             Socket other = listener.accept();
             socket.setTcpNoDelay(true);
             other.setTcpNoDelay(true);
-            spawn(() -> answer(other, databaseMs));
+            Work.spawn(() -> Work.answer(other, databaseMs));
             Random random = new Random(number);
             InputStream in = socket.getInputStream();
             OutputStream toDatabase = socket.getOutputStream();
-            spawn(() -> {
+            Work.spawn(() -> {
                 try {
                     while (true) {
                         double factor = Math.exp(0.47 * random.nextGaussian() - 0.11);
-                        work(requestMs / 2.0 * factor);
+                        Work.work(requestMs / 2.0 * factor);
                         pool.acquire();
                         long t2 = System.nanoTime();
                         for (int trip = 0; trip < ROUND_TRIPS; trip++) {
-                            work(holdMs / (ROUND_TRIPS + 1) * factor);
+                            Work.work(holdMs / (ROUND_TRIPS + 1) * factor);
                             toDatabase.write(1);
                             in.read();
                         }
-                        work(holdMs / (ROUND_TRIPS + 1) * factor);
+                        Work.work(holdMs / (ROUND_TRIPS + 1) * factor);
                         long t3 = System.nanoTime();
                         pool.release();
-                        work(outsideMs * factor);
+                        Work.work(outsideMs * factor);
                         long t4 = System.nanoTime();
                         long t5;
                         long t6;
                         synchronized (MONITOR) {
                             t5 = System.nanoTime();
-                            work(lockedMs * factor);
+                            Work.work(lockedMs * factor);
                             t6 = System.nanoTime();
                         }
-                        work(requestMs / 2.0 * factor);
+                        Work.work(requestMs / 2.0 * factor);
                         if (counts) {
                             out.add(t3 - t2);
                             held.add(t6 - t5);

@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")"
 folder=$(mktemp -d)
 trap 'rm -r "$folder"' EXIT
-javac -d "$folder" BorrowRace.java
+javac -d "$folder" Work.java BorrowRace.java
 for _ in $(seq "${1:-2}"); do
     for work in "0.25 0.3 0.1 3 0 1 0" "0.25 0.3 0.1 3 1 1 0" "0.8 0.8 0.1 3 0 1 0" \
         "0.8 0.8 0.1 3 1 1 0" "2 2 0.15 4 1 3 0" "2 2 0.15 4 1 3 0.3" "2 2 0.15 4 1 1 0"; do

@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")"
 folder=$(mktemp -d)
 trap 'rm -r "$folder"' EXIT
-javac -d "$folder" MonitorRace.java
+javac -d "$folder" Work.java MonitorRace.java
 for _ in $(seq "${1:-2}"); do
     for work in "190 0.35 1.1 0.25 0.04 8 0.5" "100 2.0 2.1 0.8 0.04 8 1.0"; do
         # shellcheck disable=SC2086
