@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from sim.kernel.environment import Environment, Waiter
 
 
-def _at_once() -> None:
-    pass
-
-
 class _Place:
     """Of a thread that waits: it stays the same over several sleeps."""
 
@@ -36,7 +32,7 @@ class _Place:
 class Monitor:
     """Mutual exclusion; `wake_up` is what a woken thread does until it runs."""
 
-    def __init__(self, env: Environment, wake_up: Callable[[], None] = _at_once) -> None:
+    def __init__(self, env: Environment, wake_up: Callable[[], None]) -> None:
         self._env = env
         self._wake_up = wake_up
         self._held = False
@@ -77,9 +73,7 @@ class Monitor:
         return free
 
     def _remove(self, place: _Place) -> None:
-        if self._line and self._line[0] is place:
-            self._line.popleft()
-        elif place in self._line:
+        if place in self._line:
             self._line.remove(place)
         else:
             self._arrivals.remove(place)
@@ -106,6 +100,3 @@ class Monitor:
         if self._line:
             self._woken = self._line[0]
             self._woken.waiter.wake()
-
-
-__all__ = ["Monitor"]
